@@ -1,0 +1,107 @@
+"""The command line: arguments in, exit code out. Each command is a file of this package.
+
+Commands are imported when they are called, so that ``tracker --help`` costs little more than
+importing click.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+from tracker.errors import PacekeeperError
+
+__all__ = ["Settings", "cli", "main"]
+
+# name -> one-line help; the command `x-y` lives in tracker/cli/x_y.py as `command`.
+COMMANDS = {
+    "run": "Measure commits with asv on this machine and ingest each.",
+    "ingest": "Read asv results directories of any project into the store.",
+    "compare": "Show two commits side by side, from the store.",
+    "gate": "Measure interleaved pairs of two commits and exit with the verdict.",
+    "changepoints": "Find level shifts in every series' history.",
+    "alerts": "List, show and triage alerts.",
+    "schedule": "Run the service: new commits, nightly measurement.",
+    "doctor": "Say whether this machine is fit to measure, and what to do.",
+    "db": "The store's care: upgrade, check, prune, export, import.",
+    "dashboard": "Open the dashboard on the store.",
+}
+
+DEFAULT_DB = "sqlite:///pacekeeper.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What every command shares.
+
+    Attributes:
+        db: SQLAlchemy URL of the store.
+    """
+
+    db: str
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"tracker.cli.{name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            if close:
+                raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from None
+            raise
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--db",
+    metavar="URL",
+    help=f"Store to use; else $PACEKEEPER_DB, else {DEFAULT_DB}.",
+)
+@click.version_option(package_name="pacekeeper", prog_name="pacekeeper")
+@click.pass_context
+def cli(ctx: click.Context, db: str | None) -> None:
+    """Keep an LLM inference core as fast as it was.
+
+    Exit codes: 0 pass, 1 regression, 2 usage, 3 inconclusive (where the policy blocks on it),
+    4 measurement invalid or nothing measured, 5 store or internal error.
+    """
+    ctx.obj = Settings(db=db or os.environ.get("PACEKEEPER_DB") or DEFAULT_DB)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except PacekeeperError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)

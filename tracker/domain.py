@@ -1,0 +1,324 @@
+"""The values that travel between the rooms of the tracker: frozen, free of I/O.
+
+Seconds, bytes and ratios are base units; times are timezone-aware UTC; `None` means "not
+known", never zero. A `*Info` names a thing that the store keeps, a row of a table or a chart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Better = Literal["lower", "higher"]
+Kind = Literal["timing", "rate", "utilization", "energy", "exact", "other"]
+ResultStatus = Literal["ok", "failed", "skipped", "timeout"]
+VerdictStatus = Literal["pass", "regression", "improvement", "inconclusive"]
+AlertState = Literal["open", "acked", "expected", "resolved"]
+RunSource = Literal["ingest", "run", "gate", "calibration", "schedule"]
+Arm = Literal["base", "head"]
+
+
+# --- read from asv's files (tracker.asvfmt produces these, tracker.store keeps them) ---------
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkInfo:
+    """What a results directory says of one benchmark at one version.
+
+    `better` is None for a metric whose direction nobody stated: it is shown and compared, and
+    never judged. `kind` "other" is judged as noisy. `step` is the change below which an exact
+    metric counts as equal.
+    """
+
+    name: str
+    version: str
+    type: str  # asv's: time, timeraw, mem, peakmem, track
+    unit: str
+    better: Better | None
+    kind: Kind
+    param_names: tuple[str, ...] = ()
+    step: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MachineInfo:
+    """asv's `machine.json`: strings as they stand there, None where absent."""
+
+    name: str
+    arch: str | None = None
+    cpu: str | None = None
+    num_cpu: str | None = None
+    os: str | None = None
+    ram: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One value of one benchmark at one parameter point, out of one result file."""
+
+    benchmark: str
+    version: str
+    param_index: int
+    params: tuple[str, ...]  # asv's reprs, one per parameter
+    status: ResultStatus
+    value: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    q25: float | None = None
+    q75: float | None = None
+    number: int | None = None
+    repeat: int | None = None
+    samples: tuple[float, ...] | None = None
+    started_at: datetime | None = None
+    duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in an input that could not be read; it never stops the rest."""
+
+    path: str
+    reason: str
+    benchmark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """One asv result file: a commit, an environment, a machine, and what was measured."""
+
+    path: str
+    digest: str  # sha256 of the file's bytes, hex
+    format_version: int
+    machine: str
+    commit: str
+    committed_at: datetime
+    env_name: str
+    python: str | None
+    requirements: dict[str, str] = field(default_factory=dict)
+    env_vars: dict[str, str] = field(default_factory=dict)
+    machine_fields: dict[str, str] = field(default_factory=dict)
+    measurements: tuple[Measurement, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Everything beside the code that can move a number. None is "absent or unknown"."""
+
+    gpu_model: str | None = None
+    gpu_count: int | None = None
+    driver: str | None = None
+    cuda: str | None = None
+    torch: str | None = None
+    triton: str | None = None
+    asv: str | None = None
+    asv_runner: str | None = None
+    python: str | None = None
+    cpu: str | None = None
+    num_cpu: int | None = None
+    os: str | None = None
+    threads: int | None = None
+    clocks_policy: str | None = None
+    extra: tuple[tuple[str, str], ...] = ()  # sorted (name, value): requirements, env_vars
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """The first line of a launch artifact: one engine launch of one scenario."""
+
+    path: str
+    digest: str
+    launch_id: str
+    benchmark: str  # the suite class whose track_* methods read it: "bench_serving.MixedC4"
+    fingerprint: Fingerprint
+    header: dict[str, object]  # the whole first line, as written
+
+
+# --- what the store answers ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectInfo:
+    name: str
+    num_results: int
+    num_series: int
+    num_revisions: int
+    machines: tuple[str, ...]
+    last_measured: datetime | None
+    commit_url: str | None = None  # template with {commit}
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionInfo:
+    id: int
+    commit: str
+    committed_at: datetime
+    subject: str | None = None
+    branch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesInfo:
+    """A line on a chart: benchmark (name and version) x parameter point x machine x environment."""
+
+    id: int
+    project: str
+    benchmark: str
+    version: str
+    unit: str
+    better: Better | None
+    kind: Kind
+    params: tuple[str, ...]
+    param_names: tuple[str, ...]
+    machine: str
+    environment: str
+    num_points: int
+    last_value: float | None = None
+    last_measured: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One revision of one series: the latest attempt, with how many there were."""
+
+    revision: RevisionInfo
+    value: float | None
+    status: ResultStatus
+    ci_low: float | None
+    ci_high: float | None
+    num_attempts: int
+    measured_at: datetime | None
+    fingerprint_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LevelShift:
+    """A change point: `revision` is the first commit of the new level."""
+
+    series_id: int
+    revision: RevisionInfo
+    before: float
+    after: float
+    effect: float  # after/before - 1, signed as measured
+    worse: bool | None  # None where the metric has no stated direction
+    algorithm: str
+
+
+@dataclass(frozen=True, slots=True)
+class FingerprintChange:
+    """Where the environment of a series changed: first revision measured with the new one."""
+
+    revision: RevisionInfo
+    changed: tuple[tuple[str, str | None, str | None], ...]  # (field, before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesHistory:
+    series: SeriesInfo
+    points: tuple[Point, ...]  # oldest revision first
+    shifts: tuple[LevelShift, ...]
+    fingerprint_changes: tuple[FingerprintChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """Two revisions of one series side by side; values are medians over attempts."""
+
+    series: SeriesInfo
+    base: float | None
+    head: float | None
+    base_status: ResultStatus | None  # None: not measured there
+    head_status: ResultStatus | None
+    base_values: tuple[float, ...]
+    head_values: tuple[float, ...]
+
+    @property
+    def effect(self) -> float | None:
+        """head/base - 1, or None where either is missing or the base is not positive."""
+        if self.base is None or self.head is None or self.base <= 0:
+            return None
+        return self.head / self.base - 1
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictInfo:
+    """A stored verdict on one metric of one gate."""
+
+    gate_id: str
+    metric: str
+    unit: str
+    better: Better | None
+    kind: Kind
+    status: VerdictStatus
+    effect: float | None
+    low: float | None
+    high: float | None
+    pairs: int
+    base: float | None
+    head: float | None
+    mde: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateInfo:
+    """One gate: two commits, its verdicts, the exit code it ended with (None: unfinished)."""
+
+    id: str
+    project: str
+    machine: str
+    base: RevisionInfo
+    head: RevisionInfo
+    started_at: datetime
+    finished_at: datetime | None
+    exit_code: int | None
+    pairs: int
+    verdicts: tuple[VerdictInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertInfo:
+    id: int
+    project: str
+    state: AlertState
+    title: str
+    detail: str
+    revision: RevisionInfo | None
+    num_series: int
+    worst_effect: float | None
+    created_at: datetime
+    updated_at: datetime
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IngestProblemInfo:
+    path: str
+    benchmark: str | None
+    reason: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationInfo:
+    """A/A gates counted: how often identical commits were called a regression."""
+
+    gates: int
+    false_blocks: int
+    upper_bound: float | None  # exact 95 % binomial bound on the rate; None with no gates
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The first page: what is worse, since when, how fresh, how often the gate cried wolf."""
+
+    project: ProjectInfo
+    worse: tuple[tuple[SeriesInfo, LevelShift], ...]  # still worse than before, worst first
+    better: tuple[tuple[SeriesInfo, LevelShift], ...]
+    alerts: tuple[AlertInfo, ...]  # open and acked
+    gates: tuple[GateInfo, ...]  # latest first
+    calibration: CalibrationInfo
+    problems: tuple[IngestProblemInfo, ...]
+    num_failed_last: int  # failed or timed-out results at the newest revision
+    newest: RevisionInfo | None
