@@ -1,0 +1,10 @@
+"""Statistics of verdicts: pure numbers in, values out; numpy, scipy and nothing else.
+
+* `PairedGate` decides, pair by pair of interleaved launches, whether a metric got worse.
+* `detect_change_points` finds level shifts in a history.
+"""
+
+from tracker.stats.changepoints import ALGORITHM, detect_change_points
+from tracker.stats.paired import PairedGate, Verdict
+
+__all__ = ["ALGORITHM", "PairedGate", "Verdict", "detect_change_points"]
