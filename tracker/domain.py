@@ -275,6 +275,7 @@ class GateInfo:
     exit_code: int | None
     pairs: int
     verdicts: tuple[VerdictInfo, ...]
+    policy: dict[str, object] = field(default_factory=dict)  # as given to `begin_gate`
 
 
 @dataclass(frozen=True, slots=True)
