@@ -1,0 +1,226 @@
+"""What the tracker asks of git, each question one subprocess and one clear error."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tracker.errors import UsageError
+
+__all__ = ["Commit", "Repository", "commit_url_template"]
+
+# ASCII unit separator: cannot stand in a subject line.
+_FIELD = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit as git describes it."""
+
+    hash: str
+    committed_at: datetime
+    parents: tuple[str, ...]
+    subject: str
+
+    @property
+    def short(self) -> str:
+        return self.hash[:8]
+
+
+class Repository:
+    """A git repository that exists, addressed by its top level directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def find(cls, start: Path) -> Repository:
+        """Return the repository that `start` lies in.
+
+        Raises:
+            UsageError: git is not installed, or `start` is in no repository.
+        """
+        if not start.is_dir():
+            raise UsageError(f"{start}: no such directory")
+        done = _git(start, "rev-parse", "--show-toplevel")
+        if done.returncode != 0:
+            raise UsageError(
+                f"{start} is not in a git repository; run this inside the project's checkout"
+            )
+        return cls(Path(done.stdout.strip()))
+
+    def run(self, *args: str) -> str:
+        """Return what `git args...` prints.
+
+        Raises:
+            UsageError: git failed; the message carries its own.
+        """
+        done = _git(self.root, *args)
+        if done.returncode != 0:
+            raise UsageError(f"git {' '.join(args)} failed: {_complaint(done.stderr)}")
+        return done.stdout
+
+    def resolve(self, ref: str) -> str:
+        """Return the full hash of the commit that `ref` names.
+
+        Raises:
+            UsageError: it names none; the message says which ref and, where known, why.
+        """
+        # A leading dash would be read as an option.
+        done = _git(self.root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+        if done.returncode == 0 and not ref.startswith("-"):
+            return done.stdout.strip()
+        self._require_a_commit()
+        base = re.split(r"[~^]", ref, maxsplit=1)[0]
+        if base and base != ref and not ref.startswith("-"):
+            known = _git(self.root, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
+            if known.returncode == 0:
+                shallow = " (the clone is shallow; fetch more)" if self.is_shallow() else ""
+                raise UsageError(f"no commit {ref!r}: {base} has no such ancestor{shallow}")
+        shallow = "; the clone is shallow, fetch more history" if self.is_shallow() else ""
+        raise UsageError(f"unknown commit {ref!r} in {self.root}{shallow}")
+
+    def is_shallow(self) -> bool:
+        return _git(self.root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
+
+    def commits(self, spec: str) -> list[Commit]:
+        """Return the commits `spec` names, oldest first.
+
+        Args:
+            spec: A single commit, or any range that `git rev-list` takes (`A..B`, `HEAD~3..`,
+                `v1 ^v0`). Ranges follow first parents only, so that the history of the branch
+                is measured and not every commit of every merged branch.
+
+        Raises:
+            UsageError: a commit in it is unknown, or the range is empty.
+        """
+        words = spec.split()
+        is_range = len(words) != 1 or ".." in spec or spec.startswith("^") or spec[-2:] == "^!"
+        if not words or any(word.startswith("-") for word in words):
+            raise UsageError(f"{spec!r} names no commits; give a commit or a range such as A..B")
+        if not is_range:
+            return self.describe([self.resolve(spec)])
+        for ref in _refs_of(words):
+            self.resolve(ref)
+        done = _git(self.root, "rev-list", "--first-parent", "--reverse", *words, "--")
+        if done.returncode != 0:
+            raise UsageError(f"git cannot read the range {spec!r}: {_complaint(done.stderr)}")
+        hashes = done.stdout.split()
+        if not hashes:
+            raise UsageError(f"the range {spec!r} is empty; are its ends the wrong way round?")
+        return self.describe(hashes)
+
+    def describe(self, hashes: Sequence[str]) -> list[Commit]:
+        """Return the commits of `hashes`, in their order."""
+        form = _FIELD.join(("%H", "%cI", "%P", "%s"))
+        text = _git_input(self.root, "\n".join(hashes), "log", "--no-walk=unsorted", "--stdin",
+                          f"--format={form}")  # fmt: skip
+        found: dict[str, Commit] = {}
+        for line in text.splitlines():
+            digest, when, parents, subject = line.split(_FIELD, 3)
+            found[digest] = Commit(
+                hash=digest,
+                committed_at=datetime.fromisoformat(when).astimezone(UTC),
+                parents=tuple(parents.split()),
+                subject=subject,
+            )
+        return [found[digest] for digest in hashes]
+
+    def branch(self) -> str | None:
+        """Return the checked-out branch, or None on a detached HEAD."""
+        return _git(self.root, "symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip() or None
+
+    def dirty(self) -> list[Path]:
+        """Return tracked files with uncommitted changes and untracked ones, relative to the root."""
+        done = _git(self.root, "status", "--porcelain", "-z", "--untracked-files=all")
+        files: list[Path] = []
+        entries = iter(done.stdout.split("\0"))
+        for entry in entries:
+            if len(entry) < 4:
+                continue
+            files.append(Path(entry[3:]))
+            if entry[0] in "RC":  # a rename is followed by the name it had
+                next(entries, None)
+        return sorted(files)
+
+    def remote_url(self) -> str | None:
+        """Return the URL of `origin`, or of the only remote; None without one."""
+        names = _git(self.root, "remote").stdout.split()
+        if not names:
+            return None
+        name = "origin" if "origin" in names else names[0]
+        return _git(self.root, "remote", "get-url", name).stdout.strip() or None
+
+    def _require_a_commit(self) -> None:
+        if _git(self.root, "rev-parse", "--verify", "--quiet", "HEAD").returncode != 0:
+            any_commit = _git(self.root, "rev-list", "--all", "--max-count=1").stdout.strip()
+            if not any_commit:
+                raise UsageError(f"the repository {self.root} has no commits yet")
+
+
+def commit_url_template(remote: str | None) -> str | None:
+    """Return the web address of a commit, with `{commit}`, for a GitHub or GitLab remote.
+
+    Anything else, a path or a host whose layout nobody told us, gives None.
+    """
+    if remote is None:
+        return None
+    match = re.match(
+        r"(?:(?:https?|ssh|git)://(?:[^@/]+@)?|[^@/:]+@)(?P<host>[^:/]+)(?::\d+)?[:/](?P<path>.+?)(?:\.git)?/?$",
+        remote,
+    )
+    if match is None:
+        return None
+    host, path = match["host"].lower(), match["path"].strip("/")
+    if host == "github.com":
+        return f"https://{host}/{path}/commit/{{commit}}"
+    if host == "gitlab.com" or host.startswith("gitlab."):
+        return f"https://{host}/{path}/-/commit/{{commit}}"
+    return None
+
+
+def _refs_of(words: Sequence[str]) -> list[str]:
+    """The commits that a range names, so that an unknown one is reported by its own name."""
+    refs: list[str] = []
+    for word in words:
+        for part in re.split(r"\.{2,3}", word):
+            ref = part.removeprefix("^")
+            ref = re.sub(r"\^[!@]$", "", ref)
+            if ref:
+                refs.append(ref)
+    return refs
+
+
+def _git(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    return _run(root, args, None)
+
+
+def _git_input(root: Path, text: str, *args: str) -> str:
+    done = _run(root, args, text)
+    if done.returncode != 0:
+        raise UsageError(f"git {args[0]} failed: {_complaint(done.stderr)}")
+    return done.stdout
+
+
+def _run(root: Path, args: Sequence[str], text: str | None) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            ["git", "-C", str(root), *args],
+            input=text if text is not None else "",
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError:
+        raise UsageError("git is not installed, or not on PATH") from None
+
+
+def _complaint(stderr: str) -> str:
+    lines = [line for line in stderr.strip().splitlines() if line.strip()]
+    return lines[0].removeprefix("fatal: ") if lines else "no message"

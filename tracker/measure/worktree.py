@@ -1,0 +1,142 @@
+"""A commit in a git worktree of its own, under `.pacekeeper/worktrees/<hash>`.
+
+Made once, reused, pruned when old. Two processes may ask for the same commit at once, and a
+process may die half way through making one, so three things stand beside the trees:
+
+- `.lock`, held while trees are made or removed;
+- `<hash>.ready`, written when a tree is complete: without it a tree is rubbish and made again;
+- `<hash>.lock`, held shared while somebody measures in the tree, so that nobody prunes it.
+
+All are flock locks, which the kernel drops when their process dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tracker.errors import MeasurementError, UsageError
+from tracker.measure.git import Repository
+
+__all__ = ["STATE_DIR", "Worktrees", "state_dir"]
+
+STATE_DIR = ".pacekeeper"
+
+
+def state_dir(root: Path) -> Path:
+    """Return the directory of the tracker's own files in a checkout, ignored by git.
+
+    Raises:
+        MeasurementError: it cannot be made.
+    """
+    directory = root / STATE_DIR
+    try:
+        directory.mkdir(exist_ok=True)
+        ignore = directory / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise MeasurementError(f"cannot write to {directory}: {error.strerror}") from None
+    return directory
+
+
+class Worktrees:
+    """The worktrees of one repository.
+
+    Args:
+        repository: Where the commits come from.
+        keep: Trees that stay after `prune`, most recently used first.
+    """
+
+    def __init__(self, repository: Repository, *, keep: int = 16) -> None:
+        self._repository = repository
+        self._keep = keep
+        self.directory = state_dir(repository.root) / "worktrees"
+        self.directory.mkdir(exist_ok=True)
+
+    @contextmanager
+    def checkout(self, commit: str) -> Iterator[Path]:
+        """Yield a directory that holds `commit` as git has it, and nothing else.
+
+        Nobody prunes it while the context is open.
+
+        Args:
+            commit: A full hash.
+
+        Raises:
+            MeasurementError: git could not make the tree (disk full, a missing object).
+        """
+        path = self.directory / commit
+        with _locked(self.directory / f"{commit}.lock", fcntl.LOCK_SH):
+            with _locked(self.directory / ".lock", fcntl.LOCK_EX):
+                if not self._is_complete(path, commit):
+                    self._make(path, commit)
+            self._ready(commit).touch()  # the time of last use, for prune
+            yield path
+
+    def prune(self) -> list[str]:
+        """Remove all but the most recently used trees; return the hashes removed.
+
+        Trees in use stay, whoever uses them.
+        """
+        removed: list[str] = []
+        with _locked(self.directory / ".lock", fcntl.LOCK_EX):
+            trees = [path for path in self.directory.iterdir() if path.is_dir()]
+            trees.sort(key=self._last_used, reverse=True)
+            for path in trees[self._keep :]:
+                lock = self.directory / f"{path.name}.lock"
+                try:
+                    with _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                        self._remove(path)
+                except BlockingIOError:
+                    continue
+                removed.append(path.name)
+        return removed
+
+    def _ready(self, commit: str) -> Path:
+        return self.directory / f"{commit}.ready"
+
+    def _last_used(self, path: Path) -> float:
+        marker = self._ready(path.name)
+        return marker.stat().st_mtime if marker.exists() else 0.0
+
+    def _is_complete(self, path: Path, commit: str) -> bool:
+        if not self._ready(commit).exists() or not path.is_dir():
+            return False
+        tree = Repository(path)
+        try:
+            # Somebody may have worked in there: a changed tree is not the commit any more.
+            at = tree.run("rev-parse", "HEAD").strip()
+            changed = tree.run("status", "--porcelain", "--untracked-files=no").strip()
+        except UsageError:
+            return False
+        return at == commit and not changed
+
+    def _make(self, path: Path, commit: str) -> None:
+        self._remove(path)
+        try:
+            self._repository.run("worktree", "add", "--force", "--detach", str(path), commit)
+        except UsageError as error:
+            raise MeasurementError(f"no worktree for {commit[:8]}: {error}") from None
+        self._ready(commit).touch()
+
+    def _remove(self, path: Path) -> None:
+        self._ready(path.name).unlink(missing_ok=True)
+        if path.exists():
+            shutil.rmtree(path, ignore_errors=True)
+        self._repository.run("worktree", "prune")
+
+
+@contextmanager
+def _locked(path: Path, operation: int) -> Iterator[IO[bytes]]:
+    handle = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b")
+    try:
+        fcntl.flock(handle, operation)
+        yield handle
+    finally:
+        handle.close()
