@@ -291,6 +291,7 @@ class AlertInfo:
     created_at: datetime
     updated_at: datetime
     note: str | None = None
+    key: str | None = None  # what is never alerted twice: project, commit and machine
 
 
 @dataclass(frozen=True, slots=True)
