@@ -176,6 +176,7 @@ class SeriesInfo:
     num_points: int
     last_value: float | None = None
     last_measured: datetime | None = None
+    step: float = 0.0  # change below which an exact metric counts as equal
 
 
 @dataclass(frozen=True, slots=True)
