@@ -19,6 +19,11 @@ RunSource = Literal["ingest", "run", "gate", "calibration", "schedule"]
 Arm = Literal["base", "head"]
 
 
+def metric_name(benchmark: str, params: tuple[str, ...]) -> str:
+    """Return the name of a judged metric: asv's benchmark name, then its parameters if any."""
+    return f"{benchmark}({', '.join(params)})" if params else benchmark
+
+
 # --- read from asv's files (tracker.asvfmt produces these, tracker.store keeps them) ---------
 
 
@@ -135,6 +140,34 @@ class Launch:
     header: dict[str, object]  # the whole first line, as written
 
 
+@dataclass(frozen=True, slots=True)
+class RevisionRecord:
+    """What git knows of a commit; fills in what a result file does not say.
+
+    `parents` is None where they are not known, and empty for a root commit.
+    """
+
+    commit: str
+    committed_at: datetime
+    parents: tuple[str, ...] | None = None
+    subject: str | None = None
+    branch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What writing one result file did: rows added, rows that stood there already.
+
+    `problems` names results whose value differs from the one stored under the same series,
+    revision and start time; the stored one is kept.
+    """
+
+    run_id: int | None
+    added: int
+    unchanged: int
+    problems: tuple[Problem, ...] = ()
+
+
 # --- what the store answers ----------------------------------------------------------------
 
 
@@ -176,6 +209,11 @@ class SeriesInfo:
     num_points: int
     last_value: float | None = None
     last_measured: datetime | None = None
+
+    @property
+    def metric(self) -> str:
+        """The series' name in gates and reports: `module.track_x` or `module.track_x(1, 'a')`."""
+        return metric_name(self.benchmark, self.params)
     step: float = 0.0  # change below which an exact metric counts as equal
 
 
@@ -240,6 +278,37 @@ class ComparisonRow:
         if self.base is None or self.head is None or self.base <= 0:
             return None
         return self.head / self.base - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PairedValues:
+    """The stored values of one metric at two revisions, for a judgement without measuring.
+
+    `pairs` are the (base, head) values of interleaved gate pairs in the order they were
+    measured; `base` and `head` are the values of attempts outside any pair.
+    """
+
+    series: SeriesInfo
+    step: float
+    pairs: tuple[tuple[float, float], ...]
+    base: tuple[float, ...]
+    head: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRow:
+    """One row of `tracker db export --rows`: the latest attempt at one parameter point."""
+
+    machine: str
+    commit: str
+    env_name: str
+    date_ms: int
+    benchmark: str
+    bench_version: str
+    param_index: int
+    params: tuple[str, ...]
+    status: ResultStatus
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)
