@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 from scipy import stats as scipy_stats
 
 __all__ = ["ALGORITHM", "detect_change_points"]
@@ -41,8 +43,8 @@ def detect_change_points(values: Sequence[float], *, alarm_rate: float = 0.01) -
         Fewer than 8 values give no change point; a level must hold for 4 values.
 
     Source:
-        Page 1954 (CUSUM); the null threshold follows Csorgo & Horvath 1997, theorem 2.1.2, checked
-        by simulation in the tests.
+        Page 1954 (CUSUM); Yao & Davis 1986, Sankhya A 48 (null threshold), checked by simulation
+        in the tests.
     """
     series = np.asarray(values, dtype=np.float64)
     if series.ndim != 1:
@@ -90,7 +92,7 @@ def _long_run_variance(scores: Floats, split: int) -> float:
     residuals[:split] -= scores[:split].mean()
     residuals[split:] -= scores[split:].mean()
     energy = float(residuals @ residuals)
-    if energy == 0:
+    if energy <= 1e-12 * float(scores @ scores):  # a noiseless step, but for rounding
         return 1.0
     n = len(scores)
     rho = float(residuals[1:] @ residuals[:-1]) / energy
@@ -100,9 +102,17 @@ def _long_run_variance(scores: Floats, split: int) -> float:
     return (1 + rho) / (1 - rho)
 
 
+@lru_cache(maxsize=4096)
 def _threshold(n: int, alarm_rate: float) -> float:
-    """Return the level that the largest of `n` normalised sums exceeds with `alarm_rate`."""
-    loglog = math.log(max(math.log(n), math.e))
-    scale = math.sqrt(2 * loglog)
-    shift = 2 * loglog + 0.5 * math.log(loglog) - 0.5 * math.log(math.pi)
-    return (shift - math.log(-0.5 * math.log1p(-alarm_rate))) / scale
+    """Return the level that the largest normalised sum of `n` values exceeds with `alarm_rate`.
+
+    Yao & Davis 1986, eq. 2.5, over splits that leave `_MIN_SEGMENT` values on either side.
+    """
+    edge = _MIN_SEGMENT / n
+    span = 2 * math.log((1 - edge) / edge)
+
+    def excess(x: float) -> float:
+        tail = x * scipy_stats.norm.pdf(x) * ((1 - x**-2) * span + 4 * x**-2)
+        return float(tail) - alarm_rate
+
+    return float(optimize.brentq(excess, 1.5, 12.0)) if excess(1.5) > 0 else 1.5

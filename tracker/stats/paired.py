@@ -97,7 +97,8 @@ class PairedGate:
     Assumptions:
         Base and head of a pair are exchangeable when nothing changed: launches interleaved in
         random order on one machine. No shape of noise is assumed for the false-regression bound;
-        `pass` and the intervals use Student's t.
+        `pass`, `improvement` and the intervals use
+        Student's t.
 
     Small samples:
         Below 6 pairs every noisy metric is pending; at 6 it can pass, from 8 on (alpha 0.01) it can
@@ -150,12 +151,12 @@ class PairedGate:
                 )
         self.alpha = alpha
         self.max_pairs = max_pairs
-        self.looks = tuple(n for n in _LOOKS if n < max_pairs) + (max_pairs,)
+        self.looks = (*(n for n in _LOOKS if n < max_pairs), max_pairs)
         self._level = _spend(alpha, self.looks)
         self._miss = {n: _MISS / len(self.looks) for n in self.looks}
         self._seed = seed
         self._ratios: list[dict[str, float]] = []  # per pair, log ratio, positive is worse
-        self._decided: dict[str, tuple[Status, str, int]] = {}
+        self._decided: dict[str, tuple[Status, str]] = {}
 
     @property
     def pairs(self) -> int:
@@ -214,13 +215,13 @@ class PairedGate:
             for name in self._better
         }
 
-    def _differences(self, worse: float) -> np.ndarray:
-        """Return log ratios beyond the margin in one direction, ``[pairs, noisy metrics]``."""
+    def _differences(self) -> np.ndarray:
+        """Return log ratios beyond the margin, ``[pairs, noisy metrics]``; 0 where missing."""
         table = np.zeros((self.pairs, len(self._noisy)))
         for row, ratios in enumerate(self._ratios):
             for column, name in enumerate(self._noisy):
                 if name in ratios:
-                    table[row, column] = worse * ratios[name] - math.log1p(self._margin[name])
+                    table[row, column] = ratios[name] - math.log1p(self._margin[name])
         return table
 
     def _look(self) -> None:
@@ -228,27 +229,25 @@ class PairedGate:
             return
         n = self.pairs
         level = self._level[n]
+        gain_level = self.alpha / (len(self.looks) * len(self._noisy))
         signs = flip_signs(n, np.random.default_rng([self._seed, n]))
-        p_values = {}
-        for direction, worse in (("regression", 1.0), ("improvement", -1.0)):
-            flipped = self_normalized(self._differences(worse), signs)
-            highest = flipped.max(axis=1)
-            # A hair of slack, so that rounding never makes the observed arrangement beat its equals.
-            p_values[direction] = np.mean(highest[:, None] >= flipped[0] - 1e-12, axis=0)
+        flipped = self_normalized(self._differences(), signs)
+        highest = flipped.max(axis=1)
+        # A hair of slack, so that rounding never makes the observed arrangement beat its equals.
+        p_values = np.mean(highest[:, None] >= flipped[0] - 1e-12, axis=0)
         for column, name in enumerate(self._noisy):
             if name in self._decided:
                 continue
-            p_worse = float(p_values["regression"][column])
-            p_better = float(p_values["improvement"][column])
-            if p_worse <= level:
-                reason = f"family-wise p = {p_worse:.2g} at {n} pairs (level {level:.2g})"
-                self._decided[name] = ("regression", reason, n)
-            elif p_better <= level:
-                reason = f"family-wise p = {p_better:.2g} at {n} pairs (level {level:.2g})"
-                self._decided[name] = ("improvement", reason, n)
+            p = float(p_values[column])
+            if p <= level:
+                reason = f"family-wise p = {p:.2g} at {n} pairs (level {level:.2g})"
+                self._decided[name] = ("regression", reason)
+            elif self._upper_bound(name, gain_level) < -math.log1p(self._margin[name]):
+                reason = f"better by more than the margin of {self._margin[name]:.1%} at {n} pairs"
+                self._decided[name] = ("improvement", reason)
             elif self._upper_bound(name, self._miss[n]) < math.log1p(self._detect[name]):
                 reason = f"a slowdown of {self._detect[name]:.1%} is excluded at {n} pairs"
-                self._decided[name] = ("pass", reason, n)
+                self._decided[name] = ("pass", reason)
 
     def _noisy_decided(self) -> bool:
         return all(name in self._decided for name in self._noisy)
@@ -271,7 +270,7 @@ class PairedGate:
             return None
         n = looked[-1]
         signs = flip_signs(n, np.random.default_rng([self._seed, n]))
-        highest = self_normalized(self._differences(1.0)[:n], signs).max(axis=1)
+        highest = self_normalized(self._differences()[:n], signs).max(axis=1)
         threshold = float(np.quantile(highest, 1 - self._level[n], method="higher"))
         # T = sum/sqrt(sum of squares) is a monotone function of Student's t.
         return threshold * math.sqrt((n - 1) / max(n - threshold**2, 1e-9))
@@ -297,7 +296,7 @@ class PairedGate:
             low, high = sorted((math.expm1(sign * (mean - half)), math.expm1(sign * (mean + half))))
         status: Status
         if name in self._decided:
-            status, reason, _ = self._decided[name]
+            status, reason = self._decided[name]
         else:
             status, reason = "inconclusive", self._why_undecided(name)
         return Verdict(

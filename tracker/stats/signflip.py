@@ -29,7 +29,7 @@ def flip_signs(num_pairs: int, rng: np.random.Generator) -> Floats:
     """
     if num_pairs <= _MAX_ENUMERATED_PAIRS:
         bits = (np.arange(2**num_pairs)[:, None] >> np.arange(num_pairs)) & 1
-        return 1.0 - 2.0 * bits
+        return (1 - 2 * bits).astype(np.float64)
     drawn = rng.choice([-1.0, 1.0], size=(_NUM_DRAWN, num_pairs))
     return np.vstack([np.ones(num_pairs), drawn])
 

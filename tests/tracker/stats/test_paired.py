@@ -1,0 +1,254 @@
+"""The paired gate: its guarantee on simulated noise, its power, and every boundary."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from tracker.stats import PairedGate
+from tracker.stats.signflip import flip_signs, self_normalized, smallest_p
+
+NAMES = [f"m{i}" for i in range(20)]
+
+
+def play(rng, *, shift, spread=0.01, shape="gauss", better="lower", max_pairs=50):
+    """Run one gate on simulated log ratios; return its verdicts and the pairs it took."""
+    gate = PairedGate(dict.fromkeys(NAMES, better), max_pairs=max_pairs)
+    sign = 1 if better == "lower" else -1
+    while gate.pending():
+        if shape == "t3":
+            noise = rng.standard_t(3, len(NAMES)) * spread / math.sqrt(3)
+        elif shape == "node":
+            noise = rng.normal(0, spread, len(NAMES)) * 0.7 + rng.normal(0, spread) * 0.7
+        else:
+            noise = rng.normal(0, spread, len(NAMES))
+        ratio = np.exp(sign * (noise + np.log1p(shift)))
+        gate.add({name: (2.0, 2.0 * float(r)) for name, r in zip(NAMES, ratio, strict=True)})
+    return gate.verdicts(), gate.pairs
+
+
+def called(verdicts):
+    return [name for name, v in verdicts.items() if v.status == "regression"]
+
+
+@pytest.mark.parametrize("shape", ["gauss", "t3", "node"])
+@pytest.mark.parametrize("at", [0.0, 0.01], ids=["no-change", "at-the-margin"])
+def test_false_regressions_stay_within_alpha(shape, at):
+    rng = np.random.default_rng(7)
+    gates = 120
+    blocked = sum(
+        bool(called(play(rng, shift=np.full(20, at), shape=shape)[0])) for _ in range(gates)
+    )
+    # alpha is 1 %: more than this many in 120 gates has probability below 1e-4 under the bound.
+    assert blocked <= scipy_stats.binom.isf(1e-4, gates, 0.01)
+
+
+def test_three_percent_on_one_metric_is_called():
+    rng = np.random.default_rng(8)
+    shift = np.zeros(20)
+    shift[3] = 0.03
+    results = [play(rng, shift=shift) for _ in range(60)]
+    assert sum(called(v) == ["m3"] for v, _ in results) >= 57
+    assert np.mean([pairs for _, pairs in results]) < 16
+
+
+def test_the_direction_of_higher_is_better_is_respected():
+    rng = np.random.default_rng(9)
+    shift = np.zeros(20)
+    shift[0], shift[1] = 0.08, -0.08  # m0 worse, m1 better, whatever "better" means
+    for better in ("lower", "higher"):
+        verdicts, _ = play(rng, shift=shift, better=better)
+        assert called(verdicts) == ["m0"]
+        assert verdicts["m1"].status == "improvement"
+        effect = verdicts["m0"].effect
+        assert (effect > 0.05) if better == "lower" else (effect < -0.05)
+        assert verdicts["m0"].low < effect < verdicts["m0"].high
+
+
+def test_a_margin_of_its_own_for_a_metric():
+    rng = np.random.default_rng(10)
+    gate = PairedGate(
+        {"tight": "lower", "loose": "lower"},
+        margin={"tight": 0.01, "loose": 0.10},
+        detect={"tight": 0.03, "loose": 0.20},
+    )
+    while gate.pending():
+        a, b = np.exp(rng.normal(0.06, 0.01, 2))
+        gate.add({"tight": (1.0, float(a)), "loose": (1.0, float(b))})
+    verdicts = gate.verdicts()
+    assert verdicts["tight"].status == "regression"
+    assert verdicts["loose"].status == "pass"
+
+
+def test_noise_too_wide_to_decide_is_inconclusive_and_says_how_many_pairs_would():
+    rng = np.random.default_rng(11)
+    gate = PairedGate({"a": "lower"}, max_pairs=10)
+    while gate.pending():
+        gate.add({"a": (1.0, float(np.exp(rng.normal(0, 0.3))))})
+    verdict = gate.verdicts()["a"]
+    assert verdict.status == "inconclusive"
+    assert "pairs would decide" in verdict.reason
+    assert verdict.mde > 0.1
+
+
+@pytest.mark.parametrize("pairs", [0, 1, 5])
+def test_too_few_pairs_decide_nothing(pairs):
+    gate = PairedGate({"a": "lower"})
+    for _ in range(pairs):
+        gate.add({"a": (1.0, 100.0)})
+    verdict = gate.verdicts()["a"]
+    assert verdict.status == "inconclusive"
+    assert verdict.pairs == pairs
+    assert (verdict.low is None) == (pairs < 2)
+    assert verdict.mde is None
+
+
+def test_six_pairs_can_pass_and_eight_can_block():
+    slow = PairedGate({"a": "lower"})
+    same = PairedGate({"a": "lower"})
+    for k in range(8):
+        slow.add({"a": (1.0, 1.2 + k / 1e4)})
+        if same.pending():
+            same.add({"a": (1.0, 1.0 + (-1) ** k / 1e3)})
+        if k == 6:
+            assert slow.verdicts()["a"].status == "inconclusive"
+    assert same.pairs == 6
+    assert same.verdicts()["a"].status == "pass"
+    assert slow.verdicts()["a"].status == "regression"
+
+
+def test_identical_values_pass():
+    gate = PairedGate({"a": "lower"})
+    while gate.pending():
+        gate.add({"a": (3.0, 3.0)})
+    verdict = gate.verdicts()["a"]
+    assert (verdict.status, verdict.effect) == ("pass", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("better", "base", "head", "status"),
+    [
+        ("lower", 100, 101, "regression"),
+        ("lower", 101, 100, "improvement"),
+        ("higher", 100, 101, "improvement"),
+        ("higher", 512, 0, "regression"),
+        ("lower", 0, 1, "regression"),
+        ("lower", 0, 0, "pass"),
+        ("lower", 1e300, 1e300, "pass"),
+    ],
+)
+def test_one_pair_decides_an_exact_metric(better, base, head, status):
+    gate = PairedGate({"steps": better}, exact={"steps": 0.0})
+    gate.add({"steps": (base, head)})
+    assert not gate.pending()
+    assert gate.verdicts()["steps"].status == status
+
+
+def test_the_step_of_an_exact_metric_is_tolerated():
+    gate = PairedGate({"bytes": "lower"}, exact={"bytes": 8.0})
+    gate.add({"bytes": (1000, 1008)})
+    assert gate.verdicts()["bytes"].status == "pass"
+
+
+def test_an_exact_metric_that_varies_is_inconclusive():
+    gate = PairedGate({"steps": "lower", "t": "lower"}, exact={"steps": 0.0})
+    gate.add({"steps": (10, 11), "t": (1.0, 1.0)})
+    gate.add({"steps": (10, 12), "t": (1.0, 1.0)})
+    assert gate.verdicts()["steps"].status == "inconclusive"
+
+
+def test_decided_metrics_may_be_left_out():
+    gate = PairedGate({"steps": "lower", "t": "lower"}, exact={"steps": 0.0})
+    gate.add({"steps": (10, 10), "t": (1.0, 1.0)})
+    assert gate.pending() == {"t"}
+    gate.add({"t": (1.0, 1.0)})
+    assert gate.pairs == 2
+
+
+def test_no_more_pairs_than_max_pairs_are_asked_for():
+    gate = PairedGate({"a": "lower"}, max_pairs=3)
+    for k in range(3):
+        assert gate.pending()
+        gate.add({"a": (1.0, 1.0 + k)})
+    assert not gate.pending()
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ({"a": (1.0, 1.0)}, "lacks the pending metrics"),
+        ({"a": (1.0, 1.0), "b": (1.0, 1.0), "c": (1.0, 1.0)}, "unknown metrics"),
+        ({"a": (1.0, math.nan), "b": (1.0, 1.0)}, "'a': head value nan is not finite"),
+        ({"a": (math.inf, 1.0), "b": (1.0, 1.0)}, "not finite"),
+        ({"a": (0.0, 1.0), "b": (1.0, 1.0)}, "not positive"),
+        ({"a": (1.0, -1.0), "b": (1.0, 1.0)}, "not positive"),
+    ],
+)
+def test_a_bad_pair_is_refused_whole(pair, message):
+    gate = PairedGate({"a": "lower", "b": "lower"})
+    with pytest.raises(ValueError, match=message):
+        gate.add(pair)
+    assert gate.pairs == 0
+    assert gate.verdicts()["b"].pairs == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metrics": {}}, "at least one metric"),
+        ({"metrics": {"a": "smaller"}}, "better must be"),
+        ({"alpha": 0.0}, "alpha"),
+        ({"alpha": 1.0}, "alpha"),
+        ({"alpha": math.nan}, "alpha"),
+        ({"margin": 0.03, "detect": 0.03}, "margin < detect"),
+        ({"margin": -0.1}, "margin < detect"),
+        ({"margin": {"b": 0.1}}, "lacks the metrics"),
+        ({"detect": math.inf}, "finite"),
+        ({"max_pairs": 0}, "max_pairs"),
+        ({"exact": {"z": 0.0}}, "does not have"),
+        ({"exact": {"a": -1.0}}, "step"),
+    ],
+)
+def test_a_gate_that_makes_no_sense_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        PairedGate(**{"metrics": {"a": "lower"}, **arguments})
+
+
+def test_the_levels_of_all_looks_sum_to_alpha():
+    for max_pairs, alpha in itertools.product([1, 8, 9, 30, 50, 300], [0.001, 0.01, 0.2]):
+        gate = PairedGate({"a": "lower"}, alpha=alpha, max_pairs=max_pairs)
+        assert sum(gate._level.values()) <= alpha * (1 + 1e-12)
+        assert gate.looks[-1] == max_pairs
+
+
+def test_a_verdict_can_be_derived_again():
+    def verdict():
+        return play(np.random.default_rng(5), shift=np.full(20, 0.012), spread=0.02)[0]
+
+    assert verdict() == verdict()
+
+
+def test_every_flip_is_enumerated_once_and_matches_the_slow_twin():
+    signs = flip_signs(5, np.random.default_rng(0))
+    assert {tuple(row) for row in signs} == set(itertools.product([1.0, -1.0], repeat=5))
+    assert (signs[0] == 1).all()
+    y = np.random.default_rng(1).normal(size=(5, 3))
+    fast = self_normalized(y, signs)
+    slow = [
+        [
+            sum(s * v for s, v in zip(row, column, strict=True))
+            / math.sqrt(sum(v * v for v in column))
+            for column in y.T
+        ]
+        for row in signs
+    ]
+    np.testing.assert_allclose(fast, slow)
+
+
+@pytest.mark.parametrize(("pairs", "smallest"), [(1, 0.5), (8, 1 / 256), (40, 1 / 8192)])
+def test_the_smallest_p_value(pairs, smallest):
+    assert smallest_p(pairs) == smallest
+    flips = flip_signs(pairs, np.random.default_rng(0))
+    assert len(flips) >= 1 / smallest
