@@ -65,9 +65,9 @@ def test_a_single_outlier_is_no_level():
         assert detect_change_points(series) == []
 
 
-def test_a_noiseless_step_is_found_from_four_points_on():
+def test_a_noiseless_step_is_found_once_it_has_held_for_four_points():
     assert detect_change_points([1.0] * 20 + [2.0] * 4) == [20]
-    assert detect_change_points([1.0] * 20 + [2.0] * 3) == []
+    assert detect_change_points([1.0] * 20 + [2.0] * 2) == []
 
 
 @pytest.mark.parametrize("series", [[], [1.0], [1.0, 2.0], [1.0] * 7, [5.0] * 100])
