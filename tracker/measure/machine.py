@@ -1,0 +1,70 @@
+"""The name this machine's results carry, and asv's own record of it in `~/.asv-machine.json`."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from tracker.errors import MeasurementError
+
+__all__ = ["machine_name", "register_machine"]
+
+# Run by the interpreter that has asv: the same values that `asv machine --yes` would write, which
+# cannot be used itself because it drops every field but the name when the name is not the host's.
+_DEFAULTS = (
+    "import json; from asv.machine import Machine; print(json.dumps(Machine.get_defaults()))"
+)
+
+
+def machine_name() -> str:
+    """Return the name asv would use here: the only one it knows, else the host's."""
+    known = [name for name in _read(_file()) if name != "version"]
+    return known[0] if len(known) == 1 else platform.node()
+
+
+def register_machine(name: str, python: str) -> None:
+    """Tell asv about the machine `name`, unless it knows it.
+
+    Args:
+        name: What results are filed under.
+        python: An interpreter that has asv.
+
+    Raises:
+        MeasurementError: asv is not installed there, or its file cannot be written.
+    """
+    path = _file()
+    if name in _read(path):
+        return
+    done = subprocess.run([python, "-c", _DEFAULTS], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise MeasurementError(f"asv cannot be used from {python}: {last}; pip install asv")
+    fields = json.loads(done.stdout)
+    fields["machine"] = name
+    try:
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            content = {"version": 1, **_read(path), name: fields}
+            fresh = path.with_suffix(f".{os.getpid()}.tmp")
+            fresh.write_text(json.dumps(content, indent=4, sort_keys=True), encoding="utf-8")
+            fresh.replace(path)
+    except OSError as error:
+        raise MeasurementError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _file() -> Path:
+    return Path("~/.asv-machine.json").expanduser()
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise MeasurementError(f"{path} cannot be read ({error}); mend or remove it") from None
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,170 @@
+"""The asv project that is measured: its configuration, its suites, its repository."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tracker.errors import UsageError
+from tracker.measure.git import Repository
+
+__all__ = ["AsvProject", "load_project", "unmeasured_changes"]
+
+CONFIG_NAMES = ("asv.conf.json", "asv.conf.jsonc")
+
+
+@dataclass(frozen=True, slots=True)
+class AsvProject:
+    """What `asv.conf.json` says, with every path absolute.
+
+    Attributes:
+        name: asv's `project`.
+        config_path: The file it was read from.
+        config: Its content, as written.
+        repository: The git repository whose commits are measured.
+        benchmark_dir: The suites; always those of the current checkout.
+        source: Directories inside a commit's tree that go on the module path, relative to it.
+    """
+
+    name: str
+    config_path: Path
+    config: dict[str, object]
+    repository: Repository
+    benchmark_dir: Path
+    source: tuple[str, ...] = (".",)
+
+    @property
+    def builds_environments(self) -> bool:
+        """Whether asv builds the environments itself (virtualenv, conda, ...)."""
+        return self.config.get("environment_type", "existing") != "existing"
+
+
+def load_project(
+    config: Path | None = None, *, start: Path | None = None, source: Sequence[str] = (".",)
+) -> AsvProject:
+    """Read the project's asv configuration.
+
+    Args:
+        config: The file; else `asv.conf.json` in `start` or the nearest directory above it.
+        start: Where to look from; the current directory by default.
+        source: See `AsvProject.source`.
+
+    Raises:
+        UsageError: No file, not readable, not JSON, no `benchmarks` package where it says, or not
+            in a git repository.
+    """
+    path = _find(config, (start or Path.cwd()).resolve())
+    content = _parse(path)
+    home = path.parent
+    name = content.get("project")
+    if not isinstance(name, str) or not name:
+        raise UsageError(f'{path}: "project" must be the name of the project')
+    benchmark_dir = (home / str(content.get("benchmark_dir", "benchmarks"))).resolve()
+    if not (benchmark_dir / "__init__.py").is_file():
+        raise UsageError(
+            f"{path}: benchmark_dir {benchmark_dir} is not a package (no __init__.py there)"
+        )
+    return AsvProject(
+        name=name,
+        config_path=path,
+        config=content,
+        repository=Repository.find(_repository_dir(content, home)),
+        benchmark_dir=benchmark_dir,
+        source=tuple(source),
+    )
+
+
+def unmeasured_changes(project: AsvProject, *, head_is_measured: bool) -> list[str]:
+    """Return warnings about files that differ from what will be measured.
+
+    Commits are measured from git, never from the working tree; the suites are those of the
+    working tree. Both surprise whoever has not committed.
+
+    Args:
+        project: The project.
+        head_is_measured: Whether the checked-out commit is among those measured; without it,
+            changes in the source are nobody's surprise.
+    """
+    root = project.repository.root
+    suites: list[str] = []
+    source: list[str] = []
+    for file in project.repository.dirty():
+        full = root / file
+        if full.is_relative_to(project.benchmark_dir):
+            suites.append(str(file))
+        elif full.suffix in {".py", ".pyi", ".pyx", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h"}:
+            inside = any(full.is_relative_to((root / part).resolve()) for part in project.source)
+            if inside and "test" not in full.parts[-1] and file.parts[0] not in {"tests", "docs"}:
+                source.append(str(file))
+    warnings: list[str] = []
+    if source and head_is_measured:
+        warnings.append(
+            f"uncommitted changes are not measured (commits are measured from git): {_list(source)}"
+        )
+    if suites:
+        warnings.append(
+            "the benchmark suites have uncommitted changes; these numbers belong to no committed "
+            f"suite: {_list(suites)}"
+        )
+    return warnings
+
+
+def _list(names: Sequence[str], limit: int = 5) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def _find(config: Path | None, start: Path) -> Path:
+    if config is not None:
+        if not config.is_file():
+            raise UsageError(f"{config}: no such asv configuration")
+        return config.resolve()
+    for directory in (start, *start.parents):
+        for name in CONFIG_NAMES:
+            if (directory / name).is_file():
+                return directory / name
+    raise UsageError(
+        f"no asv.conf.json in {start} or above; run inside an asv project or give --config"
+    )
+
+
+def _repository_dir(content: dict[str, object], home: Path) -> Path:
+    repo = content.get("repo", ".")
+    if isinstance(repo, str) and "://" not in repo and not re.match(r"[^/]+@[^/]+:", repo):
+        local = (home / repo).resolve()
+        if local.is_dir():
+            return local
+    return home  # a URL: asv would clone it; the checkout at hand has the same commits
+
+
+def _parse(path: Path) -> dict[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    try:
+        content = json.loads(_plain_json(text))
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON (with // comments): {error}") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: must hold one JSON object")
+    return content
+
+
+def _plain_json(text: str) -> str:
+    """Blank out comments and trailing commas, outside strings; line numbers stay."""
+    token = re.compile(
+        r'"(?:\\.|[^"\\])*"'  # a string, kept
+        r"|//[^\n]*|/\*.*?\*/"  # comments, blanked
+        r"|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])",  # a comma before a closing bracket
+        re.DOTALL,
+    )
+
+    def keep(match: re.Match[str]) -> str:
+        found = match.group()
+        return found if found.startswith('"') else "".join(c if c == "\n" else " " for c in found)
+
+    return token.sub(keep, text)
