@@ -209,12 +209,12 @@ class SeriesInfo:
     num_points: int
     last_value: float | None = None
     last_measured: datetime | None = None
+    step: float = 0.0  # change below which an exact metric counts as equal
 
     @property
     def metric(self) -> str:
         """The series' name in gates and reports: `module.track_x` or `module.track_x(1, 'a')`."""
         return metric_name(self.benchmark, self.params)
-    step: float = 0.0  # change below which an exact metric counts as equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +289,6 @@ class PairedValues:
     """
 
     series: SeriesInfo
-    step: float
     pairs: tuple[tuple[float, float], ...]
     base: tuple[float, ...]
     head: tuple[float, ...]
