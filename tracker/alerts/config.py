@@ -1,0 +1,115 @@
+"""The `[alerts]` table of pacekeeper.toml."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tracker.errors import PolicyError
+
+__all__ = ["AlertsConfig", "alerts_config", "load_alerts_config"]
+
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsConfig:
+    """Where alerts go, and which findings become one.
+
+    Attributes:
+        console: Print each new alert on standard error.
+        webhook: URL to POST each new alert to, or `$NAME`: the environment variable that holds
+            the URL, so that the secret stays out of the file. None: no webhook.
+        min_effect: Least |after/before - 1| that alerts, a ratio; an exact metric alerts on
+            any change beyond its step.
+        max_age_days: Commits older than this, counted back from the newest measured commit,
+            do not alert: a history that is imported is not news.
+    """
+
+    console: bool = True
+    webhook: str | None = None
+    min_effect: float = 0.01
+    max_age_days: float = 30.0
+
+    @property
+    def webhook_variable(self) -> str | None:
+        """Name of the environment variable that holds the URL; None where it is written out."""
+        found = _VARIABLE.fullmatch(self.webhook or "")
+        return (found[1] or found[2]) if found else None
+
+
+def alerts_config(table: Mapping[str, object], *, source: str = "[alerts]") -> AlertsConfig:
+    """Check the values of an `[alerts]` table.
+
+    Args:
+        table: Keys and values as TOML gives them.
+        source: What the error messages call the table.
+
+    Raises:
+        PolicyError: An unknown key, or a value of the wrong kind or out of range.
+    """
+    known = [item.name for item in fields(AlertsConfig)]
+    for key in table:
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(known)}"
+            raise PolicyError(f"{source}: unknown key {key!r}; {hint}")
+    default = AlertsConfig()
+    return AlertsConfig(
+        console=_flag(table.get("console", default.console), f"{source} console"),
+        webhook=_webhook(table.get("webhook"), f"{source} webhook"),
+        min_effect=_number(table.get("min_effect", default.min_effect), f"{source} min_effect"),
+        max_age_days=_number(
+            table.get("max_age_days", default.max_age_days), f"{source} max_age_days"
+        ),
+    )
+
+
+def load_alerts_config(path: Path) -> AlertsConfig:
+    """Read the `[alerts]` table of a pacekeeper.toml; the defaults where there is no such file.
+
+    Raises:
+        PolicyError: The file is not TOML, or its `[alerts]` table is wrong.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return AlertsConfig()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PolicyError(f"{path}: {error}") from error
+    table = document.get("alerts", {})
+    if not isinstance(table, dict):
+        raise PolicyError(f"{path}: alerts must be a table, written [alerts]")
+    return alerts_config(table, source=f"{path}: [alerts]")
+
+
+def _flag(value: object, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise PolicyError(f"{name} must be true or false, not {value!r}")
+    return value
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(value)
+    raise PolicyError(f"{name} must be a number of at least 0, not {value!r}")
+
+
+def _webhook(value: object, name: str) -> str | None:
+    if value is None:
+        return None
+    # The value may be a secret: it is never repeated in a message.
+    expected = "must be an http(s) URL, or $NAME of the environment variable that holds one"
+    if not isinstance(value, str):
+        raise PolicyError(f"{name} {expected}")
+    if not _VARIABLE.fullmatch(value):
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise PolicyError(f"{name} {expected}")
+    return value

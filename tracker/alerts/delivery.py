@@ -1,0 +1,64 @@
+"""Sending alerts: what fails is written down and sent again with the next look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tracker.alerts.notes import DELIVERED, NOT_DELIVERED, add_line
+from tracker.alerts.sinks import DeliveryError, Sink
+from tracker.domain import AlertInfo
+from tracker.store import Store
+
+__all__ = ["Failure", "deliver"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An alert that one sink did not take. It stays in the store, and says so in its note."""
+
+    alert_id: int
+    sink: str
+    reason: str
+
+
+def deliver(store: Store, alerts: Iterable[AlertInfo], sinks: Sequence[Sink]) -> list[Failure]:
+    """Send every alert to every sink and note the outcome on the alert; never raises for a sink.
+
+    A sink that failed is not tried again in the same call: ten alerts to a dead server would
+    otherwise hold the measuring machine for minutes. An alert whose delivery failed is sent to
+    all sinks again at the next call, so that a receiver may see one twice but never misses it.
+    """
+    failures: list[Failure] = []
+    broken: dict[str, str] = {}
+    for alert in alerts:
+        reached: list[str] = []
+        missed: list[Failure] = []
+        for sink in sinks:
+            reason = broken.get(sink.name) or _try(sink, alert)
+            if reason is None:
+                reached.append(sink.name)
+            else:
+                broken[sink.name] = reason
+                missed.append(Failure(alert.id, sink.name, reason))
+        failures += missed
+        if event := _event(reached, missed):
+            note = add_line(alert.note, event, now=datetime.now(UTC))
+            store.update_alert(alert.id, state=alert.state, note=note)
+    return failures
+
+
+def _try(sink: Sink, alert: AlertInfo) -> str | None:
+    try:
+        sink.send(alert)
+    except DeliveryError as error:
+        return str(error)
+    return None
+
+
+def _event(reached: Sequence[str], missed: Sequence[Failure]) -> str:
+    if missed:
+        reasons = "; ".join(f"{failure.sink} ({failure.reason})" for failure in missed)
+        return f"{NOT_DELIVERED} {reasons}"
+    return f"{DELIVERED} {', '.join(reached)}" if reached else ""

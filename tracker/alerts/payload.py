@@ -1,0 +1,46 @@
+"""An alert as the JSON document that a webhook receives. Pure; docs/alerts.md shows it."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from tracker.domain import AlertInfo
+
+__all__ = ["FORMAT", "alert_document", "webhook_payload"]
+
+FORMAT = 1
+
+
+def alert_document(alert: AlertInfo) -> dict[str, object]:
+    """The alert's fields as JSON values; times are ISO 8601 in UTC."""
+    revision = alert.revision
+    return {
+        "id": alert.id,
+        "key": alert.key,
+        "project": alert.project,
+        "state": alert.state,
+        "title": alert.title,
+        "detail": alert.detail,
+        "commit": revision.commit if revision else None,
+        "committed_at": revision.committed_at.astimezone(UTC).isoformat() if revision else None,
+        "subject": revision.subject if revision else None,
+        "num_series": alert.num_series,
+        "worst_effect": alert.worst_effect,
+        "created_at": alert.created_at.astimezone(UTC).isoformat(),
+        "updated_at": alert.updated_at.astimezone(UTC).isoformat(),
+        "note": alert.note,
+    }
+
+
+def webhook_payload(alert: AlertInfo) -> dict[str, object]:
+    """What is POSTed: `text` for chat services, the same alert in fields under `pacekeeper`."""
+    text = f"*{alert.project}* {alert.title}\n{alert.detail}"
+    return {
+        "text": _escape(text),
+        "pacekeeper": {"format": FORMAT, "event": "alert", "alert": alert_document(alert)},
+    }
+
+
+def _escape(text: str) -> str:
+    # Slack's control characters: unescaped, a commit subject "<!channel>" would call everybody.
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

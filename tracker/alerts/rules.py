@@ -1,0 +1,160 @@
+"""Which findings become alerts: pure, from findings and keys to alerts that are new."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tracker.alerts.config import AlertsConfig
+from tracker.domain import GateInfo, VerdictInfo
+from tracker.findings import Change, Finding
+
+__all__ = ["NewAlert", "alert_key", "gate_alert", "new_alerts"]
+
+_MAX_LINES = 20  # of an alert's detail; the store and the dashboard hold the rest
+
+
+@dataclass(frozen=True, slots=True)
+class NewAlert:
+    """An alert to open. `worst_effect` is after/before - 1, None where it is not finite."""
+
+    key: str
+    title: str
+    detail: str
+    commit: str
+    num_series: int
+    worst_effect: float | None
+
+
+def alert_key(project: str, commit: str, machine: str) -> str:
+    """What is never alerted twice: one commit of one project on one class of machine."""
+    return f"{project}/{commit}/{machine}"
+
+
+def new_alerts(
+    findings: Iterable[Finding],
+    existing: Collection[str],
+    config: AlertsConfig | None = None,
+    *,
+    newest: datetime | None = None,
+) -> list[NewAlert]:
+    """One alert for each finding that is worse, still stands, matters and is new.
+
+    Args:
+        findings: Level shifts grouped by commit; the order is kept.
+        existing: Keys of the alerts opened before, whatever became of them.
+        config: Least effect and greatest age; else the defaults.
+        newest: Time of the newest measured commit. Commits more than `max_age_days` older than
+            it are history that somebody imported, not news. None: no limit.
+    """
+    config = config or AlertsConfig()
+    oldest = newest - timedelta(days=config.max_age_days) if newest is not None else None
+    known = set(existing)
+    alerts: list[NewAlert] = []
+    for finding in findings:
+        key = alert_key(finding.project, finding.revision.commit, finding.machine)
+        worse = [change for change in finding.of("worse") if _matters(change, config)]
+        old = oldest is not None and finding.revision.committed_at < oldest
+        if not worse or old or key in known:
+            continue
+        known.add(key)
+        alerts.append(_from_changes(key, finding, worse))
+    return alerts
+
+
+def gate_alert(gate: GateInfo) -> NewAlert | None:
+    """The alert for a gate's regressions; None where it has none."""
+    worse = [verdict for verdict in gate.verdicts if verdict.status == "regression"]
+    if not worse:
+        return None
+    worse.sort(key=lambda verdict: -abs(verdict.effect or 0.0))
+    worst = worse[0]
+    lines = [
+        f"gate {gate.id}: {gate.base.commit[:12]} against {gate.head.commit[:12]}, "
+        f"{_count(gate.pairs, 'pair')} of launches",
+        *(_verdict_line(verdict) for verdict in worse),
+    ]
+    return NewAlert(
+        key=alert_key(gate.project, gate.head.commit, gate.machine),
+        title=_title(
+            gate.head.commit, gate.machine, len(worse), "metric", worst.metric, worst.effect
+        ),
+        detail=_clip(lines),
+        commit=gate.head.commit,
+        num_series=len(worse),
+        worst_effect=_finite(worst.effect),
+    )
+
+
+def _matters(change: Change, config: AlertsConfig) -> bool:
+    if change.recovered:
+        return False
+    # An exact metric has no noise and its own step: whatever shifted is real.
+    return change.series.kind == "exact" or abs(change.shift.effect) >= config.min_effect
+
+
+def _from_changes(key: str, finding: Finding, worse: list[Change]) -> NewAlert:
+    worst = worse[0]
+    commit = finding.revision.commit
+    subject = f" {finding.revision.subject}" if finding.revision.subject else ""
+    return NewAlert(
+        key=key,
+        title=_title(
+            commit, finding.machine, len(worse), "series", worst.series.metric, worst.shift.effect
+        ),
+        detail=_clip([f"{commit[:12]}{subject}", *(_change_line(change) for change in worse)]),
+        commit=commit,
+        num_series=len(worse),
+        worst_effect=_finite(worst.shift.effect),
+    )
+
+
+def _title(
+    commit: str, machine: str, num: int, noun: str, metric: str, effect: float | None
+) -> str:
+    return (
+        f"{commit[:12]} is worse on {machine}: {_count(num, noun)}, "
+        f"most {metric} {_percent(effect)}"
+    )
+
+
+def _change_line(change: Change) -> str:
+    shift, unit = change.shift, change.series.unit
+    return (
+        f"{change.series.metric}: {_percent(shift.effect)} "
+        f"({shift.before:.4g} -> {shift.after:.4g} {unit})"
+    )
+
+
+def _verdict_line(verdict: VerdictInfo) -> str:
+    line = f"{verdict.metric}: {_percent(verdict.effect)}"
+    if verdict.low is not None and verdict.high is not None:
+        line += f" [{_percent(verdict.low)}, {_percent(verdict.high)}]"
+    if verdict.base is not None and verdict.head is not None:
+        line += f" ({verdict.base:.4g} -> {verdict.head:.4g} {verdict.unit})"
+    return line
+
+
+def _percent(effect: float | None) -> str:
+    if effect is None:
+        return "by an unknown amount"
+    if not math.isfinite(effect):
+        return "from 0"
+    return f"{effect * 100:+.1f} %"
+
+
+def _count(num: int, noun: str) -> str:
+    plural = noun if noun == "series" or num == 1 else f"{noun}s"
+    return f"{num} {plural}"
+
+
+def _clip(lines: list[str]) -> str:
+    if len(lines) > _MAX_LINES:
+        lines = [*lines[:_MAX_LINES], f"and {len(lines) - _MAX_LINES} more"]
+    return "\n".join(lines)
+
+
+def _finite(effect: float | None) -> float | None:
+    return effect if effect is not None and math.isfinite(effect) else None

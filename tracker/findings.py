@@ -1,0 +1,100 @@
+"""Level shifts of many series, grouped under the commit that brought them. Pure values."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from tracker.domain import LevelShift, RevisionInfo, SeriesInfo
+
+__all__ = ["Change", "Direction", "Finding", "group_by_commit"]
+
+Direction = Literal["worse", "unknown", "better"]
+
+_DIRECTIONS: tuple[Direction, ...] = ("worse", "unknown", "better")  # worst first
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One level shift of one series.
+
+    Attributes:
+        recovered: The series has since come back: its newest level lies nearer to the level
+            before this shift than to the one after it.
+    """
+
+    series: SeriesInfo
+    shift: LevelShift
+    recovered: bool = False
+
+    @property
+    def direction(self) -> Direction:
+        """Worse or better by the metric's stated direction; unknown where none is stated."""
+        if self.shift.worse is None:
+            return "unknown"
+        return "worse" if self.shift.worse else "better"
+
+    @property
+    def size(self) -> float:
+        """|log(after/before)|: a doubling and a halving are equally large; inf from or to 0."""
+        before, after = self.shift.before, self.shift.after
+        if before * after > 0:
+            return abs(math.log(after / before))
+        return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Everything that shifted at one commit on one machine; `changes` come worst first."""
+
+    project: str
+    machine: str
+    revision: RevisionInfo
+    changes: tuple[Change, ...]
+
+    @property
+    def direction(self) -> Direction:
+        """The worst direction among the changes."""
+        present = {change.direction for change in self.changes}
+        return next(direction for direction in _DIRECTIONS if direction in present)
+
+    def of(self, direction: Direction) -> tuple[Change, ...]:
+        """The changes in `direction`, largest first."""
+        return tuple(change for change in self.changes if change.direction == direction)
+
+
+def group_by_commit(changes: Iterable[Change]) -> tuple[Finding, ...]:
+    """One finding for each (project, machine, commit), worst first.
+
+    Findings with something worse come before those with an unknown direction, then better ones;
+    within each, the largest change first, then the greater number of series.
+    """
+    groups: dict[tuple[str, str, str], list[Change]] = defaultdict(list)
+    for change in changes:
+        series, commit = change.series, change.shift.revision.commit
+        groups[(series.project, series.machine, commit)].append(change)
+    findings = [
+        Finding(project, machine, members[0].shift.revision, tuple(sorted(members, key=_rank)))
+        for (project, machine, _), members in groups.items()
+    ]
+    return tuple(sorted(findings, key=_finding_rank))
+
+
+def _rank(change: Change) -> tuple[int, float, str, tuple[str, ...]]:
+    series = change.series
+    return _DIRECTIONS.index(change.direction), -change.size, series.benchmark, series.params
+
+
+def _finding_rank(finding: Finding) -> tuple[int, float, int, str, str, str]:
+    leading = finding.of(finding.direction)
+    return (
+        _DIRECTIONS.index(finding.direction),
+        -leading[0].size,
+        -len(leading),
+        finding.project,
+        finding.machine,
+        finding.revision.commit,
+    )

@@ -1,0 +1,118 @@
+"""Findings as text for a person and as a JSON document. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from rich.text import Text
+
+from tracker.changepoints import Analysis
+from tracker.findings import Change, Direction, Finding
+
+__all__ = ["FORMAT", "findings_document", "findings_text"]
+
+FORMAT = 1
+
+_STYLES: dict[Direction, str] = {"worse": "red", "unknown": "yellow", "better": "green"}
+
+
+def findings_document(analysis: Analysis) -> dict[str, object]:
+    """The analysis as JSON values; docs/alerts.md describes the fields."""
+    return {
+        "format": FORMAT,
+        "num_series": analysis.num_series,
+        "num_without_values": analysis.num_without_values,
+        "num_points": analysis.num_points,
+        "num_missing": analysis.num_missing,
+        "num_segments": analysis.num_segments,
+        "num_shifts": analysis.num_shifts,
+        "findings": [_finding_document(finding) for finding in analysis.findings],
+    }
+
+
+def findings_text(analysis: Analysis, *, max_changes: int = 10) -> Text:
+    """The analysis for a person: what was looked at, then one block a commit, worst first.
+
+    Args:
+        analysis: What was found.
+        max_changes: Most lines for one direction of one commit; the rest is counted.
+    """
+    text = Text(_looked_at(analysis))
+    for finding in analysis.findings:
+        text.append("\n\n")
+        text.append(_heading(finding), style="bold")
+        for direction in _STYLES:
+            changes = finding.of(direction)
+            if not changes:
+                continue
+            text.append("\n  ")
+            text.append(direction, style=_STYLES[direction])
+            text.append(f"  {len(changes)} series")
+            for change in changes[:max_changes]:
+                text.append(f"\n    {_line(change)}")
+            if len(changes) > max_changes:
+                text.append(f"\n    and {len(changes) - max_changes} more")
+    return text
+
+
+def _looked_at(analysis: Analysis) -> str:
+    parts = [
+        f"{analysis.num_series} series, {analysis.num_points} results, "
+        f"{analysis.num_shifts} level shifts at {len(analysis.findings)} commits"
+    ]
+    if analysis.num_missing:
+        parts.append(f"{analysis.num_missing} failed or skipped results left out")
+    if analysis.num_without_values:
+        parts.append(f"{analysis.num_without_values} series without a value")
+    splits = analysis.num_segments - (analysis.num_series - analysis.num_without_values)
+    if splits > 0:
+        parts.append(f"{splits} new segments where the environment changed")
+    return "\n".join(parts)
+
+
+def _heading(finding: Finding) -> str:
+    revision = finding.revision
+    heading = f"{revision.commit[:12]}  {revision.committed_at:%Y-%m-%d}"
+    heading += f"  {finding.project} on {finding.machine}"
+    return f"{heading}  {revision.subject}" if revision.subject else heading
+
+
+def _line(change: Change) -> str:
+    shift, series = change.shift, change.series
+    effect = f"{shift.effect * 100:+.1f} %" if math.isfinite(shift.effect) else "from 0"
+    line = f"{effect:>10}  {change.series.metric}  {shift.before:.4g} -> {shift.after:.4g} {series.unit}"
+    return f"{line.rstrip()}  (recovered)" if change.recovered else line.rstrip()
+
+
+def _finding_document(finding: Finding) -> dict[str, object]:
+    revision = finding.revision
+    return {
+        "project": finding.project,
+        "machine": finding.machine,
+        "commit": revision.commit,
+        "committed_at": revision.committed_at.isoformat(),
+        "subject": revision.subject,
+        "direction": finding.direction,
+        "num_series": len(finding.changes),
+        "changes": [_change_document(change) for change in finding.changes],
+    }
+
+
+def _change_document(change: Change) -> dict[str, object]:
+    series, shift = change.series, change.shift
+    return {
+        "series_id": series.id,
+        "benchmark": series.benchmark,
+        "version": series.version,
+        "params": list(series.params),
+        "environment": series.environment,
+        "unit": series.unit,
+        "better": series.better,
+        "kind": series.kind,
+        "direction": change.direction,
+        "before": shift.before,
+        "after": shift.after,
+        "effect": shift.effect if math.isfinite(shift.effect) else None,
+        "recovered": change.recovered,
+        "algorithm": shift.algorithm,
+    }
