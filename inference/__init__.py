@@ -1,0 +1,45 @@
+"""A small LLM inference engine whose every step can be counted.
+
+::
+
+    from inference import LLM, EngineConfig, SamplingParams
+
+    llm = LLM("tiny", EngineConfig(max_num_seqs=8))
+    out = llm.generate([[1, 2, 3]], SamplingParams(max_tokens=16))[0]
+    out.token_ids, out.timing.ttft
+
+Importing this package loads neither torch nor transformers; making an ``LLM`` loads torch.
+"""
+
+from __future__ import annotations
+
+from inference.config import EngineConfig, SamplingParams
+from inference.engine import LLM
+from inference.errors import (
+    BackendUnavailable,
+    CacheTooSmall,
+    CheckpointError,
+    ConfigError,
+    EngineClosed,
+    InferenceError,
+    PromptError,
+    RequestNotFound,
+)
+from inference.request import RequestOutput, Timing, TokenEvent
+
+__all__ = [
+    "LLM",
+    "BackendUnavailable",
+    "CacheTooSmall",
+    "CheckpointError",
+    "ConfigError",
+    "EngineClosed",
+    "EngineConfig",
+    "InferenceError",
+    "PromptError",
+    "RequestNotFound",
+    "RequestOutput",
+    "SamplingParams",
+    "Timing",
+    "TokenEvent",
+]

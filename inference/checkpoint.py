@@ -1,0 +1,113 @@
+"""Where a model comes from: a preset, a checkpoint directory, or a GGUF file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from inference.architecture import ModelConfig, token_id_tuple
+from inference.errors import CheckpointError
+from inference.presets import PRESETS, preset
+from inference.tokenizer import Tokenizer, load_tokenizer
+from inference.weights import ModelWeights, allocate, fill_dummy, load, safetensors
+
+__all__ = ["Model", "describe_model", "load_model"]
+
+Model = tuple[ModelConfig, ModelWeights, Tokenizer | None]
+
+
+def describe_model(source: str | Path) -> ModelConfig:
+    """Return the shapes and flags of a preset or checkpoint directory, reading no weight.
+
+    Raises:
+        ConfigError: Neither a preset nor an existing path.
+        CheckpointError: No usable ``config.json``.
+    """
+    path = Path(source)
+    # A preset wins over a directory of the same name: give ./tiny to mean the directory.
+    if str(source) in PRESETS or not path.exists():
+        return preset(str(source)) if _names_preset(source) else _missing(path)
+    file = path / "config.json"
+    if not file.is_file():
+        raise CheckpointError(f"{path}: no config.json in it")
+    try:
+        raw = json.loads(file.read_text())
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{file}: not JSON ({error})") from error
+    config = ModelConfig.from_hf(raw, name=path.name)
+    generation = path / "generation_config.json"
+    if generation.is_file():
+        # Chat models list there the end-of-turn tokens that config.json leaves out.
+        eos = token_id_tuple(json.loads(generation.read_text()).get("eos_token_id"))
+        if eos:
+            config = dataclasses.replace(config, eos_token_ids=eos)
+    return config
+
+
+def load_model(source: str | Path, *, dtype: torch.dtype, device: torch.device, seed: int) -> Model:
+    """Return description, weights and tokenizer (None for presets and bare directories).
+
+    Args:
+        source: Preset name, checkpoint directory, or path of a ``.gguf`` file.
+        dtype: Weights are converted to it.
+        device: Weights are placed there.
+        seed: Of a preset's dummy weights.
+
+    Raises:
+        ConfigError: Neither a preset nor an existing path.
+        CheckpointError: The checkpoint is missing, incomplete or not supported.
+    """
+    path = Path(source)
+    if path.suffix == ".gguf":
+        return _load_gguf(path, dtype=dtype, device=device)
+    config = describe_model(source)
+    weights = allocate(config, dtype=dtype, device=device)
+    if str(source) in PRESETS:
+        fill_dummy(weights, seed=seed)
+        return config, weights, None
+    load(weights, config, safetensors(path))
+    return config, weights, load_tokenizer(path)
+
+
+def _names_preset(source: str | Path) -> bool:
+    return isinstance(source, str) and "/" not in source and "\\" not in source
+
+
+def _missing(path: Path) -> ModelConfig:
+    raise CheckpointError(f"{path}: no such checkpoint directory")
+
+
+def _load_gguf(path: Path, *, dtype: torch.dtype, device: torch.device) -> Model:
+    model: Any = read_gguf(path)
+    raw = model.config.to_dict()
+    config = dataclasses.replace(
+        ModelConfig.from_hf(raw, name=path.stem),
+        eos_token_ids=token_id_tuple(raw.get("eos_token_id")),
+    )
+    weights = allocate(config, dtype=dtype, device=device)
+    load(weights, config, model.state_dict().items())
+    return config, weights, load_tokenizer(path.parent, gguf_file=path.name)
+
+
+def read_gguf(path: Path) -> Any:
+    """Return the transformers model a GGUF file holds, dequantized to float32.
+
+    Raises:
+        CheckpointError: No such file, or it cannot be read.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            path.parent, gguf_file=path.name, dtype=torch.float32
+        )
+    except ImportError as error:
+        raise CheckpointError(f"{path}: reading GGUF needs the gguf package ({error})") from error
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path}: {error}") from error

@@ -1,0 +1,169 @@
+"""What the caller chooses: ``EngineConfig`` for an engine, ``SamplingParams`` for a request.
+
+Both are frozen values, checked when made. Nothing in this package reads an environment variable.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from inference.errors import ConfigError, did_you_mean
+
+__all__ = ["EngineConfig", "SamplingParams"]
+
+_T = TypeVar("_T")
+
+DEVICES = ("auto", "cpu", "cuda")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+BACKENDS = ("auto", "reference", "triton")
+
+
+def _unknown_keys_raise(cls: type[_T]) -> type[_T]:
+    """Make ``cls(..., misspelt=1)`` raise ConfigError with the nearest known key."""
+    generated = cls.__init__
+    known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+
+    @functools.wraps(generated)
+    def checked(self: _T, *args: Any, **kwargs: Any) -> None:
+        for key in kwargs:
+            if key not in known:
+                raise ConfigError(f"{cls.__name__} has no key {key!r}{did_you_mean(key, known)}")
+        generated(self, *args, **kwargs)
+
+    cls.__init__ = checked  # type: ignore[assignment,method-assign]
+    return cls
+
+
+def _one_of(owner: str, key: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(
+            f"{owner}.{key} is {value!r}{did_you_mean(str(value), allowed)}"
+            f" (one of {', '.join(allowed)})"
+        )
+
+
+def _whole(owner: str, key: str, value: object, *, least: int) -> None:
+    # bool is an int in Python; max_tokens=True is a slip, not a count.
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{owner}.{key} is {value!r}; give a whole number >= {least}")
+
+
+@_unknown_keys_raise
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """How an engine runs. Every optimisation has its flag, so that a suite can price it.
+
+    Args:
+        device: ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``.
+        dtype: Weights and activations; ``"auto"`` is float32 on a CPU, bfloat16 on CUDA.
+        backend: ``"auto"`` (Triton on CUDA where an op has it), ``"reference"`` or ``"triton"``.
+        max_num_seqs: Requests running at once at most (never more than the token budget).
+        max_num_batched_tokens: Tokens computed in a step at most (the token budget). With
+            chunked prefill off, one prompt longer than this still runs, in a step of its own.
+        max_model_len: Prompt plus output, in tokens; None takes the model's own limit.
+        block_size: KV positions in a block.
+        num_blocks: KV blocks in all; None derives it from ``kv_cache_bytes``.
+        kv_cache_bytes: Size of the KV cache, bytes; None takes what ``max_num_seqs`` requests
+            of full length need, at most 1 GiB on a CPU and 80 % of free memory on CUDA.
+        enable_prefix_sharing: Reuse the KV blocks of equal prompt prefixes.
+        enable_chunked_prefill: Split prompts so that prefill and decode share a step.
+        prefill_chunk_size: Tokens of one prompt in a step at most; None leaves it to the budget.
+        enable_length_buckets: Run decode attention in groups of similar context length, so that
+            a short sequence is not padded to the longest of the step.
+        seed: Of dummy weights, and of the seeds of requests that name none.
+        num_threads: torch's intra-op threads (process-wide); None leaves it as it is.
+
+    Raises:
+        ConfigError: Unknown key (with the nearest known one) or a value out of range.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    backend: str = "auto"
+    max_num_seqs: int = 64
+    max_num_batched_tokens: int = 2048
+    max_model_len: int | None = None
+    block_size: int = 16
+    num_blocks: int | None = None
+    kv_cache_bytes: int | None = None
+    enable_prefix_sharing: bool = True
+    enable_chunked_prefill: bool = True
+    prefill_chunk_size: int | None = None
+    enable_length_buckets: bool = True
+    seed: int = 0
+    num_threads: int | None = None
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        _one_of(name, "device", self.device, DEVICES)
+        _one_of(name, "dtype", self.dtype, DTYPES)
+        _one_of(name, "backend", self.backend, BACKENDS)
+        for key in ("max_num_seqs", "max_num_batched_tokens", "block_size"):
+            _whole(name, key, getattr(self, key), least=1)
+        for key in (
+            "max_model_len",
+            "num_blocks",
+            "kv_cache_bytes",
+            "prefill_chunk_size",
+            "num_threads",
+        ):
+            value = getattr(self, key)
+            if value is not None:
+                _whole(name, key, value, least=1)
+        for key in ("enable_prefix_sharing", "enable_chunked_prefill", "enable_length_buckets"):
+            if not isinstance(getattr(self, key), bool):
+                raise ConfigError(f"{name}.{key} is {getattr(self, key)!r}; give True or False")
+        _whole(name, "seed", self.seed, least=0)
+        if self.num_blocks is not None and self.kv_cache_bytes is not None:
+            raise ConfigError(f"{name}: give num_blocks or kv_cache_bytes, not both")
+
+
+@_unknown_keys_raise
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How one request picks its tokens and when it ends.
+
+    Args:
+        max_tokens: Output tokens at most, >= 1.
+        temperature: 0 is greedy; else logits are divided by it.
+        top_k: Keep the k most likely tokens; 0 keeps all.
+        top_p: Keep the fewest most likely tokens whose probability reaches p, in (0, 1].
+        seed: Equal seeds give equal tokens whatever else runs; None draws from the engine's.
+        stop: Strings that end the output; the text ends before them. Needs a tokenizer.
+        stop_token_ids: Tokens that end the output; kept in ``token_ids``, not in ``text``.
+        ignore_eos: Run on past the model's end-of-sequence tokens.
+
+    Raises:
+        ConfigError: Unknown key (with the nearest known one) or a value out of range.
+    """
+
+    max_tokens: int = 64
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: Sequence[str] = ()
+    stop_token_ids: Sequence[int] = ()
+    ignore_eos: bool = False
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        _whole(name, "max_tokens", self.max_tokens, least=1)
+        _whole(name, "top_k", self.top_k, least=0)
+        if self.seed is not None:
+            _whole(name, "seed", self.seed, least=0)
+        # NaN fails both comparisons, hence the shape of these tests.
+        if not 0.0 <= self.temperature < float("inf"):
+            raise ConfigError(f"{name}.temperature is {self.temperature!r}; give a number >= 0")
+        if not 0.0 < self.top_p <= 1.0:
+            raise ConfigError(f"{name}.top_p is {self.top_p!r}; give a number in (0, 1]")
+        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        if not all(isinstance(s, str) and s for s in stop):
+            raise ConfigError(f"{name}.stop is {self.stop!r}; give non-empty strings")
+        object.__setattr__(self, "stop", stop)
+        for token in self.stop_token_ids:
+            _whole(name, "stop_token_ids", token, least=0)
+        object.__setattr__(self, "stop_token_ids", tuple(self.stop_token_ids))

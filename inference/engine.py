@@ -1,0 +1,497 @@
+"""The engine as its callers see it: submit, step, collect.
+
+A step is four lines: schedule, execute, complete, emit. ``generate`` and ``stream`` are loops
+around it; a load generator drives ``submit`` and ``step`` itself. Not thread-safe.
+
+torch is imported when an engine is made, not when this module is: tools that only name these
+types start fast.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from inference.blocks import BlockManager
+from inference.config import EngineConfig, SamplingParams
+from inference.errors import (
+    CacheTooSmall,
+    ConfigError,
+    EngineClosed,
+    PromptError,
+    RequestNotFound,
+)
+from inference.request import FinishReason, Request, RequestOutput, Timing, TokenEvent
+from inference.scheduler import Scheduler, Step
+
+if TYPE_CHECKING:
+    from inference.runner import Runner, StepResult
+    from inference.tokenizer import StopChecker
+
+__all__ = ["LLM"]
+
+Prompt = str | Sequence[int]
+
+_COUNTERS = (
+    "steps",
+    "prompt_tokens",
+    "prefill_tokens",
+    "decode_tokens",
+    "tokens_generated",
+    "useful_tokens",
+    "padded_tokens",
+    "kv_tokens_read",
+    "kv_tokens_padded",
+    "requests_submitted",
+    "requests_finished",
+)
+
+
+class LLM:
+    """A model ready to generate.
+
+    Args:
+        model: Preset name (dummy weights), checkpoint directory, or ``.gguf`` file.
+        config: How to run it; the defaults if None.
+
+    Raises:
+        ConfigError: Unknown preset.
+        CheckpointError: The checkpoint is missing, incomplete or not supported.
+        BackendUnavailable: No such device, or an op lacks the backend asked for.
+    """
+
+    def __init__(self, model: str | Path, config: EngineConfig | None = None) -> None:
+        # The heavy imports, put off until there is something to run.
+        import torch
+
+        from inference.checkpoint import load_model
+        from inference.runner import Runner, device_of, dtype_of
+
+        self.config = config or EngineConfig()
+        if self.config.num_threads is not None:
+            torch.set_num_threads(self.config.num_threads)
+        device = device_of(self.config)
+        self.model, weights, self._tokenizer = load_model(
+            model, dtype=dtype_of(self.config, device), device=device, seed=self.config.seed
+        )
+        self.max_model_len = self.config.max_model_len or self.model.max_position
+        if self.max_model_len > self.model.max_position:
+            raise ConfigError(
+                f"EngineConfig.max_model_len is {self.max_model_len}, but {self.model.name} "
+                f"has a context of {self.model.max_position}"
+            )
+        self._runner: Runner | None = Runner(
+            self.model, weights, self.config, max_model_len=self.max_model_len
+        )
+        self._blocks = BlockManager(
+            self._runner.num_blocks,
+            self.config.block_size,
+            enable_prefix_sharing=self.config.enable_prefix_sharing,
+        )
+        self._scheduler = Scheduler(self.config, self._blocks)
+        self._requests: dict[int, Request] = {}
+        self._stops: dict[int, StopChecker] = {}
+        self._texts: dict[int, str] = {}
+        self._default_inbox: deque[TokenEvent] = deque()
+        self._inboxes: dict[int, deque[TokenEvent]] = {}
+        self._next_id = 0
+        self._seeds = random.Random(self.config.seed)
+        self._counts = dict.fromkeys(_COUNTERS, 0)
+
+    # One call for many prompts
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        params: SamplingParams | Sequence[SamplingParams] | None = None,
+    ) -> list[RequestOutput]:
+        """Run prompts to their ends.
+
+        Args:
+            prompts: Texts, or lists of token ids.
+            params: One for all, or one for each; the defaults if None.
+
+        Returns:
+            One output per prompt, in the order of the prompts.
+
+        Raises:
+            PromptError: A prompt cannot be run; nothing was started.
+            CacheTooSmall: A prompt with its output exceeds the cache; nothing was started.
+        """
+        submitted = time.perf_counter_ns()
+        requests = self._validated(prompts, params, submitted)
+        inbox: deque[TokenEvent] = deque()
+        for request in requests:
+            self._enqueue(request, inbox)
+        try:
+            while not all(request.finished for request in requests):
+                self._advance()
+                inbox.clear()
+        finally:
+            self._abort_all(requests)
+        return [self.output(request.request_id) for request in requests]
+
+    def stream(
+        self,
+        prompts: Sequence[Prompt],
+        params: SamplingParams | Sequence[SamplingParams] | None = None,
+    ) -> Iterator[TokenEvent]:
+        """Yield each token as it is made; arguments and errors as of ``generate``.
+
+        Prompts are checked, and their clocks started, by this call; they run as the result is
+        iterated. Closing it early aborts what is left.
+
+        Yields:
+            Events whose ``request`` is the position in ``prompts``.
+        """
+        submitted = time.perf_counter_ns()
+        return self._stream(self._validated(prompts, params, submitted))
+
+    # One step at a time
+
+    def submit(self, prompt: Prompt, params: SamplingParams | None = None) -> int:
+        """Queue one prompt and return its request id; errors as of ``generate``."""
+        submitted = time.perf_counter_ns()
+        (request,) = self._validated([prompt], params, submitted)
+        self._enqueue(request, self._default_inbox)
+        return request.request_id
+
+    def step(self) -> list[TokenEvent]:
+        """Run one step and return the tokens it made for submitted requests.
+
+        Returns:
+            Events whose ``request`` is the request id; empty after a step of prompt chunks only,
+            or when there is nothing to do.
+        """
+        self._advance()
+        events = list(self._default_inbox)
+        self._default_inbox.clear()
+        return events
+
+    def abort(self, request_id: int) -> bool:
+        """End a request now, with ``finish_reason`` ``"abort"``; its output stays to be collected.
+
+        Returns:
+            False if it had already ended.
+
+        Raises:
+            RequestNotFound: Never submitted, or already collected.
+        """
+        request = self._request(request_id)
+        if request.finished:
+            return False
+        self._finish(request, "abort")
+        return True
+
+    def has_unfinished(self) -> bool:
+        """Whether ``step`` still has something to do or to hand over."""
+        return self._scheduler.has_unfinished() or bool(self._default_inbox)
+
+    def output(self, request_id: int) -> RequestOutput:
+        """Return what a request has come to; once it has ended, this also forgets it.
+
+        Raises:
+            RequestNotFound: Never submitted, or already collected.
+        """
+        request = self._request(request_id)
+        scheduled = request.scheduled_ns
+        output = RequestOutput(
+            request_id=request_id,
+            token_ids=request.output_tokens,
+            text=self._text_of(request),
+            finish_reason=request.finish_reason,
+            timing=Timing(
+                submitted=request.submitted_ns / 1e9,
+                scheduled=None if scheduled is None else scheduled / 1e9,
+                token_times=tuple(t / 1e9 for t in request.token_times_ns),
+            ),
+            num_prompt_tokens=request.num_prompt,
+            num_cached_tokens=request.num_cached,
+            error=request.error,
+        )
+        if request.finished:
+            del self._requests[request_id]
+            self._texts.pop(request_id, None)
+        return output
+
+    # What it did and what it is
+
+    def counters(self) -> dict[str, int]:
+        """Return the exact counters, cumulative since the start or ``reset_counters``.
+
+        ``steps``; ``prompt_tokens`` submitted; ``prefix_hit_tokens`` of them found in the cache;
+        ``prefill_tokens`` and ``decode_tokens`` computed (recomputation after a preemption is
+        prefill); ``tokens_generated``; ``useful_tokens`` and ``padded_tokens``, lanes of the
+        ragged batch with and without a token; ``kv_tokens_read`` and ``kv_tokens_padded``,
+        positions attention read per layer for a context and for padding; ``preemptions``;
+        ``blocks_allocated``, ``blocks_evicted``, ``peak_blocks_used``;
+        ``requests_submitted``, ``requests_finished``; ``op_calls.<name>`` for each op; and two
+        sizes that a reset leaves alone, ``weight_bytes`` and ``kv_cache_bytes``.
+        """
+        runner = self._live_runner()
+        return {
+            **self._counts,
+            "prefix_hit_tokens": self._scheduler.prefix_hit_tokens,
+            "preemptions": self._scheduler.num_preemptions,
+            "blocks_allocated": self._blocks.blocks_allocated,
+            "blocks_evicted": self._blocks.blocks_evicted,
+            "peak_blocks_used": self._blocks.peak_used,
+            **{f"op_calls.{name}": calls for name, calls in runner.ops.calls.items()},
+            "weight_bytes": runner.weights.num_bytes,
+            "kv_cache_bytes": runner.cache.num_bytes,
+        }
+
+    def reset_counters(self) -> None:
+        """Start every cumulative counter anew; ``peak_blocks_used`` from the blocks in use."""
+        self._live_runner().ops.reset_counters()
+        self._counts = dict.fromkeys(_COUNTERS, 0)
+        self._scheduler.prefix_hit_tokens = 0
+        self._scheduler.num_preemptions = 0
+        self._blocks.reset_counters()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what runs: model, device, and the backend of each op."""
+        import torch
+
+        runner = self._live_runner()
+        return {
+            "model": self.model.name,
+            "family": self.model.family,
+            "parameters": self.model.num_parameters,
+            "dtype": str(runner.dtype).removeprefix("torch."),
+            "device": str(runner.device),
+            "backends": dict(runner.ops.backends),
+            "block_size": self.config.block_size,
+            "num_blocks": runner.num_blocks,
+            "max_model_len": self.max_model_len,
+            "vocab_size": self.model.vocab_size,
+            "has_tokenizer": self._tokenizer is not None,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
+
+    def close(self) -> None:
+        """Let go of weights and cache; every later call raises EngineClosed. May be repeated."""
+        self._runner = None
+
+    def __enter__(self) -> LLM:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def check_integrity(self) -> None:
+        """Recount the blocks of every live request; raises AssertionError on a mismatch."""
+        self._blocks.check_integrity(r.table for r in self._requests.values() if not r.finished)
+
+    # Inside
+
+    def _stream(self, requests: list[Request]) -> Iterator[TokenEvent]:
+        inbox: deque[TokenEvent] = deque()
+        index = {request.request_id: i for i, request in enumerate(requests)}
+        for request in requests:
+            self._enqueue(request, inbox)
+        try:
+            while inbox or not all(request.finished for request in requests):
+                if not inbox:
+                    self._advance()
+                while inbox:
+                    event = inbox.popleft()
+                    yield TokenEvent(
+                        index[event.request], event.token_id, event.time, event.finish_reason
+                    )
+        finally:
+            self._abort_all(requests)
+            for request in requests:
+                self._requests.pop(request.request_id, None)
+                self._texts.pop(request.request_id, None)
+
+    def _advance(self) -> None:
+        runner = self._live_runner()
+        step = self._scheduler.schedule(time.perf_counter_ns)
+        if not step.chunks:
+            return
+        try:
+            result = runner.execute(step)
+        except Exception as error:
+            # The cache may be half-written: these requests end, the engine stays usable.
+            for chunk in step.chunks:
+                self._finish(chunk.request, "error", f"{type(error).__name__}: {error}")
+            raise
+        self._scheduler.complete(step)
+        self._count(step, result)
+        self._emit(result)
+
+    def _emit(self, result: StepResult) -> None:
+        """Append the step's tokens, end what is to end, stamp and post the events."""
+        ended = [
+            self._accept(request, token)
+            for request, token in zip(result.sampled, result.tokens, strict=True)
+        ]
+        # Stamped once all are ready to hand over: detokenization counts against the engine.
+        now = time.perf_counter_ns()
+        for request, token, reason in zip(result.sampled, result.tokens, ended, strict=True):
+            if token >= 0:
+                request.token_times_ns.append(now)
+                inbox = self._inboxes[request.request_id]
+                inbox.append(TokenEvent(request.request_id, token, now / 1e9, reason))
+            if reason is not None:
+                error = "the model's logits were not finite" if reason == "error" else None
+                self._finish(request, reason, error)
+
+    def _accept(self, request: Request, token: int) -> FinishReason | None:
+        """Append a token to its request; return why the request ends with it, if it does."""
+        if token < 0:
+            return "error"
+        request.tokens.append(token)
+        self._counts["tokens_generated"] += 1
+        params = request.params
+        if token in params.stop_token_ids:
+            return "stop"
+        if token in self.model.eos_token_ids and not params.ignore_eos:
+            return "stop"
+        checker = self._stops.get(request.request_id)
+        if checker is not None:
+            text = checker.add(token)
+            if text is not None:
+                self._texts[request.request_id] = text
+                return "stop"
+        return "length" if len(request.tokens) >= request.max_total else None
+
+    def _finish(self, request: Request, reason: FinishReason, error: str | None = None) -> None:
+        self._scheduler.remove(request)
+        request.finish_reason = reason
+        request.error = error
+        self._stops.pop(request.request_id, None)
+        self._inboxes.pop(request.request_id, None)
+        self._counts["requests_finished"] += 1
+
+    def _abort_all(self, requests: Sequence[Request]) -> None:
+        for request in requests:
+            if not request.finished:
+                self._finish(request, "abort")
+
+    def _count(self, step: Step, result: StepResult) -> None:
+        counts = self._counts
+        decode = sum(chunk.is_decode for chunk in step.chunks)
+        total = step.num_tokens
+        counts["steps"] += 1
+        counts["decode_tokens"] += decode
+        counts["prefill_tokens"] += total - decode
+        counts["useful_tokens"] += total
+        counts["kv_tokens_read"] += result.num_kv_read
+        counts["kv_tokens_padded"] += result.num_kv_padded
+
+    def _validated(
+        self,
+        prompts: Sequence[Prompt],
+        params: SamplingParams | Sequence[SamplingParams] | None,
+        submitted_ns: int,
+    ) -> list[Request]:
+        """Make a request of every prompt, or raise before any of them is queued."""
+        self._live_runner()
+        if isinstance(prompts, str):
+            raise PromptError("prompts is one string; give a list of prompts")
+        if params is None:
+            params = SamplingParams()
+        each = [params] * len(prompts) if isinstance(params, SamplingParams) else list(params)
+        if len(each) != len(prompts):
+            raise ConfigError(f"{len(prompts)} prompts but {len(each)} SamplingParams")
+        return [
+            self._make_request(i, prompt, own, submitted_ns)
+            for i, (prompt, own) in enumerate(zip(prompts, each, strict=True))
+        ]
+
+    def _make_request(
+        self, index: int, prompt: Prompt, params: SamplingParams, submitted_ns: int
+    ) -> Request:
+        tokens = self._tokens_of(index, prompt)
+        if params.stop and self._tokenizer is None:
+            raise PromptError(
+                f"request {index}: stop strings need a tokenizer, and {self.model.name} has none; "
+                "use stop_token_ids"
+            )
+        if len(tokens) >= self.max_model_len:
+            raise PromptError(
+                f"request {index}: the prompt has {len(tokens)} tokens and the context holds "
+                f"{self.max_model_len}, one of them for output; shorten the prompt"
+            )
+        max_total = min(len(tokens) + params.max_tokens, self.max_model_len)
+        # The last token is handed out and never attended to, so it needs no room.
+        needed = self._blocks.blocks_for(max_total - 1)
+        if needed > self._blocks.num_blocks:
+            raise CacheTooSmall(
+                f"request {index}: {len(tokens)} prompt tokens and up to "
+                f"{max_total - len(tokens)} output tokens need {needed} blocks of "
+                f"{self.config.block_size}, and the cache has {self._blocks.num_blocks}; raise "
+                "num_blocks or kv_cache_bytes, or lower max_tokens"
+            )
+        request_id = self._next_id
+        self._next_id += 1
+        seed = self._seeds.getrandbits(63) if params.seed is None else params.seed
+        return Request(request_id, tokens, len(tokens), max_total, params, seed, submitted_ns)
+
+    def _tokens_of(self, index: int, prompt: Prompt) -> list[int]:
+        if isinstance(prompt, str):
+            if self._tokenizer is None:
+                raise PromptError(
+                    f"request {index}: the prompt is text, and {self.model.name} has no "
+                    "tokenizer; give token ids"
+                )
+            tokens = self._tokenizer.encode(prompt)
+        else:
+            tokens = [int(token) for token in prompt]
+        if not tokens:
+            raise PromptError(f"request {index}: the prompt is empty; give at least one token")
+        vocab = self.model.vocab_size
+        for token in tokens:
+            if not 0 <= token < vocab:
+                raise PromptError(
+                    f"request {index}: token id {token} is outside the vocabulary [0, {vocab})"
+                )
+        return tokens
+
+    def _enqueue(self, request: Request, inbox: deque[TokenEvent]) -> None:
+        from inference.tokenizer import StopChecker
+
+        self._requests[request.request_id] = request
+        self._inboxes[request.request_id] = inbox
+        if request.params.stop and self._tokenizer is not None:
+            self._stops[request.request_id] = StopChecker(self._tokenizer, request.params.stop)
+        self._scheduler.add(request)
+        self._counts["requests_submitted"] += 1
+        self._counts["prompt_tokens"] += request.num_prompt
+
+    def _text_of(self, request: Request) -> str | None:
+        if self._tokenizer is None:
+            return None
+        if request.request_id in self._texts:
+            return self._texts[request.request_id]
+        tokens = request.output_tokens
+        if request.finish_reason == "stop" and tokens:
+            # Ended by a token: that token is no part of the text.
+            tokens = tokens[:-1]
+        return self._tokenizer.decode(tokens)
+
+    def _request(self, request_id: int) -> Request:
+        request = self._requests.get(request_id)
+        if request is None:
+            raise RequestNotFound(
+                f"no request {request_id}: never submitted, or its output was already collected"
+            )
+        return request
+
+    def _live_runner(self) -> Runner:
+        if self._runner is None:
+            raise EngineClosed("the engine was closed; make a new LLM")
+        return self._runner

@@ -1,0 +1,115 @@
+"""One decoder for Llama, Mistral, Qwen2 and Qwen3.
+
+::
+
+    tokens ─ embedding ─┬─ norm ─ qkv ─ rope_store ─ attention ─ out ─┐
+                        │                                             │
+                        └──────────── residual ─── add_rms_norm ◄─────┘
+                                                        │
+                              gate_up ─ silu_mul ─ down ┴─► next layer … norm ─ lm_head
+
+All sequences of a step are one ragged batch of tokens, so each weight is read once per step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from inference.architecture import ModelConfig
+from inference.ops import OpSet
+from inference.ops.attention import AttentionPlan
+from inference.ops.rope import inverse_frequencies
+from inference.weights import ModelWeights
+
+__all__ = ["Decoder", "KVCache"]
+
+
+@dataclass(frozen=True, slots=True)
+class KVCache:
+    """Keys and values of all layers, ``[layers, 2, blocks, block_size, kv_heads, head_dim]``."""
+
+    data: Tensor
+
+    def layer(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return the keys and the values of one layer, as views."""
+        return self.data[index, 0], self.data[index, 1]
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes held."""
+        return self.data.numel() * self.data.element_size()
+
+
+class Decoder:
+    """The forward pass over given weights, in the ops of one engine.
+
+    Args:
+        config: Shapes and flags.
+        weights: Filled; not copied.
+        ops: The implementations to run.
+        max_position: Positions the angle table covers.
+    """
+
+    def __init__(
+        self, config: ModelConfig, weights: ModelWeights, ops: OpSet, *, max_position: int
+    ) -> None:
+        self.config = config
+        self.weights = weights
+        self.ops = ops
+        # float32 on the host whatever the model's dtype: bfloat16 angles lose far positions.
+        angles = torch.outer(
+            torch.arange(max_position, dtype=torch.float32),
+            inverse_frequencies(config.rope, config.head_dim),
+        )
+        device = weights.embedding.device
+        self._cos = angles.cos().to(device)  # [max_position, head_dim/2]
+        self._sin = angles.sin().to(device)
+
+    def forward(
+        self, tokens: Tensor, positions: Tensor, slots: Tensor, cache: KVCache, plan: AttentionPlan
+    ) -> Tensor:
+        """Run the layers over one step's tokens.
+
+        Args:
+            tokens: ``[T]`` int64.
+            positions: Of each token in its sequence, ``[T]`` int64.
+            slots: Where each token's k and v go, ``[T]`` int64.
+            cache: **Written** at ``slots``.
+            plan: What attends to what.
+
+        Returns:
+            Residual stream after the last layer, before the final norm, ``[T, hidden]``.
+        """
+        ops, eps = self.ops, self.config.rms_norm_eps
+        scale = self.config.head_dim**-0.5
+        cos, sin = self._cos[positions], self._sin[positions]
+        residual = ops.embedding(tokens, self.weights.embedding)
+        x: Tensor | None = None
+        for i, layer in enumerate(self.weights.layers):
+            if x is None:
+                normed = ops.rms_norm(residual, layer.input_norm, eps=eps)
+            else:
+                normed, residual = ops.add_rms_norm(x, residual, layer.input_norm, eps=eps)
+            keys, values = cache.layer(i)
+            qkv = ops.linear(normed, layer.qkv, layer.qkv_bias)
+            q = ops.rope_store(
+                qkv, cos, sin, slots, keys, values, layer.q_norm, layer.k_norm, eps=eps
+            )
+            attended = ops.paged_attention(
+                q, keys, values, plan, scale=scale, window=self.config.sliding_windows[i]
+            )
+            x = ops.linear(attended.flatten(1), layer.out, layer.out_bias)
+            normed, residual = ops.add_rms_norm(x, residual, layer.post_norm, eps=eps)
+            x = ops.linear(ops.silu_mul(ops.linear(normed, layer.gate_up)), layer.down)
+        assert x is not None, "a decoder has at least one layer"
+        hidden: Tensor = residual + x
+        return hidden
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return ``[rows, vocab]`` for rows of ``forward``'s result, ``[rows, hidden]``."""
+        normed = self.ops.rms_norm(hidden, self.weights.norm, eps=self.config.rms_norm_eps)
+        logits: Tensor = self.ops.linear(normed, self.weights.lm_head)
+        return logits

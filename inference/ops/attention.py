@@ -1,0 +1,164 @@
+"""Attention over a paged KV cache, for decoding rows and prompt chunks of one step alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from inference.ops.registry import Op
+
+__all__ = ["PAGED_ATTENTION", "AttentionPlan", "paged_attention"]
+
+
+@dataclass(slots=True, eq=False)
+class AttentionPlan:
+    """Which query attends to what in one step; built once, read by every layer.
+
+    Row ``i`` is one sequence: its queries are ``query_starts[i]`` to ``query_starts[i + 1]`` of
+    the step's tokens and are the last positions of its context. Rows of a single query come first,
+    shortest context first.
+
+    Attributes:
+        query_starts: ``[rows + 1]``, int32.
+        context_lens: Positions each row may see, its own queries included, ``[rows]``, int32.
+        block_tables: ``[rows, max_blocks]``, int32; entries beyond a row's context mean nothing.
+        block_size: Positions in a block.
+        host_query_starts: ``query_starts`` on the host, so that no op waits for the device.
+        host_context_lens: ``context_lens`` on the host.
+        single_groups: Half-open ranges of single-query rows that are computed together, each
+            padded to its longest context.
+        num_single: Rows of a single query.
+    """
+
+    query_starts: Tensor
+    context_lens: Tensor
+    block_tables: Tensor
+    block_size: int
+    host_query_starts: tuple[int, ...]
+    host_context_lens: tuple[int, ...]
+    single_groups: tuple[tuple[int, int], ...]
+    num_single: int
+    _gathers: dict[tuple[int, int, int | None], tuple[Tensor, Tensor | None]] = field(
+        default_factory=dict
+    )
+
+    @property
+    def num_kv_read(self) -> int:
+        """KV positions the step attends to, summed over rows."""
+        return sum(self.host_context_lens)
+
+    @property
+    def num_kv_padded(self) -> int:
+        """KV positions the reference reads only to fill a group up to its longest context."""
+        lens = self.host_context_lens
+        return sum(
+            lens[end - 1] * (end - start) - sum(lens[start:end])
+            for start, end in self.single_groups
+        )
+
+    def gather(self, start: int, end: int, window: int | None) -> tuple[Tensor, Tensor | None]:
+        """Return cache slots and mask for rows ``[start, end)``, made on first use.
+
+        Either one row, or several rows of a single query.
+
+        Returns:
+            Slots ``[rows, context]`` int64, and a mask (True: visible) that broadcasts to
+            ``[rows, 1, queries, context]``, or None where every query sees the whole context.
+        """
+        key = (start, end, window)
+        if key not in self._gathers:
+            self._gathers[key] = self._make_gather(start, end, window)
+        return self._gathers[key]
+
+    def _make_gather(
+        self, start: int, end: int, window: int | None
+    ) -> tuple[Tensor, Tensor | None]:
+        lens = self.host_context_lens[start:end]
+        longest = max(lens)
+        num_queries = self.host_query_starts[start + 1] - self.host_query_starts[start]
+        device = self.context_lens.device
+        context = self.context_lens[start:end, None].long()  # [rows, 1]
+        position = torch.arange(longest, device=device)  # [context]
+        # Padding re-reads the row's position 0 rather than a slot that may hold another
+        # sequence's data, or NaN: even a masked NaN would spoil the row.
+        within = torch.where(position < context, position, 0)
+        blocks = self.block_tables[start:end].long().gather(1, within // self.block_size)
+        slots = blocks * self.block_size + within % self.block_size
+        if num_queries == 1 and min(lens) == longest and (window is None or longest <= window):
+            return slots, None
+        query = context + torch.arange(-num_queries, 0, device=device)  # [rows, queries]
+        visible = position <= query[..., None]
+        if window is not None:
+            visible &= position > query[..., None] - window
+        return slots, visible[:, None]
+
+
+def paged_attention(
+    q: Tensor,
+    k_cache: Tensor,
+    v_cache: Tensor,
+    plan: AttentionPlan,
+    *,
+    scale: float,
+    window: int | None = None,
+) -> Tensor:
+    """Return softmax(q·kᵀ·scale)·v per head, causal, over each row's own blocks.
+
+    Heads are grouped: query heads ``[g·n, (g + 1)·n)`` share kv head ``g``, ``n = heads /
+    kv_heads``. Softmax runs in float32.
+
+    Args:
+        q: ``[T, heads, head_dim]``.
+        k_cache: ``[blocks, block_size, kv_heads, head_dim]``, the step's own keys included.
+        v_cache: As ``k_cache``.
+        plan: The rows of the step.
+        scale: Usually ``head_dim ** -0.5``.
+        window: Positions a query sees, itself included; None for all before it.
+
+    Returns:
+        New tensor, shape and dtype of ``q``.
+
+    Cost:
+        Reads 2·context·kv_heads·head_dim elements per row (min(context, window + queries) where
+        there is a window) and writes T·heads·head_dim; 4·heads·head_dim FLOPs per visible pair.
+        Memory-bound for a single query, compute-bound for long chunks.
+
+    Source:
+        Kwon et al. 2023, arXiv:2309.06180 (paging); Ainslie et al. 2023, arXiv:2305.13245
+        (grouped heads).
+    """
+    num_tokens, heads, dim = q.shape
+    kv_heads = k_cache.shape[-2]
+    keys = k_cache.view(-1, kv_heads, dim)
+    values = v_cache.view(-1, kv_heads, dim)
+    grouped = q.view(num_tokens, kv_heads, heads // kv_heads, dim)
+    out = torch.empty_like(grouped)
+    for start, end in plan.single_groups:
+        slots, mask = plan.gather(start, end, window)
+        # One query per row leaves the query axis free for the heads of a group.
+        out[start:end] = F.scaled_dot_product_attention(
+            grouped[start:end],  # [rows, kv_heads, n, D]
+            keys[slots].transpose(1, 2),  # [rows, kv_heads, context, D]
+            values[slots].transpose(1, 2),
+            attn_mask=mask,
+            scale=scale,
+        )
+    for row in range(plan.num_single, len(plan.host_context_lens)):
+        slots, mask = plan.gather(row, row + 1, window)
+        first, last = plan.host_query_starts[row : row + 2]
+        attended = F.scaled_dot_product_attention(
+            grouped[first:last].permute(1, 2, 0, 3),  # [kv_heads, n, queries, D]
+            keys[slots[0]].transpose(0, 1).unsqueeze(1),  # [kv_heads, 1, context, D]
+            values[slots[0]].transpose(0, 1).unsqueeze(1),
+            attn_mask=mask,
+            scale=scale,
+            enable_gqa=True,
+        )
+        out[first:last] = attended.permute(2, 0, 1, 3)
+    return out.view(num_tokens, heads, dim)
+
+
+PAGED_ATTENTION = Op("paged_attention", paged_attention)

@@ -1,0 +1,97 @@
+"""What happens to q, k and v between the projection and attention, as one op."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from inference.architecture import RopeConfig
+from inference.ops.norm import rms_norm
+from inference.ops.registry import Op
+
+__all__ = ["ROPE_STORE", "inverse_frequencies", "rope_store"]
+
+
+def rope_store(
+    qkv: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    slots: Tensor,
+    k_cache: Tensor,
+    v_cache: Tensor,
+    q_norm: Tensor | None,
+    k_norm: Tensor | None,
+    *,
+    eps: float,
+) -> Tensor:
+    """Normalise (Qwen3) and rotate q and k, write k and v to the cache, return q.
+
+    Args:
+        qkv: Packed projections, ``[T, (heads + 2·kv_heads)·head_dim]``, in the order q, k, v.
+        cos: Of each token's angles, ``[T, head_dim/2]``, float32.
+        sin: As ``cos``.
+        slots: Where each token's k and v go: ``block·block_size + offset``, ``[T]``, int64.
+        k_cache: ``[blocks, block_size, kv_heads, head_dim]``, contiguous; **written**.
+        v_cache: As ``k_cache``; **written**.
+        q_norm: RMSNorm weight over each query head, ``[head_dim]``, or None.
+        k_norm: As ``q_norm``, for keys.
+        eps: Of those norms.
+
+    Returns:
+        New tensor, rotated q, ``[T, heads, head_dim]``, dtype of ``qkv``.
+
+    Cost:
+        Reads T·(heads + 2·kv_heads)·head_dim elements plus the angles, writes as many;
+        memory-bound.
+
+    Source:
+        Su et al. 2021, arXiv:2104.09864, in the half-split layout of Llama checkpoints.
+    """
+    kv_heads, dim = k_cache.shape[-2:]
+    heads = qkv.shape[-1] // dim - 2 * kv_heads
+    packed = qkv.view(-1, heads + 2 * kv_heads, dim)
+    q, k, v = torch.split(packed, (heads, kv_heads, kv_heads), dim=1)
+    if q_norm is not None:
+        q = rms_norm(q, q_norm, eps=eps)
+    if k_norm is not None:
+        k = rms_norm(k, k_norm, eps=eps)
+    cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
+    k_cache.view(-1, kv_heads, dim).index_copy_(0, slots, _rotate(k, cos, sin))
+    v_cache.view(-1, kv_heads, dim).index_copy_(0, slots, v)
+    return _rotate(q, cos, sin)
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    # Each pair (x[i], x[i + dim/2]) turns by the i-th angle.
+    left, right = x.float().chunk(2, dim=-1)
+    return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1).to(x.dtype)
+
+
+def inverse_frequencies(rope: RopeConfig, head_dim: int) -> Tensor:
+    """Return the angle per position of each pair of channels.
+
+    Returns:
+        ``[head_dim/2]``, float32, radians per position.
+
+    Source:
+        Default and linear as in arXiv:2104.09864 and arXiv:2306.15595; llama3 as in Meta's
+        llama-models, ``apply_scaling``: wavelengths longer than the original context over
+        ``low_freq_factor`` are stretched by ``factor``, those shorter than it over
+        ``high_freq_factor`` are kept, those between are interpolated.
+    """
+    exponent = torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim
+    freq = 1.0 / (rope.theta**exponent)
+    if rope.kind == "linear":
+        return freq / rope.factor
+    if rope.kind == "default":
+        return freq
+    wavelength = 2 * math.pi / freq
+    turns = rope.original_max_position / wavelength
+    keep = (turns - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor)
+    keep = keep.clamp(0.0, 1.0)
+    return keep * freq + (1.0 - keep) * freq / rope.factor
+
+
+ROPE_STORE = Op("rope_store", rope_store)

@@ -1,0 +1,161 @@
+"""The device side of the engine: weights, KV cache, and one step on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from inference.architecture import ModelConfig
+from inference.batch import Batch, build_batch
+from inference.config import EngineConfig
+from inference.errors import BackendUnavailable, CacheTooSmall
+from inference.model import Decoder, KVCache
+from inference.ops import OPS, OpSet
+from inference.request import Request
+from inference.sampling import sample
+from inference.scheduler import Step
+from inference.weights import ModelWeights
+
+__all__ = ["Runner", "StepResult", "device_of", "dtype_of"]
+
+_MAX_CPU_CACHE_BYTES = 2**30
+_CUDA_FREE_SHARE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step yields.
+
+    Attributes:
+        sampled: Requests that got a token.
+        tokens: Their tokens; -1 where the logits were not finite.
+        num_kv_read: KV positions attended to.
+        num_kv_padded: KV positions read only as padding.
+    """
+
+    sampled: tuple[Request, ...]
+    tokens: list[int]
+    num_kv_read: int
+    num_kv_padded: int
+
+
+class Runner:
+    """Runs steps of one model on one device.
+
+    Args:
+        model: Shapes and flags.
+        weights: Filled, on the device.
+        config: Backend, cache size, buckets.
+        max_model_len: Longest sequence, tokens.
+
+    Raises:
+        BackendUnavailable: An op lacks the backend asked for.
+        CacheTooSmall: ``kv_cache_bytes`` does not hold one block.
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        weights: ModelWeights,
+        config: EngineConfig,
+        *,
+        max_model_len: int,
+    ) -> None:
+        self.config = config
+        self.weights = weights
+        self.device = weights.embedding.device
+        self.dtype = weights.embedding.dtype
+        self.ops = OpSet(OPS, backend=config.backend, device=self.device.type)
+        self.decoder = Decoder(model, weights, self.ops, max_position=max_model_len)
+        block_bytes = (
+            2
+            * model.num_layers
+            * config.block_size
+            * model.num_kv_heads
+            * model.head_dim
+            * self.dtype.itemsize
+        )
+        self.num_blocks = self._count_blocks(block_bytes, max_model_len)
+        # Zeros, not empty: on a CPU the pages are mapped only when first written either way.
+        self.cache = KVCache(
+            torch.zeros(
+                (
+                    model.num_layers,
+                    2,
+                    self.num_blocks,
+                    config.block_size,
+                    model.num_kv_heads,
+                    model.head_dim,
+                ),
+                dtype=self.dtype,
+                device=self.device,
+            )
+        )
+
+    @torch.inference_mode()
+    def execute(self, step: Step) -> StepResult:
+        """Compute a step's KV and sample where a sequence is complete; waits for the tokens."""
+        batch = build_batch(
+            step,
+            block_size=self.config.block_size,
+            length_buckets=self.config.enable_length_buckets,
+            device=self.device,
+        )
+        return StepResult(
+            sampled=batch.sampled,
+            tokens=self._forward(batch),
+            num_kv_read=batch.plan.num_kv_read,
+            num_kv_padded=batch.plan.num_kv_padded,
+        )
+
+    def _forward(self, batch: Batch) -> list[int]:
+        hidden = self.decoder.forward(
+            batch.tokens, batch.positions, batch.slots, self.cache, batch.plan
+        )
+        if not batch.sampled:
+            return []
+        # Only rows that yield a token meet the vocabulary: it is the widest matrix of all.
+        logits = self.decoder.logits(hidden[batch.sample_rows])
+        tokens: list[int] = sample(logits, batch.sampling).tolist()
+        return tokens
+
+    def _count_blocks(self, block_bytes: int, max_model_len: int) -> int:
+        config = self.config
+        if config.num_blocks is not None:
+            return config.num_blocks
+        if config.kv_cache_bytes is not None:
+            num_blocks = config.kv_cache_bytes // block_bytes
+            if num_blocks == 0:
+                raise CacheTooSmall(
+                    f"kv_cache_bytes={config.kv_cache_bytes} holds no block of {block_bytes} "
+                    "bytes; raise it or lower block_size"
+                )
+            return num_blocks
+        limit = _MAX_CPU_CACHE_BYTES
+        if self.device.type == "cuda":
+            limit = int(torch.cuda.mem_get_info(self.device)[0] * _CUDA_FREE_SHARE)
+        wanted = config.max_num_seqs * -(-max_model_len // config.block_size)
+        return max(1, min(wanted, limit // block_bytes))
+
+
+def device_of(config: EngineConfig) -> torch.device:
+    """Return the device asked for, looked for now and not at import.
+
+    Raises:
+        BackendUnavailable: CUDA was asked for and there is none.
+    """
+    if config.device == "cpu":
+        return torch.device("cpu")
+    found = torch.cuda.is_available()
+    if config.device == "cuda" and not found:
+        raise BackendUnavailable("device='cuda': torch finds no CUDA device; use device='cpu'")
+    return torch.device("cuda", torch.cuda.current_device()) if found else torch.device("cpu")
+
+
+def dtype_of(config: EngineConfig, device: torch.device) -> torch.dtype:
+    """Return the dtype asked for; auto is float32 on a CPU, bfloat16 on CUDA."""
+    if config.dtype == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    dtype: torch.dtype = getattr(torch, config.dtype)
+    return dtype

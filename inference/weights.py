@@ -1,0 +1,197 @@
+"""Weights in memory: allocated packed, then filled from a checkpoint or at random.
+
+q, k and v are one matrix, gate and up another, packed once here so that a step reads each weight
+once with the fewest calls. Checkpoint tensors are streamed into views of the packed ones: at no
+time are two copies of the model in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from inference.architecture import ModelConfig
+from inference.errors import CheckpointError
+
+__all__ = ["LayerWeights", "ModelWeights", "allocate", "fill_dummy", "load", "safetensors"]
+
+DUMMY_STD = 0.02  # N(0, 0.02): zeros would draw less power and hide throttling
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWeights:
+    """Weights of one decoder layer; matrices are ``[out, in]``, None where the family has none."""
+
+    input_norm: Tensor  # [hidden]
+    qkv: Tensor  # [(heads + 2·kv_heads)·head_dim, hidden]
+    qkv_bias: Tensor | None
+    q_norm: Tensor | None  # [head_dim]
+    k_norm: Tensor | None
+    out: Tensor  # [hidden, heads·head_dim]
+    out_bias: Tensor | None
+    post_norm: Tensor  # [hidden]
+    gate_up: Tensor  # [2·intermediate, hidden]
+    down: Tensor  # [hidden, intermediate]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWeights:
+    """All weights; ``lm_head`` is ``embedding`` itself where they are tied."""
+
+    embedding: Tensor  # [vocab, hidden]
+    layers: tuple[LayerWeights, ...]
+    norm: Tensor  # [hidden]
+    lm_head: Tensor  # [vocab, hidden]
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Yield every tensor once."""
+        yield self.embedding
+        for layer in self.layers:
+            for name in LayerWeights.__slots__:
+                tensor = getattr(layer, name)
+                if tensor is not None:
+                    yield tensor
+        yield self.norm
+        if self.lm_head is not self.embedding:
+            yield self.lm_head
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes held, a tied embedding counted once."""
+        return sum(t.numel() * t.element_size() for t in self.tensors())
+
+
+def allocate(config: ModelConfig, *, dtype: torch.dtype, device: torch.device) -> ModelWeights:
+    """Return uninitialised weights of the model's shapes."""
+
+    def new(*shape: int) -> Tensor:
+        return torch.empty(shape, dtype=dtype, device=device)
+
+    hidden, dim = config.hidden_size, config.head_dim
+    qkv = (config.num_heads + 2 * config.num_kv_heads) * dim
+    layers = tuple(
+        LayerWeights(
+            input_norm=new(hidden),
+            qkv=new(qkv, hidden),
+            qkv_bias=new(qkv) if config.qkv_bias else None,
+            q_norm=new(dim) if config.qk_norm else None,
+            k_norm=new(dim) if config.qk_norm else None,
+            out=new(hidden, config.num_heads * dim),
+            out_bias=new(hidden) if config.output_bias else None,
+            post_norm=new(hidden),
+            gate_up=new(2 * config.intermediate_size, hidden),
+            down=new(hidden, config.intermediate_size),
+        )
+        for _ in range(config.num_layers)
+    )
+    embedding = new(config.vocab_size, hidden)
+    lm_head = embedding if config.tie_embeddings else new(config.vocab_size, hidden)
+    return ModelWeights(embedding, layers, new(hidden), lm_head)
+
+
+def fill_dummy(weights: ModelWeights, *, seed: int) -> None:
+    """Fill matrices and biases from N(0, 0.02) and norms with 1, the same for equal seeds."""
+    generator = torch.Generator(device=weights.embedding.device)
+    generator.manual_seed(seed)
+    norms = {id(weights.norm)}
+    for layer in weights.layers:
+        norms |= {id(t) for t in (layer.input_norm, layer.post_norm, layer.q_norm, layer.k_norm)}
+    for tensor in weights.tensors():
+        if id(tensor) in norms:
+            tensor.fill_(1.0)
+        else:
+            tensor.normal_(0.0, DUMMY_STD, generator=generator)
+
+
+def load(weights: ModelWeights, config: ModelConfig, tensors: Iterable[tuple[str, Tensor]]) -> None:
+    """Copy named tensors into place, converting their dtype.
+
+    Args:
+        weights: Allocated for ``config``; **written**.
+        config: Says where each name goes.
+        tensors: Names as in Hugging Face checkpoints, in any order.
+
+    Raises:
+        CheckpointError: A weight is missing, of the wrong shape, or unknown: an unknown one means
+            that the model computes something this decoder does not.
+    """
+    targets = _targets(weights, config)
+    missing = set(targets)
+    for name, tensor in tensors:
+        target = targets.get(name)
+        if target is None:
+            if name.endswith("rotary_emb.inv_freq") or (
+                config.tie_embeddings and name == "lm_head.weight"
+            ):
+                continue  # recomputed here, and the embedding under another name
+            raise CheckpointError(
+                f"{config.name}: weight {name!r} has no place in a {config.family} decoder "
+                "as config.json describes it"
+            )
+        if target.shape != tensor.shape:
+            raise CheckpointError(
+                f"{config.name}: weight {name!r} is {list(tensor.shape)}, "
+                f"config.json implies {list(target.shape)}"
+            )
+        target.copy_(tensor)
+        missing.discard(name)
+    if missing:
+        names = sorted(missing)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise CheckpointError(f"{config.name}: no weight {', '.join(names[:3])}{more}")
+
+
+def safetensors(directory: Path) -> Iterator[tuple[str, Tensor]]:
+    """Yield every tensor of a checkpoint directory, one in memory at a time.
+
+    Raises:
+        CheckpointError: The directory holds no safetensors file, or one is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    # Every shard is read, so the index file has nothing to add.
+    files = sorted(directory.glob("*.safetensors"))
+    if not files:
+        raise CheckpointError(f"{directory}: no *.safetensors file; convert the checkpoint first")
+    for path in files:
+        try:
+            with safe_open(path, framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118 (not a mapping: has no __iter__)
+                    yield name, file.get_tensor(name)
+        except SafetensorError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+
+
+def _targets(weights: ModelWeights, config: ModelConfig) -> dict[str, Tensor]:
+    """Map each Hugging Face name to the (view of the) tensor it fills."""
+    q_rows = config.num_heads * config.head_dim
+    kv_rows = config.num_kv_heads * config.head_dim
+    rows = (q_rows, kv_rows, kv_rows)
+    targets: dict[str, Tensor | None] = {
+        "model.embed_tokens.weight": weights.embedding,
+        "model.norm.weight": weights.norm,
+    }
+    if weights.lm_head is not weights.embedding:
+        targets["lm_head.weight"] = weights.lm_head
+    for i, layer in enumerate(weights.layers):
+        at = f"model.layers.{i}."
+        targets[at + "input_layernorm.weight"] = layer.input_norm
+        targets[at + "post_attention_layernorm.weight"] = layer.post_norm
+        for name, view in zip("qkv", torch.split(layer.qkv, rows), strict=True):
+            targets[f"{at}self_attn.{name}_proj.weight"] = view
+        if layer.qkv_bias is not None:
+            for name, view in zip("qkv", torch.split(layer.qkv_bias, rows), strict=True):
+                targets[f"{at}self_attn.{name}_proj.bias"] = view
+        targets[at + "self_attn.q_norm.weight"] = layer.q_norm
+        targets[at + "self_attn.k_norm.weight"] = layer.k_norm
+        targets[at + "self_attn.o_proj.weight"] = layer.out
+        targets[at + "self_attn.o_proj.bias"] = layer.out_bias
+        gate, up = layer.gate_up.chunk(2)
+        targets[at + "mlp.gate_proj.weight"] = gate
+        targets[at + "mlp.up_proj.weight"] = up
+        targets[at + "mlp.down_proj.weight"] = layer.down
+    return {name: tensor for name, tensor in targets.items() if tensor is not None}
