@@ -1,0 +1,60 @@
+"""The commands in the documentation are real: every target, subcommand and option exists."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from tracker.cli import cli
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def fenced_lines(page):
+    inside = False
+    for line in page.read_text().splitlines():
+        if line.startswith("```"):
+            inside = not inside
+        elif inside:
+            yield line.removeprefix("$ ").split("  #")[0].split(" # ")[0].strip()
+
+
+def commands(word):
+    for page in PAGES:
+        for line in fenced_lines(page):
+            if line.startswith(word + " "):
+                yield pytest.param(line, id=f"{page.name}: {line[:60]}")
+
+
+@pytest.mark.parametrize("line", commands("make"))
+def test_every_make_target_exists(line):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = [word for word in shlex.split(line)[1:] if "=" not in word and not word.startswith("-")]
+    assert set(named) <= targets
+
+
+@pytest.mark.parametrize("line", commands("tracker"))
+def test_every_tracker_command_and_option_exists(line):
+    command, context = cli, click.Context(cli, info_name="tracker")
+    known = {name for p in cli.params for name in p.opts}
+    for word in shlex.split(re.split(r"[|>;&]", line)[0])[1:]:
+        if word.startswith("-"):
+            name = word.split("=")[0]
+            assert name in known or name in ("--help", "-h"), f"{command.name} has no {name}"
+        elif isinstance(command, click.Group):
+            found = command.get_command(context, word)
+            if found is None:
+                assert word.isupper() or ":" in word, f"no command {word!r} in {line!r}"
+                continue
+            command = found
+            known = {name for p in command.params for name in [*p.opts, *p.secondary_opts]}
+    assert command is not cli or "-" in line
+
+
+def test_the_readme_names_both_commands():
+    text = (ROOT / "README.md").read_text()
+    assert "make track" in text
+    assert "make test" in text
