@@ -1,121 +1,18 @@
-"""Level shifts in stored histories: what counts as one history, and keeping what is found.
-
-A history is cut where the fingerprint changes, so that a new driver or a new torch starts a new
-segment and is never called a regression; the benchmark's version is part of the series already.
-Failed and skipped results are left out and counted, never filled in.
-"""
+"""Level shifts of every stored series: find them, keep them, group them by commit."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import groupby, pairwise
-from statistics import median
+from collections.abc import Callable
 
-from tracker.domain import Better, LevelShift, Point, SeriesHistory, SeriesInfo
+from tracker.domain import SeriesInfo
 from tracker.errors import MeasurementError, UsageError
-from tracker.findings import Change, Finding, group_by_commit
-from tracker.stats import ALGORITHM, detect_change_points
+from tracker.findings import Analysis, Finding, group_by_commit
+from tracker.shifts import SeriesShifts, find_shifts, stored_changes
 from tracker.store import Store, queries
 
-__all__ = [
-    "EXACT_ALGORITHM",
-    "Analysis",
-    "SeriesShifts",
-    "analyze",
-    "exact_steps",
-    "find_shifts",
-    "stored_findings",
-]
+__all__ = ["analyze", "stored_findings"]
 
-EXACT_ALGORITHM = "exact-step-1"
-
-Detector = Callable[[Sequence[float]], Iterable[int]]
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesShifts:
-    """What one history says.
-
-    Attributes:
-        num_points: Revisions with a finite value, all segments together.
-        num_missing: Revisions that failed, were skipped or hold no finite value: left out.
-        num_segments: Runs of equal fingerprint among the points.
-    """
-
-    series: SeriesInfo
-    changes: tuple[Change, ...]
-    num_points: int
-    num_missing: int
-    num_segments: int
-    algorithm: str
-
-    @property
-    def shifts(self) -> tuple[LevelShift, ...]:
-        return tuple(change.shift for change in self.changes)
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """What a look at many series found; `findings` come worst first."""
-
-    findings: tuple[Finding, ...]
-    num_series: int
-    num_without_values: int
-    num_points: int
-    num_missing: int
-    num_segments: int
-    num_shifts: int
-
-
-def exact_steps(values: Sequence[float], step: float) -> list[int]:
-    """Index of the first point of each new level of a metric without noise.
-
-    A level is left by the first value more than `step` (its unit) away from the value the level
-    began with, so that many changes below `step` are seen once they add up to more than it.
-    """
-    found: list[int] = []
-    level = 0
-    for index, value in enumerate(values):
-        if abs(value - values[level]) > step:
-            found.append(index)
-            level = index
-    return found
-
-
-def find_shifts(history: SeriesHistory, *, detect: Detector | None = None) -> SeriesShifts:
-    """Find the level shifts of one history; pure.
-
-    Args:
-        history: Points oldest first.
-        detect: Values of one segment to the index of the first point of each new level; else the
-            exact rule for metrics of kind "exact" and `detect_change_points` for all others.
-    """
-    series = history.series
-    algorithm = ALGORITHM
-    if detect is None:
-        detect = detect_change_points
-        if series.kind == "exact":
-            algorithm = EXACT_ALGORITHM
-
-            def detect(values: Sequence[float]) -> list[int]:
-                return exact_steps(values, series.step)
-
-    segments = _segments(history)
-    num_points = sum(len(segment) for segment in segments)
-    changes: list[Change] = []
-    for segment in segments:
-        changes += _segment_changes(series, segment, detect, algorithm)
-    return SeriesShifts(
-        series=series,
-        changes=tuple(changes),
-        num_points=num_points,
-        num_missing=len(history.points) - num_points,
-        num_segments=len(segments),
-        algorithm=algorithm,
-    )
 
 
 def analyze(
@@ -163,7 +60,7 @@ def stored_findings(store: Store, project: str) -> tuple[Finding, ...]:
     return group_by_commit(
         change
         for series in queries.list_series(store, project)
-        for change in _stored_changes(queries.history(store, series.id))
+        for change in stored_changes(queries.history(store, series.id))
     )
 
 
@@ -188,76 +85,3 @@ def _choose(
     raise MeasurementError(
         "the store has no series; fill it with `tracker run` or `tracker ingest`"
     )
-
-
-def _value(point: Point) -> float | None:
-    if point.status != "ok" or point.value is None or not math.isfinite(point.value):
-        return None
-    return point.value
-
-
-def _segments(history: SeriesHistory) -> list[list[Point]]:
-    kept = [point for point in history.points if _value(point) is not None]
-    return [list(run) for _, run in groupby(kept, key=lambda point: point.fingerprint_id)]
-
-
-def _stored_changes(history: SeriesHistory) -> list[Change]:
-    segment_of = {
-        point.revision.commit: number
-        for number, segment in enumerate(_segments(history))
-        for point in segment
-    }
-    newest = {segment_of.get(shift.revision.commit): shift.after for shift in history.shifts}
-    return [
-        Change(
-            history.series,
-            shift,
-            recovered=_recovered(
-                shift.before, shift.after, newest[segment_of.get(shift.revision.commit)]
-            ),
-        )
-        for shift in history.shifts
-    ]
-
-
-def _recovered(before: float, after: float, newest: float) -> bool:
-    return abs(newest - before) < abs(newest - after)
-
-
-def _segment_changes(
-    series: SeriesInfo, segment: Sequence[Point], detect: Detector, algorithm: str
-) -> list[Change]:
-    values = [value for point in segment if (value := _value(point)) is not None]
-    starts = list(detect(values))
-    if not starts:
-        return []
-    levels = [median(values[a:b]) for a, b in pairwise([0, *starts, len(values)])]
-    return [
-        Change(
-            series=series,
-            shift=LevelShift(
-                series_id=series.id,
-                revision=segment[start].revision,
-                before=before,
-                after=after,
-                effect=_effect(before, after),
-                worse=_worse(series.better, before, after),
-                algorithm=algorithm,
-            ),
-            recovered=_recovered(before, after, levels[-1]),
-        )
-        for start, (before, after) in zip(starts, pairwise(levels), strict=True)
-    ]
-
-
-def _effect(before: float, after: float) -> float:
-    if before == 0:
-        return math.copysign(math.inf, after)
-    return (after - before) / abs(before)
-
-
-def _worse(better: Better | None, before: float, after: float) -> bool | None:
-    # Two levels can share a median (bimodal noise); then neither is called worse.
-    if better is None or after == before:
-        return None
-    return (after > before) == (better == "lower")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from tracker.domain import LevelShift, RevisionInfo, SeriesInfo
 
-__all__ = ["Change", "Direction", "Finding", "group_by_commit"]
+__all__ = ["Analysis", "Change", "Direction", "Finding", "group_by_commit"]
 
 Direction = Literal["worse", "unknown", "better"]
 
@@ -64,6 +64,19 @@ class Finding:
     def of(self, direction: Direction) -> tuple[Change, ...]:
         """The changes in `direction`, largest first."""
         return tuple(change for change in self.changes if change.direction == direction)
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What a look at many series found; `findings` come worst first."""
+
+    findings: tuple[Finding, ...]
+    num_series: int
+    num_without_values: int
+    num_points: int
+    num_missing: int
+    num_segments: int
+    num_shifts: int
 
 
 def group_by_commit(changes: Iterable[Change]) -> tuple[Finding, ...]:

@@ -6,8 +6,7 @@ import math
 
 from rich.text import Text
 
-from tracker.changepoints import Analysis
-from tracker.findings import Change, Direction, Finding
+from tracker.findings import Analysis, Change, Direction, Finding
 
 __all__ = ["FORMAT", "findings_document", "findings_text"]
 
