@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from inference.architecture import ModelConfig, token_id_tuple
 from inference.errors import CheckpointError
+from inference.gguf_file import gguf_config, gguf_tensors
 from inference.presets import PRESETS, preset
 from inference.tokenizer import Tokenizer, load_tokenizer
 from inference.weights import ModelWeights, allocate, fill_dummy, load, safetensors
@@ -82,32 +82,7 @@ def _missing(path: Path) -> ModelConfig:
 
 
 def _load_gguf(path: Path, *, dtype: torch.dtype, device: torch.device) -> Model:
-    model: Any = read_gguf(path)
-    raw = model.config.to_dict()
-    config = dataclasses.replace(
-        ModelConfig.from_hf(raw, name=path.stem),
-        eos_token_ids=token_id_tuple(raw.get("eos_token_id")),
-    )
+    config = ModelConfig.from_hf(gguf_config(path).to_dict(), name=path.stem)
     weights = allocate(config, dtype=dtype, device=device)
-    load(weights, config, model.state_dict().items())
+    load(weights, config, gguf_tensors(path))
     return config, weights, load_tokenizer(path.parent, gguf_file=path.name)
-
-
-def read_gguf(path: Path) -> Any:
-    """Return the transformers model a GGUF file holds, dequantized to float32.
-
-    Raises:
-        CheckpointError: No such file, or it cannot be read.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    from transformers import AutoModelForCausalLM
-
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            path.parent, gguf_file=path.name, dtype=torch.float32
-        )
-    except ImportError as error:
-        raise CheckpointError(f"{path}: reading GGUF needs the gguf package ({error})") from error
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path}: {error}") from error

@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 from inference.architecture import ModelConfig
-from inference.checkpoint import read_gguf
 from inference.config import DTYPES
 from inference.errors import InferenceError
+from inference.gguf_file import gguf_config, gguf_tensors
 
 __all__ = ["convert"]
 
@@ -32,13 +32,17 @@ def convert(source: Path, destination: Path, *, dtype: torch.dtype = torch.float
     Raises:
         CheckpointError: The source is missing, unreadable or of an unsupported family.
     """
+    from safetensors.torch import save_file
     from transformers import AutoTokenizer
 
-    model = read_gguf(source)
+    config = gguf_config(source)
     # Refuse now what the engine would refuse later.
-    ModelConfig.from_hf(model.config.to_dict(), name=source.stem)
+    ModelConfig.from_hf(config.to_dict(), name=source.stem)
+    config.dtype = dtype
+    tensors = {name: tensor.to(dtype) for name, tensor in gguf_tensors(source)}
     destination.mkdir(parents=True, exist_ok=True)
-    model.to(dtype).save_pretrained(destination)
+    config.save_pretrained(destination)
+    save_file(tensors, destination / "model.safetensors", metadata={"format": "pt"})
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     tokenizer.save_pretrained(destination)
 

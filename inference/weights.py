@@ -170,7 +170,7 @@ def _targets(weights: ModelWeights, config: ModelConfig) -> dict[str, Tensor]:
     """Map each Hugging Face name to the (view of the) tensor it fills."""
     q_rows = config.num_heads * config.head_dim
     kv_rows = config.num_kv_heads * config.head_dim
-    rows = (q_rows, kv_rows, kv_rows)
+    rows = [q_rows, kv_rows, kv_rows]
     targets: dict[str, Tensor | None] = {
         "model.embed_tokens.weight": weights.embedding,
         "model.norm.weight": weights.norm,

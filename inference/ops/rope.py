@@ -52,7 +52,7 @@ def rope_store(
     kv_heads, dim = k_cache.shape[-2:]
     heads = qkv.shape[-1] // dim - 2 * kv_heads
     packed = qkv.view(-1, heads + 2 * kv_heads, dim)
-    q, k, v = torch.split(packed, (heads, kv_heads, kv_heads), dim=1)
+    q, k, v = torch.split(packed, [heads, kv_heads, kv_heads], dim=1)
     if q_norm is not None:
         q = rms_norm(q, q_norm, eps=eps)
     if k_norm is not None:
