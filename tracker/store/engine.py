@@ -1,0 +1,175 @@
+"""Engines: one URL in, a SQLAlchemy engine with this store's rules out.
+
+SQLite gets foreign keys, write-ahead logging and a wait for locks on every connection, and
+explicit BEGIN statements: the driver's own habit of starting transactions late would leave a
+failed migration's tables behind.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from tracker.errors import StoreError, UsageError
+
+LOCK_WAIT = 30.0  # seconds a writer waits for another one
+
+# How a connection begins: "IMMEDIATE" takes SQLite's write lock at once, so that two writers
+# queue up; "MIGRATE" does too, and lifts foreign keys, which table rebuilds need.
+BEGIN = "pacekeeper_begin"
+
+
+def parse_url(url: str) -> URL:
+    """Return the URL of a store, with the driver this package installs.
+
+    Raises:
+        UsageError: It is no database URL, or of a database that is not supported.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UsageError(
+            f"{url!r} is not a database URL; give sqlite:///FILE or postgresql://HOST/NAME"
+        ) from None
+    backend = parsed.drivername.partition("+")[0]
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite+pysqlite")
+    raise UsageError(f"{shown(parsed)}: {backend!r} is not supported; use sqlite or postgresql")
+
+
+def shown(url: URL) -> str:
+    """Return the URL as it may be printed: without its password."""
+    plain = url.set(drivername=url.drivername.partition("+")[0])
+    return plain.render_as_string(hide_password=True)
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """Return the file of a SQLite URL; None for another backend or a store in memory."""
+    if not url.drivername.startswith("sqlite"):
+        return None
+    name = url.database or ""
+    if name in ("", ":memory:"):
+        return None
+    if name.startswith("file:"):
+        name = re.sub(r"^file:(//)?|\?.*$", "", name)
+    return Path(name)
+
+
+def make_engine(url: URL, *, read_only: bool = False, pooled: bool = True) -> Engine:
+    """Return an engine on `url`. Nothing is connected yet.
+
+    Raises:
+        StoreError: The driver is not installed.
+    """
+    options: dict[str, Any] = {}
+    if not pooled:
+        options["poolclass"] = NullPool
+    if url.drivername.startswith("sqlite"):
+        options["connect_args"] = {"timeout": LOCK_WAIT}
+        if sqlite_file(url) is None:
+            # Every connection to a memory store would otherwise see a database of its own.
+            options["poolclass"] = StaticPool
+            options["connect_args"]["check_same_thread"] = False
+    else:
+        options["pool_pre_ping"] = True
+        options["connect_args"] = {"connect_timeout": 10}
+    try:
+        engine = create_engine(url, **options)
+    except (ImportError, NoSuchModuleError) as error:
+        raise StoreError(
+            f"{shown(url)}: psycopg cannot be imported ({error}); "
+            "install it with: pip install 'pacekeeper[postgres]'"
+        ) from None
+    if engine.dialect.name == "sqlite":
+        _sqlite_rules(engine, read_only)
+    elif read_only:
+
+        @event.listens_for(engine, "begin")
+        def begin_read_only(connection: Connection) -> None:
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
+    return engine
+
+
+def _sqlite_rules(engine: Engine, read_only: bool) -> None:
+    on_disk = sqlite_file(engine.url) is not None
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # BEGIN is ours, see below
+        connection.execute("PRAGMA foreign_keys=ON")
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+        elif on_disk:
+            connection.execute("PRAGMA journal_mode=WAL")
+            # Safe against a killed process; a power cut may cost the last commits, not the file.
+            connection.execute("PRAGMA synchronous=NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        how = connection.get_execution_options().get(BEGIN, "DEFERRED")
+        if how == "MIGRATE":
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            how = "IMMEDIATE"
+        connection.exec_driver_sql(f"BEGIN {how}")
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn the driver's errors into `StoreError`s that name the store and the mend."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise StoreError(f"{shown(url)}: {_explain(url, error)}") from error
+    except SQLAlchemyError as error:
+        raise StoreError(f"{shown(url)}: {error}") from error
+
+
+def _explain(url: URL, error: DBAPIError) -> str:
+    said = str(error.orig).strip()
+    first = said.splitlines()[0] if said else type(error.orig).__name__
+    for pattern, meaning in _MEANINGS:
+        if re.search(pattern, said):
+            return f"{meaning} ({first})"
+    if url.drivername.startswith("postgresql") and error.connection_invalidated:
+        return f"the connection was lost; is the server still up? ({first})"
+    return first
+
+
+_MEANINGS = (
+    (r"unable to open database file", "the file cannot be opened; check the directory's rights"),
+    (r"file is not a database|file is encrypted", "the file is not a SQLite database"),
+    (r"readonly database", "the store is read-only; make the file and its directory writable"),
+    (
+        r"database (table )?is locked",
+        f"locked by another process for more than {LOCK_WAIT:.0f} s; end it or try again",
+    ),
+    (r"disk is full|No space left", "no space left on the device"),
+    (
+        r"malformed|disk image",
+        "the file is damaged; restore a backup or import a dump (tracker db import)",
+    ),
+    (
+        r"password authentication failed|role .* does not exist|no password supplied",
+        "the server refused the user; check name and password in the URL",
+    ),
+    (
+        r'database ".*" does not exist',
+        "there is no such database; create it with createdb",
+    ),
+    (
+        r"[Cc]onnection refused|No such file or directory|could not translate host|"
+        r"failed to resolve|timeout expired|connection failed",
+        "PostgreSQL cannot be reached; is the server up, and are host and port right?",
+    ),
+)

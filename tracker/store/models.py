@@ -1,0 +1,352 @@
+"""The tables. Rows hold foreign keys, not strings; unique natural keys make writing idempotent.
+
+::
+
+    project ─┬─ machine ────┐
+             ├─ benchmark ──┼─ series ──┐                 (param_point joins series too)
+             ├─ revision ───┼───────────┼─ result ── sample
+             └─ gate ── run ┴───────────┘
+                  └ verdict
+
+`series` and `revision` carry counters (`num_results`, `last_value`, ...) that the transaction
+which adds results also moves: a page over a million results reads them instead of counting.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tracker.store.base import Base, Doubles, Json, UtcDateTime
+
+# SQLite numbers rows by itself only in a column of type INTEGER.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Project(Base):
+    """A repository whose benchmarks are kept."""
+
+    __tablename__ = "project"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    commit_url: Mapped[str | None] = mapped_column(Text)  # template with {commit}
+
+
+class Machine(Base):
+    """A machine as asv names it within a project."""
+
+    __tablename__ = "machine"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    name: Mapped[str] = mapped_column(Text)
+    arch: Mapped[str | None] = mapped_column(Text)
+    cpu: Mapped[str | None] = mapped_column(Text)
+    num_cpu: Mapped[str | None] = mapped_column(Text)
+    os: Mapped[str | None] = mapped_column(Text)
+    ram: Mapped[str | None] = mapped_column(Text)
+
+
+class FingerprintRow(Base):
+    """Everything beside the code that can move a number; equal ones share a row."""
+
+    __tablename__ = "fingerprint"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    gpu_model: Mapped[str | None] = mapped_column(Text)
+    gpu_count: Mapped[int | None]
+    driver: Mapped[str | None] = mapped_column(Text)
+    cuda: Mapped[str | None] = mapped_column(Text)
+    torch: Mapped[str | None] = mapped_column(Text)
+    triton: Mapped[str | None] = mapped_column(Text)
+    asv: Mapped[str | None] = mapped_column(Text)
+    asv_runner: Mapped[str | None] = mapped_column(Text)
+    python: Mapped[str | None] = mapped_column(Text)
+    cpu: Mapped[str | None] = mapped_column(Text)
+    num_cpu: Mapped[int | None]
+    os: Mapped[str | None] = mapped_column(Text)
+    threads: Mapped[int | None]
+    clocks_policy: Mapped[str | None] = mapped_column(Text)
+    extra: Mapped[Any] = mapped_column(Json)  # [[name, value], ...], sorted
+
+
+class Revision(Base):
+    """A commit of a project. `num_results` counts the results measured at it."""
+
+    __tablename__ = "revision"
+    __table_args__ = (
+        UniqueConstraint("project_id", "commit_hash"),
+        Index(None, "project_id", "committed_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    commit_hash: Mapped[str] = mapped_column(Text)
+    committed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    parents: Mapped[Any | None] = mapped_column(Json)  # list of hashes; None: not known
+    subject: Mapped[str | None] = mapped_column(Text)
+    branch: Mapped[str | None] = mapped_column(Text)
+    num_results: Mapped[int] = mapped_column(default=0)
+
+
+class Benchmark(Base):
+    """A benchmark at one version; another version is another benchmark."""
+
+    __tablename__ = "benchmark"
+    __table_args__ = (UniqueConstraint("project_id", "name", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    name: Mapped[str] = mapped_column(Text)
+    version: Mapped[str] = mapped_column(Text)
+    type: Mapped[str] = mapped_column(String(16))
+    unit: Mapped[str] = mapped_column(Text)
+    better: Mapped[str | None] = mapped_column(String(8))
+    kind: Mapped[str] = mapped_column(String(16))
+    step: Mapped[float]
+    param_names: Mapped[Any] = mapped_column(Json)
+
+
+class ParamPoint(Base):
+    """One combination of parameters, as asv's reprs; the empty one serves plain benchmarks."""
+
+    __tablename__ = "param_point"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    params: Mapped[Any] = mapped_column(Json)
+
+
+class Series(Base):
+    """A line on a chart. The last six columns follow from its results (`store.derived`)."""
+
+    __tablename__ = "series"
+    __table_args__ = (
+        UniqueConstraint("benchmark_id", "param_point_id", "machine_id", "environment"),
+        Index(None, "project_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    benchmark_id: Mapped[int] = mapped_column(ForeignKey("benchmark.id"))
+    param_point_id: Mapped[int] = mapped_column(ForeignKey("param_point.id"))
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    environment: Mapped[str] = mapped_column(Text)
+    num_results: Mapped[int] = mapped_column(default=0)
+    num_points: Mapped[int] = mapped_column(default=0)  # revisions with a result
+    last_committed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_value: Mapped[float | None]  # median of that revision's ok attempts
+    last_measured_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Gate(Base):
+    """Two commits measured against each other until decided."""
+
+    __tablename__ = "gate"
+    __table_args__ = (Index(None, "project_id", "started_at"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    base_id: Mapped[int] = mapped_column(ForeignKey("revision.id"))
+    head_id: Mapped[int] = mapped_column(ForeignKey("revision.id"))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    exit_code: Mapped[int | None]
+    pairs: Mapped[int] = mapped_column(default=0)
+    policy: Mapped[Any] = mapped_column(Json)
+
+
+class Run(Base):
+    """One asv result file as it stood when it was read; every attempt is kept."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        UniqueConstraint("project_id", "digest"),
+        Index(None, "revision_id"),
+        Index(None, "gate_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"))
+    fingerprint_id: Mapped[int | None] = mapped_column(ForeignKey("fingerprint.id"))
+    digest: Mapped[str] = mapped_column(String(64))  # sha256 of the file's bytes
+    path: Mapped[str] = mapped_column(Text)
+    env_name: Mapped[str] = mapped_column(Text)  # as asv wrote it
+    python: Mapped[str | None] = mapped_column(Text)
+    format_version: Mapped[int]
+    source: Mapped[str] = mapped_column(String(16))
+    recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    gate_id: Mapped[str | None] = mapped_column(ForeignKey("gate.id"))
+    pair: Mapped[int | None]
+    arm: Mapped[str | None] = mapped_column(String(8))
+
+
+class Result(Base):
+    """One value of one series at one revision, out of one run.
+
+    `attempt_key` makes (series, revision, start time) unique where the start is not known:
+    milliseconds since 1970, else a negative number made of status and value.
+    """
+
+    __tablename__ = "result"
+    __table_args__ = (
+        UniqueConstraint("series_id", "revision_id", "attempt_key"),
+        Index(None, "revision_id"),
+        Index(None, "run_id"),
+        CheckConstraint("(status = 'ok') = (value IS NOT NULL)", name="value_iff_ok"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"))
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"))
+    attempt_key: Mapped[int] = mapped_column(BigInteger)
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    param_index: Mapped[int]
+    status: Mapped[str] = mapped_column(String(8))
+    value: Mapped[float | None]
+    ci_low: Mapped[float | None]
+    ci_high: Mapped[float | None]
+    q25: Mapped[float | None]
+    q75: Mapped[float | None]
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    repeat: Mapped[int | None] = mapped_column(BigInteger)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    duration: Mapped[float | None]
+
+
+class Sample(Base):
+    """The raw samples behind one result, in the order they were taken."""
+
+    __tablename__ = "sample"
+
+    result_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("result.id"), primary_key=True, autoincrement=False
+    )
+    values: Mapped[tuple[float, ...]] = mapped_column(Doubles)
+
+
+class Artifact(Base):
+    """A launch artifact that belongs to a run: its header; the lines below stay on disk."""
+
+    __tablename__ = "artifact"
+    __table_args__ = (UniqueConstraint("project_id", "digest"), Index(None, "run_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
+    launch_id: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(String(64))
+    path: Mapped[str] = mapped_column(Text)
+    benchmark: Mapped[str] = mapped_column(Text)
+    header: Mapped[Any] = mapped_column(Json)
+
+
+class ChangePoint(Base):
+    """A level shift: derived, rebuilt whole for a series at a time."""
+
+    __tablename__ = "change_point"
+    __table_args__ = (UniqueConstraint("series_id", "revision_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"))
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"))
+    before: Mapped[float]
+    after: Mapped[float]
+    effect: Mapped[float]
+    worse: Mapped[bool | None]
+    algorithm: Mapped[str] = mapped_column(Text)
+    is_latest: Mapped[bool]  # the newest shift of its series
+
+
+class Verdict(Base):
+    """What a gate said of one metric."""
+
+    __tablename__ = "verdict"
+    __table_args__ = (UniqueConstraint("gate_id", "metric"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    gate_id: Mapped[str] = mapped_column(ForeignKey("gate.id"))
+    metric: Mapped[str] = mapped_column(Text)
+    unit: Mapped[str] = mapped_column(Text)
+    better: Mapped[str | None] = mapped_column(String(8))
+    kind: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16))
+    effect: Mapped[float | None]
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    pairs: Mapped[int]
+    base: Mapped[float | None]
+    head: Mapped[float | None]
+    mde: Mapped[float | None]
+    reason: Mapped[str] = mapped_column(Text)
+
+
+class Alert(Base):
+    """Something a person should look at; the same key never opens twice."""
+
+    __tablename__ = "alert"
+    __table_args__ = (UniqueConstraint("project_id", "key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    key: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    title: Mapped[str] = mapped_column(Text)
+    detail: Mapped[str] = mapped_column(Text)
+    revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id"))
+    num_series: Mapped[int]
+    worst_effect: Mapped[float | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    note: Mapped[str | None] = mapped_column(Text)
+
+
+class Calibration(Base):
+    """A block of A/A gates: how many, and how many called a regression."""
+
+    __tablename__ = "calibration"
+    __table_args__ = (UniqueConstraint("project_id", "machine_id", "started_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    gates: Mapped[int]
+    false_blocks: Mapped[int]
+    policy: Mapped[Any] = mapped_column(Json)
+
+
+class IngestProblem(Base):
+    """Something in an input that could not be read; gone once the file reads cleanly.
+
+    `digest` stands for (path, benchmark, reason): texts too long to index.
+    """
+
+    __tablename__ = "ingest_problem"
+    __table_args__ = (UniqueConstraint("project_id", "digest"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    digest: Mapped[str] = mapped_column(String(64))
+    path: Mapped[str] = mapped_column(Text)
+    benchmark: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,0 +1,326 @@
+"""The store: opened once, written through its methods, read through `tracker.store.queries`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from tracker.domain import (
+    AlertState,
+    Arm,
+    BenchmarkInfo,
+    Fingerprint,
+    Launch,
+    LevelShift,
+    MachineInfo,
+    Problem,
+    Recorded,
+    ResultFile,
+    RevisionRecord,
+    RunSource,
+    VerdictInfo,
+)
+from tracker.errors import StoreError
+from tracker.store.engine import BEGIN, make_engine, parse_url, shown, sqlite_file, translated
+from tracker.store.schema import read_schema, require_current, upgrade
+from tracker.store.transaction import Cache, Transaction
+from tracker.store.writes import judgements, problems, reference, results
+
+T = TypeVar("T")
+
+_ATTEMPTS = 6  # of a transaction that PostgreSQL ends for the sake of another one
+_RETRIED = ("40001", "40P01")  # serialization failure, deadlock
+
+
+class Store:
+    """A SQLite file or PostgreSQL database of measurements.
+
+    Every writing method is one transaction and idempotent unless it says otherwise; several
+    processes may write at once. Connections are pooled, so one store serves several threads
+    that read; the writing methods are for one thread at a time.
+    """
+
+    def __init__(self, engine: Engine, *, read_only: bool = False) -> None:
+        self._engine = engine
+        self._read_only = read_only
+        self._known: Cache = {}
+
+    @classmethod
+    def open(cls, url: str, *, read_only: bool = False) -> Self:
+        """Open the store at `url`, creating and migrating it if the database is empty.
+
+        Args:
+            url: `sqlite:///FILE`, `sqlite://` (in memory, gone when closed) or
+                `postgresql://USER@HOST/NAME`.
+            read_only: Never create, migrate or write.
+
+        Raises:
+            UsageError: `url` is not the URL of a supported database.
+            SchemaError: The schema is older (`tracker db upgrade` mends that), newer, or that
+                of something else.
+            StoreError: The directory is missing, the file is read-only, locked or no database,
+                the server cannot be reached, or its driver is not installed; with `read_only`,
+                also if there is no store.
+        """
+        parsed = parse_url(url)
+        _require_place(parsed, must_exist=read_only)
+        engine = make_engine(parsed, read_only=read_only)
+        try:
+            with translated(parsed), engine.connect() as connection:
+                schema = read_schema(connection)
+            if schema.state == "empty" and not read_only:
+                if sqlite_file(parsed) is None and parsed.drivername.startswith("sqlite"):
+                    _create_in_memory(engine)
+                else:
+                    upgrade(parsed)
+            elif schema.state == "empty":
+                raise StoreError(f"{shown(parsed)}: there is no store; ingest something first")
+            else:
+                require_current(schema, parsed)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, read_only=read_only)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back every connection. A closed store may be closed again."""
+        self._engine.dispose()
+
+    @property
+    def url(self) -> str:
+        """The store's URL without its password."""
+        return shown(self._engine.url)
+
+    @property
+    def engine_url(self) -> str:
+        """The store's URL as SQLAlchemy takes it, password included: not for printing."""
+        return self._engine.url.render_as_string(hide_password=False)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection inside a read transaction: one state of the store throughout.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        with translated(self._engine.url), self._engine.connect() as connection:
+            if self._engine.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    def write(self, act: Callable[[Transaction], T]) -> T:
+        """Run `act` in a writing transaction and return what it returns.
+
+        Where PostgreSQL ends the transaction to resolve a deadlock, `act` runs again.
+
+        Raises:
+            StoreError: The store was opened read-only, or the database failed.
+        """
+        if self._read_only:
+            raise StoreError(f"{self.url}: opened read-only")
+        with translated(self._engine.url):
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    return self._write_once(act)
+                except DBAPIError as error:
+                    state = getattr(error.orig, "sqlstate", None)
+                    if state not in _RETRIED or attempt == _ATTEMPTS:
+                        raise
+                    time.sleep(0.02 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def _write_once(self, act: Callable[[Transaction], T]) -> T:
+        with self._engine.connect().execution_options(**{BEGIN: "IMMEDIATE"}) as connection:
+            transaction = Transaction(connection, self._known)
+            with connection.begin():
+                answer = act(transaction)
+        # Only ids of a transaction that was kept may be remembered.
+        for table, ids in transaction.fresh.items():
+            self._known.setdefault(table, {}).update(ids)
+        return answer
+
+    # --- what results refer to ---------------------------------------------------------------
+
+    def record_project(self, name: str, *, commit_url: str | None = None) -> None:
+        """Make sure the project exists; a `commit_url` (with `{commit}`) replaces the one before.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: reference.record_project(tx, name, commit_url))
+
+    def record_machine(self, project: str, machine: MachineInfo) -> None:
+        """Make sure the machine exists; fields that are known replace those stored."""
+        self.write(lambda tx: reference.record_machine(tx, project, machine))
+
+    def record_benchmarks(self, project: str, infos: Iterable[BenchmarkInfo]) -> None:
+        """Insert benchmarks, or renew unit, direction and kind of the same name and version."""
+        listed = list(infos)
+        self.write(lambda tx: reference.record_benchmarks(tx, project, listed))
+
+    def record_revisions(self, project: str, records: Iterable[RevisionRecord]) -> None:
+        """Insert revisions, or fill in the parents, subject and branch of known ones."""
+        listed = list(records)
+        self.write(lambda tx: reference.record_revisions(tx, project, listed))
+
+    # --- measurements ------------------------------------------------------------------------
+
+    def record_file(
+        self,
+        project: str,
+        file: ResultFile,
+        *,
+        benchmarks: Mapping[str, BenchmarkInfo],
+        source: RunSource = "ingest",
+        fingerprint: Fingerprint | None = None,
+        launches: Sequence[Launch] = (),
+        gate_id: str | None = None,
+        pair: int | None = None,
+        arm: Arm | None = None,
+    ) -> Recorded:
+        """Write one result file in one transaction, with everything it refers to.
+
+        A file whose bytes were recorded before adds nothing. Otherwise it becomes a run, and
+        each of its measurements is added unless one with its series, revision and start time
+        stands already.
+
+        Args:
+            project: Name; created if need be.
+            file: What `tracker.asvfmt` read.
+            benchmarks: By benchmark name; used where the benchmark's version is new.
+            source: Who measured.
+            fingerprint: Of the machine and software; None: not known.
+            launches: Launch artifacts that belong to this file.
+            gate_id: The gate this was measured for, with `pair` and `arm`.
+            pair: Number of the gate's pair.
+            arm: Side of the gate's pair.
+
+        Raises:
+            UsageError: The gate does not exist.
+            StoreError: The database failed; nothing was written.
+        """
+        facts = results.RunFacts(source, fingerprint, tuple(launches), gate_id, pair, arm)
+        return self.write(lambda tx: results.record_file(tx, project, file, benchmarks, facts))
+
+    def record_problems(self, project: str, found: Iterable[Problem]) -> None:
+        """Keep problems; one that is kept already stays as it is."""
+        listed = list(found)
+        self.write(lambda tx: problems.record_problems(tx, project, listed))
+
+    def forget_problems(
+        self, project: str, paths: Iterable[str], *, keep: Iterable[Problem] = ()
+    ) -> None:
+        """Delete the stored problems of files that were read anew, but those in `keep`."""
+        listed, kept = list(paths), list(keep)
+        self.write(lambda tx: problems.forget_problems(tx, project, listed, kept))
+
+    # --- conclusions -------------------------------------------------------------------------
+
+    def replace_shifts(
+        self, series_id: int, shifts: Iterable[LevelShift], *, algorithm: str
+    ) -> None:
+        """Replace every stored level shift of a series by `shifts`."""
+        listed = list(shifts)
+        self.write(lambda tx: judgements.replace_shifts(tx, series_id, listed, algorithm))
+
+    def begin_gate(
+        self, project: str, *, base: str, head: str, machine: str, policy: Mapping[str, Any]
+    ) -> str:
+        """Open a gate between two recorded revisions (full hashes) and return its id.
+
+        Not idempotent: every call opens another gate.
+
+        Raises:
+            UsageError: A commit is not recorded; see `record_revisions`.
+            StoreError: The database failed.
+        """
+        return self.write(
+            lambda tx: judgements.begin_gate(tx, project, base, head, machine, policy)
+        )
+
+    def finish_gate(
+        self, gate_id: str, exit_code: int, verdicts: Iterable[VerdictInfo], pairs: int
+    ) -> None:
+        """Close a gate with its verdicts; a second call replaces the first.
+
+        Raises:
+            UsageError: No such gate.
+            StoreError: The database failed.
+        """
+        listed = list(verdicts)
+        self.write(lambda tx: judgements.finish_gate(tx, gate_id, exit_code, listed, pairs))
+
+    def open_alert(
+        self,
+        project: str,
+        *,
+        key: str,
+        title: str,
+        detail: str,
+        revision_commit: str | None = None,
+        num_series: int = 0,
+        worst_effect: float | None = None,
+    ) -> tuple[int, bool]:
+        """Open an alert, unless one was ever opened under `key`; return (id, is new).
+
+        Raises:
+            UsageError: `revision_commit` is not recorded.
+            StoreError: The database failed.
+        """
+        return self.write(
+            lambda tx: judgements.open_alert(
+                tx, project, key, title, detail, revision_commit, num_series, worst_effect
+            )
+        )
+
+    def update_alert(self, alert_id: int, *, state: AlertState, note: str | None = None) -> None:
+        """Set an alert's state; `note` replaces the one before unless it is None.
+
+        Raises:
+            UsageError: No such alert.
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: judgements.update_alert(tx, alert_id, state, note))
+
+
+def _require_place(url: URL, *, must_exist: bool) -> None:
+    file = sqlite_file(url)
+    if file is None:
+        return
+    if must_exist and not file.exists():
+        raise StoreError(f"{shown(url)}: no such file; ingest something first (tracker ingest)")
+    if not file.parent.is_dir():
+        raise StoreError(f"{shown(url)}: directory {file.parent} does not exist; create it first")
+    if file.is_dir():
+        raise StoreError(f"{shown(url)}: {file} is a directory; name a file")
+
+
+def _create_in_memory(engine: Engine) -> None:
+    # The migrations run on a connection of their own, which would be another database.
+    from sqlalchemy import text
+
+    from tracker.store.schema import HEAD
+    from tracker.store.tables import metadata
+
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})

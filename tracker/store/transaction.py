@@ -1,0 +1,91 @@
+"""One writing transaction, and the ids it looks up or makes on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select, tuple_
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+Key = tuple[Any, ...]  # the natural key of a row, in the order of `columns`
+Cache = dict[str, dict[Key, int]]  # table -> natural key -> id
+
+CHUNK = 200  # rows a lookup statement asks for; keeps below SQLite's limit of variables
+
+
+@dataclass
+class Transaction:
+    """A connection inside a writing transaction.
+
+    Attributes:
+        conn: The connection; the caller began it and will end it.
+        known: Ids that earlier, committed transactions found. Read only here.
+        fresh: Ids this one found: they may be kept only when it has committed.
+    """
+
+    conn: Connection
+    known: Cache
+    fresh: Cache = field(default_factory=dict)
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self.conn.dialect.name == "postgresql"
+
+    def ensure(
+        self, table: Table, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
+    ) -> dict[Key, int]:
+        """Return the ids of `rows` by natural key, inserting those that are not there.
+
+        Rows that exist stay as they are. A row that another process inserts meanwhile is
+        waited for and taken: nothing is inserted twice.
+        """
+        known = self.known.get(table.name, {})
+        fresh = self.fresh.setdefault(table.name, {})
+        ids: dict[Key, int] = {}
+        wanted: dict[Key, Mapping[str, Any]] = {}
+        for row in rows:
+            key = tuple(row[column] for column in columns)
+            found = known.get(key) or fresh.get(key)
+            if found is not None:
+                ids[key] = found
+            else:
+                wanted[key] = row
+        if wanted:
+            found_ids = self._find(table, columns, list(wanted))
+            absent = sorted(key for key in wanted if key not in found_ids)
+            if absent:
+                # Sorted, so that two writers lock in the same order.
+                self.insert_missing(table, [wanted[key] for key in absent])
+                found_ids |= self._find(table, columns, absent)
+            fresh.update(found_ids)
+            ids.update(found_ids)
+        return ids
+
+    def insert_missing(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert `rows`; one that collides with a unique key that stands already is left out."""
+        if not rows:
+            return
+        dialect_insert = postgresql_insert if self.is_postgresql else sqlite_insert
+        self.conn.execute(dialect_insert(table).on_conflict_do_nothing(), list(rows))
+
+    def insert(self, table: Table, row: Mapping[str, Any]) -> int:
+        """Insert one row and return its id."""
+        result = self.conn.execute(insert(table).values(**row))
+        assert result.inserted_primary_key is not None
+        return int(result.inserted_primary_key[0])
+
+    def _find(self, table: Table, columns: Sequence[str], keys: Sequence[Key]) -> dict[Key, int]:
+        key_columns = [table.c[column] for column in columns]
+        found: dict[Key, int] = {}
+        for start in range(0, len(keys), CHUNK):
+            chunk = keys[start : start + CHUNK]
+            if len(key_columns) == 1:
+                condition = key_columns[0].in_([key[0] for key in chunk])
+            else:
+                condition = tuple_(*key_columns).in_(chunk)
+            for row in self.conn.execute(select(table.c.id, *key_columns).where(condition)):
+                found[tuple(row[1:])] = row[0]
+        return found

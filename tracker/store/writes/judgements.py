@@ -1,0 +1,141 @@
+"""What was concluded from results: level shifts, gates and their verdicts, alerts."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from tracker.domain import AlertState, LevelShift, MachineInfo, VerdictInfo
+from tracker.errors import UsageError
+from tracker.store import tables as t
+from tracker.store.transaction import Transaction
+from tracker.store.writes import reference
+
+
+def replace_shifts(
+    tx: Transaction, series_id: int, shifts: Iterable[LevelShift], algorithm: str
+) -> None:
+    ordered = sorted(shifts, key=lambda shift: (shift.revision.committed_at, shift.revision.id))
+    tx.conn.execute(delete(t.change_point).where(t.change_point.c.series_id == series_id))
+    rows = [
+        {
+            "series_id": series_id,
+            "revision_id": shift.revision.id,
+            "before": shift.before,
+            "after": shift.after,
+            "effect": shift.effect,
+            "worse": shift.worse,
+            "algorithm": algorithm,
+            "is_latest": position == len(ordered) - 1,
+        }
+        for position, shift in enumerate(ordered)
+    ]
+    if rows:
+        tx.conn.execute(insert(t.change_point), rows)
+
+
+def begin_gate(
+    tx: Transaction,
+    project: str,
+    base: str,
+    head: str,
+    machine: str,
+    policy: Mapping[str, Any],
+) -> str:
+    project_id = reference.ensure_project(tx, project)
+    revisions = {}
+    for commit in (base, head):
+        revision_id = reference.find_revision(tx, project_id, commit)
+        if revision_id is None:
+            raise UsageError(
+                f"commit {commit!r} is not in project {project!r}; record it first (full hash)"
+            )
+        revisions[commit] = revision_id
+    gate_id = uuid.uuid4().hex
+    row = {
+        "id": gate_id,
+        "project_id": project_id,
+        "machine_id": reference.ensure_machine(tx, project_id, MachineInfo(machine)),
+        "base_id": revisions[base],
+        "head_id": revisions[head],
+        "started_at": datetime.now(UTC),
+        "pairs": 0,
+        "policy": dict(policy),
+    }
+    tx.conn.execute(insert(t.gate).values(**row))
+    return gate_id
+
+
+def finish_gate(
+    tx: Transaction, gate_id: str, exit_code: int, verdicts: Iterable[VerdictInfo], pairs: int
+) -> None:
+    """Close the gate with its verdicts; a second call replaces those of the first."""
+    changed = tx.conn.execute(
+        update(t.gate)
+        .where(t.gate.c.id == gate_id)
+        .values(finished_at=datetime.now(UTC), exit_code=exit_code, pairs=pairs)
+    )
+    if changed.rowcount == 0:
+        raise UsageError(f"no gate {gate_id!r} in the store")
+    tx.conn.execute(delete(t.verdict).where(t.verdict.c.gate_id == gate_id))
+    rows = [asdict(verdict) | {"gate_id": gate_id} for verdict in verdicts]
+    if rows:
+        tx.conn.execute(insert(t.verdict), rows)
+
+
+def open_alert(
+    tx: Transaction,
+    project: str,
+    key: str,
+    title: str,
+    detail: str,
+    revision_commit: str | None,
+    num_series: int,
+    worst_effect: float | None,
+) -> tuple[int, bool]:
+    project_id = reference.ensure_project(tx, project)
+    of_key = select(t.alert.c.id).where(t.alert.c.project_id == project_id, t.alert.c.key == key)
+    known = tx.conn.execute(of_key).scalar()
+    if known is not None:
+        return int(known), False
+    revision_id = None
+    if revision_commit is not None:
+        revision_id = reference.find_revision(tx, project_id, revision_commit)
+        if revision_id is None:
+            raise UsageError(
+                f"commit {revision_commit!r} is not in project {project!r}; record it first"
+            )
+    now = datetime.now(UTC)
+    row = {
+        "project_id": project_id,
+        "key": key,
+        "state": "open",
+        "title": title,
+        "detail": detail,
+        "revision_id": revision_id,
+        "num_series": num_series,
+        "worst_effect": worst_effect,
+        "created_at": now,
+        "updated_at": now,
+        "note": None,
+    }
+    if not tx.is_postgresql:
+        return tx.insert(t.alert, row), True
+    tx.insert_missing(t.alert, [row])
+    stored = tx.conn.execute(of_key.add_columns(t.alert.c.created_at)).one()
+    return int(stored.id), bool(stored.created_at == now)
+
+
+def update_alert(tx: Transaction, alert_id: int, state: AlertState, note: str | None) -> None:
+    """Set the state; a note replaces the one before, None keeps it."""
+    values: dict[str, Any] = {"state": state, "updated_at": datetime.now(UTC)}
+    if note is not None:
+        values["note"] = note
+    changed = tx.conn.execute(update(t.alert).where(t.alert.c.id == alert_id).values(**values))
+    if changed.rowcount == 0:
+        raise UsageError(f"no alert {alert_id} in the store; see: tracker alerts list")

@@ -1,0 +1,47 @@
+"""Ingest problems: kept once each, and gone when the file reads cleanly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, select
+
+from tracker.domain import Problem
+from tracker.store import tables as t
+from tracker.store.identity import problem_digest
+from tracker.store.transaction import CHUNK, Transaction
+from tracker.store.writes import reference
+
+
+def record_problems(tx: Transaction, project: str, problems: Iterable[Problem]) -> None:
+    project_id = reference.ensure_project(tx, project)
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "project_id": project_id,
+            "digest": problem_digest(problem),
+            "path": problem.path,
+            "benchmark": problem.benchmark,
+            "reason": problem.reason,
+            "seen_at": now,
+        }
+        for problem in problems
+    ]
+    tx.ensure(t.ingest_problem, ["project_id", "digest"], rows)
+
+
+def forget_problems(
+    tx: Transaction, project: str, paths: Iterable[str], keep: Iterable[Problem]
+) -> None:
+    """Delete the problems stored for `paths`, but those in `keep`, which still hold."""
+    project_id = reference.ensure_project(tx, project)
+    stored = t.ingest_problem.c
+    held = {problem_digest(problem) for problem in keep}
+    read = set(paths)
+    listed = tx.conn.execute(
+        select(stored.id, stored.path, stored.digest).where(stored.project_id == project_id)
+    )
+    gone = [row.id for row in listed if row.path in read and row.digest not in held]
+    for start in range(0, len(gone), CHUNK):
+        tx.conn.execute(delete(t.ingest_problem).where(stored.id.in_(gone[start : start + CHUNK])))

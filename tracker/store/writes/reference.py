@@ -1,0 +1,153 @@
+"""What results refer to: projects, machines, benchmarks, revisions, fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from tracker.domain import BenchmarkInfo, Fingerprint, MachineInfo, RevisionRecord
+from tracker.store import tables as t
+from tracker.store.base import to_json
+from tracker.store.transaction import Transaction
+
+
+def ensure_project(tx: Transaction, name: str) -> int:
+    ids = tx.ensure(t.project, ["name"], [{"name": name, "commit_url": None}])
+    return ids[(name,)]
+
+
+def record_project(tx: Transaction, name: str, commit_url: str | None) -> int:
+    project_id = ensure_project(tx, name)
+    if commit_url is not None:
+        tx.conn.execute(
+            update(t.project).where(t.project.c.id == project_id).values(commit_url=commit_url)
+        )
+    return project_id
+
+
+def ensure_machine(tx: Transaction, project_id: int, machine: MachineInfo) -> int:
+    row = {"project_id": project_id, **asdict(machine)}
+    ids = tx.ensure(t.machine, ["project_id", "name"], [row])
+    return ids[(project_id, machine.name)]
+
+
+def record_machine(tx: Transaction, project: str, machine: MachineInfo) -> int:
+    """Insert the machine, or fill in and renew the fields that `machine` knows."""
+    machine_id = ensure_machine(tx, ensure_project(tx, project), machine)
+    known = {name: value for name, value in asdict(machine).items() if value is not None}
+    tx.conn.execute(update(t.machine).where(t.machine.c.id == machine_id).values(**known))
+    return machine_id
+
+
+def benchmark_row(project_id: int, info: BenchmarkInfo) -> dict[str, Any]:
+    return {
+        "project_id": project_id,
+        "name": info.name,
+        "version": info.version,
+        "type": info.type,
+        "unit": info.unit,
+        "better": info.better,
+        "kind": info.kind,
+        "step": info.step,
+        "param_names": list(info.param_names),
+    }
+
+
+def ensure_benchmarks(
+    tx: Transaction,
+    project_id: int,
+    wanted: Iterable[tuple[str, str]],
+    benchmarks: Mapping[str, BenchmarkInfo],
+) -> dict[tuple[str, str], int]:
+    """Return ids by (name, version); what `benchmarks` says of the name serves every version.
+
+    A name that `benchmarks` lacks becomes a metric without direction, in asv's default unit.
+    """
+    rows = []
+    for name, version in wanted:
+        info = benchmarks.get(name) or BenchmarkInfo(name, version, "track", "unit", None, "other")
+        rows.append(benchmark_row(project_id, replace(info, name=name, version=version)))
+    ids = tx.ensure(t.benchmark, ["project_id", "name", "version"], rows)
+    return {(key[1], key[2]): benchmark_id for key, benchmark_id in ids.items()}
+
+
+def record_benchmarks(tx: Transaction, project: str, infos: Iterable[BenchmarkInfo]) -> None:
+    """Insert benchmarks, or renew what is said of the same name and version."""
+    project_id = ensure_project(tx, project)
+    rows = [benchmark_row(project_id, info) for info in infos]
+    if not rows:
+        return
+    ids = tx.ensure(t.benchmark, ["project_id", "name", "version"], rows)
+    changing = ("type", "unit", "better", "kind", "step", "param_names")
+    statement = (
+        update(t.benchmark)
+        .where(t.benchmark.c.id == bindparam("row_id"))
+        .values({name: bindparam(f"new_{name}") for name in changing})
+    )
+    parameters = []
+    for row in rows:
+        row_id = ids[(project_id, row["name"], row["version"])]
+        parameters.append({"row_id": row_id} | {f"new_{name}": row[name] for name in changing})
+    tx.conn.execute(statement, sorted(parameters, key=lambda row: int(row["row_id"])))
+
+
+def record_revisions(tx: Transaction, project: str, records: Iterable[RevisionRecord]) -> None:
+    """Insert revisions, or fill in parents, subject and branch of those that stand already.
+
+    The commit time of a revision that stands already is kept: it came from the commit too.
+    """
+    project_id = ensure_project(tx, project)
+    by_commit = {record.commit: record for record in records}
+    if not by_commit:
+        return
+    rows = [revision_row(project_id, record) for record in by_commit.values()]
+    ids = tx.ensure(t.revision, ["project_id", "commit_hash"], rows)
+    for (_, commit), revision_id in sorted(ids.items(), key=lambda item: item[1]):
+        record = by_commit[commit]
+        known: dict[str, Any] = {}
+        if record.parents is not None:
+            known["parents"] = list(record.parents)
+        if record.subject is not None:
+            known["subject"] = record.subject
+        if record.branch is not None:
+            known["branch"] = record.branch
+        if known:
+            tx.conn.execute(
+                update(t.revision).where(t.revision.c.id == revision_id).values(**known)
+            )
+
+
+def revision_row(project_id: int, record: RevisionRecord) -> dict[str, Any]:
+    return {
+        "project_id": project_id,
+        "commit_hash": record.commit,
+        "committed_at": record.committed_at,
+        "parents": None if record.parents is None else list(record.parents),
+        "subject": record.subject,
+        "branch": record.branch,
+        "num_results": 0,
+    }
+
+
+def ensure_revision(tx: Transaction, project_id: int, record: RevisionRecord) -> int:
+    row = revision_row(project_id, record)
+    return tx.ensure(t.revision, ["project_id", "commit_hash"], [row])[(project_id, record.commit)]
+
+
+def find_revision(tx: Transaction, project_id: int, commit: str) -> int | None:
+    """Return the id of a revision by its full hash, or None."""
+    statement = select(t.revision.c.id).where(
+        t.revision.c.project_id == project_id, t.revision.c.commit_hash == commit
+    )
+    return tx.conn.execute(statement).scalar()
+
+
+def ensure_fingerprint(tx: Transaction, fingerprint: Fingerprint) -> int:
+    row = asdict(fingerprint)
+    row["extra"] = [list(item) for item in fingerprint.extra]
+    digest = hashlib.sha256(to_json(row).encode()).hexdigest()
+    return tx.ensure(t.fingerprint, ["digest"], [{"digest": digest, **row}])[(digest,)]
