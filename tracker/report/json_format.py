@@ -1,0 +1,74 @@
+"""A report as JSON: stable keys, base units, ratios; documented in `render_json`."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from tracker.report.model import Report, ReportRow
+
+__all__ = ["render_json"]
+
+FORMAT = 1
+
+
+def render_json(report: Report) -> str:
+    """Return the report as one JSON object, ending in a newline.
+
+    Keys: `format` (1; raised when a key changes its meaning), `project`, `machine`, `base` and
+    `head` ({`commit`, `subject`}), `configuration` (object of texts), `verdict` ("pass" |
+    "regression" | "inconclusive" | "invalid"), `headline`, `exit_code`, `alpha`, `pairs`,
+    `dropped`, `seconds`, `stopped`, `gate_id`, `metrics` (list; values in `unit`, `effect`, `low`,
+    `high` and `mde` as ratios), `missing` (list of {`metric`, `where`, `reason`}), `warnings` and
+    `invalid` (lists of texts). What is not known is null; NaN and Infinity never appear.
+    """
+    verdict = {0: "pass", 1: "regression", 3: "inconclusive"}.get(report.exit_code, "invalid")
+    content = {
+        "format": FORMAT,
+        "project": report.project,
+        "machine": report.machine,
+        "base": {"commit": report.base, "subject": report.base_subject},
+        "head": {"commit": report.head, "subject": report.head_subject},
+        "configuration": dict(report.configuration),
+        "verdict": verdict,
+        "headline": report.headline,
+        "exit_code": report.exit_code,
+        "alpha": report.alpha,
+        "pairs": report.pairs,
+        "dropped": report.dropped,
+        "seconds": round(report.seconds, 3),
+        "stopped": report.stopped,
+        "gate_id": report.gate_id,
+        "metrics": [_metric(row) for row in report.rows],
+        "missing": [
+            {"metric": m.metric, "where": m.where, "reason": m.reason} for m in report.missing
+        ],
+        "warnings": list(report.warnings),
+        "invalid": list(report.invalid),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _metric(row: ReportRow) -> dict[str, object]:
+    return {
+        "metric": row.metric,
+        "unit": row.unit,
+        "better": row.better,
+        "kind": row.kind,
+        "base": _finite(row.base),
+        "head": _finite(row.head),
+        "effect": _finite(row.effect),
+        "low": _finite(row.low),
+        "high": _finite(row.high),
+        "verdict": row.outcome,
+        "votes": row.votes,
+        "blocks": row.blocks,
+        "pairs": row.pairs,
+        "mde": _finite(row.mde),
+        "reason": row.reason,
+        "limit": _finite(row.limit),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,154 @@
+"""The one value every report format is rendered from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tracker.domain import Better, Kind, VerdictStatus
+
+__all__ = ["Missing", "Outcome", "Report", "ReportRow"]
+
+# "not judged": the metric has no stated direction, or does not vote by policy.
+Outcome = VerdictStatus | Literal["not judged"]
+
+_ORDER: dict[str, int] = {
+    "regression": 0,
+    "inconclusive": 1,
+    "improvement": 2,
+    "not judged": 3,
+    "pass": 4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One metric: what was measured on both sides and what that says.
+
+    Attributes:
+        metric: asv's benchmark name, parameters in parentheses.
+        unit: Base unit of `base` and `head`.
+        better: Direction, or None where nobody stated it.
+        kind: Kind of metric; "exact" has no noise.
+        base: Median over launches; None where not measured.
+        head: Likewise.
+        effect: head/base - 1, signed as measured.
+        low: Lower end of the 99 % interval of `effect`.
+        high: Upper end.
+        outcome: The verdict.
+        votes: Whether a regression here blocks.
+        pairs: Pairs of launches behind the verdict.
+        mde: Smallest slowdown that would have been called; None where none could be.
+        reason: One sentence.
+        limit: The absolute limit that head breaks, in `unit`; None where it keeps it.
+        limit_blocks: Whether breaking it blocks.
+    """
+
+    metric: str
+    unit: str
+    better: Better | None
+    kind: Kind
+    base: float | None
+    head: float | None
+    effect: float | None
+    low: float | None
+    high: float | None
+    outcome: Outcome
+    votes: bool
+    pairs: int
+    mde: float | None
+    reason: str
+    limit: float | None = None
+    limit_blocks: bool = False
+
+    @property
+    def blocks(self) -> bool:
+        return (self.outcome == "regression" and self.votes) or (
+            self.limit is not None and self.limit_blocks
+        )
+
+    @property
+    def badness(self) -> tuple[int, float, str]:
+        """Sort key: what blocks first, then by outcome, then the largest change."""
+        rank = -1 if self.blocks else _ORDER[self.outcome]
+        return (rank, -abs(self.effect or 0.0), self.metric)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A metric without a verdict, because it was not measured where it had to be."""
+
+    metric: str
+    where: Literal["base", "head", "both"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A gate's outcome, complete: the renderers look nothing up.
+
+    Attributes:
+        project: Its name.
+        machine: Name of the machine.
+        base: Full hash.
+        head: Full hash.
+        base_subject: First line of its message, or None.
+        head_subject: Likewise.
+        configuration: (name, value) pairs common to every row, printed once on top.
+        rows: One a metric, in the order they are declared.
+        missing: Metrics that were not measured.
+        warnings: Sentences.
+        invalid: Why the measurement as a whole decides nothing; empty when it is valid.
+        stopped: Why no more pairs were measured.
+        pairs: Valid pairs.
+        dropped: Pairs dropped as invalid.
+        seconds: Wall time.
+        alpha: Bound on the probability of any false regression.
+        exit_code: As the command line exits.
+        gate_id: Of the stored gate, or None.
+    """
+
+    project: str
+    machine: str
+    base: str
+    head: str
+    base_subject: str | None
+    head_subject: str | None
+    configuration: tuple[tuple[str, str], ...]
+    rows: tuple[ReportRow, ...]
+    missing: tuple[Missing, ...]
+    warnings: tuple[str, ...]
+    invalid: tuple[str, ...]
+    stopped: str
+    pairs: int
+    dropped: int
+    seconds: float
+    alpha: float
+    exit_code: int
+    gate_id: str | None = None
+
+    @property
+    def headline(self) -> str:
+        """The verdict in one sentence."""
+        blocking = [row for row in self.worst_first if row.blocks]
+        if self.exit_code == 4:
+            return f"INVALID: {self.invalid[0] if self.invalid else 'nothing was measured'}"
+        if self.exit_code == 1:
+            return f"REGRESSION: {_names(blocking)}"
+        undecided = [row for row in self.rows if row.outcome == "inconclusive" and row.votes]
+        if self.exit_code == 3:
+            return f"INCONCLUSIVE: {_names(undecided)}"
+        passed = f"PASS: {len(self.rows)} metrics"
+        if undecided:
+            passed += f", {len(undecided)} undecided (does not block by policy)"
+        return passed
+
+    @property
+    def worst_first(self) -> tuple[ReportRow, ...]:
+        return tuple(sorted(self.rows, key=lambda row: row.badness))
+
+
+def _names(rows: Sequence[ReportRow]) -> str:
+    shown = ", ".join(row.metric for row in rows[:3])
+    return shown if len(rows) <= 3 else f"{shown} and {len(rows) - 3} more"

@@ -1,0 +1,140 @@
+"""A report for the terminal: configuration once on top, then a row a metric, then footnotes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tracker.report.model import Report, ReportRow
+from tracker.report.numbers import (
+    duration,
+    interval,
+    percent,
+    scale_for,
+    scaled,
+    value_with_unit,
+)
+
+__all__ = ["render_text"]
+
+
+def render_text(report: Report) -> str:
+    """Return the report as plain text, ending in a newline.
+
+    `~` stands for a change that is not distinguishable from none; a pass says beside it the
+    smallest slowdown it would have seen.
+    """
+    lines = [f"{name}: {value}" for name, value in _heading(report)]
+    lines.append("")
+    notes: list[str] = []
+    if report.rows:
+        lines += _table(report.rows, notes)
+        lines.append("")
+    lines += [f"[{number}] {note}" for number, note in enumerate(notes, start=1)]
+    lines += [
+        f"not measured in {m.where if m.where != 'both' else 'either'}: {m.metric}: {m.reason}"
+        for m in report.missing
+    ]
+    lines += [f"warning: {warning}" for warning in report.warnings]
+    lines += [f"invalid: {reason}" for reason in report.invalid]
+    lines.append(_effort(report))
+    lines.append(f"{report.headline} (exit {report.exit_code})")
+    return "\n".join(lines) + "\n"
+
+
+def _heading(report: Report) -> list[tuple[str, str]]:
+    return [
+        ("project", report.project),
+        ("machine", report.machine),
+        ("base", _commit(report.base, report.base_subject)),
+        ("head", _commit(report.head, report.head_subject)),
+        *report.configuration,
+    ]
+
+
+def _commit(digest: str, subject: str | None) -> str:
+    return f"{digest[:8]} {subject}" if subject else digest[:8]
+
+
+def _effort(report: Report) -> str:
+    dropped = f", {report.dropped} dropped" if report.dropped else ""
+    return f"{report.pairs} pairs{dropped} in {duration(report.seconds)}; {report.stopped}"
+
+
+def _table(rows: Sequence[ReportRow], notes: list[str]) -> list[str]:
+    header = (
+        "metric",
+        "unit",
+        "base",
+        "head",
+        "change",
+        "99% interval",
+        "verdict",
+        "pairs",
+        "sees",
+    )
+    body: list[tuple[str, ...]] = [_cells(row, notes) for row in rows]
+    widths = [max(len(line[i]) for line in (header, *body)) for i in range(len(header))]
+    right = {2, 3, 4, 7, 8}
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "  ".join(padded).rstrip()
+
+    return [line(header), *(line(cells) for cells in body)]
+
+
+def _cells(row: ReportRow, notes: list[str]) -> tuple[str, ...]:
+    divisor, unit = scale_for(row.unit, row.base, row.head)
+    verdict = (
+        row.outcome if row.votes or row.outcome == "not judged" else f"{row.outcome} (no vote)"
+    )
+    marks = [_note(notes, text) for text in _remarks(row)]
+    return (
+        row.metric,
+        unit,
+        scaled(row.base, divisor),
+        scaled(row.head, divisor),
+        change(row),
+        interval(row.low, row.high),
+        " ".join([verdict, *marks]),
+        str(row.pairs),
+        sees(row),
+    )
+
+
+def change(row: ReportRow) -> str:
+    """Return the change, `~` where it is not distinguishable from none."""
+    if row.effect is None:
+        return "?"
+    if row.kind == "exact" or row.outcome in ("regression", "improvement"):
+        return percent(row.effect)
+    if row.low is None or row.high is None:
+        return percent(row.effect) if row.outcome == "not judged" else "~"
+    return "~" if row.low <= 0 <= row.high else percent(row.effect)
+
+
+def sees(row: ReportRow) -> str:
+    """Return the smallest slowdown that would have been called, or what stands for it."""
+    if row.kind == "exact":
+        return "any" if row.outcome != "not judged" else ""
+    return percent(row.mde, signed=False) if row.mde is not None else ""
+
+
+def _remarks(row: ReportRow) -> list[str]:
+    remarks: list[str] = []
+    if row.outcome in ("inconclusive", "not judged") and row.reason:
+        remarks.append(row.reason)
+    if row.limit is not None:
+        verb = "breaks the limit of" if row.limit_blocks else "is beyond the limit of"
+        also = "" if row.limit_blocks else ", as base is"
+        remarks.append(f"head {verb} {value_with_unit(row.limit, row.unit)}{also}")
+    return remarks
+
+
+def _note(notes: list[str], text: str) -> str:
+    if text not in notes:
+        notes.append(text)
+    return f"[{notes.index(text) + 1}]"
