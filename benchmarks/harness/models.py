@@ -1,0 +1,76 @@
+"""The models that suites name, and whether this machine can run one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness.errors import UnavailableError
+
+__all__ = [
+    "QWEN3_0_6B",
+    "QWEN3_8B",
+    "SMOLLM2",
+    "TINY",
+    "Model",
+    "cache_directory",
+    "locate",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model, and where it runs.
+
+    Attributes:
+        name: A preset of the engine, or a directory of the cache.
+        device: ``"cpu"`` or ``"cuda"``: fixed, since a series on either is a series of its own.
+        weights: ``"dummy"`` (a preset) or ``"cache"`` (converted weights under the cache).
+    """
+
+    name: str
+    device: str = "cpu"
+    weights: str = "dummy"
+
+
+TINY = Model("tiny")
+SMOLLM2 = Model("smollm2-135m-instruct", weights="cache")
+QWEN3_0_6B = Model("qwen3-0.6b", device="cuda")
+QWEN3_8B = Model("qwen3-8b", device="cuda")
+
+
+def cache_directory() -> Path:
+    """Return where converted weights live: ``$PACEKEEPER_CACHE``, else ``~/.cache/pacekeeper``."""
+    named = os.environ.get("PACEKEEPER_CACHE")
+    return Path(named).expanduser() if named else Path.home() / ".cache" / "pacekeeper"
+
+
+def locate(model: Model) -> str:
+    """Return what to call ``LLM`` with: the preset's name or the checkpoint's directory.
+
+    Raises:
+        UnavailableError: No CUDA device, or the weights were never fetched.
+    """
+    if model.device == "cuda" and not _has_cuda():
+        raise UnavailableError(f"{model.name} needs a CUDA device and there is none")
+    if model.weights == "dummy":
+        return model.name
+    directory = cache_directory() / model.name
+    if not (directory / "config.json").is_file():
+        raise UnavailableError(
+            f"no weights at {directory}; `python -m benchmarks.fetch_smollm` fetches them"
+        )
+    return str(directory)
+
+
+def _has_cuda() -> bool:
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        # No driver: answered without the second that importing torch takes.
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
