@@ -1,0 +1,199 @@
+"""Whether a pair of launches may be compared at all: pure, one complaint a reason.
+
+A pair that may not is dropped in both arms and measured again. A complaint that persists decides
+the gate (the measurement is invalid, which is never a regression); one that comes and goes with
+the machine only counts towards the limit on dropped pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from tracker.domain import Arm, Fingerprint, Launch
+from tracker.gate.policy import SameWork
+from tracker.measure.asv import LaunchResult
+
+__all__ = ["Complaint", "WorkSeen", "pair_complaints"]
+
+ComplaintKind = Literal["work", "fingerprint", "errors", "head fails", "base fails", "machine"]
+
+# The digest of the generated tokens; compared unless the policy says that only counts matter.
+_DIGEST = "tokens_sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Why a pair cannot be used.
+
+    Attributes:
+        kind: What sort of reason; "machine" comes and goes, the others are expected to persist.
+        subject: What it is about: scenarios, metrics, fields.
+        text: A sentence for the report.
+    """
+
+    kind: ComplaintKind
+    subject: tuple[str, ...]
+    text: str
+
+    @property
+    def persists(self) -> bool:
+        return self.kind != "machine"
+
+    @property
+    def key(self) -> tuple[str, tuple[str, ...]]:
+        return (self.kind, self.subject)
+
+
+@dataclass(slots=True)
+class WorkSeen:
+    """Digests of the base's tokens so far: a base that disagrees with itself proves nothing."""
+
+    digests: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, launches: tuple[Launch, ...]) -> None:
+        for launch in launches:
+            digest = _mapping(launch.header.get("work")).get(_DIGEST)
+            if isinstance(digest, str):
+                self.digests.setdefault(launch.benchmark, set()).add(digest)
+
+    def unsteady(self) -> list[str]:
+        """Return the scenarios whose tokens vary between launches of the base itself."""
+        return sorted(name for name, seen in self.digests.items() if len(seen) > 1)
+
+
+def pair_complaints(
+    base: LaunchResult,
+    head: LaunchResult,
+    *,
+    seen: WorkSeen,
+    environment: Mapping[str, Fingerprint],
+    same_work: SameWork,
+) -> list[Complaint]:
+    """Return every reason against comparing these two launches.
+
+    Args:
+        base: A launch of the base commit.
+        head: The launch of the head commit interleaved with it.
+        seen: What the base's launches produced, this one included.
+        environment: Fingerprint per scenario of the first pair; empty at the first.
+        same_work: Whether tokens must agree, or only their number.
+    """
+    found = _work(base, head, seen, same_work)
+    found += _environment(base, head, environment)
+    for arm, launch in (("base", base), ("head", head)):
+        found += _errors(arm, launch)
+        found += _machine(arm, launch)
+    base_failed, head_failed = base.failed(), head.failed()
+    base_values, head_values = base.values(), head.values()
+    lost = sorted(set(base_values) - set(head_values))
+    if lost:
+        reasons = "; ".join(f"{m}: {head_failed.get(m, 'no value')}" for m in lost[:3])
+        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+        found.append(Complaint("head fails", tuple(lost), f"fails in head only: {reasons}{more}"))
+    gained = sorted(set(head_values) - set(base_values))
+    if gained:
+        reasons = "; ".join(f"{m}: {base_failed.get(m, 'no value')}" for m in gained[:3])
+        found.append(Complaint("base fails", tuple(gained), f"fails in base only: {reasons}"))
+    return found
+
+
+def _work(
+    base: LaunchResult, head: LaunchResult, seen: WorkSeen, same_work: SameWork
+) -> list[Complaint]:
+    ours, theirs = _by_scenario(base), _by_scenario(head)
+    unsteady = set(seen.unsteady())
+    found: list[Complaint] = []
+    for scenario in sorted(ours.keys() & theirs.keys()):
+        before = _mapping(ours[scenario].header.get("work"))
+        after = _mapping(theirs[scenario].header.get("work"))
+        differs: list[str] = []
+        for key in sorted(before.keys() | after.keys()):
+            if before.get(key) == after.get(key):
+                continue
+            if key == _DIGEST:
+                if same_work == "tokens" and scenario not in unsteady:
+                    differs.append(
+                        "the generated tokens are not the same (where that is meant, set [gate] "
+                        'same_work = "counts")'
+                    )
+            else:
+                differs.append(f"{key} {before.get(key)} in base, {after.get(key)} in head")
+        if differs:
+            text = f"work differs in {scenario}: {'; '.join(differs)}"
+            found.append(Complaint("work", (scenario,), text))
+    return found
+
+
+def _environment(
+    base: LaunchResult, head: LaunchResult, first: Mapping[str, Fingerprint]
+) -> list[Complaint]:
+    ours, theirs = _by_scenario(base), _by_scenario(head)
+    changed: dict[str, tuple[object, object]] = {}
+    for scenario in ours.keys() & theirs.keys():
+        reference = first.get(scenario, ours[scenario].fingerprint)
+        for launch in (ours[scenario], theirs[scenario]):
+            for item in fields(Fingerprint):
+                was, now = (
+                    getattr(reference, item.name),
+                    getattr(launch.fingerprint, item.name),
+                )
+                if was != now:
+                    changed[item.name] = (was, now)
+    if not changed:
+        return []
+    text = ", ".join(f"{name} from {was} to {now}" for name, (was, now) in sorted(changed.items()))
+    return [Complaint("fingerprint", tuple(sorted(changed)), f"the environment changed: {text}")]
+
+
+def _errors(arm: Arm | str, launch: LaunchResult) -> list[Complaint]:
+    rates = {
+        header.benchmark: _mapping(header.header.get("metrics")).get("error_rate")
+        for header in launch.launches
+    }
+    # Without artifacts the suites' own metric says it.
+    rates |= {name: v for name, v in launch.values().items() if name.endswith("error_rate")}
+    failing = {n: r for n, r in rates.items() if isinstance(r, int | float) and r > 0}
+    if not failing:
+        return []
+    names = tuple(sorted(failing))
+    worst = max(float(rate) for rate in failing.values())
+    return [
+        Complaint(
+            "errors",
+            (arm, *names),
+            f"requests fail in {arm} ({', '.join(names)}: up to {worst:.2%}); timings of the rest "
+            "prove nothing",
+        )
+    ]
+
+
+def _machine(arm: str, launch: LaunchResult) -> list[Complaint]:
+    found: list[Complaint] = []
+    for header in launch.launches:
+        telemetry = _mapping(header.header.get("telemetry"))
+        reasons = telemetry.get("throttle_reasons") or telemetry.get("throttled")
+        if reasons:
+            text = f"the GPU was throttled during {header.benchmark} in {arm}: {_said(reasons)}"
+            found.append(Complaint("machine", (header.benchmark, "throttled"), text))
+        others = telemetry.get("co_tenants")
+        if others:
+            text = f"another process used the GPU during {header.benchmark} in {arm}: "
+            text += _said(others)
+            found.append(Complaint("machine", (header.benchmark, "co-tenant"), text))
+    return found
+
+
+def _said(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "yes" if value is True else str(value)
+
+
+def _by_scenario(launch: LaunchResult) -> dict[str, Launch]:
+    return {header.benchmark: header for header in launch.launches}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
