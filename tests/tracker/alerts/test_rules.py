@@ -1,0 +1,114 @@
+"""Which findings become alerts."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.tracker.alerts.samples import change, findings, gate, verdict
+from tests.tracker.changepoints.histories import revision
+from tracker.alerts import AlertsConfig, alert_key, gate_alert, new_alerts
+
+
+def commits(alerts):
+    return [int(alert.commit[:12], 16) for alert in alerts]
+
+
+def test_one_alert_for_a_commit_however_many_series():
+    found = findings(change(3, 0.12), change(3, 0.30, benchmark="b"), change(5, 0.2))
+    (first, second) = new_alerts(found, [])
+    assert commits([first, second]) == [3, 5]
+    assert first.num_series == 2
+    assert first.worst_effect == pytest.approx(0.30)
+    assert first.title == "000000000003 is worse on gpu-1: 2 series, most b +30.0 %"
+    assert "bench.Chat.track_ttft: +12.0 % (1 -> 1.12 s)" in first.detail
+    assert "Commit 3" in first.detail
+
+
+def test_machine_classes_alert_apart():
+    found = findings(change(3, 0.2), change(3, 0.2, machine="gpu-2"))
+    assert {alert.key for alert in new_alerts(found, [])} == {
+        alert_key("engine", revision(3).commit, "gpu-1"),
+        alert_key("engine", revision(3).commit, "gpu-2"),
+    }
+
+
+def test_the_same_commit_never_alerts_twice():
+    found = findings(change(3, 0.2), change(5, 0.2))
+    (first, second) = new_alerts(found, [])
+    assert new_alerts(found, [first.key, second.key]) == []
+    assert new_alerts([*found, *found], []) == [first, second]
+    grown = findings(change(3, 0.9), change(3, 0.9, benchmark="new"), change(5, 0.2))
+    assert new_alerts(grown, [first.key]) == [second]
+
+
+def test_better_and_unknown_do_not_alert():
+    found = findings(change(3, -0.5, worse=False), change(4, 0.5, worse=None))
+    assert new_alerts(found, []) == []
+
+
+def test_only_what_is_worse_is_counted():
+    found = findings(change(3, 0.2), change(3, -0.5, worse=False, benchmark="c"))
+    assert new_alerts(found, [])[0].num_series == 1
+
+
+def test_what_recovered_does_not_alert():
+    assert new_alerts(findings(change(3, 0.5, recovered=True)), []) == []
+
+
+def test_significant_is_not_relevant():
+    found = findings(change(3, 0.004))
+    assert new_alerts(found, []) == []
+    assert commits(new_alerts(found, [], AlertsConfig(min_effect=0.001))) == [3]
+
+
+def test_an_exact_metric_alerts_however_small_the_change():
+    assert commits(new_alerts(findings(change(3, 0.004, kind="exact")), [])) == [3]
+
+
+def test_imported_history_is_not_news():
+    found = findings(change(3, 0.2), change(90, 0.2))
+    newest = revision(100).committed_at
+    assert commits(new_alerts(found, [], newest=newest)) == [90]
+    assert commits(new_alerts(found, [], newest=revision(3).committed_at)) == [3, 90]
+    edge = revision(3).committed_at + timedelta(days=30)
+    assert commits(new_alerts(found, [], newest=edge)) == [3, 90]
+
+
+def test_a_rise_from_zero_has_no_ratio():
+    (alert,) = new_alerts(findings(change(3, float("inf"), kind="exact")), [])
+    assert alert.worst_effect is None
+    assert alert.title.endswith("from 0")
+
+
+def test_a_long_detail_is_cut_and_counted():
+    found = findings(*(change(3, 0.2, benchmark=f"b{n}") for n in range(50)))
+    (alert,) = new_alerts(found, [])
+    assert len(alert.detail.splitlines()) == 21
+    assert alert.detail.endswith("and 31 more")
+
+
+def test_a_gate_alerts_on_its_regressions_only():
+    alert = gate_alert(
+        gate(
+            verdict("a", "regression", 0.05),
+            verdict("b", "regression", 0.1),
+            verdict("c", "pass", 0),
+        )
+    )
+    assert alert.num_series == 2
+    assert alert.worst_effect == pytest.approx(0.1)
+    assert alert.title == "000000000003 is worse on gpu-1: 2 metrics, most b +10.0 %"
+    assert "b: +10.0 % [+9.0 %, +11.0 %] (1 -> 1.1 s)" in alert.detail
+    assert "6 pairs of launches" in alert.detail
+
+
+@pytest.mark.parametrize("status", ["pass", "improvement", "inconclusive"])
+def test_a_gate_without_a_regression_does_not_alert(status):
+    assert gate_alert(gate(verdict("a", status, 0.5), exit_code=3)) is None
+
+
+def test_a_gate_and_its_change_point_are_the_same_alert():
+    assert (
+        gate_alert(gate(verdict("a", "regression", 0.1))).key
+        == new_alerts(findings(change(3, 0.1)), [])[0].key
+    )

@@ -1,0 +1,30 @@
+"""The state machine: every state against every action."""
+
+import pytest
+
+from tracker.alerts.states import ALL_STATES, next_state
+from tracker.errors import UsageError
+
+MOVES = {
+    ("open", "ack"): "acked",
+    ("open", "expect"): "expected",
+    ("open", "resolve"): "resolved",
+    ("acked", "expect"): "expected",
+    ("acked", "resolve"): "resolved",
+    ("expected", "ack"): "acked",
+    ("expected", "resolve"): "resolved",
+    ("resolved", "ack"): "acked",
+}
+
+
+@pytest.mark.parametrize("state", ALL_STATES)
+@pytest.mark.parametrize("action", ["ack", "expect", "resolve"])
+def test_every_move(state, action):
+    if (state, action) in MOVES:
+        assert next_state(state, action) == MOVES[state, action]
+        return
+    with pytest.raises(UsageError) as caught:
+        next_state(state, action)
+    assert f"cannot {action} an alert that is {state}" in str(caught.value)
+    possible = [other for source, other in MOVES if source == state]
+    assert str(caught.value).endswith(f"possible: {', '.join(possible)}")
