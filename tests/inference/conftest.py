@@ -1,0 +1,141 @@
+"""Small random checkpoints of each family, made by transformers and greedy-decoded by it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+# A second busy process slows two-threaded torch several times over.
+torch.set_num_threads(1)
+
+VOCAB = 160
+_SHAPE = {
+    "vocab_size": VOCAB,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 256,
+    # Wide, so that logits lie far apart and rounding cannot swap the first two.
+    "initializer_range": 0.4,
+    "bos_token_id": None,
+    "eos_token_id": None,
+    "pad_token_id": None,
+}
+_ROPE = {
+    "linear": {"rope_type": "linear", "rope_theta": 10_000.0, "factor": 4.0},
+    "llama3": {
+        "rope_type": "llama3",
+        "rope_theta": 100.0,
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 32,
+    },
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "llama": {"tie_word_embeddings": False},
+    "llama-tied": {"tie_word_embeddings": True},
+    "llama-biased": {"attention_bias": True},
+    "llama-linear": {"rope_parameters": _ROPE["linear"]},
+    "llama-llama3": {"rope_parameters": _ROPE["llama3"]},
+    "mistral": {"sliding_window": None},
+    "mistral-window": {"sliding_window": 7},
+    "qwen2": {"tie_word_embeddings": True},
+    "qwen2-window": {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1},
+    "qwen3": {"tie_word_embeddings": False},
+    "qwen3-tied": {"tie_word_embeddings": True},
+}
+PROMPT_LENGTHS = (1, 2, 5, 16, 17, 33, 40)
+NUM_OUTPUT = 12
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """A checkpoint, prompts, and what transformers makes of them, greedy, one at a time."""
+
+    directory: Path
+    prompts: list[list[int]]
+    expected: list[list[int]]
+
+
+def build_hub_model(variant: str) -> Any:
+    """Return a random transformers model of a variant, the same every time."""
+    import transformers
+
+    family = variant.split("-")[0]
+    classes = {
+        "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+        "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
+        "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
+        "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
+    }
+    config_class, model_class = classes[family]
+    torch.manual_seed(7)
+    model = model_class(config_class(**_SHAPE, **VARIANTS[variant])).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            # Norms of 1 and biases of 0 would pass unread.
+            if name.endswith("norm.weight"):
+                parameter.copy_(1 + 0.3 * torch.randn_like(parameter))
+            elif name.endswith("bias"):
+                parameter.copy_(0.5 * torch.randn_like(parameter))
+    return model
+
+
+def prompts_of(seed: int = 11) -> list[list[int]]:
+    """Return prompts of uneven lengths, some beginning alike."""
+    generator = torch.Generator().manual_seed(seed)
+    shared = torch.randint(VOCAB, (24,), generator=generator).tolist()
+    prompts = [torch.randint(VOCAB, (n,), generator=generator).tolist() for n in PROMPT_LENGTHS]
+    return [*prompts, shared + [1], shared + [2, 3], shared[:12]]
+
+
+@pytest.fixture(scope="session")
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return a function from a variant's name to its Oracle, each made once."""
+    made: dict[str, Oracle] = {}
+
+    def get(variant: str) -> Oracle:
+        if variant not in made:
+            directory = tmp_path_factory.mktemp(variant)
+            model = build_hub_model(variant)
+            model.save_pretrained(directory)
+            made[variant] = Oracle(directory, prompts_of(), [])
+            for prompt in made[variant].prompts:
+                ids = torch.tensor([prompt])
+                out = model.generate(
+                    ids,
+                    attention_mask=torch.ones_like(ids),
+                    max_new_tokens=NUM_OUTPUT,
+                    do_sample=False,
+                )
+                made[variant].expected.append(out[0, len(prompt) :].tolist())
+        return made[variant]
+
+    return get
+
+
+@pytest.fixture
+def llama_directory(oracle: Any, tmp_path: Path) -> Any:
+    """Return a function that copies the small Llama with keys of its config.json changed."""
+
+    def make(**changes: Any) -> Path:
+        source = oracle("llama").directory
+        raw = json.loads((source / "config.json").read_text()) | changes
+        (tmp_path / "config.json").write_text(
+            json.dumps({k: v for k, v in raw.items() if v is not ...})
+        )
+        weights = tmp_path / "model.safetensors"
+        if not weights.exists():
+            weights.symlink_to(source / "model.safetensors")
+        return tmp_path
+
+    return make

@@ -1,0 +1,117 @@
+"""Token for token what transformers decodes greedily in float32."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference import LLM, EngineConfig, SamplingParams
+from tests.inference.conftest import NUM_OUTPUT, VARIANTS
+
+PARAMS = SamplingParams(max_tokens=NUM_OUTPUT)
+
+
+def tokens_of(directory: Path, prompts: list[list[int]], **config: Any) -> list[list[int]]:
+    llm = LLM(directory, EngineConfig(**config))
+    outputs = llm.generate(prompts, PARAMS)
+    llm.check_integrity()
+    assert llm._blocks.num_used == 0
+    return [output.token_ids for output in outputs]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_family_decodes_as_transformers_does(oracle: Any, variant: str) -> None:
+    case = oracle(variant)
+    # Outputs that differ from prompt to prompt, or equality would say little.
+    assert len({tuple(tokens) for tokens in case.expected}) >= len(case.prompts) - 1
+    assert tokens_of(case.directory, case.prompts, block_size=4) == case.expected
+
+
+@pytest.mark.parametrize("variant", ["llama-llama3", "mistral-window", "qwen3"])
+@pytest.mark.parametrize("sharing", [True, False])
+@pytest.mark.parametrize("chunk", [1, 3, 16, None])
+def test_chunking_and_sharing_change_no_token(
+    oracle: Any, variant: str, sharing: bool, chunk: int | None
+) -> None:
+    case = oracle(variant)
+    got = tokens_of(
+        case.directory,
+        case.prompts,
+        block_size=4,
+        prefill_chunk_size=chunk,
+        enable_prefix_sharing=sharing,
+        max_num_seqs=4,
+    )
+    assert got == case.expected
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"block_size": 1},
+        {"block_size": 64},
+        {"max_num_seqs": 1},
+        {"max_num_batched_tokens": 5},
+        {"enable_chunked_prefill": False},
+        {"enable_chunked_prefill": False, "max_num_batched_tokens": 8},
+        {"enable_length_buckets": False, "block_size": 4},
+        # 53 positions at most in 14 blocks of 4: the longest request leaves room for little else.
+        {"num_blocks": 14, "block_size": 4},
+    ],
+    ids=str,
+)
+def test_no_engine_setting_changes_a_token(oracle: Any, config: dict[str, Any]) -> None:
+    case = oracle("qwen2")
+    assert tokens_of(case.directory, case.prompts, **config) == case.expected
+
+
+def test_a_second_run_hits_the_prefix_cache_and_changes_no_token(oracle: Any) -> None:
+    case = oracle("llama")
+    llm = LLM(case.directory, EngineConfig(block_size=4))
+    first = llm.generate(case.prompts, PARAMS)
+    before = llm.counters()
+    second = llm.generate(case.prompts, PARAMS)
+    assert [o.token_ids for o in first] == [o.token_ids for o in second] == case.expected
+    # All full blocks of a prompt but the one its last token lies in.
+    hits = [(len(prompt) - 1) // 4 * 4 for prompt in case.prompts]
+    assert [o.num_cached_tokens for o in second] == hits
+    after = llm.counters()
+    assert after["prefix_hit_tokens"] - before["prefix_hit_tokens"] == sum(hits)
+    recomputed = after["prefill_tokens"] - before["prefill_tokens"]
+    assert recomputed == sum(map(len, case.prompts)) - sum(hits)
+
+
+def test_the_legacy_dialect_of_rope_keys_reads_the_same(oracle: Any, tmp_path: Path) -> None:
+    case = oracle("llama-llama3")
+    raw = json.loads((case.directory / "config.json").read_text())
+    rope = raw.pop("rope_parameters")
+    raw["rope_theta"] = rope.pop("rope_theta")
+    raw["rope_scaling"] = rope
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    (tmp_path / "model.safetensors").symlink_to(case.directory / "model.safetensors")
+    assert tokens_of(tmp_path, case.prompts) == case.expected
+
+
+def test_sharded_checkpoints_load(oracle: Any, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    case = oracle("qwen3-tied")
+    tensors = load_file(case.directory / "model.safetensors")
+    names = sorted(tensors)
+    for i, part in enumerate((names[::2], names[1::2]), start=1):
+        shard = tmp_path / f"model-{i:05d}-of-00002.safetensors"
+        save_file({name: tensors[name] for name in part}, shard)
+    (tmp_path / "config.json").write_text((case.directory / "config.json").read_text())
+    assert tokens_of(tmp_path, case.prompts) == case.expected
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_stays_near_float32(oracle: Any, dtype: str) -> None:
+    """The first tokens agree mostly: half precision may swap near-equal logits, not more."""
+    case = oracle("llama")
+    got = tokens_of(case.directory, case.prompts, dtype=dtype)
+    first = [a[0] == b[0] for a, b in zip(got, case.expected, strict=True)]
+    assert sum(first) >= len(first) - 2
