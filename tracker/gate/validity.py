@@ -17,7 +17,16 @@ from tracker.measure.asv import LaunchResult
 
 __all__ = ["Complaint", "WorkSeen", "pair_complaints"]
 
-ComplaintKind = Literal["work", "fingerprint", "errors", "head fails", "base fails", "machine"]
+ComplaintKind = Literal[
+    "work",
+    "fingerprint",
+    "errors",
+    "launch fails",
+    "head fails",
+    "base fails",
+    "both fail",
+    "machine",
+]
 
 # The digest of the generated tokens; compared unless the policy says that only counts matter.
 _DIGEST = "tokens_sha256"

@@ -1,0 +1,182 @@
+"""From what a session found to a report and an exit code: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from tracker.domain import VerdictInfo
+from tracker.gate.policy import Policy
+from tracker.gate.session import GateResult, Judged
+from tracker.report import Missing, Report, ReportRow
+
+__all__ = ["exit_code", "make_report", "verdict_infos"]
+
+
+def make_report(
+    result: GateResult,
+    policy: Policy,
+    *,
+    project: str,
+    machine: str,
+    base: str,
+    head: str,
+    base_subject: str | None = None,
+    head_subject: str | None = None,
+    configuration: Sequence[tuple[str, str]] = (),
+    warnings: Sequence[str] = (),
+    gate_id: str | None = None,
+) -> Report:
+    """Return the report of a session.
+
+    Args:
+        result: What it found.
+        policy: What it was judged by.
+        project: Name.
+        machine: Name.
+        base: Full hash.
+        head: Full hash.
+        base_subject: First line of the base's message.
+        head_subject: Likewise.
+        configuration: Common (name, value) pairs, shown after those of the policy.
+        warnings: Sentences before the session's own.
+        gate_id: Of the stored gate.
+    """
+    rows = tuple(_row(judged, result, policy) for judged in result.judged.values())
+    missing = tuple(
+        Missing(metric, "base" if where == "base" else "head" if where == "head" else "both", why)
+        for metric, where, why in result.not_measured
+    )
+    invalid = tuple(result.invalid)
+    if not invalid and not result.pairs:
+        invalid = ("no pair was measured",)
+    undecided = [row.metric for row in rows if row.votes and row.outcome == "inconclusive"]
+    blocked = any(row.blocks for row in rows)
+    if not invalid and result.interrupted and undecided and not blocked:
+        invalid = (f"interrupted with {len(undecided)} metrics undecided",)
+    policy_line = (
+        f"alpha {policy.alpha:g}, margin {policy.margin:.1%}, detect {policy.detect:.1%}, "
+        f"at most {policy.max_pairs} pairs, seed {result.seed}"
+    )
+    return Report(
+        project=project,
+        machine=machine,
+        base=base,
+        head=head,
+        base_subject=base_subject,
+        head_subject=head_subject,
+        configuration=(("policy", policy_line), *configuration),
+        rows=rows,
+        missing=missing,
+        warnings=(*warnings, *result.warnings),
+        invalid=invalid,
+        stopped=result.stopped,
+        pairs=result.pairs,
+        dropped=result.dropped,
+        seconds=result.seconds,
+        alpha=policy.alpha,
+        exit_code=exit_code(rows, invalid, policy),
+        gate_id=gate_id,
+    )
+
+
+def exit_code(rows: Sequence[ReportRow], invalid: Sequence[str], policy: Policy) -> int:
+    """Return the command line's exit code.
+
+    4 where the measurement is not valid, whatever it seems to show; 1 where a voting metric
+    regressed or a limit is broken; 3 where one is undecided and the policy blocks on that.
+    """
+    if invalid:
+        return 4
+    if any(row.blocks for row in rows):
+        return 1
+    undecided = any(row.outcome == "inconclusive" and row.votes for row in rows)
+    return 3 if undecided and policy.on_inconclusive == "block" else 0
+
+
+def verdict_infos(report: Report, gate_id: str) -> list[VerdictInfo]:
+    """Return the report's verdicts as the store keeps them; what is not judged has none."""
+    return [
+        VerdictInfo(
+            gate_id=gate_id,
+            metric=row.metric,
+            unit=row.unit,
+            better=row.better,
+            kind=row.kind,
+            status=row.outcome,
+            effect=row.effect,
+            low=row.low,
+            high=row.high,
+            pairs=row.pairs,
+            base=row.base,
+            head=row.head,
+            mde=row.mde,
+            reason=row.reason,
+        )
+        for row in report.rows
+        if row.outcome != "not judged"
+    ]
+
+
+def _row(judged: Judged, result: GateResult, policy: Policy) -> ReportRow:
+    values = result.values[judged.name]
+    base = median(v[0] for v in values) if values else None
+    head = median(v[1] for v in values) if values else None
+    verdict = result.verdicts.get(judged.name)
+    limit = _broken_limit(judged, base, head, policy)
+    common = {
+        "metric": judged.name,
+        "unit": judged.benchmark.unit,
+        "better": judged.policy.better,
+        "kind": judged.policy.kind,
+        "base": base,
+        "head": head,
+        "limit": limit[0] if limit else None,
+        "limit_blocks": limit[1] if limit else False,
+    }
+    if verdict is None:
+        reason = judged.obstacle or "no direction is stated"
+        effect = head / base - 1 if base and head is not None and base > 0 else None
+        return ReportRow(
+            **common,  # type: ignore[arg-type]
+            effect=effect,
+            low=None,
+            high=None,
+            outcome="not judged",
+            votes=False,
+            pairs=len(values),
+            mde=None,
+            reason=reason,
+        )
+    return ReportRow(
+        **common,  # type: ignore[arg-type]
+        effect=verdict.effect,
+        low=verdict.low,
+        high=verdict.high,
+        outcome=verdict.status,
+        votes=judged.votes,
+        pairs=verdict.pairs,
+        mde=verdict.mde,
+        reason=verdict.reason,
+    )
+
+
+def _broken_limit(
+    judged: Judged, base: float | None, head: float | None, policy: Policy
+) -> tuple[float, bool] | None:
+    """The limit that head breaks and whether that blocks, or None.
+
+    A limit is the worst value allowed: the highest, or the lowest where higher is better.
+    """
+    limit = policy.limit(judged.name, judged.benchmark.unit)
+    if limit is None or head is None:
+        return None
+
+    def breaks(value: float | None) -> bool:
+        if value is None:
+            return False
+        return value < limit.worst if judged.policy.better == "higher" else value > limit.worst
+
+    if not breaks(head):
+        return None
+    return limit.worst, limit.stated or not breaks(base)

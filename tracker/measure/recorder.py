@@ -1,0 +1,89 @@
+"""Writes launches into the store, each as soon as it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tracker.domain import Arm, RevisionRecord, RunSource
+from tracker.fingerprint import collect
+from tracker.measure.asv import LaunchResult
+from tracker.measure.git import Commit, Repository, commit_url_template
+from tracker.store import Store
+
+__all__ = ["Recorder"]
+
+
+class Recorder:
+    """Records launches of one project.
+
+    Args:
+        store: Opened for writing.
+        project: Name of the project in the store.
+        repository: Where commits and the remote are looked up.
+        python: The measured interpreter, for the fingerprint of suites that write none.
+        commit_url: Template with `{commit}`; from the git remote where None.
+
+    Raises:
+        StoreError: The project cannot be written.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        project: str,
+        repository: Repository,
+        *,
+        python: str,
+        commit_url: str | None = None,
+    ) -> None:
+        self.store = store
+        self.project = project
+        self._repository = repository
+        self._python = python
+        url = commit_url or commit_url_template(repository.remote_url())
+        store.record_project(project, commit_url=url)
+
+    def commits(self, commits: Sequence[Commit]) -> None:
+        """Record what git knows of `commits`: parents, subjects, times."""
+        branch = self._repository.branch()
+        self.store.record_revisions(
+            self.project,
+            [
+                RevisionRecord(
+                    commit=commit.hash,
+                    committed_at=commit.committed_at,
+                    parents=commit.parents,
+                    subject=commit.subject,
+                    branch=branch,
+                )
+                for commit in commits
+            ],
+        )
+
+    def launch(
+        self,
+        result: LaunchResult,
+        source: RunSource,
+        *,
+        gate_id: str | None = None,
+        pair: int | None = None,
+        arm: Arm | None = None,
+    ) -> None:
+        """Record one launch; its failures become problems that the store remembers."""
+        if result.machine is not None:
+            self.store.record_machine(self.project, result.machine)
+        self.store.record_benchmarks(self.project, result.benchmarks.values())
+        fingerprint = result.launches[0].fingerprint if result.launches else collect(self._python)
+        self.store.record_file(
+            self.project,
+            result.file,
+            benchmarks=result.benchmarks,
+            source=source,
+            fingerprint=fingerprint,
+            launches=result.launches,
+            gate_id=gate_id,
+            pair=pair,
+            arm=arm,
+        )
+        if problems := result.problems():
+            self.store.record_problems(self.project, problems)
