@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from tracker.alerts.notes import DELIVERED, NOT_DELIVERED, add_line
 from tracker.alerts.sinks import DeliveryError, Sink
 from tracker.domain import AlertInfo
-from tracker.store import Store
+from tracker.store import Store, queries
 
 __all__ = ["Failure", "deliver"]
 
@@ -44,8 +44,10 @@ def deliver(store: Store, alerts: Iterable[AlertInfo], sinks: Sequence[Sink]) ->
                 missed.append(Failure(alert.id, sink.name, reason))
         failures += missed
         if event := _event(reached, missed):
-            note = add_line(alert.note, event, now=datetime.now(UTC))
-            store.update_alert(alert.id, state=alert.state, note=note)
+            # Read again: sending takes seconds, in which somebody may have triaged it.
+            fresh = queries.get_alert(store, alert.id)
+            note = add_line(fresh.note, event, now=datetime.now(UTC))
+            store.update_alert(alert.id, state=fresh.state, note=note)
     return failures
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from tracker.alerts.config import AlertsConfig
 from tracker.domain import GateInfo, VerdictInfo
 from tracker.findings import Change, Finding
+from tracker.report.numbers import interval, percent, value_with_unit
 
 __all__ = ["NewAlert", "alert_key", "gate_alert", "new_alerts"]
 
@@ -115,34 +116,33 @@ def _title(
     commit: str, machine: str, num: int, noun: str, metric: str, effect: float | None
 ) -> str:
     return (
-        f"{commit[:12]} is worse on {machine}: {_count(num, noun)}, "
-        f"most {metric} {_percent(effect)}"
+        f"{commit[:12]} is worse on {machine}: {_count(num, noun)}, most {metric} {_effect(effect)}"
     )
 
 
 def _change_line(change: Change) -> str:
-    shift, unit = change.shift, change.series.unit
-    return (
-        f"{change.series.metric}: {_percent(shift.effect)} "
-        f"({shift.before:.4g} -> {shift.after:.4g} {unit})"
-    )
+    shift = change.shift
+    levels = _levels(shift.before, shift.after, change.series.unit)
+    return f"{change.series.metric}: {_effect(shift.effect)} ({levels})"
 
 
 def _verdict_line(verdict: VerdictInfo) -> str:
-    line = f"{verdict.metric}: {_percent(verdict.effect)}"
-    if verdict.low is not None and verdict.high is not None:
-        line += f" [{_percent(verdict.low)}, {_percent(verdict.high)}]"
+    line = f"{verdict.metric}: {_effect(verdict.effect)}"
+    if bounds := interval(verdict.low, verdict.high):
+        line += f" {bounds}"
     if verdict.base is not None and verdict.head is not None:
-        line += f" ({verdict.base:.4g} -> {verdict.head:.4g} {verdict.unit})"
+        line += f" ({_levels(verdict.base, verdict.head, verdict.unit)})"
     return line
 
 
-def _percent(effect: float | None) -> str:
+def _levels(before: float, after: float, unit: str) -> str:
+    return f"{value_with_unit(before, unit)} -> {value_with_unit(after, unit)}"
+
+
+def _effect(effect: float | None) -> str:
     if effect is None:
         return "by an unknown amount"
-    if not math.isfinite(effect):
-        return "from 0"
-    return f"{effect * 100:+.1f} %"
+    return percent(effect) if math.isfinite(effect) else "from 0"
 
 
 def _count(num: int, noun: str) -> str:

@@ -7,6 +7,7 @@ import math
 from rich.text import Text
 
 from tracker.findings import Analysis, Change, Direction, Finding
+from tracker.report.numbers import percent, value_with_unit
 
 __all__ = ["FORMAT", "findings_document", "findings_text"]
 
@@ -77,10 +78,11 @@ def _heading(finding: Finding) -> str:
 
 
 def _line(change: Change) -> str:
-    shift, series = change.shift, change.series
-    effect = f"{shift.effect * 100:+.1f} %" if math.isfinite(shift.effect) else "from 0"
-    line = f"{effect:>10}  {change.series.metric}  {shift.before:.4g} -> {shift.after:.4g} {series.unit}"
-    return f"{line.rstrip()}  (recovered)" if change.recovered else line.rstrip()
+    shift, unit = change.shift, change.series.unit
+    effect = percent(shift.effect) if math.isfinite(shift.effect) else "from 0"
+    levels = f"{value_with_unit(shift.before, unit)} -> {value_with_unit(shift.after, unit)}"
+    line = f"{effect:>9}  {change.series.metric}  {levels}"
+    return f"{line}  (recovered)" if change.recovered else line
 
 
 def _finding_document(finding: Finding) -> dict[str, object]:

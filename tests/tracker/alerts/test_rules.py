@@ -19,8 +19,8 @@ def test_one_alert_for_a_commit_however_many_series():
     assert commits([first, second]) == [3, 5]
     assert first.num_series == 2
     assert first.worst_effect == pytest.approx(0.30)
-    assert first.title == "000000000003 is worse on gpu-1: 2 series, most b +30.0 %"
-    assert "bench.Chat.track_ttft: +12.0 % (1 -> 1.12 s)" in first.detail
+    assert first.title == "000000000003 is worse on gpu-1: 2 series, most b +30.00%"
+    assert "bench.Chat.track_ttft: +12.00% (1 s -> 1.120 s)" in first.detail
     assert "Commit 3" in first.detail
 
 
@@ -97,8 +97,8 @@ def test_a_gate_alerts_on_its_regressions_only():
     )
     assert alert.num_series == 2
     assert alert.worst_effect == pytest.approx(0.1)
-    assert alert.title == "000000000003 is worse on gpu-1: 2 metrics, most b +10.0 %"
-    assert "b: +10.0 % [+9.0 %, +11.0 %] (1 -> 1.1 s)" in alert.detail
+    assert alert.title == "000000000003 is worse on gpu-1: 2 metrics, most b +10.00%"
+    assert "b: +10.00% [+9.00%, +11.00%] (1 s -> 1.100 s)" in alert.detail
     assert "6 pairs of launches" in alert.detail
 
 

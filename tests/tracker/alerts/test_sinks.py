@@ -126,7 +126,7 @@ def test_the_console_gets_the_title_and_the_detail():
     stream = io.StringIO()
     ConsoleSink(stream).send(alert())
     assert stream.getvalue().startswith("alert 7 [engine] 000000000003 is worse on gpu-1")
-    assert "\n  bench.track_ttft: +12.0 %" in stream.getvalue()
+    assert "\n  bench.track_ttft: +12.00%" in stream.getvalue()
 
 
 def test_a_closed_console_is_a_failed_delivery():

@@ -79,10 +79,10 @@ def test_the_text_names_commit_direction_series_and_effect():
     assert "1 series without a value" in text
     assert "2 new segments where the environment changed" in text
     assert "000000000003  2026-01-04  engine on gpu-1  Commit 3" in text
-    assert "+12.5 %  bench.Chat.track_ttft(4)  1 -> 1.125 s" in text
-    assert "-50.0 %  bench.track_[red]x" in text
+    assert "+12.50%  bench.Chat.track_ttft(4)  1 s -> 1.125 s" in text
+    assert "-50.00%  bench.track_[red]x" in text
     assert "(recovered)" in text
-    assert text.index("+20.0 %") < text.index("+12.5 %")
+    assert text.index("+20.00%") < text.index("+12.50%")
 
 
 def test_the_text_counts_what_it_does_not_print():
