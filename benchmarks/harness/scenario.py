@@ -97,12 +97,14 @@ class Replay:
 
     Args:
         requests: How many at most.
-        scale: Factor on every length, and on the size of the trace's prefix blocks.
+        scale: Factor on prompt lengths, and so on the size of the trace's prefix blocks.
+        output_scale: Factor on output lengths.
         most_prompt, most_output: Longer ones are cut, after scaling, tokens.
     """
 
     requests: int
     scale: float = 1.0
+    output_scale: float = 1.0
     most_prompt: int = 1_000_000
     most_output: int = 1_000_000
 
@@ -140,6 +142,7 @@ class Scenario:
     limit: float = 120.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "engine", dict(self.engine))  # not the caller's to change later
         if not self.version:
             raise ScenarioError("a scenario needs a version, set by hand")
         if self.workload.requests < 1:

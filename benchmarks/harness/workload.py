@@ -110,7 +110,7 @@ def _replayed(
     requests = []
     for index, row in enumerate(rows):
         length = min(max(round(row.prompt_tokens * work.scale), 1), work.most_prompt)
-        output = min(max(round(row.output_tokens * work.scale), 1), work.most_output)
+        output = min(max(round(row.output_tokens * work.output_scale), 1), work.most_output)
         prompt = prompt_of(
             row, length, index=index, block_tokens=block_tokens, vocab_size=vocab_size, seed=seed
         )

@@ -1,0 +1,67 @@
+"""Exact counters: what the engine did, which is the same on every launch of one commit.
+
+No clock is read, so one launch decides: a change here is a change in the code.
+"""
+
+from __future__ import annotations
+
+from benchmarks.harness.models import TINY
+from benchmarks.harness.scenario import ClosedLoop, Conversations, Independent, Scenario
+from benchmarks.harness.sizes import TINY_CHAT_OUTPUT, TINY_CHAT_PROMPT
+from benchmarks.harness.suite import measure, suite
+
+METRICS = (
+    "steps",
+    "prefill_tokens",
+    "decode_tokens",
+    "op_calls_per_step",
+    "batching_efficiency",
+    "attention_efficiency",
+    "blocks_allocated",
+    "blocks_evicted",
+    "peak_blocks_used",
+    "preemptions",
+)
+SHARED = ("steps", "prefill_tokens", "prefix_hit_tokens", "prefix_hit_rate", "blocks_allocated")
+
+
+@suite(
+    Scenario(
+        version="1",
+        model=TINY,
+        workload=Independent(48, prompt=TINY_CHAT_PROMPT, output=TINY_CHAT_OUTPUT),
+        load=ClosedLoop(concurrency=12),
+        # Too small a cache and budget on purpose: chunked prefill, preemption and eviction happen.
+        engine={
+            "max_model_len": 512,
+            "num_blocks": 56,
+            "max_num_seqs": 12,
+            "max_num_batched_tokens": 64,
+        },
+    ),
+    *METRICS,
+)
+class TinyPressed:
+    """The tiny preset in a KV cache too small for its load."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(
+    Scenario(
+        version="1",
+        model=TINY,
+        workload=Conversations(
+            chats=8, turns=3, system=96, user=TINY_CHAT_PROMPT, output=TINY_CHAT_OUTPUT
+        ),
+        load=ClosedLoop(concurrency=4),
+        engine={"max_model_len": 1024},
+    ),
+    *SHARED,
+)
+class TinyShared:
+    """The tiny preset, chats behind one system prompt: prefix sharing saves most of the prefill."""
+
+    def setup_cache(self):
+        return measure(self)

@@ -1,0 +1,99 @@
+"""Decode: short prompts, long outputs, a batch that stays full to the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.harness.lengths import Fixed
+from benchmarks.harness.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY, Model
+from benchmarks.harness.scenario import ClosedLoop, Independent, Scenario
+from benchmarks.harness.sizes import TINY_ENGINE
+from benchmarks.harness.suite import measure, suite
+
+METRICS = (
+    "tpot_p50",
+    "itl_p50",
+    "itl_p99",
+    "decode_throughput",
+    "cpu_time_per_token",
+    "error_rate",
+    "steps",
+    "op_calls_per_step",
+)
+ON_GPU = (*METRICS, "energy_per_token", "gpu_utilization")
+
+
+def _decode(model: Model, batch: int, waves: int, tokens: int, **more: Any) -> Scenario:
+    return Scenario(
+        version="1",
+        model=model,
+        workload=Independent(requests=batch * waves, prompt=Fixed(16), output=Fixed(tokens)),
+        load=ClosedLoop(concurrency=batch),
+        **more,
+    )
+
+
+@suite(_decode(TINY, 1, 4, 128, engine=TINY_ENGINE), *METRICS)
+class TinyB1:
+    """The tiny preset, one sequence at a time."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_decode(TINY, 8, 3, 128, engine=TINY_ENGINE), *METRICS)
+class TinyB8:
+    """The tiny preset, eight sequences at a time."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(
+    Scenario(
+        version="1",
+        model=SMOLLM2,
+        workload=Independent(requests=2, prompt=Fixed(24), output=Fixed(24), text=True),
+        load=ClosedLoop(concurrency=1),
+        engine={"max_model_len": 1024},
+        warmup=1,
+    ),
+    *METRICS,
+)
+class SmolB1:
+    """SmolLM2-135M continuing English text, one sequence at a time."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_decode(QWEN3_0_6B, 1, 4, 1024), *ON_GPU)
+class Qwen06B1:
+    """Qwen3-0.6B's shape on a GPU, one sequence at a time."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_decode(QWEN3_0_6B, 32, 2, 1024), *ON_GPU)
+class Qwen06B32:
+    """Qwen3-0.6B's shape on a GPU, 32 sequences at a time."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_decode(QWEN3_8B, 1, 2, 512), *ON_GPU)
+class Qwen8B1:
+    """Qwen3-8B's shape on a GPU, one sequence at a time."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_decode(QWEN3_8B, 8, 2, 512), *ON_GPU)
+class Qwen8B8:
+    """Qwen3-8B's shape on a GPU, eight sequences at a time."""
+
+    def setup_cache(self):
+        return measure(self)

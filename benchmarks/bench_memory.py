@@ -1,0 +1,54 @@
+"""Memory: the process's peak, and the sizes the engine chose."""
+
+from __future__ import annotations
+
+from benchmarks.harness.lengths import Fixed
+from benchmarks.harness.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY, Model
+from benchmarks.harness.scenario import ClosedLoop, Independent, Scenario
+from benchmarks.harness.suite import measure, suite
+
+ON_CPU = ("peak_rss", "weight_bytes", "kv_cache_bytes", "peak_blocks_used")
+ON_GPU = ("peak_cuda_memory", *ON_CPU)
+
+
+def _batch(model: Model) -> Scenario:
+    return Scenario(
+        version="1",
+        model=model,
+        workload=Independent(requests=8, prompt=Fixed(128), output=Fixed(16)),
+        load=ClosedLoop(concurrency=8),
+        engine={"max_model_len": 1024, "max_num_seqs": 8},
+        warmup=1,
+    )
+
+
+@suite(_batch(TINY), *ON_CPU)
+class Tiny:
+    """The tiny preset, eight sequences."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_batch(SMOLLM2), *ON_CPU)
+class Smol:
+    """SmolLM2-135M, eight sequences."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_batch(QWEN3_0_6B), *ON_GPU)
+class Qwen06:
+    """Qwen3-0.6B's shape on a GPU, eight sequences."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_batch(QWEN3_8B), *ON_GPU)
+class Qwen8:
+    """Qwen3-8B's shape on a GPU, eight sequences."""
+
+    def setup_cache(self):
+        return measure(self)

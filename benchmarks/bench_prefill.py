@@ -1,0 +1,82 @@
+"""Prefill: prompts of one length, one at a time, one token out of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.harness.lengths import Fixed
+from benchmarks.harness.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY, Model
+from benchmarks.harness.scenario import ClosedLoop, Independent, Scenario
+from benchmarks.harness.sizes import TINY_ENGINE
+from benchmarks.harness.suite import measure, suite
+
+METRICS = (
+    "ttft_p50",
+    "ttft_p95",
+    "prefill_throughput",
+    "cpu_time_per_token",
+    "error_rate",
+    "steps",
+    "prefill_tokens",
+    "op_calls_per_step",
+)
+
+
+def _prefill(model: Model, prompt: int, requests: int, **more: Any) -> Scenario:
+    return Scenario(
+        version="1",
+        model=model,
+        workload=Independent(requests=requests, prompt=Fixed(prompt), output=Fixed(1)),
+        load=ClosedLoop(concurrency=1),
+        **more,
+    )
+
+
+@suite(_prefill(TINY, 128, 160, engine=TINY_ENGINE), *METRICS)
+class TinyP128:
+    """The tiny preset, prompts of 128 tokens."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_prefill(TINY, 512, 64, engine=TINY_ENGINE), *METRICS)
+class TinyP512:
+    """The tiny preset, prompts of 512 tokens."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(
+    Scenario(
+        version="1",
+        model=SMOLLM2,
+        workload=Independent(requests=6, prompt=Fixed(48), output=Fixed(1), text=True),
+        load=ClosedLoop(concurrency=1),
+        engine={"max_model_len": 1024},
+        warmup=1,
+    ),
+    *METRICS,
+)
+class SmolText:
+    """SmolLM2-135M, English prompts of 48 words, tokenization included."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_prefill(QWEN3_0_6B, 1024, 200), *METRICS)
+class Qwen06P1024:
+    """Qwen3-0.6B's shape on a GPU, prompts of 1,024 tokens."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_prefill(QWEN3_8B, 1024, 100), *METRICS)
+class Qwen8P1024:
+    """Qwen3-8B's shape on a GPU, prompts of 1,024 tokens."""
+
+    def setup_cache(self):
+        return measure(self)

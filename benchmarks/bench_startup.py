@@ -1,0 +1,53 @@
+"""Start-up: from a bare process to the first token."""
+
+from __future__ import annotations
+
+from benchmarks.harness.lengths import Fixed
+from benchmarks.harness.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY, Model
+from benchmarks.harness.scenario import ClosedLoop, Independent, Scenario
+from benchmarks.harness.suite import measure, suite
+
+METRICS = ("import_time", "construct_time", "first_token_time", "cold_start_time")
+
+
+def _one(model: Model) -> Scenario:
+    return Scenario(
+        version="1",
+        model=model,
+        workload=Independent(requests=1, prompt=Fixed(32), output=Fixed(2)),
+        load=ClosedLoop(concurrency=1),
+        engine={"max_model_len": 1024},
+        warmup=1,  # the first token of all is the warm-up's
+    )
+
+
+@suite(_one(TINY), *METRICS)
+class Tiny:
+    """The tiny preset."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_one(SMOLLM2), *METRICS)
+class Smol:
+    """SmolLM2-135M, weights read from disk."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_one(QWEN3_0_6B), *METRICS)
+class Qwen06:
+    """Qwen3-0.6B's shape on a GPU."""
+
+    def setup_cache(self):
+        return measure(self)
+
+
+@suite(_one(QWEN3_8B), *METRICS)
+class Qwen8:
+    """Qwen3-8B's shape on a GPU."""
+
+    def setup_cache(self):
+        return measure(self)
