@@ -1,0 +1,160 @@
+"""The block manager against a model that remembers everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from inference.blocks import BlockManager, BlockTable
+
+SIZE = 3
+
+
+class BlockMachine(RuleBasedStateMachine):
+    """Sequences come, grow, are computed and go, in any order.
+
+    ``content`` is what a device would hold: the chain of all tokens up to the end of each block,
+    written when its positions are computed. A hit is right only if the block's content is.
+    """
+
+    live: Bundle[int] = Bundle("live")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.manager = BlockManager(7, SIZE)
+        self.tables: dict[int, BlockTable] = {}
+        self.tokens: dict[int, list[int]] = {}
+        self.computed: dict[int, int] = {}
+        self.content: dict[int, tuple[int, ...]] = {}
+        self.count = 0
+
+    @rule(target=live, tokens=st.lists(st.integers(0, 1), min_size=1, max_size=14))
+    def start(self, tokens: list[int]) -> int:
+        self.count += 1
+        table = BlockTable()
+        used = self.manager.num_used
+        cached = self.manager.acquire_prefix(table, tokens)
+        assert cached % SIZE == 0
+        assert cached < len(tokens), "one token must be left to compute"
+        assert len(table.blocks) == cached // SIZE
+        for i, block in enumerate(table.blocks):
+            assert self.content[block] == tuple(tokens[: (i + 1) * SIZE])
+        assert self.manager.num_used >= used
+        self.tables[self.count] = table
+        self.tokens[self.count] = list(tokens)
+        self.computed[self.count] = cached
+        return self.count
+
+    @rule(which=live, by=st.integers(1, 6))
+    def compute(self, which: int, by: int) -> None:
+        table, tokens = self.tables[which], self.tokens[which]
+        end = min(self.computed[which] + by, len(tokens))
+        free, held = self.manager.num_free, len(table.blocks)
+        wanted = -(-end // SIZE)
+        fits = self.manager.grow(table, end)
+        assert fits == (wanted - held <= free)
+        if not fits:
+            assert (self.manager.num_free, len(table.blocks)) == (free, held)
+            return
+        assert len(table.blocks) == max(wanted, held)
+        for position in range(self.computed[which], end):
+            index = position // SIZE
+            for other, table_of_other in self.tables.items():
+                assert other == which or table.blocks[index] not in table_of_other.blocks, (
+                    "a block that is written to is shared"
+                )
+            self.content[table.blocks[index]] = tuple(tokens[: position + 1])
+        self.computed[which] = end
+        self.manager.publish(table, tokens, end)
+
+    @rule(which=live, token=st.integers(0, 1))
+    def append(self, which: int, token: int) -> None:
+        if self.computed[which] == len(self.tokens[which]):
+            self.tokens[which].append(token)
+
+    @rule(which=consumes(live))
+    def finish(self, which: int) -> None:
+        self.manager.release(self.tables.pop(which))
+        del self.tokens[which], self.computed[which]
+
+    @invariant()
+    def nothing_is_lost_or_owned_twice(self) -> None:
+        self.manager.check_integrity(self.tables.values())
+        assert self.manager.num_free + self.manager.num_used == self.manager.num_blocks
+
+    @invariant()
+    def tables_hold_their_own_tokens(self) -> None:
+        for which, table in self.tables.items():
+            for i in range(self.computed[which] // SIZE):
+                expected = tuple(self.tokens[which][: (i + 1) * SIZE])
+                assert self.content[table.blocks[i]] == expected
+
+    def teardown(self) -> None:
+        for table in self.tables.values():
+            self.manager.release(table)
+        self.manager.check_integrity([])
+        assert self.manager.num_free == self.manager.num_blocks
+
+
+TestBlockMachine = BlockMachine.TestCase
+TestBlockMachine.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+
+
+def run(manager: BlockManager, tokens: Sequence[int]) -> tuple[BlockTable, int]:
+    table = BlockTable()
+    cached = manager.acquire_prefix(table, tokens)
+    assert manager.grow(table, len(tokens))
+    manager.publish(table, tokens, len(tokens))
+    return table, cached
+
+
+def test_blocks_without_content_are_taken_before_any_content_is_evicted() -> None:
+    manager = BlockManager(6, 2)
+    kept, _ = run(manager, [1, 2, 3, 4])
+    manager.release(kept)
+    other, _ = run(manager, [9, 9, 9, 9, 9, 9, 9])
+    assert manager.blocks_evicted == 0
+    manager.release(other)
+    assert run(manager, [1, 2, 3, 4, 5])[1] == 4
+
+
+def test_the_least_recently_used_content_goes_first_and_from_its_tail() -> None:
+    manager = BlockManager(5, 1)
+    for tokens in ([1, 2], [3, 4]):
+        manager.release(run(manager, tokens)[0])
+    manager.release(run(manager, [1, 2, 7])[0])  # used again: now the newer
+    manager.release(run(manager, [5])[0])
+    assert manager.blocks_evicted == 1
+    assert run(manager, [3, 9])[1] == 1, "the head of the older chain outlives its tail"
+
+
+def test_equal_content_computed_twice_is_followed_not_forked() -> None:
+    manager = BlockManager(8, 2)
+    first, second = BlockTable(), BlockTable()
+    for table in (first, second):  # both admitted before either was computed
+        assert manager.acquire_prefix(table, [1, 2, 3]) == 0
+        assert manager.grow(table, 3)
+    for table in (first, second):
+        manager.publish(table, [1, 2, 3], 3)
+    assert first.links == second.links
+    assert first.blocks != second.blocks
+    manager.check_integrity([first, second])
+
+
+def test_without_sharing_nothing_is_ever_found() -> None:
+    manager = BlockManager(8, 2, enable_prefix_sharing=False)
+    manager.release(run(manager, [1, 2, 3, 4, 5])[0])
+    assert run(manager, [1, 2, 3, 4, 5])[1] == 0
+
+
+def test_counters_count_blocks_handed_out() -> None:
+    manager = BlockManager(8, 2)
+    table, _ = run(manager, [1, 2, 3, 4, 5])
+    assert (manager.blocks_allocated, manager.peak_used) == (3, 3)
+    manager.release(table)
+    manager.reset_counters()
+    run(manager, [1, 2, 3, 4, 9])  # two shared, one new
+    assert (manager.blocks_allocated, manager.peak_used) == (1, 3)
