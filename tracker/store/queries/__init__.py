@@ -1,0 +1,35 @@
+"""Every question the store answers: plain functions, the store first, domain values back.
+
+Each costs a few statements however much the store holds, and raises `UsageError` for a project,
+machine, series or commit that is not there and `StoreError` where the database fails.
+"""
+
+from tracker.store.queries.alerts import get_alert, list_alerts
+from tracker.store.queries.compare import compare, paired_values
+from tracker.store.queries.export import export_rows
+from tracker.store.queries.gates import calibration, get_gate, list_gates
+from tracker.store.queries.history import history
+from tracker.store.queries.overview import overview
+from tracker.store.queries.problems import ingest_problems
+from tracker.store.queries.projects import list_machines, list_projects
+from tracker.store.queries.revisions import resolve_revision
+from tracker.store.queries.series import get_series, list_series
+
+__all__ = [
+    "calibration",
+    "compare",
+    "export_rows",
+    "get_alert",
+    "get_gate",
+    "get_series",
+    "history",
+    "ingest_problems",
+    "list_alerts",
+    "list_gates",
+    "list_machines",
+    "list_projects",
+    "list_series",
+    "overview",
+    "paired_values",
+    "resolve_revision",
+]

@@ -1,0 +1,182 @@
+"""Two revisions side by side, and the values a stored gate judges."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from tracker.domain import ComparisonRow, PairedValues, SeriesInfo
+from tracker.store import tables as t
+from tracker.store.queries.points import Attempt, middle, status_of
+from tracker.store.queries.projects import find_machine, find_project
+from tracker.store.queries.revisions import find_revision
+from tracker.store.queries.series import select_series, series_of
+from tracker.store.store import Store
+
+_r = t.result.c
+
+StoredRow = Any  # a row of `_results`; SQLAlchemy types it by its columns
+
+
+def compare(
+    store: Store,
+    project: str,
+    base: str,
+    head: str,
+    *,
+    machine: str | None = None,
+    search: str | None = None,
+) -> list[ComparisonRow]:
+    """Return every series measured at either revision; values are medians over attempts.
+
+    Args:
+        store: Where to look.
+        project: Its name.
+        base: Hash, or the beginning of one.
+        head: Hash, or the beginning of one.
+        machine: Only this machine.
+        search: As in `list_series`.
+
+    Raises:
+        UsageError: A commit or the machine is not there.
+    """
+    rows, base_id, head_id = _results_at(store, project, base, head, machine)
+    words = (search or "").lower().split()
+    table = []
+    for series, results in rows:
+        if not all(word in series.metric.lower() for word in words):
+            continue
+        sides = [
+            [_attempt(one) for one in results if one.revision_id == side]
+            for side in (base_id, head_id)
+        ]
+        table.append(
+            ComparisonRow(
+                series=series,
+                base=middle(sides[0]),
+                head=middle(sides[1]),
+                base_status=status_of(sides[0]) if sides[0] else None,
+                head_status=status_of(sides[1]) if sides[1] else None,
+                base_values=_values(sides[0]),
+                head_values=_values(sides[1]),
+            )
+        )
+    return table
+
+
+def paired_values(
+    store: Store, project: str, base: str, head: str, *, machine: str | None = None
+) -> dict[str, PairedValues]:
+    """Return, by metric name, the values stored at both revisions.
+
+    Pairs are those of gates between exactly these two revisions; every other value stands in
+    `base` or `head`, gates of other revisions included. A metric without a value on both sides
+    is left out. Where two series share a metric's name (two environments, or two machines if
+    `machine` is None), the name carries both: `name [environment, machine]`.
+
+    Raises:
+        UsageError: A commit or the machine is not there.
+    """
+    rows, base_id, head_id = _results_at(store, project, base, head, machine)
+    answers = [
+        answer
+        for series, results in rows
+        if (answer := _paired(series, results, base_id, head_id)) is not None
+    ]
+    names: dict[str, int] = defaultdict(int)
+    for answer in answers:
+        names[answer.series.metric] += 1
+    by_name = {}
+    for answer in answers:
+        series = answer.series
+        name = series.metric
+        if names[name] > 1:
+            name = f"{name} [{series.environment}, {series.machine}]"
+        by_name[name] = answer
+    return by_name
+
+
+def _results_at(
+    store: Store, project: str, base: str, head: str, machine: str | None
+) -> tuple[list[tuple[SeriesInfo, list[StoredRow]]], int, int]:
+    with store.reading() as conn:
+        project_id = find_project(conn, project)
+        base_id = find_revision(conn, project_id, base).id
+        head_id = find_revision(conn, project_id, head).id
+        machine_id = None if machine is None else find_machine(conn, project_id, machine)
+        results = _results(conn, {base_id, head_id}, machine_id)
+        measured = sorted(results)
+        found = []
+        for start in range(0, len(measured), 500):
+            chunk = measured[start : start + 500]
+            statement = select_series().where(t.series.c.id.in_(chunk))
+            found += [series_of(row) for row in conn.execute(statement)]
+    found.sort(key=lambda one: (one.benchmark, one.params, one.machine, one.environment, one.id))
+    return [(series, results[series.id]) for series in found], base_id, head_id
+
+
+def _results(
+    conn: Connection, revision_ids: Iterable[int], machine_id: int | None
+) -> dict[int, list[StoredRow]]:
+    statement = (
+        select(
+            _r.id,
+            _r.series_id,
+            _r.revision_id,
+            _r.status,
+            _r.value,
+            _r.ci_low,
+            _r.ci_high,
+            _r.started_at,
+            t.run.c.fingerprint_id,
+            t.run.c.gate_id,
+            t.run.c.pair,
+            t.run.c.arm,
+            t.gate.c.base_id,
+            t.gate.c.head_id,
+        )
+        .join(t.run, t.run.c.id == _r.run_id)
+        .outerjoin(t.gate, t.gate.c.id == t.run.c.gate_id)
+        .where(_r.revision_id.in_(sorted(revision_ids)))
+        .order_by(_r.id)
+    )
+    if machine_id is not None:
+        statement = statement.where(t.run.c.machine_id == machine_id)
+    by_series: dict[int, list[StoredRow]] = {}
+    for row in conn.execute(statement):
+        by_series.setdefault(row.series_id, []).append(row)
+    return by_series
+
+
+def _attempt(row: StoredRow) -> Attempt:
+    return Attempt(
+        row.status, row.value, row.ci_low, row.ci_high, row.started_at, row.fingerprint_id, row.id
+    )
+
+
+def _values(attempts: Sequence[Attempt]) -> tuple[float, ...]:
+    return tuple(attempt.value for attempt in attempts if attempt.value is not None)
+
+
+def _paired(
+    series: SeriesInfo, results: Sequence[StoredRow], base_id: int, head_id: int
+) -> PairedValues | None:
+    in_pairs: dict[tuple[str, int], dict[str, float]] = {}
+    alone: dict[str, list[float]] = {"base": [], "head": []}
+    for row in results:
+        if row.value is None:
+            continue
+        ours = row.gate_id is not None and (row.base_id, row.head_id) == (base_id, head_id)
+        if ours and row.pair is not None and row.arm is not None:
+            in_pairs.setdefault((row.gate_id, row.pair), {})[row.arm] = row.value
+            continue
+        # At an A/A comparison both sides are one revision: a value is not used twice.
+        side = "base" if row.revision_id == base_id else "head"
+        alone[side].append(row.value)
+    pairs = tuple((arms["base"], arms["head"]) for arms in in_pairs.values() if len(arms) == 2)
+    if not pairs and not (alone["base"] and alone["head"]):
+        return None
+    return PairedValues(series, pairs, tuple(alone["base"]), tuple(alone["head"]))

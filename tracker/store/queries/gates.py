@@ -1,0 +1,108 @@
+"""Gates with their verdicts, and how often A/A gates cried wolf."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, case, func, select
+
+from tracker.domain import CalibrationInfo, GateInfo, VerdictInfo
+from tracker.errors import UsageError
+from tracker.store import tables as t
+from tracker.store.queries.projects import find_project
+from tracker.store.queries.revisions import load_revisions
+from tracker.store.store import Store
+
+_g = t.gate.c
+_CONFIDENCE = 0.95
+
+
+def list_gates(store: Store, project: str, *, limit: int = 20) -> list[GateInfo]:
+    """Return the newest gates of a project, newest first."""
+    with store.reading() as conn:
+        return load_gates(conn, find_project(conn, project), limit)
+
+
+def get_gate(store: Store, gate_id: str) -> GateInfo:
+    """Return one gate.
+
+    Raises:
+        UsageError: No such gate.
+    """
+    with store.reading() as conn:
+        found = _gates(conn, _select().where(_g.id == gate_id))
+    if not found:
+        raise UsageError(f"no gate {gate_id!r} in the store")
+    return found[0]
+
+
+def calibration(store: Store, project: str) -> CalibrationInfo:
+    """Return how many A/A gates a project has seen and how many called a regression."""
+    with store.reading() as conn:
+        return load_calibration(conn, find_project(conn, project))
+
+
+def load_gates(conn: Connection, project_id: int, limit: int) -> list[GateInfo]:
+    statement = _select().where(_g.project_id == project_id)
+    return _gates(conn, statement.order_by(_g.started_at.desc(), _g.id).limit(limit))
+
+
+def load_calibration(conn: Connection, project_id: int) -> CalibrationInfo:
+    """Count finished gates of a revision against itself that reached a verdict."""
+    gates, blocks = conn.execute(
+        select(func.count(), func.sum(case((_g.exit_code == 1, 1), else_=0))).where(
+            _g.project_id == project_id, _g.base_id == _g.head_id, _g.exit_code.in_((0, 1, 3))
+        )
+    ).one()
+    blocks = int(blocks or 0)
+    return CalibrationInfo(gates, blocks, upper_bound(blocks, gates))
+
+
+def upper_bound(events: int, trials: int) -> float | None:
+    """Return the one-sided 95 % upper bound on a rate, exact (Clopper-Pearson).
+
+    None with no trials.
+    """
+    if trials == 0:
+        return None
+    if events >= trials:
+        return 1.0
+    from scipy.special import betaincinv  # only where there is something to bound
+
+    return float(betaincinv(events + 1, trials - events, _CONFIDENCE))
+
+
+def _select() -> Select[Any]:
+    return (
+        select(t.gate, t.project.c.name.label("project"), t.machine.c.name.label("machine"))
+        .join(t.project, t.project.c.id == _g.project_id)
+        .join(t.machine, t.machine.c.id == _g.machine_id)
+    )
+
+
+def _gates(conn: Connection, statement: Select[Any]) -> list[GateInfo]:
+    rows = conn.execute(statement).all()
+    revisions = load_revisions(conn, {id_ for row in rows for id_ in (row.base_id, row.head_id)})
+    verdicts: dict[str, list[VerdictInfo]] = {row.id: [] for row in rows}
+    if rows:
+        v = t.verdict.c
+        listed = select(t.verdict).where(v.gate_id.in_(list(verdicts))).order_by(v.id)
+        for row in conn.execute(listed).mappings():
+            facts = {name: value for name, value in row.items() if name != "id"}
+            verdicts[row["gate_id"]].append(VerdictInfo(**facts))
+    return [
+        GateInfo(
+            id=row.id,
+            project=row.project,
+            machine=row.machine,
+            base=revisions[row.base_id],
+            head=revisions[row.head_id],
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            exit_code=row.exit_code,
+            pairs=row.pairs,
+            verdicts=tuple(verdicts[row.id]),
+            policy=row.policy,
+        )
+        for row in rows
+    ]

@@ -1,0 +1,101 @@
+"""Revisions: found by hash, and put in the order of history."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from tracker.domain import RevisionInfo
+from tracker.errors import UsageError
+from tracker.store import tables as t
+from tracker.store.queries.projects import find_project
+from tracker.store.store import Store
+
+_r = t.revision.c
+COLUMNS = (_r.id, _r.commit_hash, _r.committed_at, _r.subject, _r.branch)
+
+
+def resolve_revision(store: Store, project: str, ref: str) -> RevisionInfo:
+    """Return the revision that `ref` names: a full hash, or the beginning of one.
+
+    Raises:
+        UsageError: No such revision, or several begin so.
+    """
+    with store.reading() as conn:
+        return find_revision(conn, find_project(conn, project), ref)
+
+
+def find_revision(conn: Connection, project_id: int, ref: str) -> RevisionInfo:
+    wanted = ref.strip().lower()
+    if not wanted:
+        raise UsageError("an empty commit hash names nothing")
+    exact = select(*COLUMNS).where(_r.project_id == project_id, _r.commit_hash == wanted)
+    found = conn.execute(exact).first()
+    if found is not None:
+        return revision_of(found)
+    # A range rather than LIKE: the unique index answers it. "g" sorts after every hex digit.
+    begins = select(*COLUMNS).where(
+        _r.project_id == project_id, _r.commit_hash >= wanted, _r.commit_hash < wanted + "g"
+    )
+    matches = conn.execute(begins.order_by(_r.commit_hash).limit(4)).all()
+    matches = [row for row in matches if row.commit_hash.startswith(wanted)]
+    if len(matches) == 1:
+        return revision_of(matches[0])
+    if not matches:
+        raise UsageError(
+            f"commit {ref!r} is not in the store; give a hash that was ingested or recorded"
+        )
+    listed = ", ".join(row.commit_hash[:12] for row in matches[:3])
+    more = ", ..." if len(matches) > 3 else ""
+    raise UsageError(f"commit {ref!r} is ambiguous ({listed}{more}); give more digits")
+
+
+def revision_of(row: Any) -> RevisionInfo:
+    """Return the revision of a row that holds `COLUMNS`, whatever else it holds."""
+    return RevisionInfo(row.id, row.commit_hash, row.committed_at, row.subject, row.branch)
+
+
+def load_revisions(conn: Connection, ids: Iterable[int]) -> dict[int, RevisionInfo]:
+    wanted = sorted(set(ids))
+    found: dict[int, RevisionInfo] = {}
+    for start in range(0, len(wanted), 500):
+        statement = select(*COLUMNS).where(_r.id.in_(wanted[start : start + 500]))
+        found |= {row.id: revision_of(row) for row in conn.execute(statement)}
+    return found
+
+
+def in_commit_order(
+    revisions: Sequence[RevisionInfo], parents: Mapping[str, Sequence[str]]
+) -> list[RevisionInfo]:
+    """Return revisions oldest first: parents before children, else by commit time.
+
+    Args:
+        revisions: In any order.
+        parents: Hashes of the parents, by hash; a revision may be missing.
+    """
+    present = {revision.commit: revision for revision in revisions}
+    waiting = dict.fromkeys(present, 0)
+    children: dict[str, list[str]] = {}
+    for commit in present:
+        for parent in set(parents.get(commit) or ()):
+            if parent in present:
+                waiting[commit] += 1
+                children.setdefault(parent, []).append(commit)
+    ready = [
+        (revision.committed_at, commit)
+        for commit, revision in present.items()
+        if waiting[commit] == 0
+    ]
+    heapq.heapify(ready)
+    ordered = []
+    while ready:
+        _, commit = heapq.heappop(ready)
+        ordered.append(present[commit])
+        for child in children.get(commit, ()):
+            waiting[child] -= 1
+            if waiting[child] == 0:
+                heapq.heappush(ready, (present[child].committed_at, child))
+    return ordered

@@ -1,0 +1,121 @@
+"""Series: listed, searched, and read by id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from tracker.domain import SeriesInfo
+from tracker.errors import UsageError
+from tracker.store import tables as t
+from tracker.store.queries.projects import find_machine, find_project
+from tracker.store.store import Store
+
+_s = t.series.c
+
+
+def list_series(
+    store: Store,
+    project: str,
+    *,
+    machine: str | None = None,
+    search: str | None = None,
+    kind: str | None = None,
+    unit: str | None = None,
+    limit: int | None = None,
+) -> list[SeriesInfo]:
+    """Return a project's series by benchmark name, then parameters, machine, environment.
+
+    Args:
+        store: Where to look.
+        project: Its name.
+        machine: Only this machine.
+        search: Only names that hold this text (of `benchmark(params)`), whatever the case;
+            words apart from each other must all be there.
+        kind: Only this kind of metric.
+        unit: Only this unit.
+        limit: At most so many.
+    """
+    with store.reading() as conn:
+        project_id = find_project(conn, project)
+        statement = select_series().where(_s.project_id == project_id)
+        if machine is not None:
+            statement = statement.where(_s.machine_id == find_machine(conn, project_id, machine))
+        if kind is not None:
+            statement = statement.where(t.benchmark.c.kind == kind)
+        if unit is not None:
+            statement = statement.where(t.benchmark.c.unit == unit)
+        found = [series_of(row) for row in conn.execute(statement)]
+    words = (search or "").lower().split()
+    if words:
+        found = [one for one in found if all(word in one.metric.lower() for word in words)]
+    found.sort(key=lambda one: (one.benchmark, one.params, one.machine, one.environment, one.id))
+    return found[:limit]
+
+
+def get_series(store: Store, series_id: int) -> SeriesInfo:
+    """Return one series.
+
+    Raises:
+        UsageError: No such series.
+    """
+    with store.reading() as conn:
+        return load_series(conn, series_id)
+
+
+def load_series(conn: Connection, series_id: int) -> SeriesInfo:
+    row = conn.execute(select_series().where(_s.id == series_id)).first()
+    if row is None:
+        raise UsageError(f"no series {series_id} in the store")
+    return series_of(row)
+
+
+def select_series(*more: Any) -> Select[Any]:
+    """Return the statement whose rows `series_of` reads, with `more` columns at its end."""
+    return (
+        select(
+            _s.id.label("series_id"),
+            t.project.c.name.label("project"),
+            t.benchmark.c.name.label("benchmark"),
+            t.benchmark.c.version,
+            t.benchmark.c.unit,
+            t.benchmark.c.better,
+            t.benchmark.c.kind,
+            t.benchmark.c.step,
+            t.benchmark.c.param_names,
+            t.param_point.c.params,
+            t.machine.c.name.label("machine"),
+            _s.environment,
+            _s.num_points,
+            _s.last_value,
+            _s.last_measured_at,
+            _s.last_committed_at,
+            *more,
+        )
+        .select_from(t.series)
+        .join(t.project, t.project.c.id == _s.project_id)
+        .join(t.benchmark, t.benchmark.c.id == _s.benchmark_id)
+        .join(t.param_point, t.param_point.c.id == _s.param_point_id)
+        .join(t.machine, t.machine.c.id == _s.machine_id)
+    )
+
+
+def series_of(row: Any) -> SeriesInfo:
+    return SeriesInfo(
+        id=row.series_id,
+        project=row.project,
+        benchmark=row.benchmark,
+        version=row.version,
+        unit=row.unit,
+        better=row.better,
+        kind=row.kind,
+        params=tuple(row.params),
+        param_names=tuple(row.param_names),
+        machine=row.machine,
+        environment=row.environment,
+        num_points=row.num_points,
+        last_value=row.last_value,
+        last_measured=row.last_measured_at,
+        step=row.step,
+    )
