@@ -14,7 +14,6 @@ METRICS = (
     "ttft_p50",
     "ttft_p95",
     "prefill_throughput",
-    "cpu_time_per_token",
     "error_rate",
     "steps",
     "prefill_tokens",
@@ -32,7 +31,7 @@ def _prefill(model: Model, prompt: int, requests: int, **more: Any) -> Scenario:
     )
 
 
-@suite(_prefill(TINY, 128, 160, engine=TINY_ENGINE), *METRICS)
+@suite(_prefill(TINY, 128, 240, engine=TINY_ENGINE), *METRICS)
 class TinyP128:
     """The tiny preset, prompts of 128 tokens."""
 

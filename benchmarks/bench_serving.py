@@ -126,18 +126,18 @@ class TinyShared:
         version="1",
         model=TINY,
         workload=Independent(
-            requests=32,
+            requests=56,
             prompt=Production("azure_code_prompt", scale=1 / 16, least=4, most=480),
             output=Production("azure_code_output", scale=1 / 2, least=2, most=64),
         ),
-        load=OpenLoop(rate=25.0),
+        load=OpenLoop(rate=50.0),
         engine=TINY_ENGINE,
         slos=(Slo(ttft=0.2, tpot=0.02), Slo(ttft=0.05, tpot=0.008)),
     ),
     *OPEN,
 )
 class TinyPoisson:
-    """The tiny preset, code-completion lengths, 25 Poisson arrivals a second.
+    """The tiny preset, code-completion lengths, 50 Poisson arrivals a second.
 
     Its SLOs are those of a model this small: (0.2 s, 0.02 s) and (0.05 s, 0.008 s).
     """
