@@ -74,6 +74,7 @@ def _choose(
     chosen = [
         series
         for name in wanted
+        if machine is None or machine in queries.list_machines(store, name)
         for series in queries.list_series(store, name, machine=machine, search=search)
     ]
     if chosen:

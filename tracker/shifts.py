@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from statistics import median
 
 from tracker.domain import Better, LevelShift, Point, SeriesHistory, SeriesInfo
@@ -31,7 +31,7 @@ class SeriesShifts:
     Attributes:
         num_points: Revisions with a finite value, all segments together.
         num_missing: Revisions that failed, were skipped or hold no finite value: left out.
-        num_segments: Runs of equal fingerprint among the points.
+        num_segments: Stretches of the history measured in one environment.
     """
 
     series: SeriesInfo
@@ -121,8 +121,19 @@ def _value(point: Point) -> float | None:
 
 
 def _segments(history: SeriesHistory) -> list[list[Point]]:
-    kept = [point for point in history.points if _value(point) is not None]
-    return [list(run) for _, run in groupby(kept, key=lambda point: point.fingerprint_id)]
+    """Points with a value, cut at each revision where something known of the environment changed.
+
+    What was unknown and becomes known is no change: a launch that did not say its driver would
+    otherwise end a segment, and two in turn would leave no segment long enough to see anything.
+    """
+    starts = {change.revision.commit for change in history.fingerprint_changes}
+    segments: list[list[Point]] = [[]]
+    for point in history.points:
+        if point.revision.commit in starts:
+            segments.append([])
+        if _value(point) is not None:
+            segments[-1].append(point)
+    return [segment for segment in segments if segment]
 
 
 def _recovered(before: float, after: float, newest: float) -> bool:

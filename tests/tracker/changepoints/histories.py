@@ -1,8 +1,9 @@
 """Histories built by hand, for tests."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
-from tracker.domain import Point, RevisionInfo, SeriesHistory, SeriesInfo
+from tracker.domain import FingerprintChange, Point, RevisionInfo, SeriesHistory, SeriesInfo
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -49,7 +50,12 @@ def history(values, *, fingerprints=None, statuses=None, **changed):
         )
         for number, value in enumerate(values)
     ]
-    return SeriesHistory(series(**changed), tuple(points), (), ())
+    changes = [
+        FingerprintChange(after.revision, (("driver", "1", "2"),))
+        for before, after in pairwise(points)
+        if before.fingerprint_id != after.fingerprint_id
+    ]
+    return SeriesHistory(series(**changed), tuple(points), (), tuple(changes))
 
 
 def noisy(level, count, seed=0):

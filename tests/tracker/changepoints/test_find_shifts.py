@@ -1,6 +1,7 @@
 """What one history says: segments, gaps, exact metrics, direction."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,18 @@ def test_an_old_fingerprint_that_comes_back_starts_a_segment_of_its_own():
 
 def test_an_unknown_fingerprint_is_one_segment():
     assert find_shifts(history([1.0] * 9, fingerprints=[None] * 9)).num_segments == 1
+
+
+def test_another_fingerprint_that_only_knows_more_is_no_new_segment():
+    told = history(noisy(1.0, 20) + noisy(1.2, 20), fingerprints=[1, 2] * 20)
+    found = find_shifts(replace(told, fingerprint_changes=()))
+    assert (len(found.changes), found.num_segments) == (1, 1)
+
+
+def test_an_environment_that_changed_at_a_failed_commit_starts_at_the_next_value():
+    values = [*noisy(1.0, 20), None, *noisy(1.5, 20)]
+    found = find_shifts(history(values, fingerprints=[1] * 20 + [2] * 21))
+    assert (found.changes, found.num_segments) == ((), 2)
 
 
 def test_a_shift_inside_a_later_segment_names_the_right_commit():
