@@ -12,8 +12,9 @@ from tracker.store.queries.history import history
 from tracker.store.queries.overview import overview
 from tracker.store.queries.problems import ingest_problems
 from tracker.store.queries.projects import list_machines, list_projects
-from tracker.store.queries.revisions import resolve_revision
+from tracker.store.queries.revisions import newest_revisions, resolve_revision
 from tracker.store.queries.series import get_series, list_series
+from tracker.store.queries.stamp import version_stamp
 
 __all__ = [
     "calibration",
@@ -29,7 +30,9 @@ __all__ = [
     "list_machines",
     "list_projects",
     "list_series",
+    "newest_revisions",
     "overview",
     "paired_values",
     "resolve_revision",
+    "version_stamp",
 ]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from tracker.domain import RevisionInfo
 from tracker.errors import UsageError
 from tracker.store import tables as t
-from tracker.store.queries.projects import find_project
+from tracker.store.queries.projects import find_machine, find_project
 from tracker.store.store import Store
 
 _r = t.revision.c
@@ -26,6 +26,33 @@ def resolve_revision(store: Store, project: str, ref: str) -> RevisionInfo:
     """
     with store.reading() as conn:
         return find_revision(conn, find_project(conn, project), ref)
+
+
+def newest_revisions(
+    store: Store, project: str, *, machine: str | None = None, limit: int = 200
+) -> list[RevisionInfo]:
+    """Return the revisions of a project that have results, the newest commit first.
+
+    Args:
+        store: Where to look.
+        project: Its name.
+        machine: Only revisions measured on this machine.
+        limit: At most so many.
+
+    Raises:
+        UsageError: No such project or machine.
+    """
+    with store.reading() as conn:
+        project_id = find_project(conn, project)
+        statement = select(*COLUMNS).where(_r.project_id == project_id, _r.num_results > 0)
+        if machine is not None:
+            machine_id = find_machine(conn, project_id, machine)
+            measured = select(t.run.c.id).where(
+                t.run.c.revision_id == _r.id, t.run.c.machine_id == machine_id
+            )
+            statement = statement.where(measured.exists())
+        rows = conn.execute(statement.order_by(_r.committed_at.desc(), _r.id.desc()).limit(limit))
+        return [revision_of(row) for row in rows]
 
 
 def find_revision(conn: Connection, project_id: int, ref: str) -> RevisionInfo:

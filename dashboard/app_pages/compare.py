@@ -1,0 +1,107 @@
+"""Two commits side by side: differences of what is stored, not verdicts."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import charts, data, scope, tables, url_state
+from dashboard.markup import Tile, tiles_html
+from dashboard.palette import palette_for
+from tracker.domain import RevisionInfo
+from tracker.errors import UsageError
+
+
+def draw() -> None:
+    """Draw the page."""
+    here = scope.choose("Compare")
+    revisions = {r.commit: r for r in data.newest_revisions(here.project.name, here.machine)}
+    if not revisions:
+        st.info("No commit was measured on this machine.", icon=":material/compare_arrows:")
+        return
+    head = _pick(here, revisions, "head", default=next(iter(revisions)))
+    older = list(revisions)
+    after = older.index(head) + 1 if head in older else 1
+    base = _pick(here, revisions, "base", default=older[after] if after < len(older) else older[-1])
+    left, right = st.columns(2)
+    commits = list(revisions)
+
+    def show(commit: str) -> str:
+        one = revisions[commit]
+        return " · ".join(filter(None, [commit[:10], f"{one.committed_at:%Y-%m-%d}", one.subject]))
+
+    with left:
+        base = url_state.select("Base", commits, name="base", current=base, show=show)
+    with right:
+        head = url_state.select("Head", commits, name="head", current=head, show=show)
+    if base == head:
+        st.info("Base and head are the same commit: choose two.", icon=":material/compare_arrows:")
+        return
+    _result(here, base, head)
+
+
+def _pick(here: scope.Scope, revisions: dict[str, RevisionInfo], name: str, *, default: str) -> str:
+    """The commit that the URL names, in full or abbreviated; it joins the list if it is older."""
+    wanted = url_state.read(name)
+    commit = default
+    if wanted:
+        try:
+            found = data.revision(here.project.name, wanted)
+            revisions.setdefault(found.commit, found)
+            commit = found.commit
+        except UsageError as error:
+            st.warning(str(error))
+    url_state.write(name, commit)
+    return commit
+
+
+def _result(here: scope.Scope, base: str, head: str) -> None:
+    rows = sorted(data.comparison(here.project.name, base, head, here.machine), key=tables.sort_key)
+    both = [r for r in rows if r.base is not None and r.head is not None]
+    if not both:
+        st.info(
+            "Nothing to compare: no series was measured at both commits. Measure the missing one "
+            "with `tracker run`, or choose a neighbour that has results.",
+            icon=":material/compare_arrows:",
+        )
+        if rows:
+            _table(rows, "results at one of the two")
+        return
+    senses = [tables.verdict_of(r.effect, r.series.better) for r in both]
+    st.html(
+        tiles_html(
+            [
+                Tile("Moved to worse", str(senses.count("worse"))),
+                Tile("Moved to better", str(senses.count("better"))),
+                Tile("Equal or undirected", str(senses.count("changed"))),
+                Tile("Measured at both", str(len(both)), f"{len(rows) - len(both)} at one only"),
+            ]
+        )
+    )
+    st.caption(
+        "Differences of stored medians, noise included. A verdict with a stated false-alarm rate "
+        f"comes from `tracker gate {base[:10]} {head[:10]}`."
+    )
+    chart = charts.changes_chart(both, palette_for(st.context.theme.type))
+    if chart is not None:
+        st.subheader("Largest changes, worst first", anchor=False)
+        st.altair_chart(chart, key="changes")
+    _table(rows, "all series")
+
+
+def _table(rows: list[object], title: str) -> None:
+    st.subheader(title.capitalize(), anchor=False)
+    frame = tables.compare_frame(rows)  # type: ignore[arg-type]
+    st.dataframe(
+        frame.drop(columns=["percent"]),
+        hide_index=True,
+    )
+    st.download_button(
+        "Download as CSV",
+        frame.to_csv(index=False),
+        file_name="compare.csv",
+        mime="text/csv",
+        icon=":material/download:",
+    )
+
+
+draw()

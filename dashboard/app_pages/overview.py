@@ -1,0 +1,209 @@
+"""The first page: what is worse and since when, what got better, and whether to believe it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from dashboard import data, scope, tables, url_state
+from dashboard.groups import label
+from dashboard.markup import Tile, shift_html, tiles_html
+from dashboard.palette import palette_for
+from dashboard.units import ago, direction, format_date, format_effect
+from tracker.domain import AlertInfo, CalibrationInfo, GateInfo, LevelShift, Overview, SeriesInfo
+
+FIRST = 5  # moved series shown with a sparkline before "show more"
+MOST = 40
+SPARK_POINTS = 300  # revisions in a sparkline
+BADGES = {
+    "pass": ("green", ":material/check_circle:"),
+    "regression": ("red", ":material/error:"),
+    "inconclusive": ("orange", ":material/help:"),
+    "running": ("blue", ":material/hourglass_top:"),
+}
+
+
+def draw() -> None:
+    """Draw the page."""
+    here = scope.choose("What moved")
+    found = data.overview(here.project.name, here.machine)
+    now = datetime.now(UTC)
+    _numbers(found, now)
+    for alert in found.alerts:
+        _alert(here, alert, now)
+    _moved(
+        here,
+        found.worse,
+        now,
+        name="worse",
+        title="Worse, worst first",
+        nothing="Nothing is worse than it was. Level shifts are found by "
+        "`tracker changepoints`, which each run calls.",
+    )
+    _moved(
+        here,
+        found.better,
+        now,
+        name="better",
+        title="Better",
+        nothing="No series got lastingly better.",
+    )
+    _gates(here, found.gates, now)
+    _problems(found)
+
+
+def _numbers(found: Overview, now: datetime) -> None:
+    rate, rate_note = _false_alarms(found.calibration)
+    measured = found.project.last_measured
+    tiles = [
+        Tile("Series worse", str(len(found.worse)), "than before their last level shift"),
+        Tile("Series better", str(len(found.better)), "than before their last level shift"),
+        Tile("Newest result", ago(measured, now), format_date(measured)),
+        Tile("False alarms", rate, rate_note),
+        Tile("Failed", str(found.num_failed_last), "results at the newest commit"),
+        Tile("Unread", str(len(found.problems)), "entries that ingest could not read"),
+    ]
+    st.html(tiles_html(tiles))
+    st.caption(_freshness(found))
+
+
+def _freshness(found: Overview) -> str:
+    project = found.project
+    newest = found.newest
+    commit = (
+        f"newest commit `{newest.commit[:10]}` of {format_date(newest.committed_at)}"
+        if newest
+        else "no commit"
+    )
+    return (
+        f"{project.num_results:,} results of {project.num_series:,} series at "
+        f"{project.num_revisions:,} commits; {commit}, measured {format_date(project.last_measured)}."
+    )
+
+
+def _false_alarms(calibration: CalibrationInfo) -> tuple[str, str]:
+    """What is known of the false-block rate: it needs gates, and zero is never claimed."""
+    if calibration.gates == 0 or calibration.upper_bound is None:
+        return "not measured yet", "no A/A gate, one commit against itself, is stored"
+    return (
+        f"{calibration.false_blocks} of {calibration.gates}",
+        f"A/A gates; the rate is below {100 * calibration.upper_bound:.1f} % (95 % confidence)",
+    )
+
+
+def _alert(here: scope.Scope, alert: AlertInfo, now: datetime) -> None:
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge(f"alert {alert.id} · {alert.state}", color="red", icon=":material/campaign:")
+            st.markdown(f"**{_plain(alert.title)}**")
+        parts = [f"opened {ago(alert.created_at, now)}", f"{alert.num_series} series"]
+        if alert.worst_effect is not None:
+            parts.append(f"worst {format_effect(alert.worst_effect)}")
+        if alert.revision:
+            parts.append(_commit(here, alert.revision.commit))
+        st.caption(" · ".join(parts))
+        if alert.detail:
+            st.caption(_plain(alert.detail))
+
+
+def _moved(
+    here: scope.Scope,
+    moved: Sequence[tuple[SeriesInfo, LevelShift]],
+    now: datetime,
+    *,
+    name: str,
+    title: str,
+    nothing: str,
+) -> None:
+    st.subheader(f"{title} · {len(moved)}" if moved else title, anchor=False)
+    if not moved:
+        st.info(nothing, icon=":material/check:")
+        return
+    wide = url_state.read("all") == name
+    for series, shift in moved[: MOST if wide else FIRST]:
+        _card(here, series, shift, now)
+    rest = len(moved) - (MOST if wide else FIRST)
+    if rest > 0 and not wide:
+        st.button(
+            f"Show {min(rest, MOST - FIRST)} more",
+            key=f"more:{name}",
+            on_click=url_state.write,
+            args=("all", name),
+        )
+    elif rest > 0:
+        st.caption(f"{rest} more; narrow them down by machine, or search on the Series page.")
+
+
+def _card(here: scope.Scope, series: SeriesInfo, shift: LevelShift, now: datetime) -> None:
+    with st.container(border=True, key=f"moved-{series.id}"):
+        text, picture = st.columns([11, 10], vertical_alignment="center")
+        with text:
+            st.page_link(
+                "app_pages/series.py",
+                label=f"**{_plain(label(series))}**",
+                query_params=here.link(series=series.id),
+            )
+            subject = f" {_plain(shift.revision.subject)}" if shift.revision.subject else ""
+            st.caption(
+                f"since {_commit(here, shift.revision.commit)}{subject} · "
+                f"{format_date(shift.revision.committed_at)}, "
+                f"{ago(shift.revision.committed_at, now)}  \n"
+                f"{_plain(series.machine)} · {_plain(series.environment)} · "
+                f"{direction(series.better)}"
+            )
+        with picture:
+            history = data.history(series.id, limit=SPARK_POINTS)
+            st.html(shift_html(history, shift, palette_for(st.context.theme.type)))
+
+
+def _commit(here: scope.Scope, commit: str) -> str:
+    link = tables.commit_link(here.project.commit_url, commit)
+    return f"[`{commit[:10]}`]({link})" if link else f"`{commit[:10]}`"
+
+
+def _plain(text: str) -> str:
+    """Names hold underscores, stars and brackets; none of them is markup."""
+    for mark in "\\`*_[]$<>~:#":
+        text = text.replace(mark, "\\" + mark)
+    return text
+
+
+def _gates(here: scope.Scope, gates: Sequence[GateInfo], now: datetime) -> None:
+    st.subheader("Latest gates", anchor=False)
+    if not gates:
+        st.info(
+            "No gate has run. `tracker gate BASE HEAD` measures two commits in turns and ends "
+            "with a verdict.",
+            icon=":material/verified_user:",
+        )
+        return
+    for gate in gates[:5]:
+        word = "running" if gate.exit_code is None else tables.EXIT_MEANING.get(gate.exit_code, "?")
+        colour, icon = BADGES.get(word, ("gray", ":material/block:"))
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.badge(
+                word if gate.exit_code is None else f"{word} · exit {gate.exit_code}",
+                color=colour,
+                icon=icon,
+            )
+            st.page_link(
+                "app_pages/gates.py",
+                label=f"{gate.base.commit[:10]} → {gate.head.commit[:10]}",
+                query_params=here.link(gate=gate.id),
+            )
+            st.caption(
+                f"{ago(gate.started_at, now)} · {_plain(gate.machine)} · {gate.pairs} pairs · "
+                f"{len(gate.verdicts)} metrics"
+            )
+
+
+def _problems(found: Overview) -> None:
+    if not found.problems:
+        return
+    with st.expander(f"{len(found.problems)} results could not be read"):
+        st.dataframe(tables.problems_frame(found.problems), hide_index=True)
+
+
+draw()

@@ -1,0 +1,143 @@
+"""The little HTML that Streamlit has no element for: number tiles, sparklines, the page's style.
+
+Colours come from the reader's theme through `currentColor`, or from the palette; every text is
+escaped here.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from dataclasses import dataclass
+from html import escape
+
+from dashboard.palette import Palette
+from dashboard.tables import history_frame, level_frame
+from dashboard.units import format_effect, scale_for
+from tracker.domain import LevelShift, SeriesHistory
+
+__all__ = ["STYLE", "Tile", "shift_html", "sparkline_html", "tiles_html"]
+
+_HAIRLINE = "color-mix(in srgb, currentColor 18%, transparent)"
+
+# Streamlit's top padding leaves a third of a phone empty; a link must look like one.
+STYLE = """
+<style>
+[data-testid="stMainBlockContainer"] { padding-top: 4.25rem; padding-bottom: 3rem; }
+[data-testid="stPageLink-NavLink"] {
+  padding-left: 0; padding-right: 0; background: transparent !important;
+}
+[data-testid="stPageLink-NavLink"] p {
+  text-decoration: underline; text-underline-offset: 0.22em; white-space: normal;
+  overflow-wrap: anywhere;
+  text-decoration-color: color-mix(in srgb, currentColor 40%, transparent);
+}
+[data-testid="stPageLink-NavLink"] span { white-space: normal; }
+</style>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One number of a page's first line; `note` stands under it in small print."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+def tiles_html(tiles: list[Tile]) -> str:
+    """The tiles in as many columns as the width allows, two on a phone."""
+    cells = "".join(
+        f'<div style="border:1px solid {_HAIRLINE};border-radius:0.5rem;padding:0.6rem 0.8rem">'
+        f'<div style="font-size:0.85rem;opacity:0.75">{escape(tile.label)}</div>'
+        f'<div style="font-size:1.35rem;font-weight:650;line-height:1.3">{escape(tile.value)}</div>'
+        f'<div style="font-size:0.8rem;opacity:0.75;line-height:1.3">{escape(tile.note)}</div>'
+        "</div>"
+        for tile in tiles
+    )
+    return (
+        '<div style="display:grid;gap:0.6rem;'
+        f'grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr))">{cells}</div>'
+    )
+
+
+def shift_html(history: SeriesHistory, shift: LevelShift, palette: Palette) -> str:
+    """How far a series moved, from what to what, beside its sparkline."""
+    scale = scale_for(history.series.unit, [shift.before, shift.after])
+    colour = {True: palette.worse, False: palette.better, None: palette.neutral}[shift.worse]
+    return (
+        '<div style="display:flex;gap:1rem;align-items:center">'
+        '<div style="flex:0 0 9.5rem">'
+        f'<div style="font-size:1.3rem;font-weight:700;color:{colour}">'
+        f"{escape(format_effect(shift.effect))}</div>"
+        f'<div style="font-size:0.85rem;opacity:0.8">{escape(scale.text(shift.before))} → '
+        f"{escape(scale.text(shift.after))}</div></div>"
+        f'<div style="flex:1 1 6rem;min-width:0">{sparkline_html(history, palette)}</div></div>'
+    )
+
+
+_WIDTH, _HEIGHT = 300, 56
+
+
+def sparkline_html(history: SeriesHistory, palette: Palette) -> str:
+    """A line without axes: the values, broken where nothing was measured, and the last shift.
+
+    Intervals are left out; the full chart is one click away.
+    """
+    scale = scale_for(history.series.unit, [p.value for p in history.points])
+    frame = history_frame(history, scale)
+    values = [v for v in frame["value"] if not math.isnan(v)]
+    if not values:
+        return '<div style="opacity:0.7">nothing measured</div>'
+    low, high = min(values), max(values)
+    span = high - low
+
+    def x(place: float) -> float:
+        return 3 + (_WIDTH - 6) * (place + 0.5) / len(frame)
+
+    def y(value: float) -> float:
+        # A flat series is a line through the middle, not along the floor.
+        share = (value - low) / span if span else 0.5
+        return _HEIGHT - 5 - (_HEIGHT - 10) * share
+
+    runs: list[list[str]] = []
+    before: tuple[int, int] | None = None
+    for index, value, segment in zip(frame["index"], frame["value"], frame["segment"], strict=True):
+        if math.isnan(value):
+            before = None
+            continue
+        if before != (index - 1, segment):
+            runs.append([])
+        runs[-1].append(f"{x(index):.1f},{y(value):.1f}")
+        before = (index, segment)
+    lines = "".join(
+        f'<polyline points="{" ".join(run)}" fill="none" stroke="{palette.value}" '
+        'stroke-width="1.6" stroke-linejoin="round" vector-effect="non-scaling-stroke"/>'
+        if len(run) > 1
+        else f'<circle cx="{run[0].partition(",")[0]}" cy="{run[0].partition(",")[2]}" r="1.4" '
+        f'fill="{palette.value}"/>'
+        for run in runs
+    )
+    _, marks = level_frame(history, scale)
+    mark = ""
+    if not marks.empty:
+        last = marks.iloc[-1]
+        colour = {"worse": palette.worse, "better": palette.better}.get(
+            last["verdict"], palette.neutral
+        )
+        place = x(last["edge"])
+        mark = (
+            f'<line x1="{place:.1f}" x2="{place:.1f}" y1="0" y2="{_HEIGHT}" stroke="{colour}" '
+            'stroke-width="2" stroke-dasharray="3 3" vector-effect="non-scaling-stroke"/>'
+        )
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'preserveAspectRatio="none">{mark}{lines}</svg>'
+    )
+    # As an image: Streamlit takes inline SVG out of the HTML it is given.
+    data = b64encode(svg.encode()).decode()
+    return (
+        f'<img src="data:image/svg+xml;base64,{data}" alt="history of {len(values)} values" '
+        'style="width:100%;height:3.4rem;display:block">'
+    )

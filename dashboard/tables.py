@@ -1,0 +1,309 @@
+"""Domain values to data frames: what the charts draw and the tables list. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from dashboard.groups import bare_name, label, metric_group, scenario, short_name
+from dashboard.units import Scale, direction, format_effect, scale_for
+from tracker.domain import (
+    ComparisonRow,
+    GateInfo,
+    IngestProblemInfo,
+    LevelShift,
+    SeriesHistory,
+)
+
+__all__ = [
+    "commit_link",
+    "compare_frame",
+    "gates_frame",
+    "history_frame",
+    "history_table",
+    "level_frame",
+    "margins_of",
+    "problems_frame",
+    "sort_key",
+    "verdict_of",
+    "verdicts_frame",
+]
+
+
+def commit_link(template: str | None, commit: str) -> str | None:
+    """The web address of a commit, or None where the project has no template."""
+    return template.replace("{commit}", commit) if template else None
+
+
+def verdict_of(effect: float | None, better: str | None) -> str:
+    """ "worse", "better" or "changed": the sense of a change, never its significance."""
+    if effect is None or better is None or effect == 0:
+        return "changed"
+    return "worse" if (effect > 0) == (better == "lower") else "better"
+
+
+def history_frame(
+    history: SeriesHistory, scale: Scale, *, commit_url: str | None = None
+) -> pd.DataFrame:
+    """One row a revision, oldest first; `index` is its place, `segment` its environment.
+
+    Missing values stay NaN, so that a line breaks there; infinite interval ends (asv writes
+    them for one or two samples) count as unknown.
+    """
+    starts = {c.revision.id for c in history.fingerprint_changes}
+    segment = 0
+    rows: list[dict[str, Any]] = []
+    for index, point in enumerate(history.points):
+        segment += point.revision.id in starts
+        ok = point.status == "ok" and point.value is not None and math.isfinite(point.value)
+        value = scale(point.value) if ok and point.value is not None else math.nan
+        low, high = (
+            scale(end) if end is not None and math.isfinite(end) else math.nan
+            for end in (point.ci_low, point.ci_high)
+        )
+        known = not (math.isnan(low) or math.isnan(high))
+        rows.append(
+            {
+                "index": index,
+                "revision_id": point.revision.id,
+                "commit": point.revision.commit[:10],
+                "date": point.revision.committed_at.strftime("%Y-%m-%d %H:%M"),
+                "subject": point.revision.subject or "–",
+                "value": value,
+                "low": low,
+                "high": high,
+                "text": scale.text(point.value) if ok else "–",
+                "interval": (
+                    f"{scale.text(point.ci_low)} to {scale.text(point.ci_high)}" if known else "–"
+                ),
+                "status": point.status if ok or point.status != "ok" else "failed",
+                "attempts": point.num_attempts,
+                "segment": segment,
+                "link": commit_link(commit_url, point.revision.commit),
+            }
+        )
+    return pd.DataFrame(rows, columns=_HISTORY_COLUMNS)
+
+
+_HISTORY_COLUMNS = [
+    "index", "revision_id", "commit", "date", "subject", "value", "low", "high", "text",
+    "interval", "status", "attempts", "segment", "link",
+]  # fmt: skip
+
+
+def history_table(history: SeriesHistory, *, commit_url: str | None = None) -> pd.DataFrame:
+    """The points as a reader's table, newest first, values in the series' base unit and text."""
+    scale = scale_for(history.series.unit, [p.value for p in history.points])
+    frame = history_frame(history, scale, commit_url=commit_url)
+    unit = f" ({scale.unit})" if scale.unit else ""
+    table = pd.DataFrame(
+        {
+            "commit": frame["commit"],
+            "committed": frame["date"],
+            f"value{unit}": frame["value"],
+            f"low{unit}": frame["low"],
+            f"high{unit}": frame["high"],
+            "status": frame["status"],
+            "attempts": frame["attempts"],
+            "subject": frame["subject"],
+        }
+    )
+    if commit_url:
+        table["link"] = frame["link"]
+    return table.iloc[::-1].reset_index(drop=True)
+
+
+def level_frame(history: SeriesHistory, scale: Scale) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Level lines (start, stop, level) and shift marks (edge, level, before, …), scaled.
+
+    A level reaches to the next shift or change of environment, whichever is first. A shift
+    whose revision is not among the points is left out.
+    """
+    places = {p.revision.id: i for i, p in enumerate(history.points)}
+    breaks = sorted(
+        places[c.revision.id] for c in history.fingerprint_changes if c.revision.id in places
+    )
+    shifts = sorted(
+        ((places[s.revision.id], s) for s in history.shifts if s.revision.id in places),
+        key=lambda pair: pair[0],
+    )
+    lines: list[dict[str, float]] = []
+    marks: list[dict[str, Any]] = []
+    edges = [place for place, _ in shifts]
+    for i, (place, shift) in enumerate(shifts):
+        start = max([0, *(b for b in breaks if b < place), *edges[:i]])
+        stop = min([len(places), *(b for b in breaks if b > place), *edges[i + 1 :]])
+        if i == 0 or start != edges[i - 1]:
+            lines.append({"start": start - 0.5, "stop": place - 0.5, "level": scale(shift.before)})
+        lines.append({"start": place - 0.5, "stop": stop - 0.5, "level": scale(shift.after)})
+        marks.append(_mark(shift, place, scale))
+    return pd.DataFrame(lines), pd.DataFrame(marks)
+
+
+def _mark(shift: LevelShift, place: int, scale: Scale) -> dict[str, Any]:
+    return {
+        "edge": place - 0.5,
+        "level": scale(shift.after),
+        "before": scale(shift.before),
+        "effect": format_effect(shift.effect),
+        "levels": f"{scale.text(shift.before)} → {scale.text(shift.after)}",
+        "verdict": {True: "worse", False: "better", None: "changed"}[shift.worse],
+        "sense": "up" if shift.after >= shift.before else "down",
+        "commit": shift.revision.commit[:10],
+        "date": shift.revision.committed_at.strftime("%Y-%m-%d %H:%M"),
+        "subject": shift.revision.subject or "–",
+    }
+
+
+def sort_key(row: ComparisonRow) -> tuple[int, float, str]:
+    """Worst first, then unknown directions by size, then what could not be compared."""
+    name = label(row.series)
+    if row.effect is None:
+        appeared = row.base == 0 and (row.head or 0) != 0 and row.series.better == "lower"
+        return (0, float("-inf"), name) if appeared else (3, 0.0, name)
+    if row.series.better is None:
+        return (2, -abs(row.effect), name)
+    badness = row.effect if row.series.better == "lower" else -row.effect
+    return (1, -badness, name)
+
+
+def compare_frame(rows: Iterable[ComparisonRow]) -> pd.DataFrame:
+    """One row a series in the order given: texts for reading, `percent` for sorting."""
+    table = []
+    for row in rows:
+        scale = scale_for(row.series.unit, [row.base, row.head])
+        effect = row.effect
+        table.append(
+            {
+                "metric": short_name(row.series),
+                "base": _side(row.base, row.base_status, scale),
+                "head": _side(row.head, row.head_status, scale),
+                "change": _change(row),
+                "percent": None if effect is None else 100 * effect,
+                "verdict": verdict_of(effect, row.series.better),
+                "direction": direction(row.series.better),
+                "suite": scenario(row.series),
+                "attempts": f"{len(row.base_values)} / {len(row.head_values)}",
+                "machine": row.series.machine,
+                "environment": row.series.environment,
+                "group": metric_group(row.series),
+            }
+        )
+    return pd.DataFrame(table, columns=_COMPARE_COLUMNS)
+
+
+_COMPARE_COLUMNS = [
+    "metric", "base", "head", "change", "percent", "verdict", "direction", "suite", "attempts",
+    "machine", "environment", "group",
+]  # fmt: skip
+
+
+def _side(value: float | None, status: str | None, scale: Scale) -> str:
+    if value is not None:
+        return scale.text(value)
+    return "not measured" if status is None else status
+
+
+def _change(row: ComparisonRow) -> str:
+    if row.effect is not None:
+        return format_effect(row.effect)
+    if row.base is not None and row.head is not None and row.base == row.head:
+        return "0 %"
+    return "from zero" if row.base == 0 and row.head is not None else "–"
+
+
+def verdicts_frame(gate: GateInfo) -> pd.DataFrame:
+    """One row a metric of a gate: verdict, values, effect with its interval, smallest visible."""
+    rows = []
+    for v in gate.verdicts:
+        scale = scale_for(v.unit, [v.base, v.head])
+        rows.append(
+            {
+                "metric": bare_name(v.metric),
+                "verdict": v.status,
+                "base": scale.text(v.base),
+                "head": scale.text(v.head),
+                "effect": format_effect(v.effect),
+                "interval": (
+                    "–"
+                    if v.low is None or v.high is None
+                    else f"{format_effect(v.low)} to {format_effect(v.high)}"
+                ),
+                "could see": "–" if v.mde is None else format_effect(abs(v.mde)),
+                "pairs": v.pairs,
+                "direction": direction(v.better),
+                "reason": v.reason or "–",
+                "suite": v.metric.partition("(")[0].rpartition(".")[0],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def margins_of(gate: GateInfo) -> dict[str, float]:
+    """The margin each verdict was judged by, as far as the gate's policy says.
+
+    The policy names a common `margin` and, under `metrics`, rules of a `pattern` and a `margin`
+    of which the last that matches a metric's name wins.
+    """
+    common = gate.policy.get("margin")
+    rules = gate.policy.get("metrics")
+    found: dict[str, float] = {}
+    for verdict in gate.verdicts:
+        if verdict.kind == "exact":
+            continue  # an exact metric has a step, no margin
+        margin = common
+        for rule in rules if isinstance(rules, list | tuple) else ():
+            own = rule.get("margin") if isinstance(rule, Mapping) else None
+            if own is not None and re.search(str(rule.get("pattern", "")), verdict.metric):
+                margin = own
+        if isinstance(margin, int | float):
+            found[verdict.metric] = float(margin)
+    return found
+
+
+EXIT_MEANING = {
+    0: "pass",
+    1: "regression",
+    2: "usage error",
+    3: "inconclusive",
+    4: "invalid measurement",
+    5: "store or internal error",
+}
+
+
+def gates_frame(gates: Iterable[GateInfo]) -> pd.DataFrame:
+    """One row a gate, in the order given."""
+    return pd.DataFrame(
+        [
+            {
+                "started": g.started_at.strftime("%Y-%m-%d %H:%M"),
+                "verdict": "running" if g.exit_code is None else EXIT_MEANING.get(g.exit_code, "?"),
+                "exit code": g.exit_code,
+                "base": g.base.commit[:10],
+                "head": g.head.commit[:10],
+                "pairs": g.pairs,
+                "metrics": len(g.verdicts),
+                "machine": g.machine,
+            }
+            for g in gates
+        ]
+    )
+
+
+def problems_frame(problems: Iterable[IngestProblemInfo]) -> pd.DataFrame:
+    """One row a thing that could not be read."""
+    return pd.DataFrame(
+        [
+            {
+                "file": p.path,
+                "benchmark": p.benchmark or "–",
+                "reason": p.reason,
+                "seen": p.seen_at.strftime("%Y-%m-%d %H:%M"),
+            }
+            for p in problems
+        ]
+    )

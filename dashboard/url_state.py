@@ -1,0 +1,101 @@
+"""The state of a page lives in its URL: widgets read from it and write to it.
+
+The URL is written before a rerun begins (in the widget's callback) and read when the widget is
+drawn, so a copied link, a reload and the browser's back button all show the same page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+__all__ = ["keep", "read", "search_box", "select", "switch", "write"]
+
+
+def read(name: str) -> str | None:
+    """The URL's value of a parameter; None where it is absent or empty."""
+    return st.query_params.get(name) or None
+
+
+def write(name: str, value: str | None) -> None:
+    """Set a parameter, or take it out of the URL."""
+    if value:
+        if st.query_params.get(name) != value:
+            st.query_params[name] = value
+    elif name in st.query_params:
+        del st.query_params[name]
+
+
+def keep(name: str, default: str | None) -> str | None:
+    """A parameter that follows the reader from page to page (project, machine).
+
+    Streamlit drops the query when a page is opened from the navigation; this session's last
+    choice then fills it in again.
+    """
+    memory = f"last:{name}"
+    value = read(name) or st.session_state.get(memory) or default
+    st.session_state[memory] = value
+    return value
+
+
+def select(
+    label: str,
+    options: Sequence[str],
+    *,
+    name: str,
+    current: str,
+    show: Callable[[str], str] = str,
+    default: str | None = None,
+    help: str | None = None,  # noqa: A002 - Streamlit's name
+    width: int | str = "stretch",
+) -> str:
+    """A select box bound to a URL parameter.
+
+    Args:
+        label: What is chosen.
+        options: Values as they stand in the URL; `current` must be one of them.
+        name: The URL parameter.
+        current: The value to show.
+        show: A value as the reader sees it.
+        default: The value that is left out of the URL.
+        help: Shown beside the label.
+        width: As Streamlit takes it.
+    """
+    key = f"url:{name}"
+    st.session_state[key] = current
+
+    def chosen() -> None:
+        value = st.session_state[key]
+        st.session_state[f"last:{name}"] = value
+        write(name, None if value == default else value)
+
+    return st.selectbox(
+        label, options, format_func=show, key=key, on_change=chosen, help=help, width=width
+    )  # type: ignore[arg-type]
+
+
+def switch(label: str, options: Sequence[str], *, name: str, default: str) -> str:
+    """A row of exclusive choices bound to a URL parameter."""
+    key = f"url:{name}"
+    value = read(name)
+    st.session_state[key] = value if value in options else default
+
+    def chosen() -> None:
+        picked = st.session_state[key]
+        write(name, None if picked in (None, default) else picked)
+
+    # A click on the active choice clears it; that reads as the default.
+    return st.segmented_control(label, options, key=key, on_change=chosen) or default
+
+
+def search_box(label: str, *, name: str, placeholder: str) -> str:
+    """A text field bound to a URL parameter."""
+    key = f"url:{name}"
+    st.session_state[key] = read(name) or ""
+
+    def typed() -> None:
+        write(name, st.session_state[key].strip())
+
+    text: str = st.text_input(label, key=key, on_change=typed, placeholder=placeholder)
+    return text.strip()
