@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import click
 
 from tracker.cli import Settings
-from tracker.errors import PacekeeperError, StoreError, UsageError
+from tracker.errors import PacekeeperError, UsageError
 
 START_TIMEOUT = 60.0  # seconds until the server must listen
 
@@ -113,13 +113,7 @@ def _check_store(url: str, project: str | None) -> None:
 
     if url in ("sqlite://", "sqlite:///:memory:"):
         raise UsageError(f"{url}: a store in memory cannot be shown; give a file or a server")
-    try:
-        store = Store.open(url, read_only=True)
-    except StoreError as error:
-        if "tracker" in str(error):
-            raise
-        raise type(error)(f"{error}; fill a store with: tracker ingest PATH") from None
-    with store:
+    with Store.open(url, read_only=True) as store:
         names = [one.name for one in queries.list_projects(store)]
     if project is not None and project not in names:
         listed = ", ".join(names) or "none"
