@@ -80,7 +80,9 @@ class Store:
                 else:
                     upgrade(parsed)
             elif schema.state == "empty":
-                raise StoreError(f"{shown(parsed)}: there is no store; ingest something first (tracker ingest)")
+                raise StoreError(
+                    f"{shown(parsed)}: there is no store; ingest something first (tracker ingest)"
+                )
             else:
                 require_current(schema, parsed)
         except BaseException:
