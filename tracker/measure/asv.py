@@ -150,13 +150,38 @@ class AsvRunner:
         Raises:
             MeasurementError: Nothing was measured; the message says why and where the log is.
         """
+        wanted = self.bench if bench is None else tuple(bench)
+        started = time.monotonic()
+        directory, code = self._asv_run(commit, wanted, on_line)
+        return self._collect(commit, directory, code, wanted, time.monotonic() - started)
+
+    def discover(self, commit: str) -> Mapping[str, BenchmarkInfo]:
+        """Return the benchmarks of the present suites, without running any.
+
+        Args:
+            commit: Full hash of the tree they are imported with.
+
+        Raises:
+            MeasurementError: The suites cannot be imported.
+        """
+        from tracker.asvfmt import read_directory
+
+        directory, code = self._asv_run(commit, ("just-discover",), None)
+        log = directory / "log.txt"
+        if code != 0:
+            reason = fatal_reason(log.read_text(encoding="utf-8", errors="replace"))
+            raise MeasurementError(f"{commit[:8]}: {reason} (asv exit code {code}; log: {log})")
+        return read_directory(directory / "results").benchmarks
+
+    def _asv_run(
+        self, commit: str, wanted: Sequence[str], on_line: Callable[[str], None] | None
+    ) -> tuple[Path, int]:
+        """Run asv on `commit`; return the launch's directory and asv's exit code."""
         if not self._registered:
             register_machine(self.machine, self._asv_python)
             self._registered = True
         directory = _private_directory(state_dir(self.project.repository.root), commit)
         config = self._write_config(directory)
-        wanted = self.bench if bench is None else tuple(bench)
-        started = time.monotonic()
         if self.project.builds_environments:
             command = self._command(config, wanted, [f"{commit}^!"])
             code = self._run(command, directory, dict(os.environ), on_line)
@@ -165,8 +190,7 @@ class AsvRunner:
                 existing = ["-E", f"existing:{self.python}", "--set-commit-hash", commit]
                 command = self._command(config, wanted, existing)
                 code = self._run(command, directory, self._environment(tree, directory), on_line)
-        seconds = time.monotonic() - started
-        return self._collect(commit, directory, code, wanted, seconds)
+        return directory, code
 
     def _command(self, config: Path, bench: Sequence[str], what: Sequence[str]) -> list[str]:
         command = [self._asv_python, "-m", "asv", "run", "--config", str(config)]

@@ -1,0 +1,101 @@
+"""`tracker doctor`: is this machine, this project and this store fit to measure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from tracker.cli import Settings
+from tracker.doctor import Finding, examine
+from tracker.errors import PacekeeperError, StoreError
+
+__all__ = ["command"]
+
+_STYLE = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+@click.command("doctor")
+@click.option("--python", metavar="PATH", help="Interpreter that is measured; else this one.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json to look for."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def command(settings: Settings, python: str | None, config: Path | None, as_json: bool) -> int:
+    """Say whether this machine is fit to measure, and what to do where it is not.
+
+    Exits 4 if anything would keep a measurement from working, else 0; what only makes numbers
+    noisier is a warning.
+    """
+    findings = [*examine(python), *_project(config), *_store(settings.db)]
+    failed = any(finding.status == "fail" for finding in findings)
+    if as_json:
+        document = {"fit": not failed, "findings": [asdict(finding) for finding in findings]}
+        click.echo(json.dumps(document, indent=2))
+    else:
+        _print(findings)
+    return 4 if failed else 0
+
+
+def _project(config: Path | None) -> Iterator[Finding]:
+    from tracker.gate.policy import load_policy
+    from tracker.measure.project import load_project, unmeasured_changes
+
+    try:
+        project = load_project(config)
+    except PacekeeperError as error:
+        yield Finding("project", "fail", str(error))
+        return
+    yield Finding("project", "ok", f"{project.name} ({project.config_path})")
+    try:
+        head = project.repository.resolve("HEAD")
+    except PacekeeperError as error:
+        yield Finding("git", "fail", str(error), "commit something: commits are what is measured")
+    else:
+        shallow = project.repository.is_shallow()
+        yield Finding(
+            "git",
+            "warn" if shallow else "ok",
+            f"{project.repository.root} at {head[:8]}" + (", a shallow clone" if shallow else ""),
+            "git fetch --unshallow, to measure older commits" if shallow else "",
+        )
+        for warning in unmeasured_changes(project, head_is_measured=True):
+            yield Finding("git", "warn", warning, "commit first")
+    try:
+        load_policy(start=project.config_path.parent)
+    except PacekeeperError as error:
+        yield Finding("policy", "fail", str(error))
+
+
+def _store(url: str) -> Iterator[Finding]:
+    from tracker.store import Store
+
+    try:
+        with Store.open(url, read_only=True) as store:
+            yield Finding("store", "ok", store.url)
+    except StoreError as error:
+        if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+            yield Finding("store", "warn", str(error), "the first `tracker run` makes it")
+        else:
+            yield Finding("store", "fail", str(error))
+    except PacekeeperError as error:
+        yield Finding("store", "fail", str(error))
+
+
+def _print(findings: list[Finding]) -> None:
+    console = Console(highlight=False)
+    width = max(len(finding.area) for finding in findings)
+    for finding in findings:
+        line = Text.assemble(
+            (f"{finding.status:4}", _STYLE[finding.status]),
+            f"  {finding.area:{width}}  {finding.detail}",
+        )
+        if finding.advice and finding.status != "ok":
+            line.append(f"\n      {'':{width}}  → {finding.advice}", style="dim")
+        console.print(line, soft_wrap=True)

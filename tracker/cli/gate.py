@@ -1,0 +1,185 @@
+"""`tracker gate`: two commits in, a verdict out."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from tracker.cli import Settings
+from tracker.errors import UsageError
+from tracker.gate.policy import Policy, load_policy
+from tracker.report import FORMATS, Report, render
+
+__all__ = ["command"]
+
+
+@click.command("gate")
+@click.argument("base")
+@click.argument("head")
+@click.option("--stored", is_flag=True, help="Judge the pairs the store holds; measure nothing.")
+@click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
+@click.option("--max-pairs", type=click.IntRange(min=1), metavar="N", help="No more pairs than N.")
+@click.option("--budget", metavar="TIME", help="Ask for no pair that ends later: 300, 5m, 2h.")
+@click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first regression.")
+@click.option("--seed", type=int, metavar="N", help="Of the order of launches; else drawn.")
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write it there.")
+@click.option(
+    "--policy",
+    "policy_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Else pacekeeper.toml beside asv.conf.json.",
+)
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json.")
+@click.option("--python", metavar="PATH", help="Interpreter that runs the suites; else this one.")
+@click.option("--machine", metavar="NAME", help="Name of this machine; else asv's.")
+@click.option("--project", metavar="NAME", help="With --stored: which project of the store.")
+@click.pass_obj
+def command(
+    settings: Settings,
+    base: str,
+    head: str,
+    stored: bool,
+    bench: tuple[str, ...],
+    max_pairs: int | None,
+    budget: str | None,
+    timeout: str | None,
+    fail_fast: bool,
+    seed: int | None,
+    form: str,
+    out: Path | None,
+    policy_path: Path | None,
+    config: Path | None,
+    python: str | None,
+    machine: str | None,
+    project: str | None,
+) -> int:
+    """Measure interleaved pairs of BASE and HEAD until decided; exit with the verdict.
+
+    BASE and HEAD are anything git takes for a commit. Each launch is in the store as soon as it
+    is done. The same commit twice is an A/A run: it shows how often the gate cries wolf.
+
+    Exits 0 for a pass, 1 where a metric that votes is a regression or HEAD breaks an absolute
+    limit, 3 where one is undecided and the policy blocks on that, 4 where the measurement is not
+    valid: HEAD no longer runs a benchmark, works differently, or nothing was measured.
+    """
+    if out is not None and not out.absolute().parent.is_dir():
+        raise UsageError(f"--out {out}: no such directory")
+    adjust = {
+        "bench": bench or None,
+        "max_pairs": max_pairs,
+        "budget": _seconds("--budget", budget),
+        "timeout": _seconds("--timeout", timeout),
+    }
+    given = {key: value for key, value in adjust.items() if value is not None}
+    for pattern in bench:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UsageError(f"--bench {pattern!r} is no regular expression: {error}") from None
+    if stored:
+        policy = replace(load_policy(policy_path), **given)
+        report = _judge_stored(settings, project, base, head, policy, machine)
+    else:
+        report = _measure(
+            settings, base, head, given, policy_path, config, python, machine, project,
+            random.SystemRandom().randrange(2**31) if seed is None else seed, fail_fast,
+        )  # fmt: skip
+    text = render(report, form)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+        click.echo(f"{report.headline} (exit {report.exit_code})", err=True)
+    return report.exit_code
+
+
+def _measure(
+    settings: Settings,
+    base: str,
+    head: str,
+    given: dict[str, object],
+    policy_path: Path | None,
+    config: Path | None,
+    python: str | None,
+    machine: str | None,
+    project_name: str | None,
+    seed: int,
+    fail_fast: bool,
+) -> Report:
+    from tracker.gate.measured import gate_commits
+    from tracker.gate.progress import LiveProgress, PlainProgress
+    from tracker.measure.asv import AsvRunner
+    from tracker.measure.machine import machine_name
+    from tracker.measure.project import load_project
+    from tracker.measure.recorder import Recorder
+    from tracker.store import Store
+
+    found = load_project(config)
+    policy: Policy = replace(load_policy(policy_path, start=found.config_path.parent), **given)  # type: ignore[arg-type]
+    found = replace(found, source=policy.source)
+    repository = found.repository
+    first, second = repository.describe([repository.resolve(base), repository.resolve(head)])
+    runner = AsvRunner(
+        found,
+        machine=machine or machine_name(),
+        python=python,
+        bench=policy.bench,
+        timeout=policy.timeout,
+    )
+    console = Console(stderr=True)
+    with Store.open(settings.db) as store:
+        recorder = Recorder(
+            store,
+            project_name or policy.name or found.name,
+            repository,
+            python=runner.python,
+            commit_url=policy.commit_url,
+        )
+        if not console.is_terminal:
+            return gate_commits(
+                recorder, runner, first, second, policy,
+                listener=PlainProgress(console), seed=seed, fail_fast=fail_fast,
+            )  # fmt: skip
+        with Live(console=console, transient=True) as live:
+            return gate_commits(
+                recorder, runner, first, second, policy,
+                listener=LiveProgress(console, live), seed=seed, fail_fast=fail_fast,
+            )  # fmt: skip
+
+
+def _judge_stored(
+    settings: Settings,
+    project: str | None,
+    base: str,
+    head: str,
+    policy: Policy,
+    machine: str | None,
+) -> Report:
+    from tracker.cli.project import stored_project, stored_ref
+    from tracker.gate.measured import gate_stored
+    from tracker.store import Store
+
+    with Store.open(settings.db, read_only=True) as store:
+        name = stored_project(store, project or policy.name)
+        return gate_stored(store, name, stored_ref(base), stored_ref(head), policy, machine=machine)
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    """Read `90`, `90s`, `5m`, `2h`."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?", text.strip())
+    if match is None or float(match[1]) <= 0:
+        raise UsageError(f"{option} {text!r} is no time; write 90, 90s, 5m or 2h")
+    return float(match[1]) * {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}[match[2]]

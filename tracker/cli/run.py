@@ -1,0 +1,207 @@
+"""`tracker run`: measure commits with asv, each into the store as soon as it is done."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from tracker.cli import Settings
+from tracker.errors import UsageError
+from tracker.gate.policy import load_policy
+from tracker.measure.asv import AsvRunner, LaunchResult
+from tracker.measure.git import Commit
+from tracker.measure.machine import machine_name
+from tracker.measure.project import load_project, unmeasured_changes
+from tracker.measure.recorder import Recorder
+from tracker.measure.runner import CommitDone, RangeReport, measure_range, measured_commits
+from tracker.store import Store
+
+__all__ = ["command"]
+
+
+@click.command("run")
+@click.argument("range_", metavar="[RANGE]", default="HEAD")
+@click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
+@click.option(
+    "--repeat", type=click.IntRange(min=1), default=1, metavar="N", help="Launches a commit."
+)
+@click.option("--again", is_flag=True, help="Measure also what the store has already.")
+@click.option("--timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="For a launch.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json.")
+@click.option("--python", metavar="PATH", help="Interpreter that runs the suites; else this one.")
+@click.option("--machine", metavar="NAME", help="Name of this machine; else asv's.")
+@click.option("--project", metavar="NAME", help="Name in the store; else asv's.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def command(
+    settings: Settings,
+    range_: str,
+    bench: tuple[str, ...],
+    repeat: int,
+    again: bool,
+    timeout: float | None,
+    config: Path | None,
+    python: str | None,
+    machine: str | None,
+    project: str | None,
+    as_json: bool,
+) -> int:
+    """Measure the commits of RANGE, oldest first; HEAD by default.
+
+    RANGE is a commit or what `git rev-list` takes: A..B, HEAD~3.., v1.0..main. Commits that the
+    store has with today's suites are skipped, so that an interrupted run goes on where it was.
+
+    Exits 4 when nothing was measured, 130 when interrupted; what was measured stays.
+    """
+    for pattern in bench:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UsageError(f"--bench {pattern!r} is no regular expression: {error}") from None
+    found = load_project(config)
+    policy = load_policy(start=found.config_path.parent)
+    found = replace(found, source=policy.source)
+    commits = found.repository.commits(range_)
+    runner = AsvRunner(
+        found,
+        machine=machine or machine_name(),
+        python=python,
+        bench=bench,
+        timeout=timeout or policy.timeout,
+    )
+    console = Console(stderr=True, highlight=False)
+    head = found.repository.resolve("HEAD")
+    measures_head = any(commit.hash == head for commit in commits)
+    for warning in unmeasured_changes(found, head_is_measured=measures_head):
+        console.print(f"warning: {warning}", markup=False, soft_wrap=True)
+    with Store.open(settings.db) as store:
+        recorder = Recorder(
+            store,
+            project or policy.name or found.name,
+            found.repository,
+            python=runner.python,
+            commit_url=policy.commit_url,
+        )
+        skip = frozenset() if again else measured_commits(recorder, runner, commits)
+        with _progress(console, len(commits)) as tell:
+            report = measure_range(
+                recorder,
+                runner,
+                commits,
+                repeat=repeat,
+                skip=skip,
+                on_commit=tell.commit,
+                on_launch=tell.launch,
+                on_done=tell.done,
+            )
+    if as_json:
+        click.echo(json.dumps(_document(report), indent=2))
+    else:
+        click.echo(_summary(report))
+    if report.interrupted:
+        return 130
+    return 0 if report.num_measured or report.num_skipped == len(commits) else 4
+
+
+class _Teller:
+    """Says what happens to each commit: on a bar, and a line a commit."""
+
+    def __init__(self, console: Console, bar: Progress, total: int) -> None:
+        self._console = console
+        self._bar = bar
+        self._task = bar.add_task("", total=total)
+
+    def commit(self, commit: Commit) -> None:
+        self._bar.update(self._task, description=commit.short)
+
+    def launch(self, result: LaunchResult) -> None:
+        self._bar.refresh()
+
+    def done(self, done: CommitDone) -> None:
+        for line in _lines(done):
+            self._console.print(line, markup=False, soft_wrap=True)
+        self._bar.advance(self._task)
+
+
+@contextmanager
+def _progress(console: Console, total: int) -> Iterator[_Teller]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        yield _Teller(console, bar, total)
+
+
+def _lines(done: CommitDone) -> list[str]:
+    name = f"{done.commit.short} {done.commit.subject}"
+    if done.skipped:
+        return [f"{name}: in the store already"]
+    lines = []
+    if done.launches:
+        times = f", {done.launches} launches" if done.launches > 1 else ""
+        lines.append(
+            f"{name}: measured {done.measured} of {done.expected} benchmarks{times} "
+            f"in {done.seconds:.1f} s"
+        )
+    lines += [f"  {benchmark}: {reason}" for benchmark, reason in done.failures]
+    if done.error is not None:
+        lines.append(f"{name}: failed: {done.error}")
+    return lines
+
+
+def _summary(report: RangeReport) -> str:
+    parts = [f"{report.num_measured} commits measured"]
+    if report.num_skipped:
+        parts.append(f"{report.num_skipped} in the store already")
+    if report.num_failed:
+        parts.append(f"{report.num_failed} failed")
+    if report.interrupted:
+        parts.append("interrupted")
+    return ", ".join(parts)
+
+
+def _document(report: RangeReport) -> dict[str, object]:
+    return {
+        "measured": report.num_measured,
+        "skipped": report.num_skipped,
+        "failed": report.num_failed,
+        "interrupted": report.interrupted,
+        "commits": [
+            {
+                "commit": done.commit.hash,
+                "subject": done.commit.subject,
+                "launches": done.launches,
+                "measured": done.measured,
+                "expected": done.expected,
+                "failures": [
+                    {"benchmark": benchmark, "reason": reason}
+                    for benchmark, reason in done.failures
+                ],
+                "error": done.error,
+                "skipped": done.skipped,
+                "seconds": round(done.seconds, 3),
+            }
+            for done in report.done
+        ],
+    }

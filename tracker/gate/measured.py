@@ -1,0 +1,176 @@
+"""The gate for real: asv measures, the store remembers, the session decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tracker.domain import Arm
+from tracker.errors import UsageError
+from tracker.gate.judge import make_report, verdict_infos
+from tracker.gate.policy import Policy
+from tracker.gate.session import GateResult, Listener, Session
+from tracker.gate.stored import judge_stored
+from tracker.gate.validity import Complaint
+from tracker.measure.asv import AsvRunner, LaunchResult
+from tracker.measure.git import Commit
+from tracker.measure.project import unmeasured_changes
+from tracker.measure.recorder import Recorder
+from tracker.report import Report
+from tracker.stats import Verdict
+from tracker.store import Store, queries
+
+__all__ = ["gate_commits", "gate_stored"]
+
+
+def gate_commits(
+    recorder: Recorder,
+    runner: AsvRunner,
+    base: Commit,
+    head: Commit,
+    policy: Policy,
+    *,
+    listener: Listener,
+    seed: int = 0,
+    fail_fast: bool = False,
+) -> Report:
+    """Measure interleaved pairs of two commits until decided; keep every launch and the verdict.
+
+    Args:
+        recorder: Of the project in the store.
+        runner: Measures one commit.
+        base: The commit that is good.
+        head: The commit that is judged; may be `base` (an A/A run).
+        policy: How strictly.
+        listener: Told what happens, after the store has it.
+        seed: Of the order of launches.
+        fail_fast: Stop at the first regression.
+
+    Returns:
+        The report, its `exit_code` the verdict's.
+
+    Raises:
+        StoreError: Nothing could be kept.
+    """
+    recorder.commits([base] if base.hash == head.hash else [base, head])
+    warnings = unmeasured_changes(
+        runner.project,
+        head_is_measured=head.hash == runner.project.repository.resolve("HEAD"),
+    )
+    gate_id = recorder.store.begin_gate(
+        recorder.project,
+        base=base.hash,
+        head=head.hash,
+        machine=runner.machine,
+        policy={**policy.as_dict(), "seed": seed},
+    )
+
+    def measure(commit: str, _arm: Arm, bench: Sequence[str]) -> LaunchResult:
+        return runner.launch(commit, bench=bench or None)
+
+    session = Session(
+        measure,
+        base.hash,
+        head.hash,
+        policy,
+        listener=_Recording(recorder, gate_id, listener),
+        seed=seed,
+        fail_fast=fail_fast,
+    )
+    result = session.run()
+    report = _report(result, policy, recorder, runner.machine, base, head, warnings, gate_id)
+    recorder.store.finish_gate(
+        gate_id, report.exit_code, verdict_infos(report, gate_id), report.pairs
+    )
+    return report
+
+
+def gate_stored(
+    store: Store, project: str, base: str, head: str, policy: Policy, *, machine: str | None = None
+) -> Report:
+    """Judge two commits by the interleaved pairs that the store holds.
+
+    Args:
+        store: Read only.
+        project: Its name.
+        base: Full or abbreviated hash.
+        head: Likewise.
+        policy: How strictly.
+        machine: Needed where several machines measured both.
+
+    Raises:
+        UsageError: A commit is not in the store, or the machine is not told and not unique.
+    """
+    first = queries.resolve_revision(store, project, base)
+    second = queries.resolve_revision(store, project, head)
+    names = [machine] if machine else queries.list_machines(store, project)
+    found = {
+        name: values
+        for name in names
+        if (
+            values := queries.paired_values(
+                store, project, first.commit, second.commit, machine=name
+            )
+        )
+    }
+    if len(found) > 1:
+        raise UsageError(f"measured on several machines: {', '.join(found)}; give --machine")
+    name, values = next(iter(found.items()), (machine or "-", {}))
+    result = judge_stored(values, policy)
+    return make_report(
+        result,
+        policy,
+        project=project,
+        machine=name,
+        base=first.commit,
+        head=second.commit,
+        base_subject=first.subject,
+        head_subject=second.subject,
+    )
+
+
+def _report(
+    result: GateResult,
+    policy: Policy,
+    recorder: Recorder,
+    machine: str,
+    base: Commit,
+    head: Commit,
+    warnings: Sequence[str],
+    gate_id: str,
+) -> Report:
+    return make_report(
+        result,
+        policy,
+        project=recorder.project,
+        machine=machine,
+        base=base.hash,
+        head=head.hash,
+        base_subject=base.subject,
+        head_subject=head.subject,
+        warnings=warnings,
+        gate_id=gate_id,
+    )
+
+
+class _Recording:
+    """Writes each launch into the store, then tells the listener."""
+
+    def __init__(self, recorder: Recorder, gate_id: str, listener: Listener) -> None:
+        self._recorder = recorder
+        self._gate_id = gate_id
+        self._listener = listener
+
+    def launching(self, pair: int, arm: Arm, bench: Sequence[str]) -> None:
+        self._listener.launching(pair, arm, bench)
+
+    def launched(self, result: LaunchResult, pair: int | None, arm: Arm) -> None:
+        self._recorder.launch(result, "gate", gate_id=self._gate_id, pair=pair, arm=arm)
+        self._listener.launched(result, pair, arm)
+
+    def pair_done(
+        self, pairs: int, verdicts: Mapping[str, Verdict], pending: frozenset[str], seconds: float
+    ) -> None:
+        self._listener.pair_done(pairs, verdicts, pending, seconds)
+
+    def pair_dropped(self, complaints: Sequence[Complaint]) -> None:
+        self._listener.pair_dropped(complaints)
