@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from benchmarks.harness.models import TINY
 from benchmarks.harness.scenario import ClosedLoop, Conversations, Independent, Scenario
-from benchmarks.harness.sizes import TINY_CHAT_OUTPUT, TINY_CHAT_PROMPT
+from benchmarks.harness.sizes import TINY_CHAT_OUTPUT, TINY_CHAT_PROMPT, TINY_ENGINE
 from benchmarks.harness.suite import measure, suite
 
 METRICS = (
@@ -56,7 +56,7 @@ class TinyPressed:
             chats=8, turns=3, system=96, user=TINY_CHAT_PROMPT, output=TINY_CHAT_OUTPUT
         ),
         load=ClosedLoop(concurrency=4),
-        engine={"max_model_len": 1024},
+        engine=TINY_ENGINE,
     ),
     *SHARED,
 )

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.harness.lengths import Fixed
 from benchmarks.harness.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY, Model
 from benchmarks.harness.scenario import ClosedLoop, Independent, Scenario
-from benchmarks.harness.sizes import TINY_ENGINE
+from benchmarks.harness.sizes import SMOL_ENGINE, TINY_ENGINE
 from benchmarks.harness.suite import measure, suite
 
 METRICS = (
@@ -55,7 +55,7 @@ class TinyB8:
         model=SMOLLM2,
         workload=Independent(requests=2, prompt=Fixed(24), output=Fixed(24), text=True),
         load=ClosedLoop(concurrency=1),
-        engine={"max_model_len": 1024},
+        engine=SMOL_ENGINE,
         warmup=1,
     ),
     *METRICS,

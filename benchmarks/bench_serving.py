@@ -19,6 +19,7 @@ from benchmarks.harness.scenario import (
 from benchmarks.harness.sizes import (
     CHAT_OUTPUT,
     CHAT_PROMPT,
+    SMOL_ENGINE,
     TINY_CHAT_OUTPUT,
     TINY_CHAT_PROMPT,
     TINY_ENGINE,
@@ -177,7 +178,7 @@ class TinyTrace:
             text=True,
         ),
         load=ClosedLoop(concurrency=2),
-        engine={"max_model_len": 1024},
+        engine=SMOL_ENGINE,
         warmup=1,
     ),
     *CLOSED,
