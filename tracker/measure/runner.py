@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tracker.domain import Problem
+from tracker.domain import Problem, RunSource
 from tracker.errors import MeasurementError, UsageError
 from tracker.measure.asv import AsvRunner, LaunchResult
 from tracker.measure.git import Commit
@@ -73,6 +73,7 @@ def measure_range(
     *,
     repeat: int = 1,
     skip: frozenset[str] = frozenset(),
+    source: RunSource = "run",
     on_commit: Callable[[Commit], None] = lambda commit: None,
     on_launch: Callable[[LaunchResult], None] = lambda result: None,
     on_done: Callable[[CommitDone], None] = lambda done: None,
@@ -88,6 +89,7 @@ def measure_range(
         commits: Oldest first.
         repeat: Launches a commit.
         skip: Full hashes to leave out.
+        source: What the store says of where the values come from.
         on_commit: Called before a commit.
         on_launch: Called after each launch is recorded.
         on_done: Called after a commit, skipped ones included.
@@ -100,7 +102,7 @@ def measure_range(
             if commit.hash in skip:
                 done = CommitDone(commit, skipped=True)
             else:
-                done = _measure(recorder, runner, commit, repeat, on_launch)
+                done = _measure(recorder, runner, commit, repeat, source, on_launch)
             report.done.append(done)
             on_done(done)
     except KeyboardInterrupt:
@@ -147,6 +149,7 @@ def _measure(
     runner: AsvRunner,
     commit: Commit,
     repeat: int,
+    source: RunSource,
     on_launch: Callable[[LaunchResult], None],
 ) -> CommitDone:
     launches, seconds = 0, 0.0
@@ -161,7 +164,7 @@ def _measure(
                 recorder.project, [Problem(path=f"commit {commit.hash}", reason=error)]
             )
             break
-        recorder.launch(last, "run")
+        recorder.launch(last, source)
         launches += 1
         seconds += last.seconds
         on_launch(last)
