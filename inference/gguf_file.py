@@ -44,11 +44,18 @@ def gguf_config(path: Path) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
+        config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
     except ImportError as error:
         raise CheckpointError(f"{path}: reading GGUF needs the gguf package ({error})") from error
     except (KeyError, OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not a GGUF file that can be read ({error})") from error
+    from gguf import GGUFReader
+
+    # transformers 5.23 leaves this key unread and takes the family's default instead.
+    head_dim = _field(GGUFReader(path), "attention.key_length")
+    if head_dim:
+        config.head_dim = head_dim
+    return config
 
 
 def gguf_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:

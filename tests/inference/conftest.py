@@ -95,7 +95,7 @@ def prompts_of(seed: int = 11) -> list[list[int]]:
     generator = torch.Generator().manual_seed(seed)
     shared = torch.randint(VOCAB, (24,), generator=generator).tolist()
     prompts = [torch.randint(VOCAB, (n,), generator=generator).tolist() for n in PROMPT_LENGTHS]
-    return [*prompts, shared + [1], shared + [2, 3], shared[:12]]
+    return [*prompts, [*shared, 1], [*shared, 2, 3], shared[:12]]
 
 
 @pytest.fixture(scope="session")
