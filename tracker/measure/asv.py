@@ -22,14 +22,25 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from tracker.domain import BenchmarkInfo, Launch, MachineInfo, Measurement, Problem, ResultFile
+from tracker.artifacts import read_launches
+from tracker.asvfmt.benchmarks import read_benchmarks
+from tracker.asvfmt.directory import read_machines, read_results_dir
+from tracker.domain import (
+    BenchmarkInfo,
+    Launch,
+    MachineInfo,
+    Measurement,
+    Problem,
+    ResultFile,
+    metric_name,
+)
 from tracker.errors import MeasurementError
 from tracker.measure.asvlog import FailedBenchmark, failed_benchmarks, fatal_reason
 from tracker.measure.machine import register_machine
 from tracker.measure.project import AsvProject
 from tracker.measure.worktree import Worktrees, state_dir
 
-__all__ = ["AsvRunner", "LaunchResult", "metric_name"]
+__all__ = ["AsvRunner", "LaunchResult"]
 
 _GRACE = 10.0  # seconds that asv gets to end its children before they are killed
 
@@ -47,6 +58,7 @@ class LaunchResult:
         launches: Headers of the launch artifacts the suites wrote; empty for most projects.
         failures: Benchmarks without a number, with reasons.
         seconds: Wall time of asv.
+        unread: Other files of the launch that could not be read.
     """
 
     commit: str
@@ -57,6 +69,7 @@ class LaunchResult:
     launches: tuple[Launch, ...]
     failures: tuple[FailedBenchmark, ...]
     seconds: float
+    unread: tuple[Problem, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -74,7 +87,7 @@ class LaunchResult:
     def values(self) -> dict[str, float]:
         """Return the launch's value of every metric that has one."""
         return {
-            metric_name(m): m.value
+            metric_name(m.benchmark, m.params): m.value
             for m in self.file.measurements
             if m.status == "ok" and m.value is not None
         }
@@ -83,7 +96,7 @@ class LaunchResult:
         """Return the metrics that should have a value and have none, with reasons."""
         reasons = {failure.name: failure.reason for failure in self.failures}
         return {
-            metric_name(m): reasons.get(m.benchmark, m.status)
+            metric_name(m.benchmark, m.params): reasons.get(m.benchmark, m.status)
             for m in self.file.measurements
             if m.status in ("failed", "timeout")
         }
@@ -93,14 +106,7 @@ class LaunchResult:
         told = [
             Problem(path=str(self.log), reason=f.reason, benchmark=f.name) for f in self.failures
         ]
-        return [*self.file.problems, *told]
-
-
-def metric_name(measurement: Measurement) -> str:
-    """Return the name a metric is judged under: asv's, with parameters in parentheses."""
-    if not measurement.params:
-        return measurement.benchmark
-    return f"{measurement.benchmark}({', '.join(measurement.params)})"
+        return [*self.unread, *told]
 
 
 class AsvRunner:
@@ -164,14 +170,12 @@ class AsvRunner:
         Raises:
             MeasurementError: The suites cannot be imported.
         """
-        from tracker.asvfmt import read_directory
-
         directory, code = self._asv_run(commit, ("just-discover",), None)
         log = directory / "log.txt"
         if code != 0:
             reason = fatal_reason(log.read_text(encoding="utf-8", errors="replace"))
             raise MeasurementError(f"{commit[:8]}: {reason} (asv exit code {code}; log: {log})")
-        return read_directory(directory / "results").benchmarks
+        return read_benchmarks(directory / "results").infos
 
     def _asv_run(
         self, commit: str, wanted: Sequence[str], on_line: Callable[[str], None] | None
@@ -282,9 +286,6 @@ class AsvRunner:
     def _collect(
         self, commit: str, directory: Path, code: int, bench: Sequence[str], seconds: float
     ) -> LaunchResult:
-        from tracker.artifacts import read_launches
-        from tracker.asvfmt import read_directory
-
         log = directory / "log.txt"
         text = log.read_text(encoding="utf-8", errors="replace")
         short = commit[:8]
@@ -293,21 +294,32 @@ class AsvRunner:
             if reason == "no benchmark matches":
                 reason = f"no benchmark matches --bench {' '.join(map(repr, bench)) or '(all)'}"
             raise MeasurementError(f"{short}: {reason} (asv exit code {code}; log: {log})")
-        found = read_directory(directory / "results")
-        files = [file for file in found.files if file.commit == commit]
+        results = directory / "results"
+        read = list(read_results_dir(results))
+        files = [file for file in read if isinstance(file, ResultFile) and file.commit == commit]
         if not files:
-            raise MeasurementError(f"{short}: asv wrote no result file; see {log}")
-        file = max(files, key=lambda f: len(f.measurements))
+            unread = [f"; {found.reason}" for found in read if isinstance(found, Problem)]
+            raise MeasurementError(f"{short}: asv wrote no result file{''.join(unread)}; see {log}")
+        if len(files) > 1:
+            names = ", ".join(sorted(file.env_name for file in files))
+            raise MeasurementError(
+                f"{short}: asv measured in several environments ({names}); give one"
+            )
+        file = files[0]
+        suites = read_benchmarks(results)
+        machines, _ = read_machines(results)
+        launches, unread_launches = read_launches(directory / "artifacts")
         failures = failed_benchmarks(text)
         failures += _unreadable(file, failures)
         result = LaunchResult(
             commit=commit,
             directory=directory,
-            file=_tell_timeouts(file, failures),
-            benchmarks=found.benchmarks,
-            machine=found.machines.get(file.machine),
-            launches=tuple(read_launches(directory / "artifacts")),
+            file=_tell_failures(file, failures, suites.infos),
+            benchmarks=suites.infos,
+            machine=next((m for m in machines if m.name == file.machine), None),
+            launches=tuple(launches),
             failures=tuple(failures),
+            unread=(*suites.problems, *unread_launches),
             seconds=seconds,
         )
         if not result.measured:
@@ -326,17 +338,39 @@ def _unreadable(file: ResultFile, known: Sequence[FailedBenchmark]) -> list[Fail
     ]
 
 
-def _tell_timeouts(file: ResultFile, failures: Sequence[FailedBenchmark]) -> ResultFile:
+def _tell_failures(
+    file: ResultFile,
+    failures: Sequence[FailedBenchmark],
+    benchmarks: Mapping[str, BenchmarkInfo],
+) -> ResultFile:
+    """Tell timeouts from other failures, and make what returned no number a failure, too."""
     slow = {failure.name for failure in failures if failure.timed_out}
-    if not slow:
-        return file
-    measurements = tuple(
+    measurements = [
         dataclasses.replace(m, status="timeout")
         if m.benchmark in slow and m.status == "failed"
         else m
         for m in file.measurements
-    )
-    return dataclasses.replace(file, measurements=measurements)
+    ]
+    present = {m.benchmark for m in measurements}
+    for failure in failures:
+        info = benchmarks.get(failure.name)
+        # With parameters it is not known which of them failed.
+        if failure.name not in present and info is not None and not info.param_names:
+            present.add(failure.name)
+            measurements.append(
+                Measurement(
+                    benchmark=info.name,
+                    version=info.version,
+                    param_index=0,
+                    params=(),
+                    status="failed",
+                    value=None,
+                    started_at=max(
+                        (m.started_at for m in measurements if m.started_at), default=None
+                    ),
+                )
+            )
+    return dataclasses.replace(file, measurements=tuple(measurements))
 
 
 def _private_directory(state: Path, commit: str) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tracker.asvfmt.project import strip_comments
 from tracker.errors import UsageError
 from tracker.measure.git import Repository
 
@@ -146,25 +147,9 @@ def _parse(path: Path) -> dict[str, object]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read: {error}") from None
     try:
-        content = json.loads(_plain_json(text))
+        content = json.loads(strip_comments(text))
     except ValueError as error:
         raise UsageError(f"{path}: not JSON (with // comments): {error}") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path}: must hold one JSON object")
     return content
-
-
-def _plain_json(text: str) -> str:
-    """Blank out comments and trailing commas, outside strings; line numbers stay."""
-    token = re.compile(
-        r'"(?:\\.|[^"\\])*"'  # a string, kept
-        r"|//[^\n]*|/\*.*?\*/"  # comments, blanked
-        r"|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])",  # a comma before a closing bracket
-        re.DOTALL,
-    )
-
-    def keep(match: re.Match[str]) -> str:
-        found = match.group()
-        return found if found.startswith('"') else "".join(c if c == "\n" else " " for c in found)
-
-    return token.sub(keep, text)
