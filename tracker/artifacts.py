@@ -1,0 +1,96 @@
+"""Launch artifacts: the first line of each, which says what was launched and on what.
+
+The lines below it (requests, telemetry) are for whoever looks closer; the tracker reads them
+for their digest alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from tracker.domain import Fingerprint, Launch, Problem
+
+FORMAT = 1
+_NUMBERS = frozenset({"gpu_count", "num_cpu", "threads"})
+_TEXTS = frozenset(field.name for field in fields(Fingerprint)) - _NUMBERS - {"extra"}
+
+
+def read_launches(directory: Path) -> tuple[list[Launch], list[Problem]]:
+    """Return the launches of every `*.jsonl` in a directory, by file name, and what is none."""
+    launches: list[Launch] = []
+    problems: list[Problem] = []
+    try:
+        files = sorted(directory.glob("*.jsonl"))
+    except OSError as error:
+        return [], [Problem(str(directory), f"cannot be read: {error.strerror or error}")]
+    for file in files:
+        found = read_launch(file)
+        if isinstance(found, Launch):
+            launches.append(found)
+        else:
+            problems.append(found)
+    return launches, problems
+
+
+def read_launch(path: Path) -> Launch | Problem:
+    """Return the header of one launch artifact, or why it cannot be read."""
+    name = str(path)
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            first = stream.readline()
+            digest.update(first)
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        return Problem(name, f"cannot be read: {error.strerror or error}")
+    try:
+        header = json.loads(first)
+    except ValueError:
+        return Problem(name, "not a launch artifact: its first line is not JSON")
+    if not isinstance(header, dict) or header.get("record") != "launch":
+        return Problem(name, "not a launch artifact: its first line is no launch header")
+    if header.get("format") != FORMAT:
+        reason = f"launch artifact of format {header.get('format')!r}; {FORMAT} is read"
+        return Problem(name, reason)
+    missing = [key for key in ("launch_id", "benchmark") if not isinstance(header.get(key), str)]
+    if missing:
+        return Problem(name, f"launch header without {' and '.join(missing)}")
+    facts = header.get("fingerprint")
+    if not isinstance(facts, dict):
+        return Problem(name, "launch header without a fingerprint")
+    return Launch(
+        path=name,
+        digest=digest.hexdigest(),
+        launch_id=header["launch_id"],
+        benchmark=header["benchmark"],
+        fingerprint=fingerprint_of(facts),
+        header=header,
+    )
+
+
+def fingerprint_of(facts: Mapping[str, Any]) -> Fingerprint:
+    """Return the fingerprint written in a header; keys it has no field for go to `extra`.
+
+    What has the wrong type is not known: it is left out rather than guessed.
+    """
+    known: dict[str, Any] = {}
+    extra: dict[str, str] = {}
+    for key, value in facts.items():
+        if value is None:
+            continue
+        if key in _NUMBERS:
+            if isinstance(value, int) and not isinstance(value, bool):
+                known[key] = value
+        elif key in _TEXTS:
+            known[key] = str(value)
+        elif key == "extra" and isinstance(value, dict):
+            extra |= {str(name): str(one) for name, one in value.items()}
+        elif isinstance(value, str | int | float):
+            extra[str(key)] = str(value)
+    return Fingerprint(**known, extra=tuple(sorted(extra.items())))

@@ -1,0 +1,142 @@
+"""`benchmarks.json`: what a suite says of its benchmarks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from tracker.asvfmt.jsonfile import is_storable, read_object
+from tracker.domain import BenchmarkInfo, Better, Kind, Problem
+
+API_VERSION = 2
+FILE_NAME = "benchmarks.json"
+
+# Type -> (unit, whether asv's own types say "less is better").
+_TYPES = {
+    "time": ("seconds", True),
+    "timeraw": ("seconds", True),
+    "mem": ("bytes", True),
+    "peakmem": ("bytes", True),
+    "track": ("unit", False),
+}
+_PREFIXES = (
+    ("timeraw_", "timeraw"),
+    ("time_", "time"),
+    ("peakmem_", "peakmem"),
+    ("mem_", "mem"),
+    ("track_", "track"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmarks:
+    """What a results directory says of its benchmarks, by name, and what it says wrongly."""
+
+    infos: dict[str, BenchmarkInfo] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+def read_benchmarks(results_dir: Path) -> Benchmarks:
+    """Return the benchmarks of a results directory.
+
+    Direction, kind and step come from attributes of the benchmark function (`better`, `kind`,
+    `step`). Without them time and memory are better lower, a `track_` benchmark has no
+    direction, times are of kind "timing" and everything else "other". An attribute that makes
+    no sense becomes a `Problem`, and the default holds.
+    """
+    path = results_dir / FILE_NAME
+    if not path.exists():
+        return Benchmarks()
+    found = read_object(path)
+    if isinstance(found, Problem):
+        return Benchmarks(problems=(found,))
+    version = found.data.get("version")
+    problems: list[Problem] = []
+    if version != API_VERSION:
+        reason = f"API version {version!r}, not {API_VERSION}; units come from benchmark names"
+        return Benchmarks(problems=(Problem(str(path), reason),))
+    infos = {}
+    for name, entry in found.data.items():
+        if name == "version":
+            continue
+        if not isinstance(entry, dict) or not is_storable(name):
+            problems.append(Problem(str(path), "not the description of a benchmark", name))
+            continue
+        infos[name] = _read_entry(str(path), name, entry, problems)
+    return Benchmarks(infos, tuple(problems))
+
+
+def infer_benchmark(name: str, version: str) -> BenchmarkInfo:
+    """Return what the name alone says of a benchmark that benchmarks.json does not list."""
+    return _default(name, version, _type_of(name))
+
+
+def _type_of(name: str) -> str:
+    last = name.rpartition(".")[2].lower()
+    return next((kind for prefix, kind in _PREFIXES if last.startswith(prefix)), "track")
+
+
+def _default(name: str, version: str, kind_of: str) -> BenchmarkInfo:
+    unit, lower_is_better = _TYPES.get(kind_of, ("unit", False))
+    return BenchmarkInfo(
+        name=name,
+        version=version,
+        type=kind_of,
+        unit=unit,
+        better="lower" if lower_is_better else None,
+        kind="timing" if kind_of in ("time", "timeraw") else "other",
+    )
+
+
+def _read_entry(
+    path: str, name: str, entry: dict[str, Any], problems: list[Problem]
+) -> BenchmarkInfo:
+    def wrong(attribute: str, meaning: str) -> None:
+        reason = f"{attribute} is {entry[attribute]!r}, not {meaning}; ignored"
+        problems.append(Problem(path, reason, name))
+
+    kind_of = _text(entry.get("type")) or _type_of(name)
+    if len(kind_of) > 16:
+        wrong("type", "a type of asv's")
+        kind_of = _type_of(name)
+    default = _default(name, _text(entry.get("version")) or "", kind_of)
+    better: Better | None = default.better
+    if "better" in entry:
+        if entry["better"] in get_args(Better):
+            better = entry["better"]
+        else:
+            wrong("better", 'one of "lower", "higher"')
+    kind: Kind = default.kind
+    if "kind" in entry:
+        if entry["kind"] in get_args(Kind):
+            kind = entry["kind"]
+        else:
+            wrong("kind", "one of " + ", ".join(f'"{one}"' for one in get_args(Kind)))
+    step = 0.0
+    if "step" in entry:
+        given = entry["step"]
+        number = isinstance(given, int | float) and not isinstance(given, bool)
+        if number and 0 <= given < math.inf:
+            step = float(given)
+        else:
+            wrong("step", "a number of at least 0")
+    names = entry.get("param_names")
+    return BenchmarkInfo(
+        name=name,
+        version=default.version,
+        type=kind_of,
+        unit=_text(entry.get("unit")) or default.unit,
+        better=better,
+        kind=kind,
+        param_names=tuple(str(one) for one in names) if isinstance(names, list) else (),
+        step=step,
+    )
+
+
+def _text(raw: Any) -> str | None:
+    if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+        return None
+    text = str(raw)
+    return text if text and is_storable(text) else None

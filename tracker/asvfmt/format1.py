@@ -1,0 +1,64 @@
+"""Format 1 of asv's result files, as rows of format 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def rows_of_format1(data: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (benchmark, row), the row keyed by the columns of format 2.
+
+    Format 1 holds a benchmark's result as a bare value or as an object of result, stats, params
+    and samples, and keeps versions and times in mappings of their own.
+    """
+    started, ended = _mapping(data, "started_at"), _mapping(data, "ended_at")
+    versions, durations = _mapping(data, "benchmark_version"), _mapping(data, "duration")
+    for name, entry in data["results"].items():
+        if not isinstance(entry, dict) or "result" not in entry:
+            entry = {"result": entry}
+        params = entry.get("params")
+        row: dict[str, Any] = {
+            "result": _column(entry["result"]),
+            "params": params,
+            "version": versions.get(name),
+            "started_at": started.get(name),
+            "duration": durations.get(name, _elapsed(started.get(name), ended.get(name))),
+            "samples": entry.get("samples"),
+        }
+        stats = entry.get("stats")
+        if stats is not None:
+            row |= _stats_columns(stats if isinstance(stats, list) else [stats])
+        yield name, row
+
+
+def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _column(raw: Any) -> Any:
+    return raw if isinstance(raw, list) else [raw]
+
+
+def _elapsed(started: Any, ended: Any) -> float | None:
+    """Return the seconds between two moments in milliseconds."""
+    if isinstance(started, int | float) and isinstance(ended, int | float):
+        return (ended - started) / 1000
+    return None
+
+
+def _stats_columns(stats: list[Any]) -> dict[str, list[Any]]:
+    def column(key: str) -> list[Any]:
+        return [one.get(key) if isinstance(one, dict) else None for one in stats]
+
+    intervals = column("ci_99")
+    whole = [one if isinstance(one, list) and len(one) == 2 else (None, None) for one in intervals]
+    return {
+        "stats_ci_99_a": [one[0] for one in whole],
+        "stats_ci_99_b": [one[1] for one in whole],
+        "stats_q_25": column("q_25"),
+        "stats_q_75": column("q_75"),
+        "stats_number": column("number"),
+        "stats_repeat": column("repeat"),
+    }

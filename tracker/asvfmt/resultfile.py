@@ -1,0 +1,278 @@
+"""One asv result file: a commit, an environment, a machine, and what was measured."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tracker.asvfmt.format1 import rows_of_format1
+from tracker.asvfmt.jsonfile import JsonObject, is_storable, read_object
+from tracker.asvfmt.values import (
+    BadValueError,
+    read_count,
+    read_moment,
+    read_number,
+    read_samples,
+    read_value,
+)
+from tracker.domain import Measurement, Problem, ResultFile
+
+COLUMNS = frozenset(
+    {
+        "result",
+        "params",
+        "version",
+        "started_at",
+        "duration",
+        "stats_ci_99_a",
+        "stats_ci_99_b",
+        "stats_q_25",
+        "stats_q_75",
+        "stats_number",
+        "stats_repeat",
+        "samples",
+        "profile",
+    }
+)
+MACHINE_FIELDS = frozenset({"arch", "cpu", "num_cpu", "os", "ram"})
+Row = Mapping[str, Any]  # column name -> what the file holds for one benchmark
+
+
+def read_result_file(path: Path) -> ResultFile | Problem:
+    """Return what a result file holds; a `Problem` where the whole file cannot be read.
+
+    Benchmarks that cannot be read stand in the answer's `problems`.
+    """
+    found = read_object(path)
+    if isinstance(found, Problem):
+        return found
+    try:
+        return _read(path, found)
+    except BadValueError as error:
+        return Problem(str(path), str(error))
+
+
+def _read(path: Path, found: JsonObject) -> ResultFile:
+    data = found.data
+    format_version = data.get("version", 1)
+    if isinstance(format_version, bool) or format_version not in (1, 2):
+        raise BadValueError(f"format version {format_version!r} is unknown (1 and 2 are read)")
+    for key, kind in (("commit_hash", str), ("results", dict), ("date", int | float)):
+        if key not in data:
+            raise BadValueError(f"not a result file: no {key!r}")
+        if not isinstance(data[key], kind):
+            raise BadValueError(f"not a result file: {key!r} is a {type(data[key]).__name__}")
+    commit = data["commit_hash"].strip().lower()
+    if not commit or not is_storable(commit):
+        raise BadValueError("not a result file: 'commit_hash' is empty")
+    committed_at = read_moment(data["date"], "the commit's date")
+    if committed_at is None:
+        raise BadValueError("not a result file: no commit date")
+    params = _texts(data.get("params"))
+    requirements = _texts(data.get("requirements"))
+    python = data.get("python")
+    python = str(python) if python is not None and is_storable(str(python)) else None
+    measurements: list[Measurement] = []
+    problems: list[Problem] = []
+    for name, row in _rows(path, data, int(format_version), problems):
+        _read_benchmark(str(path), name, row, found.odd_text, measurements, problems)
+    fields = {key: value for key, value in params.items() if key in MACHINE_FIELDS}
+    return ResultFile(
+        path=str(path),
+        digest=found.digest,
+        format_version=int(format_version),
+        machine=params.get("machine") or path.parent.name,
+        commit=commit,
+        committed_at=committed_at,
+        env_name=_env_name(data.get("env_name"), python, requirements),
+        python=python,
+        requirements=requirements,
+        env_vars=_texts(data.get("env_vars")),
+        machine_fields=fields,
+        measurements=tuple(measurements),
+        problems=tuple(problems),
+    )
+
+
+def _env_name(raw: Any, python: str | None, requirements: Mapping[str, str]) -> str:
+    if isinstance(raw, str) and raw and is_storable(raw):
+        return raw
+    # Old files of format 1 leave the name to be put together, the way asv does.
+    parts = [f"py{python}" if python else ""]
+    parts += [f"{key}{value}" for key, value in sorted(requirements.items())]
+    return "-".join(part for part in parts if part) or "unknown"
+
+
+def _texts(raw: Any) -> dict[str, str]:
+    """Return a mapping of strings; asv writes nulls and numbers into them at times."""
+    if not isinstance(raw, dict):
+        return {}
+    texts = {str(key): "" if value is None else str(value) for key, value in raw.items()}
+    return {k: v for k, v in texts.items() if is_storable(k) and is_storable(v)}
+
+
+def _rows(
+    path: Path, data: Mapping[str, Any], format_version: int, problems: list[Problem]
+) -> Iterator[tuple[str, Row]]:
+    if format_version == 1:
+        yield from rows_of_format1(data)
+        return
+    columns = data.get("result_columns")
+    if not isinstance(columns, list) or "result" not in columns:
+        raise BadValueError("not a result file: no 'result_columns' with 'result'")
+    unknown = [str(column) for column in columns if column not in COLUMNS]
+    if unknown:
+        problems.append(Problem(str(path), f"unknown columns, ignored: {', '.join(unknown)}"))
+    for name, cells in data["results"].items():
+        if not isinstance(cells, list):
+            reason = f"its row is a {type(cells).__name__}, not a list of columns"
+            problems.append(Problem(str(path), reason, name))
+        elif len(cells) > len(columns):
+            reason = f"wrong column count: {len(cells)} cells for {len(columns)} columns"
+            problems.append(Problem(str(path), reason, name))
+        elif not cells:
+            problems.append(Problem(str(path), "wrong column count: an empty row", name))
+        else:
+            # asv leaves out the nulls at a row's end.
+            yield name, dict(zip(columns, cells, strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns of one benchmark that hold a cell a parameter point; None: not kept."""
+
+    ci_low: Sequence[Any] | None
+    ci_high: Sequence[Any] | None
+    q25: Sequence[Any] | None
+    q75: Sequence[Any] | None
+    number: Sequence[Any] | None
+    repeat: Sequence[Any] | None
+    samples: Sequence[Any] | None
+
+
+def _read_benchmark(
+    path: str,
+    name: str,
+    row: Row,
+    odd_text: bool,
+    measurements: list[Measurement],
+    problems: list[Problem],
+) -> None:
+    """Append what one benchmark's row holds, to the measurements or to the problems."""
+
+    def problem(reason: str) -> None:
+        problems.append(Problem(path, reason, name if is_storable(name) else ascii(name)))
+
+    if odd_text and not _row_is_storable(name, row):
+        problem("a name, version or parameter holds text that no database keeps")
+        return
+    try:
+        points = _points(row.get("params"))
+        results = _cells(row.get("result"), "result", len(points))
+        version = _version(row.get("version"))
+        started_at = read_moment(row.get("started_at"), "the start time")
+        duration = read_number(row.get("duration"), "the duration")
+    except BadValueError as error:
+        problem(str(error))
+        return
+    kept = _Columns(
+        *(
+            _optional_cells(row, column, len(points), problem)
+            for column in (
+                "stats_ci_99_a",
+                "stats_ci_99_b",
+                "stats_q_25",
+                "stats_q_75",
+                "stats_number",
+                "stats_repeat",
+                "samples",
+            )
+        )
+    )
+    seen = set()
+    for index, params in enumerate(points):
+        at = f"parameters {params}: " if params else ""
+        if params in seen:
+            problem(f"{at}stand twice; the first is kept")
+            continue
+        seen.add(params)
+        try:
+            status, value = read_value(None if results is None else results[index])
+            measurements.append(
+                Measurement(
+                    benchmark=name,
+                    version=version,
+                    param_index=index,
+                    params=params,
+                    status=status,
+                    value=value,
+                    ci_low=_at(kept.ci_low, index, "ci_99"),
+                    ci_high=_at(kept.ci_high, index, "ci_99"),
+                    q25=_at(kept.q25, index, "q_25"),
+                    q75=_at(kept.q75, index, "q_75"),
+                    number=None if not kept.number else read_count(kept.number[index], "number"),
+                    repeat=None if not kept.repeat else read_count(kept.repeat[index], "repeat"),
+                    samples=None if not kept.samples else read_samples(kept.samples[index]),
+                    started_at=started_at,
+                    duration=duration,
+                )
+            )
+        except BadValueError as error:
+            problem(f"{at}{error}")
+
+
+def _at(cells: Sequence[Any] | None, index: int, what: str) -> float | None:
+    return None if not cells else read_number(cells[index], what)
+
+
+def _points(raw: Any) -> list[tuple[str, ...]]:
+    """Return the parameter points of a row, in the order of its cells."""
+    if not raw:
+        return [()]
+    if not isinstance(raw, list) or not all(isinstance(one, list) for one in raw):
+        raise BadValueError("'params' is not a list of lists")
+    num_points = math.prod(len(one) for one in raw)
+    if num_points > 1_000_000:
+        raise BadValueError(f"{num_points} parameter points: more than any suite has")
+    return [tuple(str(one) for one in point) for point in itertools.product(*raw)]
+
+
+def _cells(raw: Any, column: str, num_points: int) -> Sequence[Any] | None:
+    """Return a column's cells; None where the file holds null for all of them."""
+    if raw is None:
+        return None
+    if not isinstance(raw, list):
+        raise BadValueError(f"{column!r} is a {type(raw).__name__}, not a list")
+    if len(raw) != num_points:
+        raise BadValueError(
+            f"wrong column count: {len(raw)} cells of {column!r} for {num_points} parameter points"
+        )
+    return raw
+
+
+def _optional_cells(row: Row, column: str, num_points: int, problem: Any) -> Sequence[Any] | None:
+    try:
+        return _cells(row.get(column), column, num_points)
+    except BadValueError as error:
+        problem(f"{error}; ignored")
+        return None
+
+
+def _version(raw: Any) -> str:
+    if raw is None:
+        return ""
+    if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+        raise BadValueError(f"the version is a {type(raw).__name__}, not a string")
+    return str(raw)
+
+
+def _row_is_storable(name: str, row: Row) -> bool:
+    texts = [name, str(row.get("version"))]
+    params = row.get("params")
+    if isinstance(params, list):
+        texts += [str(one) for values in params if isinstance(values, list) for one in values]
+    return all(is_storable(text) for text in texts)
