@@ -150,8 +150,10 @@ def ingest_directory(
         if progress is not None:
             progress(done, len(files))
     store.record_problems(name, problems)
-    read = [str(file) for file in files] + [str(found.results_dir / "benchmarks.json")]
-    store.forget_problems(name, read, keep=problems)
+    places = [str(found.results_dir), str(path.resolve() / "asv.conf.json")]
+    if artifacts is not None:
+        places.append(str(artifacts))
+    store.forget_problems(name, places, keep=problems)
     return IngestReport(
         project=name,
         path=str(found.results_dir),

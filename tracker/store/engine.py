@@ -65,6 +65,23 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(name)
 
 
+def require_place(url: URL, *, must_exist: bool = False) -> None:
+    """Raise unless a store can be at `url`, as far as the file system knows.
+
+    Raises:
+        StoreError: The directory is missing, or, with `must_exist`, the file.
+    """
+    file = sqlite_file(url)
+    if file is None:
+        return
+    if must_exist and not file.exists():
+        raise StoreError(f"{shown(url)}: no such file; ingest something first (tracker ingest)")
+    if not file.parent.is_dir():
+        raise StoreError(f"{shown(url)}: directory {file.parent} does not exist; create it first")
+    if file.is_dir():
+        raise StoreError(f"{shown(url)}: {file} is a directory; name a file")
+
+
 def make_engine(url: URL, *, read_only: bool = False, pooled: bool = True) -> Engine:
     """Return an engine on `url`. Nothing is connected yet.
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from tracker.domain import (
@@ -27,7 +27,15 @@ from tracker.domain import (
     VerdictInfo,
 )
 from tracker.errors import StoreError
-from tracker.store.engine import BEGIN, make_engine, parse_url, shown, sqlite_file, translated
+from tracker.store.engine import (
+    BEGIN,
+    make_engine,
+    parse_url,
+    require_place,
+    shown,
+    sqlite_file,
+    translated,
+)
 from tracker.store.schema import read_schema, require_current, upgrade
 from tracker.store.transaction import Cache, Transaction
 from tracker.store.writes import judgements, problems, reference, results
@@ -69,7 +77,7 @@ class Store:
                 also if there is no store.
         """
         parsed = parse_url(url)
-        _require_place(parsed, must_exist=read_only)
+        require_place(parsed, must_exist=read_only)
         engine = make_engine(parsed, read_only=read_only)
         try:
             with translated(parsed), engine.connect() as connection:
@@ -228,10 +236,10 @@ class Store:
         self.write(lambda tx: problems.record_problems(tx, project, listed))
 
     def forget_problems(
-        self, project: str, paths: Iterable[str], *, keep: Iterable[Problem] = ()
+        self, project: str, places: Iterable[str], *, keep: Iterable[Problem] = ()
     ) -> None:
-        """Delete the stored problems of files that were read anew, but those in `keep`."""
-        listed, kept = list(paths), list(keep)
+        """Delete the stored problems of files at or below `places`, but those in `keep`."""
+        listed, kept = list(places), list(keep)
         self.write(lambda tx: problems.forget_problems(tx, project, listed, kept))
 
     # --- conclusions -------------------------------------------------------------------------
@@ -301,18 +309,6 @@ class Store:
             StoreError: The database failed.
         """
         self.write(lambda tx: judgements.update_alert(tx, alert_id, state, note))
-
-
-def _require_place(url: URL, *, must_exist: bool) -> None:
-    file = sqlite_file(url)
-    if file is None:
-        return
-    if must_exist and not file.exists():
-        raise StoreError(f"{shown(url)}: no such file; ingest something first (tracker ingest)")
-    if not file.parent.is_dir():
-        raise StoreError(f"{shown(url)}: directory {file.parent} does not exist; create it first")
-    if file.is_dir():
-        raise StoreError(f"{shown(url)}: {file} is a directory; name a file")
 
 
 def _create_in_memory(engine: Engine) -> None:

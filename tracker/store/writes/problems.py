@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import delete, select
 
@@ -32,16 +33,20 @@ def record_problems(tx: Transaction, project: str, problems: Iterable[Problem]) 
 
 
 def forget_problems(
-    tx: Transaction, project: str, paths: Iterable[str], keep: Iterable[Problem]
+    tx: Transaction, project: str, places: Iterable[str], keep: Iterable[Problem]
 ) -> None:
-    """Delete the problems stored for `paths`, but those in `keep`, which still hold."""
+    """Delete the problems stored for files at or below `places`, but those in `keep`."""
     project_id = reference.ensure_project(tx, project)
     stored = t.ingest_problem.c
     held = {problem_digest(problem) for problem in keep}
-    read = set(paths)
+    read = [Path(place) for place in places]
     listed = tx.conn.execute(
         select(stored.id, stored.path, stored.digest).where(stored.project_id == project_id)
     )
-    gone = [row.id for row in listed if row.path in read and row.digest not in held]
+    gone = [
+        row.id
+        for row in listed
+        if row.digest not in held and any(Path(row.path).is_relative_to(one) for one in read)
+    ]
     for start in range(0, len(gone), CHUNK):
         tx.conn.execute(delete(t.ingest_problem).where(stored.id.in_(gone[start : start + CHUNK])))

@@ -1,0 +1,194 @@
+"""`tracker db`: the store's care."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from tracker.cli import Settings
+from tracker.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from tracker.domain import ExportRow
+
+HEADER = (
+    "machine",
+    "commit",
+    "env_name",
+    "date_ms",
+    "benchmark",
+    "bench_version",
+    "param_index",
+    "param",
+    "value",
+)
+# Every whole number below this is printed as one; a double this large has no fraction anyway.
+MAX_WHOLE = 2.0**63
+
+
+@click.group("db")
+def command() -> None:
+    """Upgrade, check, prune, export and import the store."""
+
+
+@command.command("upgrade")
+@click.pass_obj
+def upgrade_command(settings: Settings) -> None:
+    """Create the tables, or bring an older schema to this version's. Back up first."""
+    from tracker.store.engine import parse_url, require_place, shown
+    from tracker.store.schema import upgrade
+
+    url = parse_url(settings.db)
+    require_place(url)
+    before, after = upgrade(url)
+    if before == after:
+        click.echo(f"{shown(url)}: schema {after}, nothing to do")
+    else:
+        click.echo(f"{shown(url)}: schema {before or 'none'} -> {after}")
+
+
+@command.command("check")
+@click.option("--rebuild", is_flag=True, help="Build the derived counters again first.")
+@click.pass_obj
+def check_command(settings: Settings, rebuild: bool) -> None:
+    """Say what is wrong with the store; exit code 5 if anything is."""
+    from tracker.store import Store
+    from tracker.store.check import check_store
+    from tracker.store.derived import rebuild as build_again
+
+    with Store.open(settings.db, read_only=not rebuild) as store:
+        if rebuild:
+            store.write(build_again)
+        findings = check_store(store)
+        for finding in findings:
+            click.echo(finding)
+        if findings:
+            raise StoreError(f"{store.url}: the store is not whole (see above)")
+        click.echo(f"{store.url}: whole")
+
+
+@command.command("prune")
+@click.option("--keep-days", type=click.IntRange(min=0), metavar="N", help="Keep the last N days.")
+@click.option("--before", metavar="DATE", help="Forget what was measured before (ISO, UTC).")
+@click.option("--yes", is_flag=True, help="Delete; without it only say what would go.")
+@click.pass_obj
+def prune_command(settings: Settings, keep_days: int | None, before: str | None, yes: bool) -> None:
+    """Forget raw samples and launch artifacts that got old; values and verdicts stay."""
+    from tracker.store import Store
+    from tracker.store.prune import count_prunable, prune
+
+    moment = _moment(keep_days, before)
+    with Store.open(settings.db, read_only=not yes) as store:
+        gone = prune(store, moment) if yes else count_prunable(store, moment)
+    verb = "deleted" if yes else "would delete"
+    hint = "" if yes else " (repeat with --yes)"
+    click.echo(
+        f"before {moment:%Y-%m-%d %H:%M} UTC: {verb} the samples of {gone.samples} results "
+        f"and {gone.artifacts} artifacts{hint}"
+    )
+
+
+@command.command("export")
+@click.option("--rows", is_flag=True, help="Print one CSV row a parameter point.")
+@click.option("--project", metavar="NAME", help="With --rows: only this project.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write there: the whole store as JSON lines (.gz: gzipped), or the rows with --rows.",
+)
+@click.pass_obj
+def export_command(settings: Settings, rows: bool, project: str | None, out: Path | None) -> None:
+    """Print the rows, or write the whole store to a file that any backend can import."""
+    from tracker.store import Store
+    from tracker.store.dump import export_store
+
+    if not rows and out is None:
+        raise UsageError("say what to export: --rows prints CSV, --out FILE writes the store")
+    if not rows and project is not None:
+        raise UsageError("--project goes with --rows; --out FILE alone writes the whole store")
+    with Store.open(settings.db, read_only=True) as store:
+        if rows:
+            from tracker.store.queries import export_rows
+
+            with _text_out(out) as stream:
+                write_rows(export_rows(store, project), stream)
+        elif out is not None:
+            num_rows = export_store(store, out)
+            click.echo(f"{out}: {num_rows} rows", err=True)
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def import_command(settings: Settings, file: Path) -> None:
+    """Read what `export --out` wrote into the store, of any backend; twice adds nothing."""
+    from tracker.store import Store
+    from tracker.store.dump import import_store
+
+    with Store.open(settings.db) as store:
+        read, added = import_store(store, file)
+    click.echo(f"{file}: {read} rows read, {added} added")
+
+
+def write_rows(rows: Iterator[ExportRow], stream: TextIO) -> None:
+    """Write rows as CSV under `HEADER`; lines end as RFC 4180 says."""
+    writer = csv.writer(stream)
+    writer.writerow(HEADER)
+    for row in rows:
+        writer.writerow(
+            (
+                row.machine,
+                row.commit,
+                row.env_name,
+                row.date_ms,
+                row.benchmark,
+                row.bench_version,
+                row.param_index,
+                "|".join(row.params),
+                _value(row),
+            )
+        )
+
+
+def _value(row: ExportRow) -> str:
+    if row.value is None:
+        return "nan" if row.status == "skipped" else ""
+    if row.value.is_integer() and abs(row.value) < MAX_WHOLE:
+        return str(int(row.value))
+    return repr(row.value)
+
+
+@contextmanager
+def _text_out(out: Path | None) -> Iterator[TextIO]:
+    if out is None:
+        yield sys.stdout
+        return
+    try:
+        stream = out.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written: {error.strerror}") from None
+    with stream:
+        yield stream
+
+
+def _moment(keep_days: int | None, before: str | None) -> datetime:
+    if (keep_days is None) == (before is None):
+        raise UsageError("give one of --keep-days N and --before DATE")
+    if keep_days is not None:
+        try:
+            return datetime.now(UTC) - timedelta(days=keep_days)
+        except OverflowError:
+            raise UsageError(f"--keep-days {keep_days}: before the calendar begins") from None
+    try:
+        moment = datetime.fromisoformat(before or "")
+    except ValueError:
+        raise UsageError(f"--before {before!r}: not a date such as 2026-01-31") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,279 @@
+"""The whole store as lines of JSON, and back into any backend.
+
+::
+
+    {"record": "pacekeeper-dump", "format": 1, "schema": "0001"}
+    {"table": "project", "columns": ["id", "name", "commit_url"]}
+    [1, "django", null]
+    ...
+    {"record": "end", "rows": 42}
+
+Ids are those of the store that wrote it; reading maps them by the natural keys, so that a dump
+merges into a store that is not empty, and a second time adds nothing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from sqlalchemy import Table, func, select
+
+from tracker.errors import StoreError, UsageError
+from tracker.store import tables as t
+from tracker.store.base import Doubles, UtcDateTime
+from tracker.store.derived import rebuild
+from tracker.store.schema import HEAD, REVISIONS
+from tracker.store.store import Store
+from tracker.store.transaction import Transaction
+
+FORMAT = 1
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How rows of a table are recognised, and which columns point where."""
+
+    table: Table
+    key: tuple[str, ...]  # () where the id itself is the same everywhere
+    links: Mapping[str, str]  # column -> table
+
+
+# In the order of dependence: a row's links stand before it.
+_KINDS = (
+    _Kind(t.project, ("name",), {}),
+    _Kind(t.machine, ("project_id", "name"), {"project_id": "project"}),
+    _Kind(t.fingerprint, ("digest",), {}),
+    _Kind(t.revision, ("project_id", "commit_hash"), {"project_id": "project"}),
+    _Kind(t.benchmark, ("project_id", "name", "version"), {"project_id": "project"}),
+    _Kind(t.param_point, ("digest",), {}),
+    _Kind(
+        t.series,
+        ("benchmark_id", "param_point_id", "machine_id", "environment"),
+        {
+            "project_id": "project",
+            "benchmark_id": "benchmark",
+            "param_point_id": "param_point",
+            "machine_id": "machine",
+        },
+    ),
+    _Kind(
+        t.gate,
+        (),
+        {
+            "project_id": "project",
+            "machine_id": "machine",
+            "base_id": "revision",
+            "head_id": "revision",
+        },
+    ),
+    _Kind(
+        t.run,
+        ("project_id", "digest"),
+        {
+            "project_id": "project",
+            "machine_id": "machine",
+            "revision_id": "revision",
+            "fingerprint_id": "fingerprint",
+        },
+    ),
+    _Kind(
+        t.result,
+        ("series_id", "revision_id", "attempt_key"),
+        {"series_id": "series", "revision_id": "revision", "run_id": "run"},
+    ),
+    _Kind(t.sample, (), {"result_id": "result"}),
+    _Kind(t.artifact, ("project_id", "digest"), {"project_id": "project", "run_id": "run"}),
+    _Kind(
+        t.change_point,
+        ("series_id", "revision_id"),
+        {"series_id": "series", "revision_id": "revision"},
+    ),
+    _Kind(t.verdict, ("gate_id", "metric"), {}),
+    _Kind(t.alert, ("project_id", "key"), {"project_id": "project", "revision_id": "revision"}),
+    _Kind(
+        t.calibration,
+        ("project_id", "machine_id", "started_at"),
+        {"project_id": "project", "machine_id": "machine"},
+    ),
+    _Kind(t.ingest_problem, ("project_id", "digest"), {"project_id": "project"}),
+)
+_BY_NAME = {kind.table.name: kind for kind in _KINDS}
+
+
+def export_store(store: Store, file: Path) -> int:
+    """Write the whole store to `file`, gzipped where its name ends in .gz; return the rows.
+
+    The file appears when it is complete, and replaces one of that name.
+
+    Raises:
+        UsageError: The file cannot be written.
+        StoreError: The database failed.
+    """
+    partial = file.with_name(file.name + ".part")
+    try:
+        with _opened(partial, "wt", gzipped=file.suffix == ".gz") as out:
+            rows = _write(store, out)
+        partial.replace(file)
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be written: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return rows
+
+
+def _write(store: Store, out: IO[str]) -> int:
+    def line(value: object) -> None:
+        out.write(json.dumps(value, separators=(",", ":"), ensure_ascii=False) + "\n")
+
+    line({"record": "pacekeeper-dump", "format": FORMAT, "schema": HEAD})
+    num_rows = 0
+    with store.reading() as conn:
+        for kind in _KINDS:
+            columns = list(kind.table.c)
+            line({"table": kind.table.name, "columns": [column.name for column in columns]})
+            ordered = select(kind.table).order_by(columns[0])
+            for row in conn.execute(ordered.execution_options(yield_per=1000)):
+                line([_plain(cell) for cell in row])
+                num_rows += 1
+    line({"record": "end", "rows": num_rows})
+    return num_rows
+
+
+def _plain(cell: Any) -> Any:
+    return cell.isoformat() if isinstance(cell, datetime) else cell
+
+
+def import_store(
+    store: Store, file: Path, *, progress: Callable[[int], None] | None = None
+) -> tuple[int, int]:
+    """Read a dump into the store in one transaction; return (rows read, rows added).
+
+    Args:
+        store: Empty or not; rows that stand already stay as they are.
+        file: What `export_store` wrote.
+        progress: Called now and then with the number of rows read.
+
+    Raises:
+        UsageError: The file is not there, no dump, or of a newer version.
+        StoreError: The dump is incomplete or the database failed; nothing was written.
+    """
+    try:
+        with _opened(file, "rt", gzipped=_is_gzipped(file)) as lines:
+            return store.write(lambda tx: _read(tx, file, lines, progress))
+    except FileNotFoundError:
+        raise UsageError(f"{file}: no such file") from None
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise StoreError(f"{file}: incomplete dump ({error}); nothing was imported") from None
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file}: not a dump of a store") from None
+
+
+def _read(
+    tx: Transaction, file: Path, lines: IO[str], progress: Callable[[int], None] | None
+) -> tuple[int, int]:
+    _require_header(file, next(iter(lines), ""))
+    ids: dict[str, dict[int, int]] = {kind.table.name: {} for kind in _KINDS}
+    before = _count(tx)
+    num_rows = 0
+    kind: _Kind | None = None
+    columns: list[str] = []
+    batch: list[dict[str, Any]] = []
+    complete = False
+    for number, line in enumerate(lines, start=2):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            break
+        if isinstance(record, list):
+            if kind is None or len(record) != len(columns):
+                raise StoreError(f"{file}, line {number}: not a row of a dump")
+            batch.append(dict(zip(columns, record, strict=True)))
+            num_rows += 1
+            if len(batch) == BATCH:
+                _insert(tx, kind, batch, ids)
+                batch = []
+                if progress is not None:
+                    progress(num_rows)
+            continue
+        if kind is not None and batch:
+            _insert(tx, kind, batch, ids)
+            batch = []
+        if record.get("record") == "end":
+            complete = record.get("rows") == num_rows
+            break
+        kind, columns = _BY_NAME.get(record.get("table", "")), record.get("columns", [])
+        if kind is None or not set(columns) <= set(kind.table.c.keys()):
+            raise StoreError(f"{file}, line {number}: a table this version does not know")
+    if not complete:
+        raise StoreError(f"{file}: incomplete dump, {num_rows} rows; nothing was imported")
+    rebuild(tx)
+    return num_rows, _count(tx) - before
+
+
+def _require_header(file: Path, line: str) -> None:
+    try:
+        header = json.loads(line)
+    except ValueError:
+        header = None
+    if not isinstance(header, dict) or header.get("record") != "pacekeeper-dump":
+        raise UsageError(f"{file}: not a dump of a store (tracker db export --out FILE)")
+    if header.get("format") != FORMAT or header.get("schema") not in REVISIONS:
+        raise UsageError(
+            f"{file}: a dump of format {header.get('format')}, schema {header.get('schema')}; "
+            f"this version reads format {FORMAT} up to schema {HEAD}"
+        )
+
+
+def _insert(
+    tx: Transaction, kind: _Kind, rows: list[dict[str, Any]], ids: dict[str, dict[int, int]]
+) -> None:
+    table = kind.table
+    read = {column.name: column.type for column in table.c}
+    old_ids = [row.get("id") for row in rows]
+    for row in rows:
+        for name, value in row.items():
+            if value is None:
+                continue
+            if name in kind.links:
+                row[name] = ids[kind.links[name]][value]
+            elif isinstance(read[name], UtcDateTime):
+                row[name] = datetime.fromisoformat(value)
+            elif isinstance(read[name], Doubles):
+                row[name] = tuple(value)
+        if kind.key:
+            del row["id"]
+    if not kind.key:
+        tx.insert_missing(table, rows)
+        return
+    new_ids = tx.ensure(table, kind.key, rows)
+    for old, row in zip(old_ids, rows, strict=True):
+        ids[table.name][int(old or 0)] = new_ids[tuple(row[name] for name in kind.key)]
+
+
+def _count(tx: Transaction) -> int:
+    return sum(_counts(tx, (kind.table for kind in _KINDS)))
+
+
+def _counts(tx: Transaction, tables: Iterable[Table]) -> Iterator[int]:
+    for table in tables:
+        yield int(tx.conn.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def _is_gzipped(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"
+
+
+def _opened(file: Path, mode: Literal["rt", "wt"], *, gzipped: bool) -> IO[str]:
+    if gzipped:
+        return gzip.open(file, mode, encoding="utf-8")
+    return file.open(mode, encoding="utf-8")
