@@ -2,10 +2,10 @@
 
 * `notify(store, project, config)` after change points were found.
 * `alert_for_gate(store, gate, config)` after a gate has finished.
-* `AlertsConfig`, `load_alerts_config`: the `[alerts]` table of pacekeeper.toml.
+* `AlertsConfig`: the `[alerts]` table of pacekeeper.toml, which is `load_policy().alerts`.
 """
 
-from tracker.alerts.config import AlertsConfig, alerts_config, load_alerts_config
+from tracker.alerts.config import AlertsConfig, alerts_config
 from tracker.alerts.rules import NewAlert, alert_key, gate_alert, new_alerts
 from tracker.alerts.service import Notified, alert_for_gate, move_alert, notify
 
@@ -17,7 +17,6 @@ __all__ = [
     "alert_key",
     "alerts_config",
     "gate_alert",
-    "load_alerts_config",
     "move_alert",
     "new_alerts",
     "notify",

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from tracker.errors import PolicyError
 
-__all__ = ["AlertsConfig", "alerts_config", "load_alerts_config"]
+__all__ = ["AlertsConfig", "alerts_config"]
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
@@ -69,24 +67,6 @@ def alerts_config(table: Mapping[str, object], *, source: str = "[alerts]") -> A
             table.get("max_age_days", default.max_age_days), f"{source} max_age_days"
         ),
     )
-
-
-def load_alerts_config(path: Path) -> AlertsConfig:
-    """Read the `[alerts]` table of a pacekeeper.toml; the defaults where there is no such file.
-
-    Raises:
-        PolicyError: The file is not TOML, or its `[alerts]` table is wrong.
-    """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return AlertsConfig()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PolicyError(f"{path}: {error}") from error
-    table = document.get("alerts", {})
-    if not isinstance(table, dict):
-        raise PolicyError(f"{path}: alerts must be a table, written [alerts]")
-    return alerts_config(table, source=f"{path}: [alerts]")
 
 
 def _flag(value: object, name: str) -> bool:

@@ -26,6 +26,12 @@
     kind = "exact"                    # judged without noise
     step = 0.0
 
+    [alerts]                          # docs/alerts.md
+    console = true
+    webhook = "$PACEKEEPER_WEBHOOK"   # or the URL itself
+    min_effect = 0.01
+    max_age_days = 30
+
     [limits]                          # what a user may experience; base units
     "ttft_p95" = 1.5                  # regular expression = the worst value allowed
 """
@@ -40,6 +46,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from tracker.alerts.config import AlertsConfig, alerts_config
 from tracker.domain import BenchmarkInfo, Better, Kind
 from tracker.errors import PolicyError
 
@@ -126,6 +133,7 @@ class Policy:
     same_work: SameWork = "tokens"
     metrics: tuple[MetricRule, ...] = ()
     limits: tuple[Limit, ...] = field(default=DEFAULT_LIMITS)
+    alerts: AlertsConfig = field(default=AlertsConfig())
 
     def metric(self, name: str, benchmark: BenchmarkInfo) -> MetricPolicy:
         """Return how the metric `name` of `benchmark` is judged."""
@@ -158,10 +166,12 @@ class Policy:
         return next((limit for limit in self.limits if limit.applies(name, unit)), None)
 
     def as_dict(self) -> dict[str, object]:
-        """Return the policy as plain values, for the store and for reports."""
+        """Return what decides verdicts as plain values, for the store and for reports."""
         plain: dict[str, object] = {}
         for item in fields(self):
             value = getattr(self, item.name)
+            if item.name == "alerts":
+                continue  # decides no verdict, and may hold a secret
             if item.name == "metrics":
                 value = {
                     rule.pattern: {
@@ -229,7 +239,7 @@ def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy
     Raises:
         PolicyError: An unknown key (with the nearest known one) or an impossible value.
     """
-    _known(content, ("project", "gate", "limits"), where, "")
+    _known(content, ("project", "gate", "limits", "alerts"), where, "")
     project = _table(content, "project", where)
     _known(project, ("name", "commit_url", "source"), where, "[project] ")
     gate = _table(content, "gate", where)
@@ -270,6 +280,7 @@ def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy
         for pattern, worst in limits.items()
     )
     given["limits"] = (*stated, *DEFAULT_LIMITS)
+    given["alerts"] = alerts_config(_table(content, "alerts", where), source=f"{where}: [alerts]")
     policy = Policy(**given)
     if not policy.margin < policy.detect:
         raise PolicyError(

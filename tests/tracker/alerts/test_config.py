@@ -2,19 +2,33 @@
 
 import pytest
 
-from tracker.alerts import AlertsConfig, alerts_config, load_alerts_config
+from tracker.alerts import AlertsConfig, alerts_config
 from tracker.errors import PolicyError
+from tracker.gate.policy import load_policy
 
 
 def test_no_file_is_the_defaults(tmp_path):
-    assert load_alerts_config(tmp_path / "pacekeeper.toml") == AlertsConfig()
+    assert load_policy(start=tmp_path).alerts == AlertsConfig()
 
 
 def test_a_file_with_other_tables_and_an_alerts_table(tmp_path):
     file = tmp_path / "pacekeeper.toml"
     file.write_text('[gate]\nalpha = 0.01\n[alerts]\nconsole = false\nwebhook = "$HOOK"\n')
-    config = load_alerts_config(file)
+    config = load_policy(file).alerts
     assert (config.console, config.webhook_variable) == (False, "HOOK")
+
+
+def test_a_stored_policy_holds_no_webhook(tmp_path):
+    file = tmp_path / "pacekeeper.toml"
+    file.write_text('[alerts]\nwebhook = "https://chat.example/s3cret"\n')
+    assert "s3cret" not in str(load_policy(file).as_dict())
+
+
+def test_a_misspelt_key_is_an_error_of_the_file(tmp_path):
+    file = tmp_path / "pacekeeper.toml"
+    file.write_text("[alerts]\nwebhok = 1\n")
+    with pytest.raises(PolicyError, match=r"pacekeeper\.toml: \[alerts\].*did you mean 'webhook'"):
+        load_policy(file)
 
 
 @pytest.mark.parametrize(
@@ -57,4 +71,4 @@ def test_a_broken_file_is_named(tmp_path, text):
     file = tmp_path / "pacekeeper.toml"
     file.write_text(text)
     with pytest.raises(PolicyError, match=r"pacekeeper\.toml"):
-        load_alerts_config(file)
+        load_policy(file)

@@ -1,0 +1,99 @@
+"""`tracker schedule`: the service that measures a branch as it grows."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from tracker.cli import Settings
+from tracker.gate.policy import load_policy
+from tracker.measure.machine import machine_name
+from tracker.measure.project import load_project
+from tracker.measure.worktree import state_dir
+from tracker.schedule import (
+    Options,
+    list_jobs,
+    parse_interval,
+    parse_time,
+    run_service,
+    service_lock,
+)
+
+__all__ = ["command"]
+
+
+@click.command("schedule")
+@click.option("--branch", default="main", show_default=True, help="Whose commits are measured.")
+@click.option(
+    "--interval",
+    default="10m",
+    show_default=True,
+    metavar="SPAN",
+    help="Between two looks for new commits: 90s, 10m, 2h, 1d.",
+)
+@click.option(
+    "--nightly",
+    default="02:00",
+    show_default=True,
+    metavar="HH:MM",
+    help="When to launch the branch's head again, local time; or off.",
+)
+@click.option(
+    "--launches",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="Launches of the head a night.",
+)
+@click.option(
+    "--prune",
+    default="off",
+    show_default=True,
+    metavar="HH:MM",
+    help="When to remove old worktrees, local time; or off.",
+)
+@click.option("--machine", metavar="NAME", help="Name the results carry; else asv's.")
+@click.option("--once", is_flag=True, help="Run each job that is due now, once, and exit.")
+@click.option("--list", "as_list", is_flag=True, help="Print the stored jobs and exit.")
+@click.pass_obj
+def command(
+    settings: Settings,
+    branch: str,
+    interval: str,
+    nightly: str,
+    launches: int,
+    prune: str,
+    machine: str | None,
+    once: bool,
+    as_list: bool,
+) -> int:
+    """Measure the new commits of a branch as they come, and its head every night.
+
+    Runs in the foreground in the project's checkout until SIGTERM or Ctrl-C, one measurement at
+    a time; finds level shifts after each and alerts. A commit that cannot be measured is reported,
+    tried three times, and holds up nothing. Jobs are kept in the store: started again with other
+    options, the service changes them.
+    """
+    policy = load_policy()
+    project = load_project(source=policy.source)
+    options = Options(
+        db=settings.db,
+        root=str(project.config_path.parent),
+        project=policy.name or project.name,
+        machine=machine or machine_name(),
+        branch=branch,
+        interval=parse_interval(interval),
+        nightly=parse_time(nightly),
+        launches=launches,
+        prune=parse_time(prune),
+    )
+    if as_list:
+        for job in list_jobs(options):
+            when = f"{job.next_run:%Y-%m-%d %H:%M:%S %Z}" if job.next_run else "never"
+            click.echo(f"{job.id}  next {when}  {job.trigger}")
+        return 0
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    with service_lock(state_dir(Path(project.repository.root))):
+        return run_service(options, once=once)

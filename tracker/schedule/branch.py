@@ -1,0 +1,50 @@
+"""The commits of a branch that are new: asked of git, decided purely."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from tracker.errors import UsageError
+from tracker.measure.git import Repository
+
+__all__ = ["fetch_head", "new_of", "recent_commits"]
+
+
+def fetch_head(repository: Repository, branch: str) -> str:
+    """Fetch `branch` from the remote, where there is one, and return its head's full hash.
+
+    Only the remote-tracking ref moves: the checkout and its branches stay as they are.
+
+    Raises:
+        UsageError: The fetch failed, or there is no such branch.
+    """
+    remotes = repository.run("remote").split()
+    if not remotes:
+        return repository.resolve(f"refs/heads/{branch}")
+    remote = "origin" if "origin" in remotes else remotes[0]
+    tracking = f"refs/remotes/{remote}/{branch}"
+    repository.run("fetch", "--quiet", "--no-tags", remote, f"+refs/heads/{branch}:{tracking}")
+    return repository.resolve(tracking)
+
+
+def recent_commits(repository: Repository, head: str, *, limit: int) -> list[str]:
+    """Full hashes of the newest `limit` commits of the branch at `head`, newest first.
+
+    First parents only: the history of the branch, not every commit of what was merged into it.
+    """
+    if limit < 1:
+        raise UsageError(f"a limit of {limit} commits asks for nothing")
+    text = repository.run("rev-list", "--first-parent", f"--max-count={limit}", head, "--")
+    return text.split()
+
+
+def new_of(newest_first: Sequence[str], measured: Collection[str]) -> list[str]:
+    """The commits since the last measured one, oldest first.
+
+    Where none of them was ever measured it is the head alone: a service that starts on an old
+    repository does not measure its whole past (`tracker run RANGE` does).
+    """
+    for place, commit in enumerate(newest_first):
+        if commit in measured:
+            return list(reversed(newest_first[:place]))
+    return list(newest_first[:1])

@@ -1,0 +1,44 @@
+"""APScheduler's job table in the store, one service's share of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
+
+from tracker.store.engine import make_engine, parse_url
+
+__all__ = ["TABLE", "ServiceJobStore"]
+
+TABLE = "apscheduler_jobs"
+
+
+class ServiceJobStore(SQLAlchemyJobStore):  # type: ignore[misc]
+    """The jobs whose id begins with `prefix`, in the table `apscheduler_jobs`.
+
+    Several machines share one store, and APScheduler would run every job of the table on each of
+    them: a service sees and touches its own alone.
+    """
+
+    def __init__(self, url: str, prefix: str, *, read_only: bool = False) -> None:
+        engine = make_engine(parse_url(url), read_only=read_only)
+        super().__init__(engine=engine, tablename=TABLE)
+        self._prefix = prefix
+
+    def exists(self) -> bool:
+        """Whether a service ever ran on this store."""
+        with self.engine.connect() as connection:
+            return bool(self.engine.dialect.has_table(connection, TABLE))
+
+    def get_next_run_time(self) -> datetime | None:
+        times = [job.next_run_time for job in self.get_all_jobs() if job.next_run_time is not None]
+        return min(times, default=None)
+
+    def remove_all_jobs(self) -> None:
+        for job in self.get_all_jobs():
+            self.remove_job(job.id)
+
+    def _get_jobs(self, *conditions: Any) -> Any:
+        own = self.jobs_t.c.id.startswith(self._prefix, autoescape=True)
+        return super()._get_jobs(own, *conditions)
