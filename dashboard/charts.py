@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -346,7 +347,7 @@ def changes_chart(
     frame = compare_frame(ranked)
     frame["order"] = range(len(frame))
     frame["percent"] = [100 * (r.effect or 0.0) for r in ranked]
-    frame["caption"] = [f"{label(r.series)}  ·  {format_effect(r.effect)}" for r in ranked]
+    frame["caption"] = _captions_of(ranked)
     reach = max(abs(frame["percent"]).max(), 0.5)
     domain = [
         min(frame["percent"].min(), 0) - reach * 0.02,
@@ -371,17 +372,33 @@ def changes_chart(
     )
     zero = base.mark_rule(color=palette.muted).encode(x=alt.datum(0))
     return _finish(
-        alt.layer(bars, zero, _captions(base, y, palette, tooltip)).properties(
+        alt.layer(zero, bars, *_captions(base, y, palette, tooltip)).properties(
             height=_ROW * len(frame) + _AXES
         ),
         palette,
     )
 
 
-def _captions(base: alt.Chart, y: alt.Y, palette: Palette, tooltip: list[alt.Tooltip]) -> alt.Chart:
-    return base.mark_text(
-        align="left", baseline="middle", yOffset=-7, fontSize=13, color=palette.text, limit=1000
-    ).encode(y=y, x=alt.value(2), text="caption:N", tooltip=tooltip)
+def _captions_of(rows: Sequence[ComparisonRow]) -> list[str]:
+    """Effect first, so that a phone cuts the name; the place only where a name stands twice."""
+    counts = Counter(label(row.series) for row in rows)
+    captions = []
+    for row in rows:
+        name = label(row.series)
+        if counts[name] > 1:
+            name = f"{name} · {row.series.machine}, {row.series.environment}"
+        captions.append(f"{format_effect(row.effect)}  {name}")
+    return captions
+
+
+def _captions(
+    base: alt.Chart, y: alt.Y, palette: Palette, tooltip: list[alt.Tooltip]
+) -> list[alt.Chart]:
+    text = {"align": "left", "baseline": "middle", "yOffset": -7, "fontSize": 13, "limit": 1000}
+    place = {"y": y, "x": alt.value(2), "text": "caption:N"}
+    halo = base.mark_text(stroke=palette.background, strokeWidth=5, **text).encode(**place)
+    words = base.mark_text(color=palette.text, **text).encode(tooltip=tooltip, **place)
+    return [halo, words]
 
 
 def _sense_colour(palette: Palette) -> alt.Color:
@@ -473,7 +490,7 @@ def forest_chart(
             x=x, y=y, color=colour, tooltip=tooltip
         )
     )
-    layers.append(_captions(base, y, palette, tooltip))
+    layers += _captions(base, y, palette, tooltip)
     return _finish(alt.layer(*layers).properties(height=_ROW * len(frame) + _AXES), palette)
 
 
@@ -493,7 +510,7 @@ def _forest_row(order: int, verdict: VerdictInfo) -> dict[str, Any]:
         "direction": direction(verdict.better),
         "pairs": verdict.pairs,
         "reason": verdict.reason or "–",
-        "caption": f"{verdict.metric}  ·  {effect}",
+        "caption": f"{effect}  {verdict.metric}",
     }
 
 

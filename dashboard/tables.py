@@ -96,7 +96,10 @@ _HISTORY_COLUMNS = [
 
 
 def history_table(history: SeriesHistory, *, commit_url: str | None = None) -> pd.DataFrame:
-    """The points as a reader's table, newest first, values in the series' base unit and text."""
+    """The points as a reader's table, newest first, values scaled, unit in the heading.
+
+    A column without a single entry is left out.
+    """
     scale = scale_for(history.series.unit, [p.value for p in history.points])
     frame = history_frame(history, scale, commit_url=commit_url)
     unit = f" ({scale.unit})" if scale.unit else ""
@@ -114,6 +117,8 @@ def history_table(history: SeriesHistory, *, commit_url: str | None = None) -> p
     )
     if commit_url:
         table["link"] = frame["link"]
+    empty = [name for name in table if table[name].isna().all() or (table[name] == "–").all()]
+    table = table.drop(columns=empty)
     return table.iloc[::-1].reset_index(drop=True)
 
 

@@ -105,7 +105,9 @@ def format_number(value: float) -> str:
     if value == int(value) or size >= 1e4:
         text = f"{value:,.0f}"
     else:
-        text = f"{value:,.{max(0, 3 - math.floor(math.log10(size)))}f}"
+        # The digits in front are counted after rounding: 0.99997 is 1.000.
+        rounded = float(f"{size:.4g}")
+        text = f"{value:,.{max(0, 3 - math.floor(math.log10(rounded)))}f}"
     return text.replace("-", "−", 1)
 
 

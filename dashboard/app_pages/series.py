@@ -94,7 +94,8 @@ def _chosen(here: scope.Scope, listed: list[SeriesInfo]) -> SeriesInfo | None:
 def _one(here: scope.Scope, series: SeriesInfo, window: int) -> None:
     history = data.history(series.id, limit=window)
     st.subheader(label(series), anchor=False)
-    unit = f"unit {series.unit}" if series.unit else "no unit"
+    # "unit" is what asv writes for a track_ benchmark that names none.
+    unit = f"unit {series.unit}" if series.unit not in ("", "unit") else "no unit"
     with st.container(horizontal=True, gap="small"):
         st.badge(direction(series.better), icon=":material/swap_vert:")
         st.badge(metric_group(series), color="violet")
@@ -132,7 +133,7 @@ def _one(here: scope.Scope, series: SeriesInfo, window: int) -> None:
 
 
 def _legend(history: SeriesHistory) -> None:
-    parts = ["dots: the latest attempt at each commit, with its interval where one is stored"]
+    parts = ["dots: the median of the attempts at a commit; bars: the interval of a single attempt"]
     if history.shifts:
         parts.append("dark lines: levels; triangles: where a level began")
     if history.fingerprint_changes:
