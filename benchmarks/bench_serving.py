@@ -152,7 +152,7 @@ class TinyPoisson:
         version="1",
         model=TINY,
         workload=Replay(
-            requests=32, scale=1 / 32, output_scale=1 / 8, most_prompt=768, most_output=64
+            requests=64, scale=1 / 32, output_scale=1 / 8, most_prompt=768, most_output=64
         ),
         load=ClosedLoop(concurrency=4),
         engine=TINY_ENGINE,

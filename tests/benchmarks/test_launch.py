@@ -1,0 +1,168 @@
+"""Real launches of the tiny preset: work, counters, artifacts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.bench_counters import TinyPressed, TinyShared
+from benchmarks.harness.artifact import request_line
+from benchmarks.harness.catalogue import CATALOGUE
+from benchmarks.harness.errors import UnavailableError
+from benchmarks.harness.launch import launch
+from benchmarks.harness.lengths import Fixed
+from benchmarks.harness.models import QWEN3_8B, SMOLLM2, TINY, Model
+from benchmarks.harness.records import RequestRecord
+from benchmarks.harness.scenario import ClosedLoop, Independent, OpenLoop, Scenario
+from tracker.domain import Fingerprint
+
+SMALL = Scenario(
+    version="1",
+    model=TINY,
+    workload=Independent(6, prompt=Fixed(20), output=Fixed(5)),
+    load=ClosedLoop(3),
+    engine={"max_model_len": 128},
+)
+
+
+@pytest.fixture
+def no_artifacts(monkeypatch):
+    monkeypatch.delenv("PACEKEEPER_ARTIFACTS", raising=False)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PACEKEEPER_ARTIFACTS", str(tmp_path_factory.mktemp("out") / "artifacts"))
+        result = launch("bench_serving.Small", SMALL)
+    lines = [json.loads(line) for line in result.artifact.read_text().splitlines()]
+    return result, lines
+
+
+@pytest.mark.parametrize("suite", [TinyPressed, TinyShared], ids=lambda c: c.__name__)
+def test_two_launches_do_the_same_work_and_count_the_same(suite, no_artifacts):
+    one, two = (launch("bench_counters.X", suite.scenario) for _ in range(2))
+    assert one.failures == ()
+    assert one.work == two.work
+    assert one.counters == two.counters
+    exact = [m.name for m in CATALOGUE.values() if m.kind == "exact"]
+    assert {n: one.metrics[n] for n in exact} == {n: two.metrics[n] for n in exact}
+
+
+def test_the_pressed_scenario_presses(no_artifacts):
+    counters = launch("bench_counters.TinyPressed", TinyPressed.scenario).counters
+    assert counters["preemptions"] > 0
+    assert counters["blocks_evicted"] > 0
+
+
+def test_losing_prefix_sharing_moves_the_exact_counters(no_artifacts):
+    scenario = TinyShared.scenario
+    off = replace(scenario, engine={**scenario.engine, "enable_prefix_sharing": False})
+    shared = launch("bench_counters.TinyShared", scenario).metrics
+    unshared = launch("bench_counters.TinyShared", off).metrics
+    assert shared["prefix_hit_rate"] > 0.5
+    assert unshared["prefix_hit_rate"] == 0.0
+    assert unshared["prefix_hit_tokens"] == 0
+    assert unshared["prefill_tokens"] > 2 * shared["prefill_tokens"]
+    assert unshared["blocks_allocated"] > shared["blocks_allocated"]
+
+
+def test_another_seed_is_other_work(no_artifacts):
+    one = launch("x", SMALL)
+    two = launch("x", replace(SMALL, seed=1))
+    assert one.work["prompts_sha256"] != two.work["prompts_sha256"]
+    assert one.artifact is None
+
+
+def test_an_open_loop_on_the_real_engine(no_artifacts):
+    result = launch("x", replace(SMALL, load=OpenLoop(rate=100.0)))
+    assert result.failures == ()
+    assert result.metrics["duration"] >= 5 / 100.0
+
+
+def test_a_refused_request_is_a_failure_of_the_launch(no_artifacts):
+    result = launch("x", replace(SMALL, engine={"max_model_len": 16}, warmup=0))
+    assert len(result.failures) == 6
+    assert "PromptError" in result.failures[0]
+    assert result.metrics["error_rate"] == 1.0
+    assert result.metrics["ttft_p50"] is None
+
+
+def test_the_header_says_what_the_tracker_reads(written):
+    result, lines = written
+    header = lines[0]
+    assert header["record"] == "launch"
+    assert header["format"] == 1
+    assert header["benchmark"] == "bench_serving.Small"
+    assert header["launch_id"] == result.launch_id
+    assert result.artifact.name == f"bench_serving.Small-{result.launch_id}.jsonl"
+    assert header["started_at"].endswith("+00:00")
+    assert header["telemetry"] is None
+    assert header["work"]["requests"] == 6
+    assert header["work"]["prompt_tokens"] == 120
+    assert header["work"]["output_tokens"] == 30
+    assert len(header["work"]["tokens_sha256"]) == 64
+    assert header["counters"]["steps"] == header["metrics"]["steps"]
+    assert header["scenario"]["model"]["name"] == "tiny"
+    assert header["engine"]["model"] == "tiny"
+
+
+def test_the_fingerprint_has_the_trackers_fields_and_no_others(written):
+    fingerprint = written[1][0]["fingerprint"]
+    assert set(fingerprint) == {f.name for f in dataclasses.fields(Fingerprint)}
+    assert fingerprint["gpu_model"] is None
+    assert fingerprint["gpu_count"] is None
+    assert fingerprint["threads"] >= 1
+    assert fingerprint["torch"]
+
+
+def test_each_request_line_has_every_tokens_time_within_the_launch(written):
+    header, *requests = written[1]
+    assert [r["index"] for r in requests] == list(range(6))
+    for line in requests:
+        assert line["record"] == "request"
+        assert line["finish_reason"] == "length"
+        assert line["error"] is None
+        assert len(line["token_times"]) == line["output_tokens"] == 5
+        times = [line["submitted"], *line["token_times"]]
+        assert times == sorted(times)
+        assert 0 < header["window"][0] <= times[0]
+        assert times[-1] <= header["window"][1] <= header["duration"]
+
+
+def test_the_metrics_can_be_made_again_from_the_lines(written):
+    header, *requests = written[1]
+    last = max(r["token_times"][-1] for r in requests)
+    first = min(r["submitted"] for r in requests)
+    assert header["metrics"]["throughput"] == pytest.approx(30 / (last - first), rel=1e-6)
+
+
+def test_nothing_half_written_stays(written):
+    assert [p.suffix for p in written[0].artifact.parent.iterdir()] == [".jsonl"]
+
+
+def test_a_failed_request_says_why_in_its_line():
+    failed = RequestRecord(0, 4, 3, 0.5, (1.0,), "length")
+    line = request_line(failed, offset=10.0)
+    assert line["error"] == "1 output tokens instead of 3"
+    assert (line["submitted"], line["token_times"]) == (10.5, [11.0])
+
+
+def test_a_model_that_was_never_fetched_is_unavailable(monkeypatch, tmp_path):
+    monkeypatch.setenv("PACEKEEPER_CACHE", str(tmp_path))
+    with pytest.raises(UnavailableError, match="fetch_smollm"):
+        launch("x", replace(SMALL, model=SMOLLM2))
+
+
+def test_a_gpu_model_without_a_gpu_is_unavailable(monkeypatch):
+    monkeypatch.setattr("benchmarks.harness.models._has_cuda", lambda: False)
+    with pytest.raises(UnavailableError, match="CUDA"):
+        launch("x", replace(SMALL, model=QWEN3_8B))
+
+
+def test_an_unknown_preset_is_the_engines_error():
+    with pytest.raises(ValueError, match="tinny"):
+        launch("x", replace(SMALL, model=Model("tinny")))
