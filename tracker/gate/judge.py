@@ -157,6 +157,7 @@ def _row(judged: Judged, result: GateResult, policy: Policy) -> ReportRow:
         votes=judged.votes,
         pairs=verdict.pairs,
         mde=verdict.mde,
+        detect=None if judged.policy.kind == "exact" else judged.policy.detect,
         reason=verdict.reason,
     )
 

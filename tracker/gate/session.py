@@ -216,7 +216,7 @@ class Session:
             complaints = self._forgive(complaints) + self._gone(measured)
         if complaints:
             self._tell(measured, None)
-            self._drop(complaints)
+            self._drop(complaints, measured)
             return
         self._last_complaints = set()
         if self._gate is None:
@@ -253,12 +253,18 @@ class Session:
             return []
         return [Complaint("both fail", lost, f"no value in either commit: {', '.join(lost[:3])}")]
 
-    def _drop(self, complaints: Sequence[Complaint]) -> None:
+    def _drop(self, complaints: Sequence[Complaint], measured: Mapping[Arm, LaunchResult]) -> None:
         result = self._result
         result.dropped += 1
         self._listener.pair_dropped(complaints)
         again = [c for c in complaints if c.persists and c.key in self._last_complaints]
-        self._last_complaints = {complaint.key for complaint in complaints}
+        # An arm that was not come to has not recovered.
+        waiting = {
+            key
+            for key in self._last_complaints
+            if key[0] == "launch fails" and key[1][0] not in measured
+        }
+        self._last_complaints = waiting | {complaint.key for complaint in complaints}
         if again:
             result.invalid = [c.text for c in again]
         attempts = result.pairs + result.dropped

@@ -185,7 +185,7 @@ class AsvRunner:
             register_machine(self.machine, self._asv_python)
             self._registered = True
         directory = _private_directory(state_dir(self.project.repository.root), commit)
-        config = self._write_config(directory)
+        config = self._write_config(directory, commit)
         if self.project.builds_environments:
             command = self._command(config, wanted, [f"{commit}^!"])
             code = self._run(command, directory, dict(os.environ), on_line)
@@ -212,7 +212,7 @@ class AsvRunner:
         environment["PACEKEEPER_ARTIFACTS"] = str(directory / "artifacts")
         return environment
 
-    def _write_config(self, directory: Path) -> Path:
+    def _write_config(self, directory: Path, commit: str) -> Path:
         """Write the project's configuration with absolute paths and a results_dir of its own."""
         home = self.project.config_path.parent
         config = dict(self.project.config)
@@ -221,6 +221,8 @@ class AsvRunner:
         if (home / repo).is_dir():
             repo = str(self.project.repository.root)
         config["repo"] = repo
+        # asv resolves every branch even where it measures none; "master" is its default.
+        config["branches"] = [commit]
         config["benchmark_dir"] = str(self.project.benchmark_dir)
         config["results_dir"] = str(directory / "results")
         config["html_dir"] = str(directory / "html")
@@ -323,9 +325,21 @@ class AsvRunner:
             seconds=seconds,
         )
         if not result.measured:
-            why = "; ".join(f"{f.name}: {f.reason}" for f in failures[:3]) or "no benchmark ran"
+            why = _summed_up(failures)
             raise MeasurementError(f"{short}: nothing was measured: {why} (log: {log})")
         return result
+
+
+def _summed_up(failures: Sequence[FailedBenchmark]) -> str:
+    """What went wrong with all of them, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for failure in failures:
+        reasons.setdefault(failure.reason, []).append(failure.name)
+    told = [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
+        for reason, names in reasons.items()
+    ]
+    return "; ".join(told[:3]) or "no benchmark ran"
 
 
 def _unreadable(file: ResultFile, known: Sequence[FailedBenchmark]) -> list[FailedBenchmark]:

@@ -19,7 +19,7 @@ def render_json(report: Report) -> str:
     `head` ({`commit`, `subject`}), `configuration` (object of texts), `verdict` ("pass" |
     "regression" | "inconclusive" | "invalid"), `headline`, `exit_code`, `alpha`, `pairs`,
     `dropped`, `seconds`, `stopped`, `gate_id`, `metrics` (list; values in `unit`, `effect`, `low`,
-    `high` and `mde` as ratios), `missing` (list of {`metric`, `where`, `reason`}), `warnings` and
+    `high`, `mde` and `sees` as ratios), `missing` (list of {`metric`, `where`, `reason`}), `warnings` and
     `invalid` (lists of texts). What is not known is null; NaN and Infinity never appear.
     """
     verdict = {0: "pass", 1: "regression", 3: "inconclusive"}.get(report.exit_code, "invalid")
@@ -65,6 +65,7 @@ def _metric(row: ReportRow) -> dict[str, object]:
         "blocks": row.blocks,
         "pairs": row.pairs,
         "mde": _finite(row.mde),
+        "sees": _finite(row.sees),
         "reason": row.reason,
         "limit": _finite(row.limit),
     }

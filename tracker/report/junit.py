@@ -92,8 +92,8 @@ def _message(row: ReportRow) -> str:
         f"{percent(row.effect)} {interval(row.low, row.high)}".rstrip(),
         f"{row.outcome} after {row.pairs} pairs",
     ]
-    if row.mde is not None and row.outcome == "pass":
-        parts.append(f"would have seen {percent(row.mde, signed=False)}")
+    if row.sees is not None and row.outcome == "pass":
+        parts.append(f"would have seen {percent(row.sees, signed=False)}")
     if row.limit is not None:
         parts.append(f"limit {value_with_unit(row.limit, row.unit)}")
     if row.reason:

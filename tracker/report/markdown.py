@@ -41,7 +41,7 @@ def render_markdown(report: Report) -> str:
     out += [
         f"- not measured in {m.where}: `{m.metric}`: {_escape(m.reason)}" for m in report.missing
     ]
-    out += [f"- invalid: {_escape(reason)}" for reason in report.invalid]
+    out += [f"- invalid: {_escape(reason)}" for reason in report.invalid[1:]]
     out += [f"- warning: {_escape(warning)}" for warning in report.warnings]
     if out[-1] != "":
         out.append("")
@@ -50,7 +50,7 @@ def render_markdown(report: Report) -> str:
         out += [*_table(folded), "", "</details>", ""]
     out.append(
         f"<sub>Chance that any of these is a false regression: at most {report.alpha:.2%}. "
-        "*sees*: the smallest slowdown that would have been called with probability 95 %. "
+        "*sees*: the smallest slowdown that this verdict would not have missed. "
         + "; ".join(f"{name} {_escape(value)}" for name, value in report.configuration)
         + "</sub>"
     )

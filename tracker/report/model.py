@@ -40,6 +40,7 @@ class ReportRow:
         votes: Whether a regression here blocks.
         pairs: Pairs of launches behind the verdict.
         mde: Smallest slowdown that would have been called; None where none could be.
+        detect: Slowdown that a pass excludes; None for exact metrics and what is not judged.
         reason: One sentence.
         limit: The absolute limit that head breaks, in `unit`; None where it keeps it.
         limit_blocks: Whether breaking it blocks.
@@ -59,6 +60,7 @@ class ReportRow:
     pairs: int
     mde: float | None
     reason: str
+    detect: float | None = None
     limit: float | None = None
     limit_blocks: bool = False
 
@@ -67,6 +69,18 @@ class ReportRow:
         return (self.outcome == "regression" and self.votes) or (
             self.limit is not None and self.limit_blocks
         )
+
+    @property
+    def sees(self) -> float | None:
+        """The smallest slowdown that did not hide behind this verdict; None where not known.
+
+        Few pairs may be enough to exclude `detect` while they are too few to call anything.
+        """
+        if self.kind == "exact" or self.outcome == "not judged":
+            return None
+        if self.mde is None and self.outcome == "pass":
+            return self.detect
+        return self.mde
 
     @property
     def badness(self) -> tuple[int, float, str]:
@@ -139,10 +153,10 @@ class Report:
         undecided = [row for row in self.rows if row.outcome == "inconclusive" and row.votes]
         if self.exit_code == 3:
             return f"INCONCLUSIVE: {_names(undecided)}"
-        passed = f"PASS: {len(self.rows)} metrics"
+        decided = sum(row.votes and row.outcome != "inconclusive" for row in self.rows)
         if undecided:
-            passed += f", {len(undecided)} undecided (does not block by policy)"
-        return passed
+            return f"PASS: {decided} metrics, {len(undecided)} undecided, which does not block by policy"
+        return f"PASS: {decided} metrics"
 
     @property
     def worst_first(self) -> tuple[ReportRow, ...]:

@@ -35,7 +35,7 @@ def render_text(report: Report) -> str:
         for m in report.missing
     ]
     lines += [f"warning: {warning}" for warning in report.warnings]
-    lines += [f"invalid: {reason}" for reason in report.invalid]
+    lines += [f"invalid: {reason}" for reason in report.invalid[1:]]  # the first is the headline
     lines.append(_effort(report))
     lines.append(f"{report.headline} (exit {report.exit_code})")
     return "\n".join(lines) + "\n"
@@ -120,7 +120,7 @@ def sees(row: ReportRow) -> str:
     """Return the smallest slowdown that would have been called, or what stands for it."""
     if row.kind == "exact":
         return "any" if row.outcome != "not judged" else ""
-    return percent(row.mde, signed=False) if row.mde is not None else ""
+    return percent(row.sees, signed=False) if row.sees is not None else ""
 
 
 def _remarks(row: ReportRow) -> list[str]:

@@ -1,0 +1,98 @@
+import multiprocessing
+
+import pytest
+
+from tracker.errors import MeasurementError
+from tracker.measure.git import Repository
+from tracker.measure.worktree import Worktrees
+
+
+@pytest.fixture
+def hashes(toy):
+    return [toy.commit(f"number {n}", TTFT=n) for n in range(1, 5)]
+
+
+def trees(toy, **options):
+    return Worktrees(Repository.find(toy.root), **options)
+
+
+def read(tree):
+    return (tree / "toy.py").read_text().splitlines()[0]
+
+
+def test_a_worktree_holds_the_commit_and_leaves_the_checkout_clean(toy, hashes):
+    toy.write(TTFT=99)
+    with trees(toy).checkout(hashes[0]) as tree:
+        assert read(tree) == "TTFT = 1"
+    assert toy.git("status", "--porcelain") == "M toy.py"
+
+
+def test_it_is_reused(toy, hashes):
+    worktrees = trees(toy)
+    with worktrees.checkout(hashes[0]) as tree:
+        (tree / "ignored.tmp").touch()
+    with worktrees.checkout(hashes[0]) as tree:
+        assert (tree / "ignored.tmp").exists()
+
+
+@pytest.mark.parametrize("damage", ["edited", "moved", "unfinished", "gone", "no git file"])
+def test_a_damaged_tree_is_made_again(toy, hashes, damage):
+    worktrees = trees(toy)
+    with worktrees.checkout(hashes[0]) as tree:
+        pass
+    if damage == "edited":
+        (tree / "toy.py").write_text("TTFT = 1000\n")
+    elif damage == "moved":
+        toy.git("-C", str(tree), "checkout", "-q", hashes[1])
+    elif damage == "unfinished":
+        (tree / "toy.py").unlink()
+        (worktrees.directory / f"{hashes[0]}.ready").unlink()
+    elif damage == "no git file":
+        (tree / ".git").unlink()
+    else:
+        toy.git("worktree", "remove", "--force", str(tree))
+    with worktrees.checkout(hashes[0]) as tree:
+        assert read(tree) == "TTFT = 1"
+
+
+def _check(root, commit, started, answers):
+    started.wait()
+    with Worktrees(Repository.find(root)).checkout(commit) as tree:
+        answers.put(read(tree))
+
+
+def test_processes_that_ask_at_once_all_get_it(toy, hashes):
+    context = multiprocessing.get_context("fork")
+    started, answers = context.Event(), context.Queue()
+    workers = [
+        context.Process(target=_check, args=(toy.root, hashes[n % 2], started, answers))
+        for n in range(6)
+    ]
+    for worker in workers:
+        worker.start()
+    started.set()
+    got = sorted(answers.get(timeout=60) for _ in workers)
+    for worker in workers:
+        worker.join()
+    assert got == ["TTFT = 1"] * 3 + ["TTFT = 2"] * 3
+
+
+def test_prune_keeps_the_latest_and_those_in_use(toy, hashes):
+    worktrees = trees(toy, keep=1)
+    for commit in hashes[:3]:
+        with worktrees.checkout(commit):
+            pass
+    with worktrees.checkout(hashes[0]), worktrees.checkout(hashes[3]):
+        removed = worktrees.prune()
+    assert sorted(removed) == sorted(hashes[1:3])
+    left = {path.name for path in worktrees.directory.iterdir() if path.is_dir()}
+    assert left == {hashes[0], hashes[3]}
+    assert hashes[1] not in toy.git("worktree", "list")
+
+
+def test_a_commit_that_git_does_not_have(toy, hashes):
+    with (
+        pytest.raises(MeasurementError, match="no worktree for 00000000"),
+        trees(toy).checkout("0" * 40),
+    ):
+        pass
