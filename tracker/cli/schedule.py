@@ -94,6 +94,7 @@ def command(
             when = f"{job.next_run:%Y-%m-%d %H:%M:%S %Z}" if job.next_run else "never"
             click.echo(f"{job.id}  next {when}  {job.trigger}")
         return 0
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("pacekeeper").setLevel(logging.INFO)
     with service_lock(state_dir(Path(project.repository.root))):
         return run_service(options, once=once)
