@@ -64,7 +64,7 @@ def fingerprint(device: str, gpu: Gpu | None, extra: dict[str, str]) -> dict[str
         "os": f"{platform.system()} {platform.release()}",
         "threads": torch.get_num_threads(),
         "clocks_policy": gpu.clocks_policy() if gpu else _governor(),
-        "extra": sorted([name, value] for name, value in extra.items()),
+        "extra": dict(sorted(extra.items())),
     }
 
 

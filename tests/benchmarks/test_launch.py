@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import replace
 
@@ -16,8 +17,9 @@ from benchmarks.harness.launch import launch
 from benchmarks.harness.lengths import Fixed
 from benchmarks.harness.models import QWEN3_8B, SMOLLM2, TINY, Model
 from benchmarks.harness.records import RequestRecord
-from benchmarks.harness.scenario import ClosedLoop, Independent, OpenLoop, Scenario
-from tracker.domain import Fingerprint
+from benchmarks.harness.scenario import ClosedLoop, Independent, OpenLoop, Replay, Scenario
+from tracker.artifacts import read_launch
+from tracker.domain import Fingerprint, Launch
 
 SMALL = Scenario(
     version="1",
@@ -117,6 +119,29 @@ def test_the_fingerprint_has_the_trackers_fields_and_no_others(written):
     assert fingerprint["gpu_count"] is None
     assert fingerprint["threads"] >= 1
     assert fingerprint["torch"]
+
+
+def test_the_tracker_reads_the_artifact(written):
+    result, lines = written
+    read = read_launch(result.artifact)
+    assert isinstance(read, Launch), read
+    assert (read.benchmark, read.launch_id) == ("bench_serving.Small", result.launch_id)
+    assert read.fingerprint.threads == lines[0]["fingerprint"]["threads"]
+    assert read.fingerprint.extra == ()
+
+
+def test_a_replayed_trace_is_part_of_the_fingerprint(tmp_path, monkeypatch):
+    trace = tmp_path / "trace.csv"
+    rows = "".join(f"2023-11-16 18:17:0{i}.0,40,8\n" for i in range(4))
+    trace.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + rows)
+    monkeypatch.setenv("PACEKEEPER_TRACE", str(trace))
+    monkeypatch.setenv("PACEKEEPER_ARTIFACTS", str(tmp_path))
+    result = launch("bench_serving.Replayed", replace(SMALL, workload=Replay(4, scale=1 / 4)))
+    assert result.work["requests"] == 4
+    assert result.work["prompt_tokens"] == 40
+    read = read_launch(result.artifact)
+    digest = hashlib.sha256(trace.read_bytes()).hexdigest()
+    assert read.fingerprint.extra == (("trace", digest),)
 
 
 def test_each_request_line_has_every_tokens_time_within_the_launch(written):
