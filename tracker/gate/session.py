@@ -235,15 +235,15 @@ class Session:
 
     def _forgive(self, complaints: Sequence[Complaint]) -> list[Complaint]:
         """Leave out what base alone fails twice: it is not judged, and stops nothing else."""
-        return [
-            complaint
-            for complaint in complaints
-            if not (
-                complaint.kind == "base fails"
-                and self._gate is None
-                and complaint.key in self._last_complaints
-            )
-        ]
+        kept: list[Complaint] = []
+        for complaint in complaints:
+            if complaint.kind == "base fails":
+                if self._gate is None and complaint.key in self._last_complaints:
+                    continue
+                if self._gate is not None and not self._result.judged.keys() & complaint.subject:
+                    continue
+            kept.append(complaint)
+        return kept
 
     def _gone(self, measured: Mapping[Arm, LaunchResult]) -> list[Complaint]:
         """Undecided metrics that neither commit gave a value of this time."""

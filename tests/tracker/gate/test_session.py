@@ -1,0 +1,271 @@
+import dataclasses
+import itertools
+
+import pytest
+
+from tests.tracker.gate.fakes import BASE, HEAD, WORK, Lab, Notes
+from tracker.errors import MeasurementError
+from tracker.gate.judge import make_report
+from tracker.gate.policy import MetricRule, Policy
+from tracker.gate.session import PairOrder, Session
+
+TTFT, RATE, STEPS = "suite.A.track_ttft", "suite.A.track_rate", "suite.A.track_steps"
+E2E, MOOD = "suite.B.track_e2e", "suite.B.track_mood"
+
+
+DEFAULT = Policy()
+
+
+def gate(lab, policy=DEFAULT, *, notes=None, **options):
+    session = Session(lab, BASE, HEAD, policy, listener=notes or Notes(), **options)
+    result = session.run()
+    report = make_report(result, policy, project="toy", machine="m", base=BASE, head=HEAD)
+    return result, report
+
+
+def outcomes(report):
+    return {row.metric: row.outcome for row in report.rows}
+
+
+def test_nothing_changed_passes_and_says_what_it_would_have_seen():
+    result, report = gate(Lab())
+    assert report.exit_code == 0
+    assert outcomes(report) == {
+        TTFT: "pass", RATE: "pass", STEPS: "pass", E2E: "pass", MOOD: "not judged",
+    }  # fmt: skip
+    assert result.stopped == "every metric is decided"
+    assert all(row.sees is not None for row in report.rows if row.metric in (TTFT, RATE, E2E))
+
+
+@pytest.mark.parametrize(("metric", "effect"), [(TTFT, 0.08), (RATE, -0.08)])
+def test_a_slowdown_blocks_in_the_metric_that_has_it(metric, effect):
+    _, report = gate(Lab(effect={metric: effect}))
+    assert report.exit_code == 1
+    assert [row.metric for row in report.rows if row.outcome == "regression"] == [metric]
+    (row,) = [row for row in report.rows if row.metric == metric]
+    assert row.effect == pytest.approx(effect, abs=0.01)
+    assert metric in report.headline
+
+
+def test_a_speedup_does_not_block():
+    _, report = gate(Lab(effect={TTFT: -0.2}))
+    assert report.exit_code == 0
+    assert outcomes(report)[TTFT] == "improvement"
+
+
+def test_launches_alternate_and_each_commit_goes_first_once_in_two_pairs():
+    order = PairOrder(3)
+    pairs = [next(order) for _ in range(400)]
+    assert all(sorted(pair) == ["base", "head"] for pair in pairs)
+    firsts = [pair[0] for pair in pairs]
+    assert all(firsts[i] != firsts[i + 1] for i in range(0, 400, 2))
+    assert 60 < firsts[::2].count("base") < 140
+    again = PairOrder(3)
+    assert [next(again) for _ in range(400)] == pairs
+
+
+def test_the_first_commit_of_a_pair_is_measured_first():
+    lab, notes = Lab(), Notes()
+    gate(lab, notes=notes, seed=5)
+    order = PairOrder(5)
+    expected = [arm for _ in range(len(lab.calls) // 2) for arm in next(order)]
+    assert [arm for arm, _ in lab.calls] == expected
+
+
+def test_an_exact_regression_waits_for_the_noisy_metrics_first_look():
+    result, report = gate(Lab(effect={STEPS: 0.025}, noise=0.02))
+    assert report.exit_code == 1
+    assert result.pairs == 6
+    assert result.stopped == "a regression is decided"
+
+
+def test_fail_fast_does_not_wait():
+    result, report = gate(Lab(effect={STEPS: 0.025}), fail_fast=True)
+    assert (result.pairs, report.exit_code) == (1, 1)
+
+
+def test_what_is_decided_is_measured_no_more():
+    lab = Lab(effect={E2E: 0.018}, noise=0.02)
+    result, _ = gate(lab, Policy(max_pairs=12, metrics=(MetricRule("A.track", detect=0.5),)))
+    assert result.pairs > 6
+    narrowed = [bench for _, bench in lab.calls[12:]]
+    assert narrowed and all(bench and "track_e2e" in bench[0] for bench in narrowed)
+    assert len(result.values[TTFT]) == 6 < len(result.values[E2E])
+    assert len(result.values[MOOD]) == len(result.values[E2E])  # of the same suite class
+
+
+def test_out_of_pairs_is_undecided_and_the_policy_says_what_then():
+    lab = {"effect": {TTFT: 0.02}, "noise": 0.03}
+    result, report = gate(Lab(**lab), Policy(max_pairs=6))
+    assert result.stopped == "out of pairs"
+    assert outcomes(report)[TTFT] == "inconclusive"
+    assert report.exit_code == 0 and "undecided" in report.headline
+    _, report = gate(Lab(**lab), Policy(max_pairs=6, on_inconclusive="block"))
+    assert report.exit_code == 3 and report.headline.startswith("INCONCLUSIVE")
+
+
+def test_the_budget_asks_for_no_pair_that_would_end_later():
+    ticks = itertools.count(0, 10)  # every look at the clock is 10 s later
+    result, _ = gate(Lab(noise=0.05), Policy(budget=100), clock=lambda: float(next(ticks)))
+    assert result.stopped == "the budget of 100 s is spent"
+    assert 1 <= result.pairs < 6
+
+
+def test_a_failed_launch_is_dropped_in_both_arms_and_repeated():
+    notes = Notes()
+    lab = Lab(script={3: MeasurementError("out of memory")})
+    result, report = gate(lab, notes=notes)
+    assert report.exit_code == 0
+    assert result.dropped == 1 and len(notes.dropped) == 1
+    # The launch beside the failed one belongs to no pair; the others are numbered without a gap.
+    assert [pair for _, pair in notes.launched_as].count(None) == 1
+    numbered = [pair for _, pair in notes.launched_as if pair is not None]
+    assert numbered == [n for n in range(1, result.pairs + 1) for _ in range(2)]
+
+
+def test_a_head_that_cannot_be_measured_is_invalid_and_no_regression():
+    def lab(commit, arm, bench):
+        if arm == "head":
+            raise MeasurementError("it does not start")
+        return Lab()(commit, arm, bench)
+
+    result, report = gate(lab)
+    assert report.exit_code == 4
+    assert result.dropped <= 3
+    assert "head cannot be measured: it does not start" in report.headline
+
+
+def test_a_benchmark_that_only_head_fails_is_never_green():
+    result, report = gate(Lab(broken={"head": [TTFT]}))
+    assert report.exit_code == 4 and result.dropped == 2
+    assert TTFT in report.headline and "it broke" in report.headline
+    assert [(m.metric, m.where) for m in report.missing] == [(TTFT, "head")]
+
+
+def test_a_benchmark_that_both_fail_is_listed_and_stops_nothing():
+    _, report = gate(Lab(broken={"head": [TTFT], "base": [TTFT]}))
+    assert report.exit_code == 0
+    assert [(m.metric, m.where, m.reason) for m in report.missing] == [(TTFT, "both", "it broke")]
+
+
+def test_a_benchmark_that_only_base_fails_is_listed_after_a_second_look():
+    result, report = gate(Lab(broken={"base": [TTFT]}))
+    assert report.exit_code == 0 and result.dropped == 1
+    assert [(m.metric, m.where) for m in report.missing] == [(TTFT, "base")]
+
+
+def test_other_tokens_are_different_work():
+    result, report = gate(Lab(work={"head": WORK | {"tokens_sha256": "bb"}}))
+    assert report.exit_code == 4 and result.dropped == 2
+    assert "work differs in suite.A" in report.headline and "tokens" in report.headline
+
+
+def test_other_tokens_may_be_allowed_but_not_another_number_of_them():
+    counts = Policy(same_work="counts")
+    _, report = gate(Lab(work={"head": WORK | {"tokens_sha256": "bb"}}), counts)
+    assert report.exit_code == 0
+    _, report = gate(Lab(work={"head": WORK | {"output_tokens": 60}}), counts)
+    assert report.exit_code == 4
+    assert "output_tokens 64 in base, 60 in head" in report.headline
+
+
+def test_a_base_whose_tokens_vary_proves_nothing_against_head():
+    numbers = itertools.count()
+
+    class Unsteady(Lab):
+        def __call__(self, commit, arm, bench):
+            self.work = {arm: WORK | {"tokens_sha256": str(next(numbers))}}
+            return super().__call__(commit, arm, bench)
+
+    result, report = gate(Unsteady())
+    assert report.exit_code == 0 and result.dropped == 1
+    assert any("vary between launches" in warning for warning in report.warnings)
+
+
+def throttled(result):
+    (header,) = result.launches
+    telemetry = {"throttle_reasons": ["thermal"]}
+    changed = dataclasses.replace(header, header=header.header | {"telemetry": telemetry})
+    return dataclasses.replace(result, launches=(changed,))
+
+
+def test_throttling_twice_running_is_dropped_and_no_more():
+    result, report = gate(Lab(script={2: throttled, 4: throttled}))
+    assert report.exit_code == 0 and result.dropped == 2
+
+
+def test_more_than_a_third_dropped_is_invalid():
+    result, report = gate(Lab(script=dict.fromkeys(range(0, 100, 4), throttled)))
+    assert report.exit_code == 4
+    assert "4 of 7 pairs are not valid" in report.headline and "thermal" in report.headline
+    assert result.pairs == 3
+
+
+def test_interrupted_keeps_the_verdicts_and_is_not_green():
+    notes = Notes()
+    result, report = gate(Lab(script={5: KeyboardInterrupt()}), notes=notes)
+    assert result.pairs == 2 and report.exit_code == 4
+    assert outcomes(report)[STEPS] == "pass"
+    assert notes.launched_as[-1][1] is None and len(notes.launched_as) == 5
+
+
+def test_interrupted_after_a_regression_is_a_regression():
+    _, report = gate(Lab(effect={STEPS: 0.1}, script={5: KeyboardInterrupt()}))
+    assert report.exit_code == 1
+
+
+def test_what_does_not_vote_is_judged_and_does_not_block():
+    policy = Policy(metrics=(MetricRule("ttft", vote=False),))
+    _, report = gate(Lab(effect={TTFT: 0.2}), policy, notes=Notes())
+    (row,) = [row for row in report.rows if row.metric == TTFT]
+    assert (row.votes, row.blocks) == (False, False)
+    assert row.effect == pytest.approx(0.2, abs=0.02)
+    assert report.exit_code == 0
+
+
+def test_no_direction_anywhere_is_not_a_pass():
+    policy = Policy(bench=("track_mood",))
+    _, report = gate(Lab(), policy)
+    assert report.exit_code == 4 and "which direction is better" in report.headline
+
+
+def test_a_noisy_metric_that_is_zero_is_not_judged_and_stops_nothing():
+    class Idle(Lab):
+        def __call__(self, commit, arm, bench):
+            self.effect = {E2E: -1.0}
+            return super().__call__(commit, "head" if arm == "head" else arm, bench)
+
+    _, report = gate(Idle())
+    (row,) = [row for row in report.rows if row.metric == E2E]
+    assert row.outcome == "not judged" and "no ratio" in row.reason
+    assert report.exit_code == 0
+
+
+def test_an_absolute_limit_blocks_whatever_the_base_does():
+    from tracker.gate.policy import parse_policy
+
+    slow = parse_policy({"limits": {"ttft": 0.09}})
+    _, report = gate(Lab(), slow)
+    assert report.exit_code == 1
+    (row,) = [row for row in report.rows if row.limit is not None]
+    assert (row.metric, row.outcome) == (TTFT, "pass")
+    _, report = gate(Lab(), parse_policy({"limits": {"ttft": 0.11, "rate": 400}}))
+    assert report.exit_code == 0
+
+
+def test_a_default_limit_that_base_breaks_too_only_warns(monkeypatch):
+    from tests.tracker.gate import fakes
+
+    monkeypatch.setitem(fakes.VALUES, TTFT, 3.0)
+    policy = dataclasses.replace(
+        Policy(), limits=(dataclasses.replace(Policy().limits[0], pattern="ttft"),)
+    )
+    _, report = gate(Lab(), policy)
+    (row,) = [row for row in report.rows if row.limit is not None]
+    assert (row.limit, row.limit_blocks, report.exit_code) == (2.0, False, 0)
+
+
+def test_the_same_seed_gives_the_same_verdict():
+    one = gate(Lab(effect={TTFT: 0.03}, noise=0.01), seed=7)[1]
+    two = gate(Lab(effect={TTFT: 0.03}, noise=0.01), seed=7)[1]
+    assert dataclasses.replace(one, seconds=0.0) == dataclasses.replace(two, seconds=0.0)
