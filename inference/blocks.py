@@ -109,7 +109,6 @@ class BlockManager:
             link = self._link_of[block]
             table.blocks.append(block)
             table.links.append(link)
-        self.peak_used = max(self.peak_used, self.num_used)
         return len(table.blocks) * size
 
     def grow(self, table: BlockTable, num_tokens: int) -> bool:

@@ -9,6 +9,7 @@ types start fast.
 
 from __future__ import annotations
 
+import operator
 import random
 import time
 from collections import deque
@@ -27,6 +28,7 @@ from inference.errors import (
     RequestNotFound,
 )
 from inference.request import FinishReason, Request, RequestOutput, Timing, TokenEvent
+from inference.roofline import step_cost
 from inference.scheduler import Scheduler, Step
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ _COUNTERS = (
     "padded_tokens",
     "kv_tokens_read",
     "kv_tokens_padded",
+    "model_flops",
+    "model_bytes",
     "requests_submitted",
     "requests_finished",
 )
@@ -228,7 +232,8 @@ class LLM:
         ``prefill_tokens`` and ``decode_tokens`` computed (recomputation after a preemption is
         prefill); ``tokens_generated``; ``useful_tokens`` and ``padded_tokens``, lanes of the
         ragged batch with and without a token; ``kv_tokens_read`` and ``kv_tokens_padded``,
-        positions attention read per layer for a context and for padding; ``preemptions``;
+        positions attention read per layer for a context and for padding; ``model_flops`` and
+        ``model_bytes``, the least the steps had to do (see ``roofline``); ``preemptions``;
         ``blocks_allocated``, ``blocks_evicted``, ``peak_blocks_used``;
         ``requests_submitted``, ``requests_finished``; ``op_calls.<name>`` for each op; and two
         sizes that a reset leaves alone, ``weight_bytes`` and ``kv_cache_bytes``.
@@ -391,6 +396,16 @@ class LLM:
         counts["useful_tokens"] += total
         counts["kv_tokens_read"] += result.num_kv_read
         counts["kv_tokens_padded"] += result.num_kv_padded
+        itemsize = self._live_runner().dtype.itemsize
+        cost = step_cost(
+            self.model,
+            ((chunk.start, chunk.length) for chunk in step.chunks),
+            num_sampled=len(result.sampled),
+            weight_itemsize=itemsize,
+            kv_itemsize=itemsize,
+        )
+        counts["model_flops"] += cost.linear_flops + cost.attention_flops
+        counts["model_bytes"] += cost.weight_bytes + cost.kv_bytes
 
     def _validated(
         self,
@@ -450,11 +465,17 @@ class LLM:
                 )
             tokens = self._tokenizer.encode(prompt)
         else:
-            tokens = [int(token) for token in prompt]
+            try:
+                # index, not int: 1.5 is no token.
+                tokens = [operator.index(token) for token in prompt]
+            except TypeError as error:
+                raise PromptError(
+                    f"request {index}: the prompt is neither text nor a list of token ids ({error})"
+                ) from error
         if not tokens:
             raise PromptError(f"request {index}: the prompt is empty; give at least one token")
         vocab = self.model.vocab_size
-        for token in tokens:
+        for token in (min(tokens), max(tokens)):
             if not 0 <= token < vocab:
                 raise PromptError(
                     f"request {index}: token id {token} is outside the vocabulary [0, {vocab})"

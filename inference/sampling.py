@@ -57,6 +57,8 @@ def sample(logits: Tensor, batch: SamplingBatch) -> Tensor:
     if drawn:
         rows = logits[drawn].float()
         params = [batch.params[i] for i in drawn]
+        # From the largest down, so that a temperature near 0 cannot overflow to infinity.
+        rows = rows - rows.max(dim=-1, keepdim=True).values
         rows = rows / _column([p.temperature for p in params], rows)
         if any(p.top_k or p.top_p < 1.0 for p in params):
             rows = _filter(rows, params)

@@ -108,9 +108,7 @@ class Scheduler:
             length = self._chunk_length(request, budget, first=not chosen)
             if length == 0:
                 continue
-            fits, taken_back = self._make_room(request, request.num_computed + length, chosen)
-            budget += taken_back
-            if fits:
+            if self._make_room(request, request.num_computed + length, chosen):
                 chosen[request] = Chunk(request, request.num_computed, length)
                 budget -= length
         if self.num_preemptions == preempted:
@@ -142,24 +140,19 @@ class Scheduler:
             wanted = min(wanted, self.config.prefill_chunk_size)
         return min(wanted, budget)
 
-    def _make_room(
-        self, request: Request, num_tokens: int, chosen: dict[Request, Chunk]
-    ) -> tuple[bool, int]:
+    def _make_room(self, request: Request, num_tokens: int, chosen: dict[Request, Chunk]) -> bool:
         """Grow the request's table, preempting the newest running ones as long as it takes.
 
         Returns:
-            Whether it fits now (False: it was itself the newest and had to yield), and how many
-            tokens of budget came back from chunks already chosen.
+            False if it was itself the newest and had to yield.
         """
-        taken_back = 0
         while not self.blocks.grow(request.table, num_tokens):
             victim = self.running[-1]
-            chunk = chosen.pop(victim, None)
-            taken_back += chunk.length if chunk else 0
+            chosen.pop(victim, None)
             self._preempt(victim)
             if victim is request:
-                return False, taken_back
-        return True, taken_back
+                return False
+        return True
 
     def _preempt(self, request: Request) -> None:
         self.running.remove(request)
@@ -172,19 +165,21 @@ class Scheduler:
         self.num_preemptions += 1
 
     def _admit(self, chosen: dict[Request, Chunk], budget: int, now_ns: Callable[[], int]) -> None:
+        # Blocks that running prompts have still to take: two prompts admitted into the same free
+        # blocks would preempt each other.
+        promised = sum(self._missing(request) for request in self.running) if self.waiting else 0
         while self.waiting and budget > 0 and len(self.running) < self.max_running:
             request = self.waiting[0]
             cached = self.blocks.acquire_prefix(request.table, request.tokens)
             request.num_computed = cached
             length = self._chunk_length(request, budget, first=not chosen)
-            # Room for all its tokens, not this chunk's only: two half-admitted prompts would
-            # preempt each other.
-            missing = self.blocks.blocks_for(len(request.tokens)) - len(request.table.blocks)
-            fits = length > 0 and missing <= self.blocks.num_free
-            if not fits or not self.blocks.grow(request.table, cached + length):
+            if length == 0 or promised + self._missing(request) > self.blocks.num_free:
                 self.blocks.release(request.table)
                 request.num_computed = 0
                 return
+            grown = self.blocks.grow(request.table, cached + length)
+            assert grown, "a chunk takes no more blocks than all the request's tokens"
+            promised += self._missing(request)
             self.waiting.popleft()
             self.running.append(request)
             request.state = RequestState.RUNNING
@@ -194,3 +189,7 @@ class Scheduler:
                 self.prefix_hit_tokens += cached
             chosen[request] = Chunk(request, cached, length)
             budget -= length
+
+    def _missing(self, request: Request) -> int:
+        """Blocks the request's tokens take beyond those it has."""
+        return self.blocks.blocks_for(len(request.tokens)) - len(request.table.blocks)

@@ -7,6 +7,7 @@ time are two copies of the model in memory.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,10 +154,7 @@ def safetensors(directory: Path) -> Iterator[tuple[str, Tensor]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    # Every shard is read, so the index file has nothing to add.
-    files = sorted(directory.glob("*.safetensors"))
-    if not files:
-        raise CheckpointError(f"{directory}: no *.safetensors file; convert the checkpoint first")
+    files = _shards(directory)
     for path in files:
         try:
             with safe_open(path, framework="pt") as file:
@@ -164,6 +162,24 @@ def safetensors(directory: Path) -> Iterator[tuple[str, Tensor]]:
                     yield name, file.get_tensor(name)
         except SafetensorError as error:
             raise CheckpointError(f"{path}: {error}") from error
+
+
+def _shards(directory: Path) -> list[Path]:
+    """Return the files the index names; without one, every safetensors file."""
+    index = directory / "model.safetensors.index.json"
+    if index.is_file():
+        # Some repositories hold a second copy under other names, which the index leaves out.
+        names = set(json.loads(index.read_text())["weight_map"].values())
+        files = [directory / name for name in sorted(names)]
+        for file in files:
+            if not file.is_file():
+                raise CheckpointError(f"{file}: listed in {index.name}, but not there")
+        return files
+    single = directory / "model.safetensors"
+    files = [single] if single.is_file() else sorted(directory.glob("*.safetensors"))
+    if not files:
+        raise CheckpointError(f"{directory}: no *.safetensors file; convert the checkpoint first")
+    return files
 
 
 def _targets(weights: ModelWeights, config: ModelConfig) -> dict[str, Tensor]:

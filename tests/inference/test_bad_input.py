@@ -74,6 +74,8 @@ def test_configurations_are_frozen() -> None:
         ([[1], [2], [1] * 64], "request 2: the prompt has 64 tokens and the context holds 64"),
         (["hello"], "request 0: the prompt is text, and tiny has no tokenizer"),
         ("hello", "one string; give a list"),
+        ([[1], 2], "request 1: the prompt is neither text nor a list of token ids"),
+        ([[1.5]], "request 0: the prompt is neither text nor a list of token ids"),
     ],
 )
 def test_prompts(llm: LLM, prompts: Any, message: str) -> None:

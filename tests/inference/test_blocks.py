@@ -119,6 +119,7 @@ def test_blocks_without_content_are_taken_before_any_content_is_evicted() -> Non
     assert manager.blocks_evicted == 0
     manager.release(other)
     assert run(manager, [1, 2, 3, 4, 5])[1] == 4
+    assert manager.blocks_evicted == 0, "the last, partial block of the other was there to take"
 
 
 def test_the_least_recently_used_content_goes_first_and_from_its_tail() -> None:
@@ -148,6 +149,16 @@ def test_without_sharing_nothing_is_ever_found() -> None:
     manager = BlockManager(8, 2, enable_prefix_sharing=False)
     manager.release(run(manager, [1, 2, 3, 4, 5])[0])
     assert run(manager, [1, 2, 3, 4, 5])[1] == 0
+
+
+def test_a_prefix_taken_and_given_back_leaves_no_trace_in_the_peak() -> None:
+    manager = BlockManager(8, 2)
+    manager.release(run(manager, [1, 2, 3, 4, 5])[0])
+    manager.reset_counters()
+    table = BlockTable()
+    assert manager.acquire_prefix(table, [1, 2, 3, 4, 5]) == 4
+    manager.release(table)  # as when there is no room for the rest
+    assert (manager.peak_used, manager.blocks_allocated) == (0, 0)
 
 
 def test_counters_count_blocks_handed_out() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inference import LLM, EngineConfig, SamplingParams
+from inference import LLM, CheckpointError, EngineConfig, SamplingParams
 from tests.inference.conftest import NUM_OUTPUT, VARIANTS
 
 PARAMS = SamplingParams(max_tokens=NUM_OUTPUT)
@@ -95,7 +95,8 @@ def test_the_legacy_dialect_of_rope_keys_reads_the_same(oracle: Any, tmp_path: P
     assert tokens_of(tmp_path, case.prompts) == case.expected
 
 
-def test_sharded_checkpoints_load(oracle: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("indexed", [True, False])
+def test_sharded_checkpoints_load(oracle: Any, tmp_path: Path, indexed: bool) -> None:
     from safetensors.torch import load_file, save_file
 
     case = oracle("qwen3-tied")
@@ -105,7 +106,19 @@ def test_sharded_checkpoints_load(oracle: Any, tmp_path: Path) -> None:
         shard = tmp_path / f"model-{i:05d}-of-00002.safetensors"
         save_file({name: tensors[name] for name in part}, shard)
     (tmp_path / "config.json").write_text((case.directory / "config.json").read_text())
+    if indexed:
+        # As in Mistral's repositories: the same weights once more, under names of their own.
+        save_file(
+            {"tok_embeddings.weight": tensors[names[0]]}, tmp_path / "consolidated.safetensors"
+        )
+        where = {n: f"model-{1 + i % 2:05d}-of-00002.safetensors" for i, n in enumerate(names)}
+        index = tmp_path / "model.safetensors.index.json"
+        index.write_text(json.dumps({"weight_map": where}))
     assert tokens_of(tmp_path, case.prompts) == case.expected
+    if indexed:
+        (tmp_path / "model-00002-of-00002.safetensors").unlink()
+        with pytest.raises(CheckpointError, match=r"listed in .*, but not there"):
+            LLM(tmp_path)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -92,6 +92,12 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
         assert single.item() == together[i]
 
 
+def test_a_temperature_near_zero_is_greedy() -> None:
+    logits = torch.tensor([[1.0, 3.0, 2.0]]).expand(20, -1)
+    params = [SamplingParams(temperature=1e-40)] * 20
+    assert sample(logits, SamplingBatch(params, range(20), range(20))).tolist() == [1] * 20
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_logits_that_are_not_finite_are_reported_not_sampled(bad: float) -> None:
     logits = torch.zeros(3, 5)

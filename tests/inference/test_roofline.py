@@ -1,0 +1,81 @@
+"""The counted cost against torch's own FLOP counter and against counting one by one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from torch.utils.flop_counter import FlopCounterMode
+
+from inference import LLM, EngineConfig, SamplingParams
+from inference.presets import preset
+from inference.roofline import step_cost
+
+TINY = preset("tiny")
+
+
+def test_linear_flops_are_those_torch_counts() -> None:
+    llm = LLM("tiny", EngineConfig(num_blocks=64, prefill_chunk_size=16))
+    llm.submit([1] * 40, SamplingParams(max_tokens=3))
+    llm.submit([2] * 5, SamplingParams(max_tokens=3))
+    spans = [[(0, 16), (0, 5)], [(5, 1), (16, 16)], [(6, 1), (32, 8)], [(40, 1)], [(41, 1)]]
+    for i, expected in enumerate(spans):
+        with FlopCounterMode(display=False) as counter:
+            llm.step()
+        counts = counter.get_flop_counts()["Global"]
+        linear = sum(n for op, n in counts.items() if "mm" in str(op) and "bmm" not in str(op))
+        sampled = (1, 1, 2, 1, 1)[i]
+        cost = step_cost(TINY, expected, num_sampled=sampled, weight_itemsize=4, kv_itemsize=4)
+        assert cost.linear_flops == linear
+    assert not llm.has_unfinished()
+
+
+@pytest.mark.parametrize("windows", [(None, None), (3, 3), (None, 4), (1, 100)])
+@pytest.mark.parametrize("span", [(0, 1), (0, 9), (5, 1), (5, 7), (2, 2)])
+def test_attention_counts_visible_pairs_and_the_positions_they_lie_in(
+    windows: tuple[int | None, int | None], span: tuple[int, int]
+) -> None:
+    model = dataclasses.replace(TINY, sliding_windows=windows)
+    start, length = span
+    pairs, read = 0, 0
+    for window in windows:
+        seen = [
+            {k for k in range(q + 1) if window is None or k > q - window}
+            for q in range(start, start + length)
+        ]
+        pairs += sum(map(len, seen))
+        read += len(set().union(*seen))
+    cost = step_cost(model, [span], num_sampled=0, weight_itemsize=2, kv_itemsize=2)
+    assert cost.attention_flops == 4 * 4 * 16 * pairs
+    assert cost.kv_bytes == (read + 2 * length) * 2 * 2 * 16 * 2
+
+
+def test_weight_bytes_are_the_matrices_read() -> None:
+    llm = LLM("tiny", EngineConfig(num_blocks=4))
+    weights = llm._runner.weights
+    matrices = sum(t.numel() for t in weights.tensors() if t.dim() == 2) - weights.embedding.numel()
+    cost = step_cost(TINY, [(0, 3)], num_sampled=1, weight_itemsize=4, kv_itemsize=4)
+    assert cost.weight_bytes == 4 * matrices
+    without = step_cost(TINY, [(0, 3)], num_sampled=0, weight_itemsize=4, kv_itemsize=4)
+    assert cost.weight_bytes - without.weight_bytes == 4 * weights.lm_head.numel()
+
+
+def test_the_published_roofline_of_qwen3_32b() -> None:
+    """63.97 GB read per step in bfloat16, and 256 KiB of KV per token."""
+    cost = step_cost(
+        preset("qwen3-32b"), [(511, 1)], num_sampled=1, weight_itemsize=2, kv_itemsize=2
+    )
+    assert cost.weight_bytes == pytest.approx(63.97e9, rel=1e-3)
+    assert cost.kv_bytes == (512 + 1) * 256 * 1024
+
+
+def test_the_engine_adds_up_its_steps() -> None:
+    llm = LLM("tiny", EngineConfig(num_blocks=64))
+    llm.generate([[1] * 6], SamplingParams(max_tokens=2))
+    costs = [
+        step_cost(TINY, [span], num_sampled=1, weight_itemsize=4, kv_itemsize=4)
+        for span in ((0, 6), (6, 1))
+    ]
+    counters = llm.counters()
+    assert counters["model_flops"] == sum(c.linear_flops + c.attention_flops for c in costs)
+    assert counters["model_bytes"] == sum(c.weight_bytes + c.kv_bytes for c in costs)
