@@ -28,7 +28,7 @@ def render_junit(report: Report) -> str:
         case = _case(suite, row.metric)
         if row.blocks or (undecided_blocks and row.outcome == "inconclusive" and row.votes):
             failures += 1
-            kind = "regression" if row.blocks else "inconclusive"
+            kind = row.outcome if row.outcome in ("regression", "inconclusive") else "limit"
             _child(case, "failure", _message(row), kind)
         elif row.outcome == "inconclusive" or row.outcome == "not judged":
             skipped += 1

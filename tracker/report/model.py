@@ -149,7 +149,11 @@ class Report:
         if self.exit_code == 4:
             return f"INVALID: {self.invalid[0] if self.invalid else 'nothing was measured'}"
         if self.exit_code == 1:
-            return f"REGRESSION: {_names(blocking)}"
+            slower = [row for row in blocking if row.outcome == "regression" and row.votes]
+            beyond = [row for row in blocking if row.limit is not None]
+            parts = [f"REGRESSION: {_names(slower)}"] if slower else []
+            parts += [f"LIMIT BROKEN: {_names(beyond)}"] if beyond else []
+            return "; ".join(parts)
         undecided = [row for row in self.rows if row.outcome == "inconclusive" and row.votes]
         if self.exit_code == 3:
             return f"INCONCLUSIVE: {_names(undecided)}"

@@ -1,0 +1,65 @@
+"""What people and machines read, letter by letter. UPDATE_GOLDEN=1 writes the files anew."""
+
+import json
+import os
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.tracker.report.reports import REPORTS, full_report
+from tracker.report import FORMATS, render
+
+GOLDEN = Path(__file__).parents[2] / "testdata" / "cli"
+SUFFIX = {"text": "txt", "markdown": "md", "json": "json", "junit": "xml"}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", REPORTS)
+def test_report(name, form):
+    text = render(REPORTS[name], form)
+    path = GOLDEN / f"{name}.{SUFFIX[form]}"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_json_holds_no_nan_and_the_exit_code(name):
+    def refuse(token):
+        raise AssertionError(f"{token} is not JSON")
+
+    found = json.loads(render(REPORTS[name], "json"), parse_constant=refuse)
+    assert found["exit_code"] == REPORTS[name].exit_code
+    assert [m["metric"] for m in found["metrics"]] == [row.metric for row in REPORTS[name].rows]
+
+
+def test_json_of_values_that_json_does_not_have():
+    import dataclasses
+
+    rows = [dataclasses.replace(row, effect=float("inf")) for row in full_report().rows]
+    found = json.loads(render(full_report(rows=tuple(rows)), "json"))
+    assert {m["effect"] for m in found["metrics"]} == {None}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_junit_counts_what_it_holds(name):
+    suite = ElementTree.fromstring(render(REPORTS[name], "junit")).find("testsuite")
+    cases = suite.findall("testcase")
+    assert int(suite.get("tests")) == len(cases) > 0
+    for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert int(suite.get(attribute)) == len(suite.findall(f"testcase/{tag}"))
+    red = int(suite.get("failures")) + int(suite.get("errors"))
+    assert bool(red) == (REPORTS[name].exit_code != 0)
+
+
+def test_junit_survives_what_xml_cannot_say():
+    report = full_report(invalid=("bell \x07 and \ud800",), exit_code=4)
+    ElementTree.fromstring(render(report, "junit").encode("utf-8"))
+
+
+def test_markdown_puts_the_worst_first_and_folds_the_rest():
+    text = render(full_report(), "markdown")
+    before, after = text.split("<details>")
+    assert before.index("ttft_p50") < before.index("track_step(64") < before.index("step(1")
+    assert "track_throughput" in after and "track_throughput" not in before
