@@ -27,10 +27,11 @@ from benchmarks.harness.fingerprint import fingerprint, gpu_of, pin_threads
 from benchmarks.harness.memory import peak_cuda_memory, peak_rss
 from benchmarks.harness.metrics import Values, counter_metrics, latency_metrics
 from benchmarks.harness.models import locate
+from benchmarks.harness.nvml import Gpu
 from benchmarks.harness.records import Request
 from benchmarks.harness.scenario import Replay, Scenario, describe
 from benchmarks.harness.source import import_engine
-from benchmarks.harness.telemetry import Sampler, sample_lines, summarise
+from benchmarks.harness.telemetry import Sample, Sampler, sample_lines, summarise
 from benchmarks.harness.workload import concurrency, make_requests, trace_path, warmup_requests
 
 __all__ = ["LaunchResult", "launch"]
@@ -76,88 +77,111 @@ def launch(benchmark: str, scenario: Scenario) -> LaunchResult:
     began = time.perf_counter()
     imported = import_engine()
     pin_threads()
-    inference = imported.module
-
     constructing = time.perf_counter()
-    config = inference.EngineConfig(device=scenario.model.device, **scenario.engine)
-    engine = inference.LLM(model, config)
+    config = imported.module.EngineConfig(device=scenario.model.device, **scenario.engine)
+    engine = imported.module.LLM(model, config)
     construct_time = time.perf_counter() - constructing
-
     gpu = gpu_of(scenario.model.device)
     try:
-        vocab_size = engine.describe()["vocab_size"]
-        requests = make_requests(scenario, vocab_size)
-
-        def params_of(request: Request) -> Any:
-            return inference.SamplingParams(
-                max_tokens=request.max_tokens,
-                temperature=scenario.temperature,
-                ignore_eos=not scenario.natural_end,
-                seed=scenario.seed + request.index,
-            )
-
-        def run(some: list[Request], at_once: int | None) -> Drive:
-            return drive(
-                engine,
-                some,
-                params_of,
-                concurrency=at_once,
-                fixed_length=not scenario.natural_end,
-                limit=scenario.limit,
-            )
-
-        warm = run(warmup_requests(scenario, requests, vocab_size), 1)
-        engine.reset_counters()
-        gc.collect()
-        gc.freeze()  # what is alive by now is not looked at again during the load
-        try:
-            with Sampler(gpu) as sampler:
-                cpu_before = time.process_time()
-                done = run(requests, concurrency(scenario.load))
-                cpu_time = time.process_time() - cpu_before
-        finally:
-            gc.unfreeze()
-        counters = dict(engine.counters())
-        telemetry = summarise(sampler.samples, sampler.joules)
-        first = warm.records[0].ttft if warm.records else done.records[0].ttft
+        loaded = _load(imported.module.SamplingParams, engine, scenario, gpu)
+        telemetry = summarise(loaded.samples, loaded.joules)
         metrics: Values = {
-            **latency_metrics(done.records, scenario.slos),
-            **counter_metrics(counters),
-            **_startup(imported.seconds, construct_time, first),
-            **_per_token(done, cpu_time, telemetry),
+            **latency_metrics(loaded.done.records, scenario.slos),
+            **counter_metrics(loaded.counters),
+            **_startup(imported.seconds, construct_time, loaded.first_token_time),
+            **_per_token(loaded, telemetry),
             "peak_rss": peak_rss(),
             "peak_cuda_memory": peak_cuda_memory(scenario.model.device),
         }
         extra = {"trace": _trace_digest()} if isinstance(scenario.workload, Replay) else {}
-        launch_id = uuid.uuid4().hex
-        work = work_of(done)
-        header = {
-            "record": "launch",
-            "format": FORMAT,
-            "launch_id": launch_id,
-            "benchmark": benchmark,
-            "started_at": started_at.isoformat(timespec="seconds"),
-            "duration": time.perf_counter() - began,
-            "window": [done.started - began, done.ended - began],
-            "scenario": describe(scenario),
-            "fingerprint": fingerprint(scenario.model.device, gpu, extra),
-            "engine": {**engine.describe(), "source": str(imported.path)},
-            "metrics": metrics,
-            "counters": counters,
-            "work": work,
-            "telemetry": telemetry,
-        }
+        environment = fingerprint(scenario.model.device, gpu, extra)
+        described = {**engine.describe(), "source": str(imported.path)}
     finally:
         if gpu is not None:
             gpu.close()
         engine.close()
+    done = loaded.done
+    header: dict[str, Any] = {
+        "record": "launch",
+        "format": FORMAT,
+        "launch_id": uuid.uuid4().hex,
+        "benchmark": benchmark,
+        "started_at": started_at.isoformat(timespec="seconds"),
+        "duration": time.perf_counter() - began,
+        "window": [done.started - began, done.ended - began],
+        "scenario": describe(scenario),
+        "fingerprint": environment,
+        "engine": described,
+        "metrics": metrics,
+        "counters": loaded.counters,
+        "work": work_of(done),
+        "telemetry": telemetry,
+    }
     directory = artifact_directory()
     path = None
     if directory is not None:
         lines = [request_line(record, done.started - began) for record in done.records]
-        path = write_artifact(directory, header, lines + sample_lines(sampler.samples, began))
-    failures = tuple(r.failure for r in done.records if r.failure is not None)
-    return LaunchResult(launch_id, metrics, counters, work, failures, path)
+        path = write_artifact(directory, header, lines + sample_lines(loaded.samples, began))
+    return LaunchResult(
+        launch_id=header["launch_id"],
+        metrics=metrics,
+        counters=loaded.counters,
+        work=header["work"],
+        failures=tuple(r.failure for r in done.records if r.failure is not None),
+        artifact=path,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The timed part: what was driven, counted, sampled and spent."""
+
+    done: Drive
+    counters: dict[str, float]
+    samples: list[Sample]
+    joules: float | None
+    cpu_time: float
+    first_token_time: float | None
+
+
+def _load(sampling_params: Any, engine: Any, scenario: Scenario, gpu: Gpu | None) -> _Loaded:
+    """Warm the engine up, then drive the scenario's load through it under telemetry."""
+    vocab_size = engine.describe()["vocab_size"]
+    requests = make_requests(scenario, vocab_size)
+
+    def params_of(request: Request) -> Any:
+        return sampling_params(
+            max_tokens=request.max_tokens,
+            temperature=scenario.temperature,
+            ignore_eos=not scenario.natural_end,
+            seed=scenario.seed + request.index,
+        )
+
+    def run(some: list[Request], at_once: int | None) -> Drive:
+        return drive(
+            engine,
+            some,
+            params_of,
+            concurrency=at_once,
+            fixed_length=not scenario.natural_end,
+            limit=scenario.limit,
+        )
+
+    warm = run(warmup_requests(scenario, requests, vocab_size), 1)
+    engine.reset_counters()
+    gc.collect()
+    gc.freeze()  # what is alive by now is not looked at again during the load
+    try:
+        with Sampler(gpu) as sampler:
+            cpu_before = time.process_time()
+            done = run(requests, concurrency(scenario.load))
+            cpu_time = time.process_time() - cpu_before
+    finally:
+        gc.unfreeze()
+    first = (*warm.records, *done.records)[0]
+    return _Loaded(
+        done, dict(engine.counters()), sampler.samples, sampler.joules, cpu_time, first.ttft
+    )
 
 
 def _startup(import_time: float | None, construct_time: float, first: float | None) -> Values:
@@ -171,14 +195,12 @@ def _startup(import_time: float | None, construct_time: float, first: float | No
     }
 
 
-def _per_token(done: Drive, cpu_time: float, telemetry: dict[str, Any] | None) -> Values:
-    tokens = sum(r.output_tokens for r in done.records)
-    valid = telemetry is not None and telemetry["energy_valid"]
+def _per_token(loaded: _Loaded, telemetry: dict[str, Any] | None) -> Values:
+    tokens = sum(r.output_tokens for r in loaded.done.records)
+    energy = telemetry["energy"] if telemetry and telemetry["energy_valid"] else None
     return {
-        "cpu_time_per_token": cpu_time / tokens if tokens else None,
-        "energy_per_token": telemetry["energy"] / tokens
-        if telemetry and valid and tokens
-        else None,
+        "cpu_time_per_token": loaded.cpu_time / tokens if tokens else None,
+        "energy_per_token": energy / tokens if tokens and energy is not None else None,
         "gpu_utilization": telemetry["utilization_mean"] if telemetry else None,
     }
 

@@ -16,8 +16,10 @@ from benchmarks.harness.errors import UnavailableError
 from benchmarks.harness.launch import launch
 from benchmarks.harness.lengths import Fixed
 from benchmarks.harness.models import QWEN3_8B, SMOLLM2, TINY, Model
+from benchmarks.harness.nvml import open_gpu
 from benchmarks.harness.records import RequestRecord
 from benchmarks.harness.scenario import ClosedLoop, Independent, OpenLoop, Replay, Scenario
+from tests.benchmarks.fakes import FakeNvml
 from tracker.artifacts import read_launch
 from tracker.domain import Fingerprint, Launch
 
@@ -167,6 +169,27 @@ def test_the_metrics_can_be_made_again_from_the_lines(written):
 
 def test_nothing_half_written_stays(written):
     assert [p.suffix for p in written[0].artifact.parent.iterdir()] == [".jsonl"]
+
+
+def test_a_launch_beside_a_gpu_carries_its_telemetry(tmp_path, monkeypatch):
+    nvml = FakeNvml(reasons=0x4)
+    monkeypatch.setattr("benchmarks.harness.launch.gpu_of", lambda device: open_gpu("GPU-1", nvml))
+    monkeypatch.setenv("PACEKEEPER_ARTIFACTS", str(tmp_path))
+    result = launch("bench_decode.Beside", SMALL)
+    header, *lines = [json.loads(line) for line in result.artifact.read_text().splitlines()]
+    assert header["telemetry"]["utilization_mean"] == 0.87
+    assert header["telemetry"]["throttle_reasons"] == ["sw_power_cap"]
+    assert header["fingerprint"]["driver"] == "580.1"
+    assert header["fingerprint"]["clocks_policy"] == "sm 1980 MHz, mem 2619 MHz"
+    assert header["metrics"]["gpu_utilization"] == 0.87
+    # The window is far below 5 s: the energy is kept with its reason and makes no metric.
+    assert header["telemetry"]["energy"] == 0.0
+    assert header["telemetry"]["energy_valid"] is False
+    assert header["metrics"]["energy_per_token"] is None
+    samples = [line for line in lines if line["record"] == "telemetry"]
+    assert len(samples) == header["telemetry"]["samples"] >= 2
+    assert all(0 < s["time"] < header["duration"] for s in samples)
+    assert nvml.open == 0
 
 
 def test_a_failed_request_says_why_in_its_line():
