@@ -125,4 +125,8 @@ def in_commit_order(
             waiting[child] -= 1
             if waiting[child] == 0:
                 heapq.heappush(ready, (present[child].committed_at, child))
+    if len(ordered) < len(present):  # parents in a circle: git has none, but nothing is lost
+        placed = {revision.commit for revision in ordered}
+        rest = (revision for revision in present.values() if revision.commit not in placed)
+        ordered += sorted(rest, key=lambda revision: (revision.committed_at, revision.commit))
     return ordered

@@ -1,0 +1,139 @@
+"""Migrations: from nothing to what the models say, on both backends, all or nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect, text
+
+from tracker.errors import SchemaError, StoreError
+from tracker.store import Store, schema, tables
+from tracker.store.engine import parse_url
+
+
+def test_the_migrated_schema_is_the_models_schema(store_url: str) -> None:
+    assert schema.upgrade(parse_url(store_url)) == (None, schema.HEAD)
+    engine = create_engine(parse_url(store_url))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, tables.metadata) == []
+        found = set(inspect(connection).get_table_names())
+        checks = inspect(connection).get_check_constraints("result")
+    engine.dispose()
+    assert found == {*tables.metadata.tables, "alembic_version"}
+    assert [check["name"] for check in checks] == ["ck_result_value_iff_ok"]
+
+
+def test_every_constraint_has_a_name_of_the_convention() -> None:
+    for table in tables.metadata.tables.values():
+        for constraint in table.constraints:
+            assert constraint.name, (table.name, constraint)
+
+
+def test_the_revisions_known_without_alembic_are_those_of_the_scripts() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(schema.SCRIPTS))
+    scripts = ScriptDirectory.from_config(config)
+    listed = [script.revision for script in scripts.walk_revisions()]
+    assert tuple(reversed(listed)) == schema.REVISIONS
+
+
+def test_upgrading_twice_changes_nothing(store_url: str) -> None:
+    schema.upgrade(parse_url(store_url))
+    assert schema.upgrade(parse_url(store_url)) == (schema.HEAD, schema.HEAD)
+
+
+BROKEN = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.create_table("half_done", sa.Column("id", sa.Integer(), primary_key=True))
+    op.execute("INSERT INTO half_done VALUES (1)")
+    op.execute("SELECT * FROM never_there")
+"""
+
+
+@pytest.mark.parametrize("stored_before", [False, True])
+def test_a_failing_migration_leaves_nothing_behind(
+    store_url: str, tmp_path: Path, stored_before: bool
+) -> None:
+    scripts = tmp_path / "scripts"
+    (scripts / "versions").mkdir(parents=True)
+    (scripts / "env.py").write_text((schema.SCRIPTS / "env.py").read_text())
+    first = schema.SCRIPTS / "versions" / "0001_first.py"
+    (scripts / "versions" / "0001_first.py").write_text(first.read_text())
+    (scripts / "versions" / "0002_broken.py").write_text(BROKEN)
+    url = parse_url(store_url)
+    if stored_before:
+        schema.upgrade(url)
+    with pytest.raises(StoreError, match="never_there"):
+        schema.upgrade(url, scripts=scripts)
+    engine = create_engine(url)
+    names = inspect(engine).get_table_names()
+    engine.dispose()
+    assert set(names) == ({*tables.metadata.tables, "alembic_version"} if stored_before else set())
+
+
+def stamp(url: str, revision: str) -> None:
+    engine = create_engine(parse_url(url))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
+    engine.dispose()
+
+
+def test_a_newer_schema_is_refused(store_url: str) -> None:
+    Store.open(store_url).close()
+    stamp(store_url, "9999")
+    for read_only in (False, True):
+        with pytest.raises(SchemaError, match="9999 is unknown"):
+            Store.open(store_url, read_only=read_only)
+    with pytest.raises(SchemaError, match="9999 is unknown"):
+        schema.upgrade(parse_url(store_url))
+
+
+def test_an_older_schema_names_the_upgrade(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store.open(store_url).close()
+    stamp(store_url, "0000")
+    monkeypatch.setattr(schema, "REVISIONS", ("0000", *schema.REVISIONS))
+    with pytest.raises(SchemaError, match=r"tracker --db .* db upgrade"):
+        Store.open(store_url)
+
+
+def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    connection = sqlite3.connect(file)
+    connection.execute("CREATE TABLE recipes (name TEXT)")
+    connection.close()
+    with pytest.raises(SchemaError, match="not a Pacekeeper store"):
+        Store.open(f"sqlite:///{file}")
+    with pytest.raises(SchemaError, match="not a Pacekeeper store"):
+        schema.upgrade(parse_url(f"sqlite:///{file}"))
+    connection = sqlite3.connect(file)
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("recipes",)]
+    connection.close()
+
+
+def test_processes_that_create_the_same_store_at_once_all_succeed(store_url: str) -> None:
+    code = f"from tracker.store import Store; Store.open({store_url!r}).close()"
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for process in running:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
