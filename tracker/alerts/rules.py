@@ -66,9 +66,12 @@ def new_alerts(
 
 
 def gate_alert(gate: GateInfo) -> NewAlert | None:
-    """The alert for a gate's regressions; None where it has none."""
+    """The alert for a gate that blocked on regressions; None for every other outcome.
+
+    A gate whose measurement was invalid has verdicts too, and none of them counts.
+    """
     worse = [verdict for verdict in gate.verdicts if verdict.status == "regression"]
-    if not worse:
+    if gate.exit_code != 1 or not worse:
         return None
     worse.sort(key=lambda verdict: -abs(verdict.effect or 0.0))
     worst = worse[0]

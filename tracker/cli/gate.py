@@ -6,15 +6,19 @@ import random
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.live import Live
 
 from tracker.cli import Settings
-from tracker.errors import UsageError
+from tracker.errors import PacekeeperError, UsageError
 from tracker.gate.policy import Policy, load_policy
 from tracker.report import FORMATS, Report, render
+
+if TYPE_CHECKING:
+    from tracker.store import Store
 
 __all__ = ["command"]
 
@@ -33,6 +37,14 @@ __all__ = ["command"]
     "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write it there.")
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write FILE besides, as its suffix says: .txt, .md, .json, .xml (JUnit); repeatable.",
+)
 @click.option(
     "--policy",
     "policy_path",
@@ -58,6 +70,7 @@ def command(
     seed: int | None,
     form: str,
     out: Path | None,
+    reports: tuple[Path, ...],
     policy_path: Path | None,
     config: Path | None,
     python: str | None,
@@ -75,13 +88,14 @@ def command(
     """
     if out is not None and not out.absolute().parent.is_dir():
         raise UsageError(f"--out {out}: no such directory")
+    forms = {path: _form_of(path) for path in reports}
     adjust = {
         "bench": bench or None,
         "max_pairs": max_pairs,
         "budget": _seconds("--budget", budget),
         "timeout": _seconds("--timeout", timeout),
     }
-    given = {key: value for key, value in adjust.items() if value is not None}
+    given: dict[str, Any] = {key: value for key, value in adjust.items() if value is not None}
     for pattern in bench:
         try:
             re.compile(pattern)
@@ -95,6 +109,8 @@ def command(
             settings, base, head, given, policy_path, config, python, machine, project,
             random.SystemRandom().randrange(2**31) if seed is None else seed, fail_fast,
         )  # fmt: skip
+    for path, its_form in forms.items():
+        path.write_text(render(report, its_form), encoding="utf-8")
     text = render(report, form)
     if out is None:
         click.echo(text, nl=False)
@@ -108,7 +124,7 @@ def _measure(
     settings: Settings,
     base: str,
     head: str,
-    given: dict[str, object],
+    given: dict[str, Any],
     policy_path: Path | None,
     config: Path | None,
     python: str | None,
@@ -126,7 +142,7 @@ def _measure(
     from tracker.store import Store
 
     found = load_project(config)
-    policy: Policy = replace(load_policy(policy_path, start=found.config_path.parent), **given)  # type: ignore[arg-type]
+    policy: Policy = replace(load_policy(policy_path, start=found.config_path.parent), **given)
     found = replace(found, source=policy.source)
     repository = found.repository
     first, second = repository.describe([repository.resolve(base), repository.resolve(head)])
@@ -147,15 +163,31 @@ def _measure(
             commit_url=policy.commit_url,
         )
         if not console.is_terminal:
-            return gate_commits(
+            report = gate_commits(
                 recorder, runner, first, second, policy,
                 listener=PlainProgress(console), seed=seed, fail_fast=fail_fast,
             )  # fmt: skip
-        with Live(console=console, transient=True) as live:
-            return gate_commits(
-                recorder, runner, first, second, policy,
-                listener=LiveProgress(console, live), seed=seed, fail_fast=fail_fast,
-            )  # fmt: skip
+        else:
+            with Live(console=console, transient=True) as live:
+                report = gate_commits(
+                    recorder, runner, first, second, policy,
+                    listener=LiveProgress(console, live), seed=seed, fail_fast=fail_fast,
+                )  # fmt: skip
+        _alert(store, report, policy)
+        return report
+
+
+def _alert(store: Store, report: Report, policy: Policy) -> None:
+    """Open and send the alert of a regression; whatever fails there, the verdict stands."""
+    from tracker.alerts import alert_for_gate
+    from tracker.store import queries
+
+    if report.gate_id is None or report.base == report.head:
+        return  # the same commit twice measures the gate, not the commit
+    try:
+        alert_for_gate(store, queries.get_gate(store, report.gate_id), policy.alerts)
+    except PacekeeperError as error:
+        click.echo(f"warning: no alert was opened: {error}", err=True)
 
 
 def _judge_stored(
@@ -173,6 +205,18 @@ def _judge_stored(
     with Store.open(settings.db, read_only=True) as store:
         name = stored_project(store, project or policy.name)
         return gate_stored(store, name, stored_ref(base), stored_ref(head), policy, machine=machine)
+
+
+_SUFFIXES = {".txt": "text", ".md": "markdown", ".json": "json", ".xml": "junit"}
+
+
+def _form_of(path: Path) -> str:
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"--report {path}: no such directory")
+    form = _SUFFIXES.get(path.suffix)
+    if form is None:
+        raise UsageError(f"--report {path}: its suffix must be one of {', '.join(_SUFFIXES)}")
+    return form
 
 
 def _seconds(option: str, text: str | None) -> float | None:

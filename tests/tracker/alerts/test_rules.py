@@ -107,6 +107,11 @@ def test_a_gate_without_a_regression_does_not_alert(status):
     assert gate_alert(gate(verdict("a", status, 0.5), exit_code=3)) is None
 
 
+@pytest.mark.parametrize("exit_code", [0, 3, 4, None])
+def test_a_gate_that_did_not_block_does_not_alert(exit_code):
+    assert gate_alert(gate(verdict("a", "regression", 0.5), exit_code=exit_code)) is None
+
+
 def test_a_gate_and_its_change_point_are_the_same_alert():
     assert (
         gate_alert(gate(verdict("a", "regression", 0.1))).key
