@@ -251,8 +251,8 @@ def verdicts_frame(gate: GateInfo) -> pd.DataFrame:
 def margins_of(gate: GateInfo) -> dict[str, float]:
     """The margin each verdict was judged by, as far as the gate's policy says.
 
-    The policy names a common `margin` and, under `metrics`, rules of a `pattern` and a `margin`
-    of which the last that matches a metric's name wins.
+    The policy names a common `margin` and, under `metrics`, a mapping of patterns to rules, of
+    which the last that matches a metric's name and says a `margin` wins.
     """
     common = gate.policy.get("margin")
     rules = gate.policy.get("metrics")
@@ -261,9 +261,9 @@ def margins_of(gate: GateInfo) -> dict[str, float]:
         if verdict.kind == "exact":
             continue  # an exact metric has a step, no margin
         margin = common
-        for rule in rules if isinstance(rules, list | tuple) else ():
+        for pattern, rule in rules.items() if isinstance(rules, Mapping) else ():
             own = rule.get("margin") if isinstance(rule, Mapping) else None
-            if own is not None and re.search(str(rule.get("pattern", "")), verdict.metric):
+            if own is not None and re.search(pattern, verdict.metric):
                 margin = own
         if isinstance(margin, int | float):
             found[verdict.metric] = float(margin)

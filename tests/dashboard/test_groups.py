@@ -36,11 +36,11 @@ def test_names_lose_suite_and_prefix_but_not_parameters():
 def test_siblings_share_class_parameters_machine_and_environment():
     mine = series("b.C.track_itl", params=("8",))
     others = [
-        series("b.C.track_ttft", id=2, params=("8",)),
-        series("b.C.track_ttft", id=3, params=("16",)),
-        series("b.D.track_ttft", id=4, params=("8",)),
-        series("b.C.track_ttft", id=5, params=("8",), machine="other"),
-        series("b.C.track_ttft", id=6, params=("8",), environment="other"),
+        series("b.C.track_ttft", key=2, params=("8",)),
+        series("b.C.track_ttft", key=3, params=("16",)),
+        series("b.D.track_ttft", key=4, params=("8",)),
+        series("b.C.track_ttft", key=5, params=("8",), machine="other"),
+        series("b.C.track_ttft", key=6, params=("8",), environment="other"),
     ]
     found = siblings(mine, [mine, *others])
     assert {group: [s.id for s in members] for group, members in found.items()} == {
@@ -50,9 +50,9 @@ def test_siblings_share_class_parameters_machine_and_environment():
 
 
 def test_of_several_versions_the_one_measured_last_stands_beside_and_the_asked_one_stays():
-    old = series("b.C.track_ttft", id=2, version="1", last_measured=START)
-    new = series("b.C.track_ttft", id=3, version="2", last_measured=START + timedelta(days=1))
-    mine = series("b.C.track_itl", id=1)
+    old = series("b.C.track_ttft", key=2, version="1", last_measured=START)
+    new = series("b.C.track_ttft", key=3, version="2", last_measured=START + timedelta(days=1))
+    mine = series("b.C.track_itl", key=1)
     for candidates in ([mine, old, new], [new, old, mine]):
         assert [s.id for s in siblings(mine, candidates)["First-token time"]] == [3]
         assert [s.id for s in siblings(old, candidates)["First-token time"]] == [2]

@@ -113,11 +113,11 @@ def test_the_worst_comes_first_and_what_cannot_be_judged_last():
 def test_the_last_rule_that_matches_gives_the_margin():
     policy = {
         "margin": 0.01,
-        "metrics": [
-            {"pattern": "ttft", "margin": 0.05},
-            {"pattern": "ttft_p99", "margin": 0.1},
-            {"pattern": "ttft", "margin": None},
-        ],
+        "metrics": {
+            "ttft": {"margin": 0.05},
+            "ttft_p99": {"margin": 0.1},
+            "ttft_p": {"vote": True},
+        },
     }
     names = ("b.ttft_p99", "b.ttft_p50", "b.itl")
     found = margins_of(gate(*(verdict(n) for n in names), policy=policy))

@@ -26,11 +26,11 @@ def revision(place):
     )
 
 
-def series(name="bench_serving.Chat.track_ttft_p50", *, id=1, unit="s", better="lower",
+def series(name="bench_serving.Chat.track_ttft_p50", *, key=1, unit="s", better="lower",
            kind="timing", params=(), machine="runner-a", environment="existing", version="1",
            last_value=None, last_measured=None):  # fmt: skip
     return SeriesInfo(
-        id=id, project="sim", benchmark=name, version=version, unit=unit, better=better,
+        id=key, project="sim", benchmark=name, version=version, unit=unit, better=better,
         kind=kind, params=tuple(params), param_names=(), machine=machine,
         environment=environment, num_points=0, last_value=last_value, last_measured=last_measured,
     )  # fmt: skip

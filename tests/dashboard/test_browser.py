@@ -1,0 +1,195 @@
+"""The dashboard in a real browser, on stores filled by `tracker.ingest`."""
+
+import shutil
+from contextlib import ExitStack
+from functools import cache
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+
+from tests.dashboard import suite
+from tests.dashboard.serving import serve
+from tracker.store import Store, queries
+
+pytestmark = pytest.mark.browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+         "--disable-component-update"]  # fmt: skip
+WIDE, NARROW = (1440, 900), (400, 800)
+TIMEOUT = 20_000  # milliseconds a page may take on a busy machine
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def served(filled):
+    with serve(filled.url) as dashboard:
+        yield dashboard
+
+
+@pytest.fixture(scope="module")
+def context_for(browser):
+    """A browser context for a theme and size, kept so that the app's files are loaded once."""
+    with ExitStack() as stack:
+
+        @cache
+        def chosen(theme, width, height):
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=theme
+            )
+            stack.callback(context.close)
+            context.set_default_timeout(TIMEOUT)
+            return context
+
+        yield chosen
+
+
+@pytest.fixture
+def visit(context_for, served):
+    """Open a page of the filled store and wait until it is drawn."""
+    with ExitStack() as stack:
+
+        def opened(path="", *, theme="light", size=WIDE, server=served.url, **params):
+            page = context_for(theme, *size).new_page()
+            stack.callback(page.close)
+            page.goto(f"{server}/{path}?{urlencode(params)}")
+            drawn(page)
+            return page
+
+        yield opened
+
+
+def drawn(page):
+    """Wait until the script has run and every chart and picture is there."""
+    page.locator("[data-testid=stMain] h1").wait_for()
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.wait_for_function(
+        "() => !document.querySelector('[data-testid=stSkeleton], [data-stale=true]')"
+    )
+
+
+def healthy(page):
+    assert page.locator("[data-testid=stException]").count() == 0
+    widths = page.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
+    assert widths[0] <= widths[1], f"the body is wider than the window: {widths}"
+
+
+def the_worst(filled, project):
+    with Store.open(filled.url, read_only=True) as store:
+        return queries.overview(store, project).worse[0][0]
+
+
+def query(page):
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def test_the_overview_leads_to_the_worst_series_and_a_reload_keeps_it(filled, visit):
+    for project in filled.projects:
+        worst = the_worst(filled, project)
+        page = visit(project=project)
+        link = page.locator("[data-testid=stPageLink] a").first
+        assert link.inner_text().strip() == worst.metric
+        link.click()
+        page.wait_for_url("**/series?*")
+        drawn(page)
+        page.get_by_role("heading", name=worst.metric).wait_for()
+        assert query(page) == {"project": project, "series": str(worst.id)}
+        page.locator(
+            "[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg"
+        ).wait_for()
+        page.reload()
+        drawn(page)
+        page.get_by_role("heading", name=worst.metric).wait_for()
+        healthy(page)
+
+
+def test_a_sparkline_is_a_picture_that_loads(visit):
+    page = visit(project="sim")
+    picture = page.locator("img[alt^='history of']").first
+    picture.wait_for()
+    assert picture.evaluate("img => img.complete && img.naturalWidth > 0")
+    assert picture.bounding_box()["width"] > 100
+
+
+def test_what_is_chosen_goes_into_the_url_and_a_copied_link_shows_it(visit):
+    page = visit("series", project="sim")
+    search = page.get_by_role("textbox", name="Search")
+    search.fill("summarise")
+    search.press("Enter")
+    page.get_by_text(f"Series ({len(suite.METRICS)})", exact=True).wait_for()
+    page.get_by_role("radio", name="whole scenario").click()
+    page.get_by_role("heading", name="bench_serving.Summarise", exact=True).wait_for()
+    page.wait_for_url("**view=whole+scenario*")
+    chosen = query(page)
+    assert chosen["search"] == "summarise"
+    copy = visit("series", **chosen)
+    copy.get_by_role("heading", name="bench_serving.Summarise", exact=True).wait_for()
+    assert copy.get_by_role("textbox", name="Search").input_value() == "summarise"
+    assert query(copy) == chosen
+
+
+def test_the_project_follows_the_reader_from_page_to_page(visit):
+    page = visit("compare", project="sim")
+    page.get_by_role("link", name="Gates").click()
+    page.wait_for_url("**/gates?*project=sim*")
+    drawn(page)
+    healthy(page)
+
+
+def test_two_commits_are_compared(visit):
+    page = visit("compare", project="sim", base=suite.commit(39)[:10], head=suite.commit(40))
+    page.get_by_role("heading", name="Largest changes").wait_for()
+    assert page.get_by_text("Moved to worse").is_visible()
+    assert query(page)["base"] == suite.commit(39)
+    page.locator("[data-testid=stDataFrame]").wait_for()
+    healthy(page)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_every_page_draws(filled, visit, theme, size):
+    views = [("", {}), ("series", {}), ("series", {"view": "whole scenario"}), ("compare", {}),
+             ("gates", {"gate": filled.gate_id})]  # fmt: skip
+    project = filled.projects[-1]
+    for path, params in views:
+        page = visit(
+            path, theme=theme, size=size, project="sim" if "gate" in params else project, **params
+        )
+        healthy(page)
+        colour = page.evaluate(
+            "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+        )
+        assert colour == {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 21, 29)"}[theme]
+
+
+def test_an_empty_store_names_the_command_that_fills_it(visit, empty_url):
+    with serve(empty_url) as dashboard:
+        page = visit(server=dashboard.url, size=NARROW)
+        page.get_by_text("tracker ingest").first.wait_for()
+        healthy(page)
+
+
+def test_a_store_that_breaks_while_it_is_shown_is_a_message(visit, filled, tmp_path):
+    path = tmp_path / "store.db"
+    shutil.copy(filled.url.removeprefix("sqlite:///"), path)
+    with serve(f"sqlite:///{path}") as dashboard:
+        page = visit(server=dashboard.url)
+        page.get_by_role("heading", name="What moved").wait_for()
+        path.unlink()
+        path.write_bytes(b"not a database any more" * 200)
+        page.reload()
+        drawn(page)
+        page.get_by_text("not a SQLite database").wait_for()
+        healthy(page)

@@ -1,0 +1,242 @@
+"""Each page run as Streamlit runs it, without a browser."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import dashboard
+from dashboard import data
+from tests.dashboard import suite
+from tracker.ingest import ingest_directory
+from tracker.store import Store, queries
+
+APP = Path(dashboard.__file__).parent / "streamlit_app.py"
+PAGES = ("overview", "series", "compare", "gates")
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache():
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def open_page(monkeypatch):
+    def opened(url, page="overview", **params):
+        monkeypatch.setenv("PACEKEEPER_DB", url)
+        app = AppTest.from_file(str(APP), default_timeout=60)
+        for name, value in params.items():
+            app.query_params[name] = value
+        if page != "overview":
+            app.run()
+            app.switch_page(f"app_pages/{page}.py")
+            for name, value in params.items():
+                app.query_params[name] = value
+        app.run()
+        assert not app.exception
+        return app
+
+    return opened
+
+
+def texts(app):
+    """Everything a reader sees as text, in one string."""
+    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error", "code")
+    found = [element.value for kind in kinds for element in app.get(kind)]
+    found += [element.proto.body for element in app.get("html")]
+    found += [element.proto.label for element in app.get("page_link")]
+    return "\n".join(str(text) for text in found)
+
+
+def the_select(app, name):
+    return next(box for box in app.selectbox if box.key == f"url:{name}")
+
+
+def test_the_overview_begins_with_the_worst(filled, open_page):
+    app = open_page(filled.url, project="sim")
+    links = [link.proto.label.replace("\\", "") for link in app.get("page_link")]
+    assert links[0] == f"**{suite.WORST}**"
+    said = texts(app)
+    assert "+31" in said
+    assert suite.commit(40)[:10] in said
+    assert "not measured yet" in said
+    assert "0 %" not in said.partition("False alarms")[2][:400]
+    assert "regression · exit 1" in said
+    assert "running" in said
+    assert "entries that ingest could not read" in said
+
+
+def test_the_false_alarm_rate_is_a_bound_once_it_was_measured(filled, open_page, tmp_path):
+    path = tmp_path / "store.db"
+    shutil.copy(filled.url.removeprefix("sqlite:///"), path)
+    url = f"sqlite:///{path}"
+    with Store.open(url) as store:
+        same = suite.commit(10)
+        for _ in range(20):
+            gate = store.begin_gate("sim", base=same, head=same, machine="runner-a", policy={})
+            store.finish_gate(gate, 0, [], 8)
+    said = texts(open_page(url, project="sim"))
+    assert "0 of 20" in said
+    assert "below 13.9 %" in said
+    assert "not measured yet" not in said
+
+
+def test_markup_in_a_name_is_text(filled, open_page):
+    said = texts(open_page(filled.url, project="sim"))
+    assert r"\*worse\*" in said
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_of_every_project_draws(filled, open_page, page):
+    for project in filled.projects:
+        app = open_page(filled.url, page, project=project)
+        assert not app.error
+        assert the_select(app, "project").value == project
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_store_says_what_fills_it(empty_url, open_page, page):
+    app = open_page(empty_url, page)
+    assert app.title[0].value == "Nothing measured yet"
+    assert "tracker ingest" in app.code[0].value
+    assert not app.error
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_missing_store_names_itself_and_the_mend(open_page, tmp_path, page):
+    app = open_page(f"sqlite:///{tmp_path / 'none.db'}", page)
+    assert "none.db" in app.error[0].value
+    assert "tracker ingest" in app.code[0].value
+
+
+def test_a_file_that_is_no_store_is_an_error_on_the_page(open_page, tmp_path):
+    (tmp_path / "odd.db").write_bytes(b"not a database, whatever its name says" * 100)
+    app = open_page(f"sqlite:///{tmp_path / 'odd.db'}")
+    assert "not a SQLite database" in app.error[0].value
+
+
+def test_another_schema_asks_for_the_upgrade(filled, open_page, tmp_path):
+    path = tmp_path / "old.db"
+    shutil.copy(filled.url.removeprefix("sqlite:///"), path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'unheard'")
+    connection.close()
+    app = open_page(f"sqlite:///{path}")
+    assert app.error
+    assert "upgrade" in texts(app)
+
+
+def series_id(filled, name):
+    with Store.open(filled.url, read_only=True) as store:
+        return str(queries.list_series(store, "sim", search=name)[0].id)
+
+
+def test_a_series_states_direction_unit_and_failures(filled, open_page):
+    wanted = series_id(filled, "Chat.track_throughput")
+    app = open_page(filled.url, "series", project="sim", series=wanted)
+    said = texts(app)
+    assert "bench_serving.Chat.track_throughput" in app.subheader[0].value
+    assert "higher is better" in said
+    assert "Orange crosses" in said or "orange crosses" in said
+    assert the_select(app, "series").value == wanted
+
+
+def test_choosing_another_series_goes_into_the_url(filled, open_page):
+    app = open_page(filled.url, "series", project="sim")
+    wanted = series_id(filled, "Chat.track_mbu")
+    the_select(app, "series").set_value(wanted).run()
+    assert app.query_params["series"] in (wanted, [wanted])  # Streamlit versions differ
+    assert "track_mbu" in app.subheader[0].value
+
+
+def test_search_and_metric_narrow_the_list(filled, open_page):
+    app = open_page(filled.url, "series", project="sim", search="summarise")
+    assert the_select(app, "series").label == f"Series ({len(suite.METRICS)})"
+    the_select(app, "metric").set_value("First-token time").run()
+    assert the_select(app, "series").label == "Series (1)"
+    assert "Summarise.track_ttft_p50" in app.subheader[0].value
+
+
+def test_a_search_without_hits_says_so(filled, open_page):
+    app = open_page(filled.url, "series", project="sim", search="nosuchthing")
+    assert "nosuchthing" in app.info[0].value
+
+
+@pytest.mark.parametrize("wanted", ["999999", "x", "-1", "1e3"])
+def test_a_series_that_is_not_there_is_a_warning(filled, open_page, wanted):
+    app = open_page(filled.url, "series", project="sim", series=wanted)
+    assert wanted in app.warning[0].value
+    assert app.subheader
+
+
+def test_a_scenario_shows_every_group(filled, open_page):
+    app = open_page(
+        filled.url, "series", project="sim", series=series_id(filled, "Chat.track_ttft"),
+        view="whole scenario",
+    )  # fmt: skip
+    said = texts(app)
+    for group in ("Latency", "First-token time", "Throughput", "Utilization", "Memory"):
+        assert f"{group} · " in said
+    assert len(app.get("vega_lite_chart")) == len(suite.METRICS)
+
+
+def test_two_commits_are_compared_worst_first(filled, open_page):
+    app = open_page(
+        filled.url, "compare", project="sim", base=suite.commit(39)[:8], head=suite.commit(40)
+    )
+    table = app.dataframe[0].value
+    assert table["metric"][0] == "ttft_p50"
+    assert table["verdict"][0] == "worse"
+    assert f"tracker gate {suite.commit(39)[:10]}" in texts(app)
+
+
+def test_a_commit_against_itself_is_nothing_to_compare(filled, open_page):
+    same = suite.commit(40)
+    app = open_page(filled.url, "compare", project="sim", base=same, head=same)
+    assert "same commit" in app.info[0].value
+
+
+def test_a_commit_that_is_not_there_is_a_warning(filled, open_page):
+    app = open_page(filled.url, "compare", project="sim", base="ffffffffff")
+    assert "ffffffffff" in app.warning[0].value
+
+
+def test_a_gate_shows_its_verdicts_against_the_margin(filled, open_page):
+    app = open_page(filled.url, "gates", project="sim", gate=filled.gate_id)
+    said = texts(app)
+    assert "exit code 1" in said
+    assert "±1 %" in said
+    assert set(app.dataframe[0].value["verdict"]) == {"regression", "inconclusive", "pass"}
+
+
+def test_a_gate_that_is_not_there_is_a_warning(filled, open_page):
+    app = open_page(filled.url, "gates", project="sim", gate="nosuchgate")
+    assert "nosuchgate" in app.warning[0].value
+
+
+def test_an_unknown_project_is_a_warning_and_another_is_shown(filled, open_page):
+    app = open_page(filled.url, project="nosuchproject")
+    assert "nosuchproject" in app.warning[0].value
+    assert the_select(app, "project").value in filled.projects
+
+
+def test_a_new_ingest_shows_without_a_restart(open_page, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "_STAMP_TTL", 0)
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    results = suite.write_results(tmp_path, num_commits=3)
+    with Store.open(url) as store:
+        ingest_directory(store, results, project="sim")
+    app = open_page(url, project="sim")
+    assert "at 3 commits" in texts(app)
+    (tmp_path / "more").mkdir()
+    more = suite.write_results(tmp_path / "more", num_commits=5)
+    with Store.open(url) as store:
+        ingest_directory(store, more, project="sim")
+    data._stamp.clear()  # two seconds pass
+    app.run()
+    assert "at 5 commits" in texts(app)
