@@ -46,10 +46,9 @@ OPEN = (
     "itl_p99",
     "e2e_p50",
     "goodput_relaxed",
-    "goodput_strict",
     "error_rate",
 )
-ON_GPU = (*CLOSED, "goodput_relaxed", "goodput_strict", "energy_per_token", "gpu_utilization")
+ON_GPU = (*CLOSED, "goodput_relaxed", "energy_per_token", "gpu_utilization")
 
 
 def _tiny_chat(concurrency: int, requests: int) -> Scenario:
@@ -133,14 +132,15 @@ class TinyShared:
         ),
         load=OpenLoop(rate=50.0),
         engine=TINY_ENGINE,
-        slos=(Slo(ttft=0.2, tpot=0.02), Slo(ttft=0.05, tpot=0.008)),
+        slos=(Slo(ttft=1.0, tpot=0.1), Slo(ttft=0.2, tpot=0.02)),
     ),
     *OPEN,
 )
 class TinyPoisson:
     """The tiny preset, code-completion lengths, 50 Poisson arrivals a second.
 
-    Its SLOs are those of a model this small: (0.2 s, 0.02 s) and (0.05 s, 0.008 s).
+    Its SLOs are those of a model this small: (1 s, 0.1 s) and (0.2 s, 0.02 s). The strict goodput
+    stays in the artifact: on a busy machine it is 0, and no ratio of it can be judged.
     """
 
     def setup_cache(self):

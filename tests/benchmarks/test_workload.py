@@ -89,6 +89,13 @@ def test_warm_up_has_the_shape_of_the_load_and_none_of_its_tokens():
     assert all(a.prompt != b.prompt for a, b in zip(warm, load, strict=False))
 
 
+def test_warm_up_does_not_put_the_system_prompt_of_chats_into_the_cache():
+    work = Conversations(chats=3, turns=2, system=20, user=Fixed(5), output=Fixed(4))
+    load = make_requests(scenario(workload=work), VOCAB)
+    warm = warmup_requests(scenario(workload=work), load, VOCAB)
+    assert warm[0].prompt[:4] != load[0].prompt[:4]
+
+
 def test_text_prompts_are_words_of_the_corpus():
     work = Independent(5, prompt=Fixed(12), output=Fixed(1), text=True)
     prompts = [r.prompt for r in make_requests(scenario(workload=work), VOCAB)]
