@@ -81,6 +81,13 @@ def test_another_seed_is_other_work(no_artifacts):
     assert one.artifact is None
 
 
+def test_the_counters_are_those_of_the_timed_part_alone(no_artifacts):
+    result = launch("x", SMALL)
+    assert result.counters["requests_submitted"] == result.work["requests"] == 6
+    assert result.counters["prompt_tokens"] == result.work["prompt_tokens"]
+    assert result.counters["tokens_generated"] == result.work["output_tokens"]
+
+
 def test_an_open_loop_on_the_real_engine(no_artifacts):
     result = launch("x", replace(SMALL, load=OpenLoop(rate=100.0)))
     assert result.failures == ()
