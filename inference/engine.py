@@ -9,8 +9,6 @@ types start fast.
 
 from __future__ import annotations
 
-import operator
-import random
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,13 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from inference.blocks import BlockManager
 from inference.config import EngineConfig, SamplingParams
-from inference.errors import (
-    CacheTooSmall,
-    ConfigError,
-    EngineClosed,
-    PromptError,
-    RequestNotFound,
-)
+from inference.errors import ConfigError, EngineClosed, RequestNotFound
+from inference.intake import Intake, Prompt
 from inference.request import FinishReason, Request, RequestOutput, Timing, TokenEvent
 from inference.roofline import step_cost
 from inference.scheduler import Scheduler, Step
@@ -36,8 +29,6 @@ if TYPE_CHECKING:
     from inference.tokenizer import StopChecker
 
 __all__ = ["LLM"]
-
-Prompt = str | Sequence[int]
 
 _COUNTERS = (
     "steps",
@@ -103,8 +94,13 @@ class LLM:
         self._texts: dict[int, str] = {}
         self._default_inbox: deque[TokenEvent] = deque()
         self._inboxes: dict[int, deque[TokenEvent]] = {}
-        self._next_id = 0
-        self._seeds = random.Random(self.config.seed)
+        self._intake = Intake(
+            model=self.model,
+            tokenizer=self._tokenizer,
+            blocks=self._blocks,
+            max_model_len=self.max_model_len,
+            seed=self.config.seed,
+        )
         self._counts = dict.fromkeys(_COUNTERS, 0)
 
     # One call for many prompts
@@ -128,7 +124,7 @@ class LLM:
             CacheTooSmall: A prompt with its output exceeds the cache; nothing was started.
         """
         submitted = time.perf_counter_ns()
-        requests = self._validated(prompts, params, submitted)
+        requests = self._admit(prompts, params, submitted)
         inbox: deque[TokenEvent] = deque()
         for request in requests:
             self._enqueue(request, inbox)
@@ -136,8 +132,9 @@ class LLM:
             while not all(request.finished for request in requests):
                 self._advance()
                 inbox.clear()
-        finally:
-            self._abort_all(requests)
+        except BaseException:
+            self._drop(requests)
+            raise
         return [self.output(request.request_id) for request in requests]
 
     def stream(
@@ -154,14 +151,14 @@ class LLM:
             Events whose ``request`` is the position in ``prompts``.
         """
         submitted = time.perf_counter_ns()
-        return self._stream(self._validated(prompts, params, submitted))
+        return self._stream(self._admit(prompts, params, submitted))
 
     # One step at a time
 
     def submit(self, prompt: Prompt, params: SamplingParams | None = None) -> int:
         """Queue one prompt and return its request id; errors as of ``generate``."""
         submitted = time.perf_counter_ns()
-        (request,) = self._validated([prompt], params, submitted)
+        (request,) = self._admit([prompt], params, submitted)
         self._enqueue(request, self._default_inbox)
         return request.request_id
 
@@ -316,10 +313,7 @@ class LLM:
                         index[event.request], event.token_id, event.time, event.finish_reason
                     )
         finally:
-            self._abort_all(requests)
-            for request in requests:
-                self._requests.pop(request.request_id, None)
-                self._texts.pop(request.request_id, None)
+            self._drop(requests)
 
     def _advance(self) -> None:
         runner = self._live_runner()
@@ -381,10 +375,13 @@ class LLM:
         self._inboxes.pop(request.request_id, None)
         self._counts["requests_finished"] += 1
 
-    def _abort_all(self, requests: Sequence[Request]) -> None:
+    def _drop(self, requests: Sequence[Request]) -> None:
+        """Abort what is left of the requests and forget them all."""
         for request in requests:
             if not request.finished:
                 self._finish(request, "abort")
+            self._requests.pop(request.request_id, None)
+            self._texts.pop(request.request_id, None)
 
     def _count(self, step: Step, result: StepResult) -> None:
         counts = self._counts
@@ -407,80 +404,14 @@ class LLM:
         counts["model_flops"] += cost.linear_flops + cost.attention_flops
         counts["model_bytes"] += cost.weight_bytes + cost.kv_bytes
 
-    def _validated(
+    def _admit(
         self,
         prompts: Sequence[Prompt],
         params: SamplingParams | Sequence[SamplingParams] | None,
         submitted_ns: int,
     ) -> list[Request]:
-        """Make a request of every prompt, or raise before any of them is queued."""
         self._live_runner()
-        if isinstance(prompts, str):
-            raise PromptError("prompts is one string; give a list of prompts")
-        if params is None:
-            params = SamplingParams()
-        each = [params] * len(prompts) if isinstance(params, SamplingParams) else list(params)
-        if len(each) != len(prompts):
-            raise ConfigError(f"{len(prompts)} prompts but {len(each)} SamplingParams")
-        return [
-            self._make_request(i, prompt, own, submitted_ns)
-            for i, (prompt, own) in enumerate(zip(prompts, each, strict=True))
-        ]
-
-    def _make_request(
-        self, index: int, prompt: Prompt, params: SamplingParams, submitted_ns: int
-    ) -> Request:
-        tokens = self._tokens_of(index, prompt)
-        if params.stop and self._tokenizer is None:
-            raise PromptError(
-                f"request {index}: stop strings need a tokenizer, and {self.model.name} has none; "
-                "use stop_token_ids"
-            )
-        if len(tokens) >= self.max_model_len:
-            raise PromptError(
-                f"request {index}: the prompt has {len(tokens)} tokens and the context holds "
-                f"{self.max_model_len}, one of them for output; shorten the prompt"
-            )
-        max_total = min(len(tokens) + params.max_tokens, self.max_model_len)
-        # The last token is handed out and never attended to, so it needs no room.
-        needed = self._blocks.blocks_for(max_total - 1)
-        if needed > self._blocks.num_blocks:
-            raise CacheTooSmall(
-                f"request {index}: {len(tokens)} prompt tokens and up to "
-                f"{max_total - len(tokens)} output tokens need {needed} blocks of "
-                f"{self.config.block_size}, and the cache has {self._blocks.num_blocks}; raise "
-                "num_blocks or kv_cache_bytes, or lower max_tokens"
-            )
-        request_id = self._next_id
-        self._next_id += 1
-        seed = self._seeds.getrandbits(63) if params.seed is None else params.seed
-        return Request(request_id, tokens, len(tokens), max_total, params, seed, submitted_ns)
-
-    def _tokens_of(self, index: int, prompt: Prompt) -> list[int]:
-        if isinstance(prompt, str):
-            if self._tokenizer is None:
-                raise PromptError(
-                    f"request {index}: the prompt is text, and {self.model.name} has no "
-                    "tokenizer; give token ids"
-                )
-            tokens = self._tokenizer.encode(prompt)
-        else:
-            try:
-                # index, not int: 1.5 is no token.
-                tokens = [operator.index(token) for token in prompt]
-            except TypeError as error:
-                raise PromptError(
-                    f"request {index}: the prompt is neither text nor a list of token ids ({error})"
-                ) from error
-        if not tokens:
-            raise PromptError(f"request {index}: the prompt is empty; give at least one token")
-        vocab = self.model.vocab_size
-        for token in (min(tokens), max(tokens)):
-            if not 0 <= token < vocab:
-                raise PromptError(
-                    f"request {index}: token id {token} is outside the vocabulary [0, {vocab})"
-                )
-        return tokens
+        return self._intake.requests(prompts, params, submitted_ns)
 
     def _enqueue(self, request: Request, inbox: deque[TokenEvent]) -> None:
         from inference.tokenizer import StopChecker

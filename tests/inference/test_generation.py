@@ -273,6 +273,9 @@ def test_a_failing_step_ends_its_requests_and_leaves_the_engine_usable(
         patch.setattr(llm._runner.decoder, "forward", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             llm.step()
+        with pytest.raises(ZeroDivisionError):
+            llm.generate([[1, 2], [3]], params)
+    assert list(llm._requests) == [request], "generate leaves nothing behind"
     output = llm.output(request)
     assert output.finish_reason == "error"
     assert output.error == "ZeroDivisionError: division by zero"
