@@ -22,6 +22,9 @@ class Failure:
     sink: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"alert {self.alert_id} was not delivered to {self.sink}: {self.reason}"
+
 
 def deliver(store: Store, alerts: Iterable[AlertInfo], sinks: Sequence[Sink]) -> list[Failure]:
     """Send every alert to every sink and note the outcome on the alert; never raises for a sink.

@@ -83,7 +83,7 @@ def gate_alert(gate: GateInfo) -> NewAlert | None:
     return NewAlert(
         key=alert_key(gate.project, gate.head.commit, gate.machine),
         title=_title(
-            gate.head.commit, gate.machine, len(worse), "metric", worst.metric, worst.effect
+            gate.head.commit, gate.machine, len(worse), "metric", worst.metric, _ratio(worst)
         ),
         detail=_clip(lines),
         commit=gate.head.commit,
@@ -130,12 +130,16 @@ def _change_line(change: Change) -> str:
 
 
 def _verdict_line(verdict: VerdictInfo) -> str:
-    line = f"{verdict.metric}: {_effect(verdict.effect)}"
+    line = f"{verdict.metric}: {_effect(_ratio(verdict))}"
     if bounds := interval(verdict.low, verdict.high):
         line += f" {bounds}"
     if verdict.base is not None and verdict.head is not None:
         line += f" ({_levels(verdict.base, verdict.head, verdict.unit)})"
     return line
+
+
+def _ratio(verdict: VerdictInfo) -> float | None:
+    return math.inf if verdict.effect is None and verdict.base == 0 else verdict.effect
 
 
 def _levels(before: float, after: float, unit: str) -> str:

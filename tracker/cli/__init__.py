@@ -104,4 +104,11 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
+    except Exception:
+        # Python would exit with 1, which means a regression here.
+        from traceback import print_exc
+
+        print_exc()
+        click.echo("error: a fault in Pacekeeper itself; see above", err=True)
+        sys.exit(PacekeeperError.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

@@ -7,9 +7,12 @@ import json
 import click
 from rich.console import Console
 
+from tracker.alerts import notify
 from tracker.changepoints import analyze
 from tracker.cli import Settings
 from tracker.cli.progress import counted
+from tracker.cli.project import stored_project
+from tracker.gate.policy import load_policy
 from tracker.report.findings import findings_document, findings_text
 from tracker.store import Store
 
@@ -20,6 +23,7 @@ __all__ = ["command"]
 @click.option("--project", metavar="NAME", help="Only this project; else all in the store.")
 @click.option("--machine", metavar="NAME", help="Only results of this machine.")
 @click.option("--search", metavar="TEXT", help="Only benchmarks whose name contains TEXT.")
+@click.option("--alert", is_flag=True, help="Alert on what is new in this directory's project.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def command(
@@ -27,6 +31,7 @@ def command(
     project: str | None,
     machine: str | None,
     search: str | None,
+    alert: bool,
     as_json: bool,
 ) -> None:
     """Find level shifts in every series' history and keep them in the store.
@@ -34,13 +39,23 @@ def command(
     Prints them grouped by commit, worst first. A changed environment or benchmark version starts
     a new segment and is never called a regression; failed and skipped results are left out.
 
+    With --alert, each new regression of a recent commit opens an alert and is sent where the
+    [alerts] table of pacekeeper.toml says; a commit never alerts twice.
+
     Finding something exits 0: `tracker gate` is the command that blocks. Exits 4 when the store
     has no series.
     """
-    with Store.open(settings.db) as store, counted("change points") as progress:
-        analysis = analyze(
-            store, project=project, machine=machine, search=search, progress=progress
-        )
+    config = load_policy().alerts if alert else None
+    with Store.open(settings.db) as store:
+        with counted("change points") as progress:
+            analysis = analyze(
+                store, project=project, machine=machine, search=search, progress=progress
+            )
+        if config is not None:
+            name = stored_project(store, project or load_policy().name)
+            result = notify(store, name, config, findings=analysis.findings)
+            for failure in result.failures:
+                click.echo(f"warning: {failure}", err=True)
     if as_json:
         click.echo(json.dumps(findings_document(analysis), indent=2, allow_nan=False))
     else:

@@ -136,6 +136,4 @@ def _look(store: Store, root: str, project: str, machine: str) -> None:
     for alert in result.opened:
         _log.warning("alert %d: %s", alert.id, alert.title)
     for failure in result.failures:
-        _log.warning(
-            "alert %d was not delivered to %s: %s", failure.alert_id, failure.sink, failure.reason
-        )
+        _log.warning("%s", failure)

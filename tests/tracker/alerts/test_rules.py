@@ -102,6 +102,14 @@ def test_a_gate_alerts_on_its_regressions_only():
     assert "6 pairs of launches" in alert.detail
 
 
+def test_a_gate_on_a_metric_that_left_zero_says_so():
+    from dataclasses import replace
+
+    alert = gate_alert(gate(replace(verdict("a", "regression", 0.0), effect=None, base=0.0)))
+    assert alert.title.endswith("most a from 0")
+    assert alert.worst_effect is None
+
+
 @pytest.mark.parametrize("status", ["pass", "improvement", "inconclusive"])
 def test_a_gate_without_a_regression_does_not_alert(status):
     assert gate_alert(gate(verdict("a", status, 0.5), exit_code=3)) is None

@@ -15,10 +15,9 @@ def url(tmp_path):
     return f"sqlite:///{tmp_path}/store.db"
 
 
-def tracker(url, *args):
-    return subprocess.run(
-        [sys.executable, "-m", "tracker", "--db", url, *args], capture_output=True, text=True
-    )
+def tracker(url, *args, cwd=None):
+    command = [sys.executable, "-m", "tracker", "--db", url, *args]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
 
 
 def test_text_json_and_exit_codes(url):
@@ -43,3 +42,18 @@ def test_an_empty_store_exits_4(url):
     done = tracker(url, "changepoints")
     assert done.returncode == 4
     assert "has no series" in done.stderr
+
+
+def test_alerts_are_opened_on_request_only(url, tmp_path):
+    with Store.open(url) as store:
+        record_history(store, {STEPS: [141] * 5 + [150] * 5})
+    assert "alert" not in tracker(url, "changepoints", cwd=tmp_path).stderr
+    (tmp_path / "pacekeeper.toml").write_text('[alerts]\nwebhook = "$NO_SUCH_HOOK"\n')
+    done = tracker(url, "changepoints", "--alert", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "alert 1 [engine] 000000000005 is worse on gpu-1" in done.stderr
+    assert "warning: alert 1 was not delivered to webhook: environment variable" in done.stderr
+    (tmp_path / "pacekeeper.toml").write_text("[alerts]\nmin_efect = 1\n")
+    done = tracker(url, "changepoints", "--alert", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean 'min_effect'" in done.stderr
