@@ -65,12 +65,15 @@ class LLM:
         import torch
 
         from inference.checkpoint import load_model
+        from inference.ops import OPS, OpSet
         from inference.runner import Runner, device_of, dtype_of
 
         self.config = config or EngineConfig()
         if self.config.num_threads is not None:
             torch.set_num_threads(self.config.num_threads)
         device = device_of(self.config)
+        # Before the weights, which may take minutes to load.
+        ops = OpSet(OPS, backend=self.config.backend, device=device.type)
         self.model, weights, self._tokenizer = load_model(
             model, dtype=dtype_of(self.config, device), device=device, seed=self.config.seed
         )
@@ -81,7 +84,7 @@ class LLM:
                 f"has a context of {self.model.max_position}"
             )
         self._runner: Runner | None = Runner(
-            self.model, weights, self.config, max_model_len=self.max_model_len
+            self.model, weights, ops, self.config, max_model_len=self.max_model_len
         )
         self._blocks = BlockManager(
             self._runner.num_blocks,
@@ -102,8 +105,6 @@ class LLM:
             seed=self.config.seed,
         )
         self._counts = dict.fromkeys(_COUNTERS, 0)
-
-    # One call for many prompts
 
     def generate(
         self,
@@ -152,8 +153,6 @@ class LLM:
         """
         submitted = time.perf_counter_ns()
         return self._stream(self._admit(prompts, params, submitted))
-
-    # One step at a time
 
     def submit(self, prompt: Prompt, params: SamplingParams | None = None) -> int:
         """Queue one prompt and return its request id; errors as of ``generate``."""
@@ -219,8 +218,6 @@ class LLM:
             del self._requests[request_id]
             self._texts.pop(request_id, None)
         return output
-
-    # What it did and what it is
 
     def counters(self) -> dict[str, int]:
         """Return the exact counters, cumulative since the start or ``reset_counters``.
@@ -295,8 +292,6 @@ class LLM:
     def check_integrity(self) -> None:
         """Recount the blocks of every live request; raises AssertionError on a mismatch."""
         self._blocks.check_integrity(r.table for r in self._requests.values() if not r.finished)
-
-    # Inside
 
     def _stream(self, requests: list[Request]) -> Iterator[TokenEvent]:
         inbox: deque[TokenEvent] = deque()

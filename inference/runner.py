@@ -11,7 +11,7 @@ from inference.batch import Batch, build_batch
 from inference.config import EngineConfig
 from inference.errors import BackendUnavailable, CacheTooSmall
 from inference.model import Decoder, KVCache
-from inference.ops import OPS, OpSet
+from inference.ops import OpSet
 from inference.request import Request
 from inference.sampling import sample
 from inference.scheduler import Step
@@ -46,11 +46,11 @@ class Runner:
     Args:
         model: Shapes and flags.
         weights: Filled, on the device.
-        config: Backend, cache size, buckets.
+        ops: The implementations chosen for the engine.
+        config: Cache size, buckets.
         max_model_len: Longest sequence, tokens.
 
     Raises:
-        BackendUnavailable: An op lacks the backend asked for.
         CacheTooSmall: ``kv_cache_bytes`` does not hold one block.
     """
 
@@ -58,6 +58,7 @@ class Runner:
         self,
         model: ModelConfig,
         weights: ModelWeights,
+        ops: OpSet,
         config: EngineConfig,
         *,
         max_model_len: int,
@@ -66,7 +67,7 @@ class Runner:
         self.weights = weights
         self.device = weights.embedding.device
         self.dtype = weights.embedding.dtype
-        self.ops = OpSet(OPS, backend=config.backend, device=self.device.type)
+        self.ops = ops
         self.decoder = Decoder(model, weights, self.ops, max_position=max_model_len)
         block_bytes = (
             2
