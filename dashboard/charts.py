@@ -15,7 +15,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from dashboard.groups import label
+from dashboard.groups import bare_name, label, scenario, short_name, suite_of
 from dashboard.palette import Palette
 from dashboard.tables import compare_frame, history_frame, level_frame, sort_key
 from dashboard.units import Scale, direction, format_effect, scale_for
@@ -380,12 +380,12 @@ def changes_chart(
 
 
 def _captions_of(rows: Sequence[ComparisonRow]) -> list[str]:
-    """Effect first, so that a phone cuts the name; the place only where a name stands twice."""
+    """Effect and metric first, so that a phone cuts the rest; the place only where it decides."""
     counts = Counter(label(row.series) for row in rows)
     captions = []
     for row in rows:
-        name = label(row.series)
-        if counts[name] > 1:
+        name = f"{short_name(row.series)} · {scenario(row.series)}"
+        if counts[label(row.series)] > 1:
             name = f"{name} · {row.series.machine}, {row.series.environment}"
         captions.append(f"{format_effect(row.effect)}  {name}")
     return captions
@@ -394,7 +394,9 @@ def _captions_of(rows: Sequence[ComparisonRow]) -> list[str]:
 def _captions(
     base: alt.Chart, y: alt.Y, palette: Palette, tooltip: list[alt.Tooltip]
 ) -> list[alt.Chart]:
-    text = {"align": "left", "baseline": "middle", "yOffset": -7, "fontSize": 13, "limit": 1000}
+    text: dict[str, Any] = {"align": "left", "baseline": "middle", "yOffset": -7, "fontSize": 13}
+    # A caption wider than the plot would make Vega shrink the plot to nothing.
+    text["limit"] = alt.ExprRef("width - 4")
     place = {"y": y, "x": alt.value(2), "text": "caption:N"}
     halo = base.mark_text(stroke=palette.background, strokeWidth=5, **text).encode(**place)
     words = base.mark_text(color=palette.text, **text).encode(tooltip=tooltip, **place)
@@ -510,7 +512,7 @@ def _forest_row(order: int, verdict: VerdictInfo) -> dict[str, Any]:
         "direction": direction(verdict.better),
         "pairs": verdict.pairs,
         "reason": verdict.reason or "–",
-        "caption": f"{effect}  {verdict.metric}",
+        "caption": f"{effect}  {bare_name(verdict.metric)} · {suite_of(verdict.metric)}",
     }
 
 

@@ -11,7 +11,16 @@ from typing import Final
 
 from tracker.domain import SeriesInfo
 
-__all__ = ["GROUPS", "bare_name", "label", "metric_group", "scenario", "short_name", "siblings"]
+__all__ = [
+    "GROUPS",
+    "bare_name",
+    "label",
+    "metric_group",
+    "scenario",
+    "short_name",
+    "siblings",
+    "suite_of",
+]
 
 GROUPS: Final = (
     "Latency",
@@ -56,7 +65,13 @@ def metric_group(series: SeriesInfo) -> str:
 
 def scenario(series: SeriesInfo) -> str:
     """The suite class a series belongs to: everything before the last dot of its benchmark."""
-    return series.benchmark.rpartition(".")[0] or series.benchmark
+    return suite_of(series.benchmark)
+
+
+def suite_of(metric: str) -> str:
+    """The suite class in a metric's full name; the name itself where there is no dot."""
+    benchmark = metric.partition("(")[0]
+    return benchmark.rpartition(".")[0] or benchmark
 
 
 def short_name(series: SeriesInfo) -> str:

@@ -71,8 +71,8 @@ def shift_html(history: SeriesHistory, shift: LevelShift, palette: Palette) -> s
         '<div style="flex:0 0 9.5rem">'
         f'<div style="font-size:1.3rem;font-weight:700;color:{colour}">'
         f"{escape(format_effect(shift.effect))}</div>"
-        f'<div style="font-size:0.85rem;opacity:0.8">{escape(scale.text(shift.before))} → '
-        f"{escape(scale.text(shift.after))}</div></div>"
+        '<div style="font-size:0.85rem;opacity:0.8">'
+        f"{escape(scale.change(shift.before, shift.after))}</div></div>"
         f'<div style="flex:1 1 6rem;min-width:0">{sparkline_html(history, palette)}</div></div>'
     )
 

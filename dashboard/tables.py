@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from dashboard.groups import bare_name, label, metric_group, scenario, short_name
+from dashboard.groups import bare_name, label, metric_group, scenario, short_name, suite_of
 from dashboard.units import Scale, direction, format_effect, scale_for
 from tracker.domain import (
     ComparisonRow,
@@ -155,7 +155,7 @@ def _mark(shift: LevelShift, place: int, scale: Scale) -> dict[str, Any]:
         "level": scale(shift.after),
         "before": scale(shift.before),
         "effect": format_effect(shift.effect),
-        "levels": f"{scale.text(shift.before)} → {scale.text(shift.after)}",
+        "levels": scale.change(shift.before, shift.after),
         "verdict": {True: "worse", False: "better", None: "changed"}[shift.worse],
         "sense": "up" if shift.after >= shift.before else "down",
         "commit": shift.revision.commit[:10],
@@ -242,7 +242,7 @@ def verdicts_frame(gate: GateInfo) -> pd.DataFrame:
                 "pairs": v.pairs,
                 "direction": direction(v.better),
                 "reason": v.reason or "–",
-                "suite": v.metric.partition("(")[0].rpartition(".")[0],
+                "suite": suite_of(v.metric),
             }
         )
     return pd.DataFrame(rows)

@@ -13,6 +13,7 @@ from datetime import datetime
 __all__ = [
     "Scale",
     "ago",
+    "counted",
     "direction",
     "format_date",
     "format_effect",
@@ -45,10 +46,11 @@ class Scale:
         """The scaled number with its unit; an en dash where there is none."""
         if value is None or not math.isfinite(value):
             return "–"
-        number = format_number(self(value))
-        if self.unit == "%":
-            return f"{number} %"
-        return f"{number} {self.unit}".rstrip()
+        return f"{format_number(self(value))} {self.unit}".rstrip()
+
+    def change(self, before: float, after: float) -> str:
+        """Two numbers and their unit once: "12.30 → 16.10 ms"."""
+        return f"{format_number(self(before))} → {self.text(after)}"
 
 
 def scale_for(unit: str, values: Iterable[float | None]) -> Scale:
@@ -128,6 +130,11 @@ def format_effect(effect: float | None) -> str:
     if float(text) == 0:
         return "0 %" if effect == 0 else "±0.00 %"
     return text.replace("-", "−", 1) + " %"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, in the plural unless it is one: "3 level shifts"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def direction(better: str | None) -> str:

@@ -77,9 +77,9 @@ def _result(here: scope.Scope, base: str, head: str) -> None:
             ]
         )
     )
-    st.caption(
-        "Differences of stored medians, noise included. A verdict with a stated false-alarm rate "
-        f"comes from `tracker gate {base[:10]} {head[:10]}`."
+    st.markdown(
+        ":small[Differences of stored medians, noise included. A verdict with a stated "
+        f"false-alarm rate comes from `tracker gate {base[:10]} {head[:10]}`.]"
     )
     chart = charts.changes_chart(both, palette_for(st.context.theme.type))
     if chart is not None:

@@ -66,7 +66,7 @@ def _numbers(found: Overview, now: datetime) -> None:
         Tile("Unread", str(len(found.problems)), "entries that ingest could not read"),
     ]
     st.html(tiles_html(tiles))
-    st.caption(_freshness(found))
+    st.markdown(f":small[{_freshness(found)}]")
 
 
 def _freshness(found: Overview) -> str:
@@ -103,9 +103,9 @@ def _alert(here: scope.Scope, alert: AlertInfo, now: datetime) -> None:
             parts.append(f"worst {format_effect(alert.worst_effect)}")
         if alert.revision:
             parts.append(_commit(here, alert.revision.commit))
-        st.caption(" · ".join(parts))
+        st.markdown(f":small[{' · '.join(parts)}]")
         if alert.detail:
-            st.caption(_plain(alert.detail))
+            st.markdown(f":small[{_plain(alert.detail)}]")
 
 
 def _moved(
@@ -146,12 +146,12 @@ def _card(here: scope.Scope, series: SeriesInfo, shift: LevelShift, now: datetim
                 query_params=here.link(series=series.id),
             )
             subject = f" {_plain(shift.revision.subject)}" if shift.revision.subject else ""
-            st.caption(
-                f"since {_commit(here, shift.revision.commit)}{subject} · "
+            # Not a caption: its faded text would take the contrast off the links in it.
+            st.markdown(
+                f":small[since {_commit(here, shift.revision.commit)}{subject} · "
                 f"{format_date(shift.revision.committed_at)}, "
-                f"{ago(shift.revision.committed_at, now)}  \n"
-                f"{_plain(series.machine)} · {_plain(series.environment)} · "
-                f"{direction(series.better)}"
+                f"{ago(shift.revision.committed_at, now)} · {_plain(series.machine)} · "
+                f"{_plain(series.environment)} · {direction(series.better)}]"
             )
         with picture:
             history = data.history(series.id, limit=SPARK_POINTS)
@@ -202,7 +202,7 @@ def _gates(here: scope.Scope, gates: Sequence[GateInfo], now: datetime) -> None:
 def _problems(found: Overview) -> None:
     if not found.problems:
         return
-    with st.expander(f"{len(found.problems)} results could not be read"):
+    with st.expander(f"Unread entries: {len(found.problems)}"):
         st.dataframe(tables.problems_frame(found.problems), hide_index=True)
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import charts, data, scope, tables, url_state
 from dashboard.groups import GROUPS, label, metric_group, scenario, short_name, siblings
 from dashboard.palette import palette_for
-from dashboard.units import direction, format_effect, format_value
+from dashboard.units import counted, direction, format_effect, format_value
 from tracker.domain import SeriesHistory, SeriesInfo
 from tracker.errors import UsageError
 
@@ -154,7 +154,7 @@ def _shifts(here: scope.Scope, history: SeriesHistory) -> None:
         lines.append(
             f"- :{colour}[**{format_effect(shift.effect)}**] at {name}, "
             f"{shift.revision.committed_at:%Y-%m-%d}: "
-            f"{scale.text(shift.before)} → {scale.text(shift.after)}"
+            f"{scale.change(shift.before, shift.after)}"
         )
     for change in reversed(history.fingerprint_changes):
         texts = [f"{n} {b or 'unknown'} → {a or 'unknown'}" for n, b, a in change.changed]
@@ -165,8 +165,8 @@ def _shifts(here: scope.Scope, history: SeriesHistory) -> None:
         )
     if lines:
         with st.expander(
-            f"{len(history.shifts)} level shifts, "
-            f"{len(history.fingerprint_changes)} changes of environment",
+            f"{counted(len(history.shifts), 'level shift')}, "
+            f"{counted(len(history.fingerprint_changes), 'environment change')}",
             expanded=len(lines) <= 6,
         ):
             st.markdown("\n".join(lines))

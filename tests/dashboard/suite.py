@@ -65,10 +65,11 @@ def _result_file(place, facts):
             if cls == CLASSES[0]:
                 for since, factor in factors.items():
                     value *= factor if place >= since else 1
-            value *= 1 if kind == "exact" else 1 + rng.gauss(0, 0.008)
+            value = round(value) if kind == "exact" else value * (1 + rng.gauss(0, 0.008))
             if name == "track_throughput" and place == FAILED_AT:
                 value = None
-            low, high = (None, None) if value is None else (value * 0.99, value * 1.01)
+            sure = value is None or kind == "exact"
+            low, high = (None, None) if sure else (value * 0.99, value * 1.01)
             results[f"{cls}.{name}"] = [
                 [value], [], "1", millis + 60_000, 1.5, [low], [high], [low], [high], [1], [5],
             ]  # fmt: skip

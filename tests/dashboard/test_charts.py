@@ -107,10 +107,23 @@ def test_the_changes_say_the_place_where_a_name_stands_twice():
         comparison(1.0, 1.3, name="b.y"),
     ]
     assert rows_of(changes_chart(rows, LIGHT), "caption") == [
-        "+50.0 %  b.x · runner-a, py3.12",
-        "+40.0 %  b.x · runner-a, py3.13",
-        "+30.0 %  b.y",
+        "+50.0 %  x · b · runner-a, py3.12",
+        "+40.0 %  x · b · runner-a, py3.13",
+        "+30.0 %  y · b",
     ]
+
+
+def test_a_caption_never_outgrows_the_plot():
+    for chart in (
+        changes_chart([comparison(1.0, 2.0)], LIGHT),
+        forest_chart(gate(verdict()), LIGHT),
+    ):
+        limits = [
+            layer["mark"].get("limit")
+            for layer in chart.to_dict()["layer"]
+            if layer["mark"]["type"] == "text"
+        ]
+        assert limits == [{"expr": "width - 4"}] * 2
 
 
 def test_the_largest_changes_of_both_senses_are_kept():

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.units import ago, format_effect, format_number, format_value, scale_for
+from dashboard.units import ago, counted, format_effect, format_number, format_value, scale_for
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,12 @@ def test_an_age_is_in_its_largest_unit(elapsed, shown):
 
 def test_what_was_never_measured_has_no_age():
     assert ago(None, datetime(2026, 1, 1, tzinfo=UTC)) == "never"
+
+
+def test_a_change_names_its_unit_once():
+    assert scale_for("s", [0.0123]).change(0.0123, 0.0161) == "12.30 → 16.10 ms"
+
+
+@pytest.mark.parametrize(("number", "shown"), [(0, "0 shifts"), (1, "1 shift"), (2, "2 shifts")])
+def test_a_count_has_its_plural(number, shown):
+    assert counted(number, "shift") == shown
