@@ -73,7 +73,7 @@ class Transaction:
 
     def insert(self, table: Table, row: Mapping[str, Any]) -> int:
         """Insert one row and return its id."""
-        result = self.conn.execute(insert(table).values(**row))
+        result = self.conn.execute(insert(table), dict(row))
         assert result.inserted_primary_key is not None
         return int(result.inserted_primary_key[0])
 

@@ -31,6 +31,21 @@ from tracker.store.identity import attempt_key, environment_of, params_digest
 from tracker.store.transaction import CHUNK, Transaction
 from tracker.store.writes import reference
 
+# Built once: putting a statement together costs more than SQLite takes to run it.
+_RUN_OF_FILE = select(t.run.c.id, t.run.c.recorded_at).where(
+    t.run.c.project_id == bindparam("project"), t.run.c.digest == bindparam("digest")
+)
+_ATTEMPTS_AT = select(t.result.c.series_id, t.result.c.attempt_key, t.result.c.value).where(
+    t.result.c.revision_id == bindparam("revision"),
+    t.result.c.series_id.in_(bindparam("series", expanding=True)),
+)
+_INSERT_RESULTS = insert(t.result)
+_MOVE_REVISION = (
+    update(t.revision)
+    .where(t.revision.c.id == bindparam("row_id"))
+    .values(num_results=t.revision.c.num_results + bindparam("added"))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
@@ -52,9 +67,8 @@ def record_file(
     facts: RunFacts,
 ) -> Recorded:
     project_id = reference.ensure_project(tx, project)
-    known_run = tx.conn.execute(
-        select(t.run.c.id).where(t.run.c.project_id == project_id, t.run.c.digest == file.digest)
-    ).scalar()
+    of_file = {"project": project_id, "digest": file.digest}
+    known_run = tx.conn.execute(_RUN_OF_FILE, of_file).scalar()
     if known_run is not None:
         _record_launches(tx, project_id, known_run, facts.launches)
         return Recorded(known_run, added=0, unchanged=len(file.measurements))
@@ -90,7 +104,7 @@ def record_file(
         if measurement.samples is not None:
             samples[(series_id, key)] = measurement.samples
     if rows:
-        tx.conn.execute(insert(t.result), rows)
+        tx.conn.execute(_INSERT_RESULTS, rows)
         _move_counters(tx, revision_id, file.committed_at, rows, stood)
     if samples:
         _record_samples(tx, run_id, samples)
@@ -171,13 +185,9 @@ def _stored_attempts(
     """Return what stands already: series -> attempt key -> value."""
     stood: dict[int, dict[int, float | None]] = defaultdict(dict)
     ordered = sorted(set(series_ids))
-    columns = (t.result.c.series_id, t.result.c.attempt_key, t.result.c.value)
     for start in range(0, len(ordered), CHUNK):
-        statement = select(*columns).where(
-            t.result.c.revision_id == revision_id,
-            t.result.c.series_id.in_(ordered[start : start + CHUNK]),
-        )
-        for series_id, key, value in tx.conn.execute(statement):
+        asked = {"revision": revision_id, "series": ordered[start : start + CHUNK]}
+        for series_id, key, value in tx.conn.execute(_ATTEMPTS_AT, asked):
             stood[series_id][key] = value
     return stood
 
@@ -212,11 +222,8 @@ def _record_run(
     if not tx.is_postgresql:
         return tx.insert(t.run, row)
     tx.insert_missing(t.run, [row])
-    stored = tx.conn.execute(
-        select(t.run.c.id, t.run.c.recorded_at).where(
-            t.run.c.project_id == project_id, t.run.c.digest == file.digest
-        )
-    ).one()
+    of_file = {"project": project_id, "digest": file.digest}
+    stored = tx.conn.execute(_RUN_OF_FILE, of_file).one()
     return int(stored.id) if stored.recorded_at == row["recorded_at"] else None
 
 
@@ -309,11 +316,7 @@ def _move_counters(
             }
         )
     tx.conn.execute(_MOVE_SERIES, moves)
-    tx.conn.execute(
-        update(t.revision)
-        .where(t.revision.c.id == revision_id)
-        .values(num_results=t.revision.c.num_results + len(rows))
-    )
+    tx.conn.execute(_MOVE_REVISION, {"row_id": revision_id, "added": len(rows)})
 
 
 def _record_samples(
