@@ -29,14 +29,14 @@ def commands(word):
                 yield pytest.param(line, id=f"{page.name}: {line[:60]}")
 
 
-@pytest.mark.parametrize("line", commands("make"))
+@pytest.mark.parametrize("line", list(commands("make")))
 def test_every_make_target_exists(line):
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = [word for word in shlex.split(line)[1:] if "=" not in word and not word.startswith("-")]
     assert set(named) <= targets
 
 
-@pytest.mark.parametrize("line", commands("tracker"))
+@pytest.mark.parametrize("line", list(commands("tracker")))
 def test_every_tracker_command_and_option_exists(line):
     command, context = cli, click.Context(cli, info_name="tracker")
     known = {name for p in cli.params for name in p.opts}
