@@ -306,6 +306,8 @@ class PairedGate:
     def _why_undecided(self, name: str) -> str:
         values = self._values(name)
         n = len(values)
+        if n < 2:
+            return f"{n} pair; noise shows from 2 on"
         if n < self.looks[0]:
             return f"{n} pairs; the first look is at {self.looks[0]}"
         spread = float(values.std(ddof=1))

@@ -34,12 +34,12 @@ def test_the_table_gives_directions_and_no_verdicts():
         "base: aaaaaaaa before\n"
         "head: bbbbbbbb\n"
         "\n"
-        "metric        unit       base  n    head  n   change\n"
-        "x.track_ttft  ms           10  1      12  2  +20.00%  worse\n"
-        "x.track_rate  tokens/s    100  1      90  2  -10.00%  worse\n"
-        "x.track_fast  s             2  1       1  2  -50.00%  better\n"
-        "x.track_mood  points        3  1       4  2  +33.33%  ?\n"
-        "x.track_gone  s             3  1  failed  0        -\n"
+        "metric        unit      base  n    head  n   change\n"
+        "x.track_ttft  ms          10  1      12  2  +20.00%  worse\n"
+        "x.track_rate  tokens/s   100  1      90  2  -10.00%  worse\n"
+        "x.track_fast  s            2  1       1  2  -50.00%  better\n"
+        "x.track_mood  points       3  1       4  2  +33.33%  ?\n"
+        "x.track_gone  s            3  1  failed  0        -\n"
     )
 
 

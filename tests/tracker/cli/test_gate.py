@@ -8,6 +8,8 @@ import pytest
 from tests.tracker.cli.commands import tracker
 from tracker.store import Store, queries
 
+pytestmark = pytest.mark.e2e
+
 TTFT = "bench_toy.Serve.track_ttft"
 
 
@@ -52,7 +54,7 @@ def test_a_commit_against_itself_with_too_few_pairs_says_so(toy):
     toy.commit("one")
     done = tracker(toy.root, "gate", "HEAD", "HEAD", "--max-pairs", "1", "--bench", "steps|ttft")
     assert done.code == 0, done.out + done.err
-    assert "1 undecided" in done.out
+    assert "1 undecided" in done.out and "noise shows from 2" in done.out
     (toy.root / "pacekeeper.toml").write_text('[gate]\non_inconclusive = "block"\n')
     done = tracker(toy.root, "gate", "HEAD", "HEAD", "--max-pairs", "1", "--bench", "ttft")
     assert done.code == 3 and "INCONCLUSIVE" in done.out

@@ -6,9 +6,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.tracker.cli.commands import tracker
 from tests.tracker.measure.toy import quiet_environment
 from tracker.store import Store, queries
+
+pytestmark = pytest.mark.e2e
 
 TTFT = "bench_toy.Serve.track_ttft"
 
@@ -91,6 +95,7 @@ def test_usage_errors(toy):
 
 
 def test_interrupted_keeps_what_was_measured_and_leaves_no_process(toy):
+    toy.commit("before")
     toy.commit("first")
     toy.commit("sleeps", SLEEP=1)
     suite = toy.root / "benchmarks" / "bench_toy.py"
@@ -100,7 +105,7 @@ def test_interrupted_keeps_what_was_measured_and_leaves_no_process(toy):
         .replace("track_ttft.timeout = 2", "track_ttft.timeout = 100")
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "tracker", "run", "HEAD~1..HEAD HEAD~1"],
+        [sys.executable, "-m", "tracker", "run", "HEAD~2..HEAD"],
         cwd=toy.root,
         env=quiet_environment(Path(os.environ["HOME"])),
         stdout=subprocess.PIPE,
@@ -108,7 +113,7 @@ def test_interrupted_keeps_what_was_measured_and_leaves_no_process(toy):
         text=True,
     )
     launches = toy.root / ".pacekeeper" / "launches"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while len(list(launches.glob("*/artifacts/*.jsonl"))) < 2:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
