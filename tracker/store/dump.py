@@ -244,7 +244,7 @@ def _insert(
             if value is None:
                 continue
             if name in kind.links:
-                row[name] = ids[kind.links[name]][value]
+                row[name] = _linked(ids, kind, name, value)
             elif isinstance(read[name], UtcDateTime):
                 row[name] = datetime.fromisoformat(value)
             elif isinstance(read[name], Doubles):
@@ -257,6 +257,16 @@ def _insert(
     new_ids = tx.ensure(table, kind.key, rows)
     for old, row in zip(old_ids, rows, strict=True):
         ids[table.name][int(old or 0)] = new_ids[tuple(row[name] for name in kind.key)]
+
+
+def _linked(ids: Mapping[str, Mapping[int, int]], kind: _Kind, column: str, value: int) -> int:
+    try:
+        return ids[kind.links[column]][value]
+    except KeyError:
+        raise StoreError(
+            f"incomplete dump: a row of {kind.table.name} points at row {value} of "
+            f"{kind.links[column]}, which is missing; nothing was imported"
+        ) from None
 
 
 def _count(tx: Transaction) -> int:

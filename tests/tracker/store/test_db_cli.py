@@ -136,9 +136,12 @@ def test_a_dump_cut_short_imports_nothing(tmp_path: Path) -> None:
     for file in (plain, zipped):
         tracker(origin, "db", "export", "--out", file)
     lines = plain.read_text().splitlines(keepends=True)
+    last_row = max(at for at, line in enumerate(lines) if line.startswith("["))
     torn = tmp_path / "torn"
     for cut in (
         "".join(lines[:-1]).encode(),
+        "".join(lines[:2] + lines[3:]).encode(),  # without the project
+        "".join(lines[:last_row] + lines[last_row + 1 :]).encode(),
         plain.read_bytes()[:-60],
         gzip.compress("".join(lines[:20]).encode()),
         zipped.read_bytes()[:-40],

@@ -32,6 +32,8 @@ from tracker.domain import (
 from tracker.errors import StoreError, UsageError
 from tracker.store import Store, queries, tables
 from tracker.store.check import check_store
+from tracker.store.transaction import Transaction
+from tracker.store.writes import results
 
 
 @pytest.fixture
@@ -317,6 +319,29 @@ def test_writers_at_once_lose_nothing(store_url: str) -> None:
     with Store.open(store_url) as store:
         counts = table_counts(store)
         assert (counts["run"], counts["result"], counts["series"]) == (15, 120, 8)
+        assert check_store(store) == []
+
+
+def test_attempts_written_at_once_at_one_revision_make_one_point(store_url: str) -> None:
+    facts = results.RunFacts("ingest", None, (), None, None, None)
+    first, second = (file_of(1, measurement(value, minute=m)) for value, m in ((1.0, 5), (3.0, 6)))
+    with Store.open(store_url) as store, Store.open(store_url) as other:
+        store.record_file("p", file_of(0, measurement(9.0)), benchmarks=BENCHMARKS)
+        store.record_revisions("p", [RevisionRecord(commit(1), committed_at(1))])
+        waiting = threading.Thread(
+            target=lambda: other.record_file("p", second, benchmarks=BENCHMARKS)
+        )
+
+        def act(tx: Transaction) -> None:
+            results.record_file(tx, "p", first, BENCHMARKS, facts)
+            waiting.start()
+            waiting.join(0.7)  # it cannot end before this transaction has
+            assert waiting.is_alive()
+
+        store.write(act)
+        waiting.join()
+        (series,) = queries.list_series(store, "p")
+        assert (series.num_points, series.last_value) == (2, 2.0)
         assert check_store(store) == []
 
 

@@ -12,7 +12,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_as_batch=True,
-    transactional_ddl=True,
     compare_type=True,
 )
 with context.begin_transaction():
