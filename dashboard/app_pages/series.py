@@ -11,7 +11,7 @@ from dashboard.units import counted, direction, format_effect, format_value
 from tracker.domain import SeriesHistory, SeriesInfo
 from tracker.errors import UsageError
 
-LIMIT = 2000  # series in the list; the search narrows it
+LIMIT = 1000  # series in the list; the search narrows it
 ANY = "all metrics"
 WINDOWS = {"100": 100, "300": 300, "1000": 1000}
 WINDOW = "300"
