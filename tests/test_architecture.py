@@ -44,9 +44,8 @@ def test_the_tracker_and_the_charts_load_without_torch(package):
 @pytest.mark.parametrize(
     "package", ["inference", "tracker.errors", "tracker.stats", "tracker.store", "tracker.asvfmt"]
 )
-def test_every_exported_name_exists_and_is_sorted(package):
+def test_every_exported_name_exists(package):
     module = importlib.import_module(package)
-    assert list(module.__all__) == sorted(module.__all__)
     for name in module.__all__:
         assert hasattr(module, name), f"{package}.__all__ names {name}, which is not there"
 
