@@ -78,7 +78,6 @@ class Scheduler:
         self.running: list[Request] = []
         self.num_preemptions = 0
         self.prefix_hit_tokens = 0
-        self.max_running = min(config.max_num_seqs, config.max_num_batched_tokens)
 
     def add(self, request: Request) -> None:
         """Queue a request; it must fit the cache alone (the engine has checked)."""
@@ -168,7 +167,9 @@ class Scheduler:
         # Blocks that running prompts have still to take: two prompts admitted into the same free
         # blocks would preempt each other.
         promised = sum(self._missing(request) for request in self.running) if self.waiting else 0
-        while self.waiting and budget > 0 and len(self.running) < self.max_running:
+        # Budget is left only where every running request had its share, so nobody is ever seated
+        # without a token of budget a step.
+        while self.waiting and budget > 0 and len(self.running) < self.config.max_num_seqs:
             request = self.waiting[0]
             cached = self.blocks.acquire_prefix(request.table, request.tokens)
             request.num_computed = cached

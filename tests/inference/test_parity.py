@@ -95,6 +95,15 @@ def test_the_legacy_dialect_of_rope_keys_reads_the_same(oracle: Any, tmp_path: P
     assert tokens_of(tmp_path, case.prompts) == case.expected
 
 
+def test_windows_are_read_from_configs_older_than_layer_types(oracle: Any, tmp_path: Path) -> None:
+    case = oracle("qwen2-window")
+    raw = json.loads((case.directory / "config.json").read_text())
+    del raw["layer_types"]
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    (tmp_path / "model.safetensors").symlink_to(case.directory / "model.safetensors")
+    assert tokens_of(tmp_path, case.prompts) == case.expected
+
+
 @pytest.mark.parametrize("indexed", [True, False])
 def test_sharded_checkpoints_load(oracle: Any, tmp_path: Path, indexed: bool) -> None:
     from safetensors.torch import load_file, save_file

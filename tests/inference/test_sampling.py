@@ -120,6 +120,15 @@ def test_equal_seeds_repeat_and_others_differ() -> None:
     assert mixed[1].token_ids == a
 
 
+def test_every_position_has_a_draw_of_its_own() -> None:
+    llm = LLM("tiny", EngineConfig(num_blocks=64))
+    llm._runner.weights.lm_head.zero_()  # all 512 tokens equally likely, whatever came before
+    params = SamplingParams(temperature=1.0, seed=0, max_tokens=200)
+    tokens = llm.generate([[1]], params)[0].token_ids
+    # 200 of 512 drawn with replacement: 166 distinct ones expected, give or take 5.
+    assert 140 < len(set(tokens)) < 190
+
+
 def test_without_a_seed_requests_differ_and_the_run_repeats() -> None:
     params = SamplingParams(temperature=1.0, max_tokens=12)
     runs = [
