@@ -14,7 +14,7 @@ from tracker.cli.progress import counted
 from tracker.cli.project import stored_project
 from tracker.gate.policy import load_policy
 from tracker.report.findings import findings_document, findings_text
-from tracker.store import Store
+from tracker.store import Store, queries
 
 __all__ = ["command"]
 
@@ -45,15 +45,17 @@ def command(
     Finding something exits 0: `tracker gate` is the command that blocks. Exits 4 when the store
     has no series.
     """
-    config = load_policy().alerts if alert else None
+    policy = load_policy() if alert else None
     with Store.open(settings.db) as store:
+        name = None
+        if policy is not None and queries.list_projects(store):
+            name = stored_project(store, project or policy.name)
         with counted("change points") as progress:
             analysis = analyze(
                 store, project=project, machine=machine, search=search, progress=progress
             )
-        if config is not None:
-            name = stored_project(store, project or load_policy().name)
-            result = notify(store, name, config, findings=analysis.findings)
+        if policy is not None and name is not None:
+            result = notify(store, name, policy.alerts, findings=analysis.findings)
             for failure in result.failures:
                 click.echo(f"warning: {failure}", err=True)
     if as_json:

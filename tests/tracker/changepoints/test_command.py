@@ -39,9 +39,21 @@ def test_text_json_and_exit_codes(url):
 
 
 def test_an_empty_store_exits_4(url):
-    done = tracker(url, "changepoints")
-    assert done.returncode == 4
-    assert "has no series" in done.stderr
+    for args in ((), ("--alert",)):
+        done = tracker(url, "changepoints", *args)
+        assert done.returncode == 4
+        assert "has no series" in done.stderr
+
+
+def test_alerting_needs_to_know_the_project(url, tmp_path):
+    with Store.open(url) as store:
+        for project in ("engine", "other"):
+            record_history(store, {STEPS: [141] * 5 + [150] * 5}, project=project)
+    done = tracker(url, "changepoints", "--alert", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "give --project: engine, other" in done.stderr
+    done = tracker(url, "changepoints", "--alert", "--project", "other", cwd=tmp_path)
+    assert "alert 1 [other]" in done.stderr
 
 
 def test_alerts_are_opened_on_request_only(url, tmp_path):
