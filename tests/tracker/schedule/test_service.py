@@ -275,3 +275,16 @@ def test_a_failing_job_is_run_again_at_its_time_and_the_idle_service_ends_at_onc
         assert process.wait(20) == 0
         assert time.monotonic() - began < 10
         assert process.stderr.read().count("RuntimeError('on purpose')") >= 3
+
+
+@pytest.mark.postgres
+def test_the_jobs_live_in_postgresql_as_well(postgres_url, options, ran):
+    options = replace(options, db=postgres_url)
+    with Store.open(postgres_url):
+        pass
+    assert list_jobs(options) == []
+    run_service(options, once=True)
+    make_due(options, "nightly")
+    run_service(options, once=True)
+    assert [name for name, _ in ran] == ["new_commits", "nightly"]
+    assert len(list_jobs(options)) == 2
