@@ -53,6 +53,12 @@ def test_a_shift_is_drawn_in_the_colour_of_its_sense():
     assert '"verdict": "changed"' in text_of(history_chart(undirected, LIGHT))
 
 
+def test_a_shift_is_labelled_between_its_levels_but_not_in_a_small_chart():
+    shifted = history([1, 1, 2, 2], shifts=[(2, 1, 2)])
+    assert set(rows_of(history_chart(shifted, LIGHT), "middle")) == {1.5}
+    assert rows_of(history_chart(shifted, LIGHT, compact=True), "middle") == []
+
+
 def test_a_changed_environment_is_a_labelled_rule():
     chart = history_chart(history([1, 1, 1], environments=[1]), LIGHT)
     assert set(rows_of(chart, "edge")) == {0.5}
