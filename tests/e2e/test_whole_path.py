@@ -97,13 +97,15 @@ def test_a_redundant_cache_copy_per_step_blocks_and_is_named(scratch):
         "Keep a snapshot of the cache",
         "inference/runner.py",
         "        hidden = self.decoder.forward(",
-        "        self._snapshot = self.cache.data[:, :, :256].clone()\n        hidden = self.decoder.forward(",
+        "        self._snapshot = self.cache.data[:, :, :512].clone()\n        hidden = self.decoder.forward(",
     )
     report = tracker(
         "gate", "base", slow, "--bench", r"bench_decode\.TinyB8", "--max-pairs", "8",
         "--format", "json", code=1,
     )  # fmt: skip
-    assert rows_of(report)["track_tpot_p50"]["verdict"] == "regression"
+    slower = {name for name, row in rows_of(report).items() if row["verdict"] == "regression"}
+    # On a machine shared with others, wall times may stay undecided; CPU time does not.
+    assert slower & {"track_tpot_p50", "track_throughput", "track_cpu_time_per_token"}
 
 
 def test_a_harmless_commit_passes(scratch):
