@@ -423,15 +423,17 @@ def forest_chart(
     """Each verdict's effect and interval against zero and the margin, regressions on top.
 
     Args:
-        gate: Verdicts without an effect are left out.
+        gate: Verdicts without an effect are left out, and exact metrics that did not move.
         palette: Colours for the background it will stand on.
         margins: Metric to the smallest relative change that matters; a band of that half width
             is drawn in its row.
 
     Returns:
-        None where no verdict has an effect.
+        None where nothing is left.
     """
-    verdicts = [v for v in gate.verdicts if _finite(v.effect)]
+    verdicts = [
+        v for v in gate.verdicts if _finite(v.effect) and not (v.kind == "exact" and v.effect == 0)
+    ]
     if not verdicts:
         return None
     verdicts.sort(key=lambda v: (_STATUS_ORDER[v.status], v.metric))

@@ -75,7 +75,7 @@ def _gate(here: scope.Scope, gate: GateInfo, now: datetime) -> None:
     margins = tables.margins_of(gate)
     chart = charts.forest_chart(gate, palette_for(st.context.theme.type), margins=margins)
     if chart is None:
-        st.info("This gate has no verdict with an effect.", icon=":material/hourglass_empty:")
+        st.info("No verdict of this gate shows a change.", icon=":material/hourglass_empty:")
     else:
         st.altair_chart(chart, key="forest")
         if margins:
@@ -84,6 +84,9 @@ def _gate(here: scope.Scope, gate: GateInfo, now: datetime) -> None:
                 f"Grey: the margin, {widths}; a change within it does not matter. A regression "
                 "lies beyond it on the worse side."
             )
+    still = sum(v.kind == "exact" and v.effect == 0 for v in gate.verdicts)
+    if still:
+        st.caption(f"{still} exact metrics did not move; they stand in the table only.")
     st.dataframe(
         tables.verdicts_frame(gate),
         hide_index=True,

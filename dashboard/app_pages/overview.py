@@ -39,8 +39,8 @@ def draw() -> None:
         now,
         name="worse",
         title="Worse, worst first",
-        nothing="Nothing is worse than it was. Level shifts are found by "
-        "`tracker changepoints`, which each run calls.",
+        nothing="Nothing is worse than it was. Level shifts are those that "
+        "`tracker changepoints` last found.",
     )
     _moved(
         here,

@@ -160,6 +160,15 @@ def test_a_forest_interval_without_end_is_cut():
     assert high - low < 10
 
 
+def test_exact_metrics_that_did_not_move_take_no_room_in_the_forest():
+    still = verdict(metric="b.track_steps", kind="exact", effect=0.0)
+    assert forest_chart(gate(still), LIGHT) is None
+    moved = verdict(metric="b.track_tokens", kind="exact", effect=0.1)
+    chart = forest_chart(gate(still, moved), LIGHT)
+    assert "steps" not in chart.to_json()
+    assert "tokens" in chart.to_json()
+
+
 def test_a_gate_without_effects_has_no_forest():
     assert forest_chart(gate(verdict(effect=None)), LIGHT) is None
 
