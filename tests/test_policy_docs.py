@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tracker.gate.policy import load_policy, parse_policy
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +22,15 @@ def test_the_documented_policy_is_read_and_holds_the_documented_defaults():
         assert shown["gate"][key] == getattr(default, key) == getattr(policy, key)
 
 
-def test_the_repository_s_own_policy_loads():
-    policy = load_policy(start=ROOT)
+@pytest.mark.parametrize("path", ["pacekeeper.toml", ".ci/gpu.toml"])
+def test_the_repository_s_own_policies_load_and_name_suites_that_exist(path):
+    policy = load_policy(ROOT / path)
     assert policy.name == "pacekeeper"
     assert policy.margin < policy.detect
+    classes = [
+        f"{file.stem}.{name}."
+        for file in (ROOT / "benchmarks").glob("bench_*.py")
+        for name in re.findall(r"^class (\w+)", file.read_text(), re.MULTILINE)
+    ]
+    for pattern in policy.bench:
+        assert any(re.search(pattern, name) for name in classes), pattern

@@ -118,6 +118,9 @@ def ingest_directory(
     # The same directory could not be read twice over: once for files, once for machines.
     problems += dict.fromkeys((*unlisted, *bad_machines, *benchmarks.problems))
 
+    if not files:  # a mistyped path must not leave a project behind
+        return IngestReport(name, str(found.results_dir), 0, 0, 0, tuple(problems))
+
     store.record_project(name, commit_url=found.commit_url)
     for machine in machines:
         store.record_machine(name, machine)

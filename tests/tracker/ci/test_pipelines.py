@@ -73,9 +73,12 @@ def test_every_make_target_exists(where, line):
 
 
 def test_every_script_of_ours_exists_and_can_be_run():
-    called = {name for _, line in shell_lines() for name in re.findall(r"\.ci/([a-z]+)", line)}
-    assert {"gate", "record", "alone", "run"} <= called
-    for name in called:
+    named = {name for _, line in shell_lines() for name in re.findall(r"\.ci/([a-z.]+)", line)}
+    assert {"gate", "record", "alone", "run", "gpu.toml"} <= named
+    for name in named:
+        if name.endswith(".toml"):
+            assert (ROOT / ".ci" / name).is_file()
+            continue
         assert (ROOT / ".ci" / name).stat().st_mode & 0o111, f".ci/{name} is not executable"
 
 
@@ -122,7 +125,7 @@ def test_each_event_has_its_job():
 
 def test_the_gate_reports_even_where_it_blocks():
     steps = {step.get("name"): step for step in load("pacekeeper.yml")["jobs"]["gate"]["steps"]}
-    assert steps["Judge"]["run"] == '.ci/gate "$TARGET" HEAD'
+    assert steps["Judge"]["run"] == '.ci/gate "$TARGET" HEAD --policy .ci/gpu.toml'
     for name in ("Comment on the pull request", "Set the check", "Keep the reports"):
         assert "!cancelled()" in steps[name]["if"]
     assert "reports/comment.md" in steps["Comment on the pull request"]["with"]["script"]
@@ -141,7 +144,8 @@ def test_every_output_that_is_used_is_written():
 def test_the_jenkinsfile_does_the_same():
     assert "agent { label 'linux && gpu' }" in JENKINSFILE
     assert (
-        """sh(returnStatus: true, script: '.ci/gate "origin/$CHANGE_TARGET" HEAD')""" in JENKINSFILE
+        """sh(returnStatus: true, script: '.ci/gate "origin/$CHANGE_TARGET" HEAD --policy .ci/gpu.toml')"""
+        in JENKINSFILE
     )
     assert JENKINSFILE.count("{") == JENKINSFILE.count("}")
     assert JENKINSFILE.count("(") == JENKINSFILE.count(")")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.tracker.asv_results import result_file, row, write_file, write_project
+from tracker.store import Store, queries
 
 
 def tracker(*arguments: str | Path, db: str) -> subprocess.CompletedProcess[str]:
@@ -56,6 +57,8 @@ def test_nothing_readable_is_exit_code_4(tmp_path: Path, db: str) -> None:
     done = tracker("ingest", empty, db=db)
     assert done.returncode == 4
     assert "no readable result file" in done.stderr
+    with Store.open(db) as store:
+        assert queries.list_projects(store) == [], "a mistyped path leaves no project behind"
     write_file(empty, 1, "{")
     done = tracker("ingest", empty, "--json", db=db)
     assert done.returncode == 4
