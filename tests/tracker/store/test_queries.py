@@ -394,3 +394,26 @@ def test_every_lookup_on_the_way_in_goes_through_an_index(tmp_path: Path) -> Non
                     statement,
                 )
     store.close()
+
+
+def test_the_stamp_changes_with_a_write_and_stays_without(store: Store) -> None:
+    fill(store, range(2))
+    before = queries.version_stamp(store)
+    queries.list_projects(store)
+    assert queries.version_stamp(store) == before
+    fill(store, range(2))  # the same files again change nothing on either backend's answer
+    fill(store, range(2, 3))
+    after = queries.version_stamp(store)
+    assert after != before
+    shift_at(store, queries.list_series(store, "p")[0].id, 1, worse=True)
+    assert queries.version_stamp(store) != after
+
+
+def test_the_newest_revisions_come_first_and_only_those_with_results(store: Store) -> None:
+    fill(store, range(4))
+    store.record_revisions("p", [RevisionRecord(commit(9), committed_at(9))])
+    newest = queries.newest_revisions(store, "p", limit=3)
+    assert [r.commit for r in newest] == [commit(3), commit(2), commit(1)]
+    assert len(queries.newest_revisions(store, "p", machine="box")) == 4
+    with pytest.raises(UsageError, match="no machine"):
+        queries.newest_revisions(store, "p", machine="none")
