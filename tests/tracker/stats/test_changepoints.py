@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from tracker.stats import detect_change_points
-from tracker.stats.changepoints import _threshold
+from tracker.stats.changepoints import _seeded_intervals, _threshold
 
 
 def autoregressive(rng, n, rho):
@@ -55,6 +55,26 @@ def test_two_steps_are_both_found():
     series[100:] *= 1.1
     found = detect_change_points(series)
     assert [min(abs(c - t) for t in (50, 100)) <= 1 for c in found] == [True, True]
+
+
+@pytest.mark.parametrize("levels", [(1, 1.3, 1.01), (1, 1.3, 1.2), (1, 1.2, 1)])
+def test_a_step_that_a_later_one_takes_back_is_found(levels):
+    rng = np.random.default_rng(1)
+    both = 0
+    for _ in range(40):
+        series = np.repeat(levels, 20) * (1 + 0.005 * rng.normal(size=60))
+        found = detect_change_points(series)
+        both += all(any(abs(c - t) <= 2 for c in found) for t in (20, 40))
+    assert both >= 26
+
+
+def test_seeded_intervals_cover_the_series_at_every_length():
+    intervals = _seeded_intervals(200)
+    assert all(0 <= start < stop <= 200 and stop - start >= 30 for start, stop in intervals)
+    for size in {stop - start for start, stop in intervals}:
+        covered = {i for a, b in intervals if b - a == size for i in range(a, b)}
+        assert covered == set(range(200))
+    assert _seeded_intervals(20) == ()
 
 
 def test_a_single_outlier_is_no_level():
