@@ -22,6 +22,10 @@ class Attempts:
     def exhausted(self, commit: str) -> bool:
         return self._read().get(commit, 0) >= MAX_ATTEMPTS
 
+    def unfinished(self) -> frozenset[str]:
+        """Commits that failed and have attempts left."""
+        return frozenset(one for one, count in self._read().items() if count < MAX_ATTEMPTS)
+
     def failed(self, commit: str) -> int:
         """Count one more failure; return how many there are."""
         counts = self._read()

@@ -38,13 +38,22 @@ def recent_commits(repository: Repository, head: str, *, limit: int) -> list[str
     return text.split()
 
 
-def new_of(newest_first: Sequence[str], measured: Collection[str]) -> list[str]:
-    """The commits since the last measured one, oldest first.
+def new_of(
+    newest_first: Sequence[str], measured: Collection[str], retry: Collection[str] = ()
+) -> list[str]:
+    """The commits since the last measured one and the earlier ones to try again, oldest first.
 
     Where none of them was ever measured it is the head alone: a service that starts on an old
     repository does not measure its whole past (`tracker run RANGE` does).
+
+    Args:
+        newest_first: The branch.
+        measured: Commits that have values.
+        retry: Commits that failed and are to be tried again.
     """
-    for place, commit in enumerate(newest_first):
-        if commit in measured:
-            return list(reversed(newest_first[:place]))
-    return list(newest_first[:1])
+    since = next(
+        (place for place, commit in enumerate(newest_first) if commit in measured),
+        1,  # the head alone
+    )
+    again = [one for one in newest_first[since:] if one in retry and one not in measured]
+    return [*reversed(again), *reversed(newest_first[:since])]

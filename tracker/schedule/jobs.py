@@ -35,7 +35,8 @@ _log = logging.getLogger("pacekeeper.schedule")
 def new_commits(*, db: str, root: str, project: str, machine: str, branch: str) -> None:
     """Measure what came to the branch since the last look, then find shifts and alert.
 
-    A commit that could not be measured is tried again with the next looks, three times in all.
+    A commit that could not be measured is tried at three looks in all, also once later
+    ones were measured.
 
     Raises:
         MeasurementError: A commit could not be measured; the others were.
@@ -53,6 +54,7 @@ def new_commits(*, db: str, root: str, project: str, machine: str, branch: str) 
         commits = new_of(
             recent_commits(tree.repository, head, limit=LOOK_BACK),
             measured_commits(store, project, machine),
+            attempts.unfinished(),
         )
         commits = [commit for commit in commits if not attempts.exhausted(commit)]
         if not commits:

@@ -24,6 +24,20 @@ def test_new_since_the_last_measured(measured, expected):
     assert new_of(["e", "d", "c", "b", "a"], measured) == expected
 
 
+@pytest.mark.parametrize(
+    ("measured", "retry", "expected"),
+    [
+        (["d"], ["a", "c"], ["a", "c", "e"]),
+        (["e"], ["b"], ["b"]),
+        (["c", "e"], ["c", "x"], []),  # measured since, or no longer of the branch
+        (["c"], ["d"], ["d", "e"]),
+        ([], ["d"], ["d", "e"]),
+    ],
+)
+def test_earlier_failures_are_tried_again(measured, retry, expected):
+    assert new_of(["e", "d", "c", "b", "a"], measured, retry) == expected
+
+
 def test_nothing_is_new_in_no_history():
     assert new_of([], []) == []
 
@@ -83,6 +97,7 @@ def test_attempts_outlive_the_process_and_end(tmp_path):
     for count in range(1, MAX_ATTEMPTS + 1):
         assert not Attempts(path).exhausted("a")
         assert Attempts(path).failed("a") == count
+        assert Attempts(path).unfinished() == ({"a"} if count < MAX_ATTEMPTS else set())
     assert Attempts(path).exhausted("a")
     assert not Attempts(path).exhausted("b")
     Attempts(path).succeeded("a")

@@ -109,6 +109,12 @@ def test_a_broken_commit_holds_up_nothing_and_is_given_up(remote, where, measure
     with pytest.raises(MeasurementError, match=r"asv fell over \(attempt 1 of 3\)"):
         jobs.new_commits(**where)
     assert [digest for digest, _ in measured] == [broken, good]
+    measured.clear()
+    for attempt in range(2, MAX_ATTEMPTS + 1):
+        with pytest.raises(MeasurementError, match=f"attempt {attempt} of 3"):
+            jobs.new_commits(**where)
+    jobs.new_commits(**where)
+    assert [digest for digest, _ in measured] == [broken] * (MAX_ATTEMPTS - 1)
     head = commit(remote, 3)
     measured.broken = (head,)
     for attempt in range(1, MAX_ATTEMPTS + 1):
