@@ -26,7 +26,7 @@ from benchmarks.harness.drive import Drive, drive
 from benchmarks.harness.fingerprint import fingerprint, gpu_of, pin_threads
 from benchmarks.harness.memory import peak_cuda_memory, peak_rss
 from benchmarks.harness.metrics import Values, counter_metrics, latency_metrics
-from benchmarks.harness.models import locate
+from benchmarks.harness.models import locate, require_device
 from benchmarks.harness.nvml import Gpu
 from benchmarks.harness.records import Request
 from benchmarks.harness.scenario import Replay, Scenario, describe
@@ -75,7 +75,8 @@ def launch(benchmark: str, scenario: Scenario) -> LaunchResult:
         trace_path()  # a missing trace is found before an engine is made
     started_at = datetime.now(UTC)
     began = time.perf_counter()
-    imported = import_engine()
+    imported = import_engine()  # nothing before this imports torch: the import is timed
+    require_device(scenario.model)
     pin_threads()
     constructing = time.perf_counter()
     config = imported.module.EngineConfig(device=scenario.model.device, **scenario.engine)

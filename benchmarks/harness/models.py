@@ -17,6 +17,7 @@ __all__ = [
     "Model",
     "cache_directory",
     "locate",
+    "require_device",
 ]
 
 
@@ -50,11 +51,13 @@ def cache_directory() -> Path:
 def locate(model: Model) -> str:
     """Return what to call ``LLM`` with: the preset's name or the checkpoint's directory.
 
+    torch is not imported, so that the import can be timed after this; ``require_device`` asks it.
+
     Raises:
-        UnavailableError: No CUDA device, or the weights were never fetched.
+        UnavailableError: No CUDA driver, or the weights were never fetched.
     """
-    if model.device == "cuda" and not _has_cuda():
-        raise UnavailableError(f"{model.name} needs a CUDA device and there is none")
+    if model.device == "cuda" and not _has_driver():
+        raise UnavailableError(f"{model.name} needs a CUDA device and this machine has no driver")
     if model.weights == "dummy":
         return model.name
     directory = cache_directory() / model.name
@@ -65,12 +68,23 @@ def locate(model: Model) -> str:
     return str(directory)
 
 
-def _has_cuda() -> bool:
+def require_device(model: Model) -> None:
+    """Raise unless torch can use the model's device; imports torch for a CUDA model.
+
+    Raises:
+        UnavailableError: torch finds no CUDA device.
+    """
+    if model.device != "cuda":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UnavailableError(f"{model.name} needs a CUDA device and torch finds none")
+
+
+def _has_driver() -> bool:
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
-        # No driver: answered without the second that importing torch takes.
         return False
-    import torch
-
-    return bool(torch.cuda.is_available())
+    return True

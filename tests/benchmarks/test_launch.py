@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +26,8 @@ from benchmarks.harness.scenario import ClosedLoop, Independent, OpenLoop, Repla
 from tests.benchmarks.fakes import FakeNvml
 from tracker.artifacts import read_launch
 from tracker.domain import Fingerprint, Launch
+
+ROOT = Path(__file__).parents[2]
 
 SMALL = Scenario(
     version="1",
@@ -213,9 +219,41 @@ def test_a_model_that_was_never_fetched_is_unavailable(monkeypatch, tmp_path):
 
 
 def test_a_gpu_model_without_a_gpu_is_unavailable(monkeypatch):
-    monkeypatch.setattr("benchmarks.harness.models._has_cuda", lambda: False)
+    monkeypatch.setattr("benchmarks.harness.models._has_driver", lambda: False)
     with pytest.raises(UnavailableError, match="CUDA"):
         launch("x", replace(SMALL, model=QWEN3_8B))
+
+
+# The driver is there, a device is not.
+PROBE = """
+import types
+from benchmarks.bench_startup import Qwen06
+from benchmarks.harness import launch, models
+from benchmarks.harness.errors import UnavailableError
+
+models.ctypes = types.SimpleNamespace(CDLL=lambda name: None)
+made, import_engine = [], launch.import_engine
+launch.import_engine = lambda: made.append(import_engine()) or made[0]
+try:
+    launch.launch("x", Qwen06.scenario)
+except UnavailableError as error:
+    print(made[0].seconds, error, sep="|")
+"""
+
+
+def test_where_there_is_a_driver_the_import_is_timed_before_torch_is_asked():
+    # In a process of its own, for torch is in this one already.
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    seconds, _, error = done.stdout.strip().partition("|")
+    assert error == "qwen3-0.6b needs a CUDA device and torch finds none"
+    assert float(seconds) > 0
 
 
 def test_an_unknown_preset_is_the_engines_error():

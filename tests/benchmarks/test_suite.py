@@ -73,7 +73,7 @@ def test_what_is_unavailable_is_skipped_with_its_reason(monkeypatch):
         def setup_cache(self):
             return measure(self)
 
-    monkeypatch.setattr("benchmarks.harness.models._has_cuda", lambda: False)
+    monkeypatch.setattr("benchmarks.harness.models._has_driver", lambda: False)
     cache = OnGpu().setup_cache()
     with pytest.raises(NotImplementedError, match="CUDA"):
         OnGpu().setup(cache)
