@@ -334,21 +334,34 @@ class LLM:
         ]
         # Stamped once all are ready to hand over: detokenization counts against the engine.
         now = time.perf_counter_ns()
-        for request, token, reason in zip(result.sampled, result.tokens, ended, strict=True):
+        for request, token, (reason, error) in zip(
+            result.sampled, result.tokens, ended, strict=True
+        ):
             if token >= 0:
                 request.token_times_ns.append(now)
                 inbox = self._inboxes[request.request_id]
                 inbox.append(TokenEvent(request.request_id, token, now / 1e9, reason))
             if reason is not None:
-                error = "the model's logits were not finite" if reason == "error" else None
                 self._finish(request, reason, error)
 
-    def _accept(self, request: Request, token: int) -> FinishReason | None:
-        """Append a token to its request; return why the request ends with it, if it does."""
+    def _accept(self, request: Request, token: int) -> tuple[FinishReason | None, str | None]:
+        """Append a token to its request; return why the request ends with it and what failed."""
         if token < 0:
-            return "error"
+            return "error", "the model's logits were not finite"
         request.tokens.append(token)
         self._counts["tokens_generated"] += 1
+        try:
+            return self._end_of(request, token), None
+        except Exception as error:
+            # The step's other tokens are computed and must reach their requests.
+            checker = self._stops.get(request.request_id)
+            if checker is not None:
+                # Decoding the rest again would fail again.
+                self._texts[request.request_id] = checker.text
+            return "error", f"{type(error).__name__}: {error}"
+
+    def _end_of(self, request: Request, token: int) -> FinishReason | None:
+        """Return why the request ends with the token just appended, if it does."""
         params = request.params
         if token in params.stop_token_ids:
             return "stop"

@@ -71,6 +71,11 @@ class StopChecker:
         self._begin = 0  # decoded from here, so that the joint before _done reads right
         self._done = 0  # tokens whose text is in _text
 
+    @property
+    def text(self) -> str:
+        """The text so far, without a character whose bytes are not all there yet."""
+        return self._text
+
     def add(self, token: int) -> str | None:
         """Take one more token.
 

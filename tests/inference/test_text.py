@@ -146,3 +146,38 @@ class Spelled:
 
     def decode(self, tokens: Any) -> str:
         return "".join(self.pieces[token] for token in tokens)
+
+
+def test_a_tokenizer_that_fails_ends_its_own_request_only(
+    llm: LLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = llm.generate([PROMPT], FREE)[0]
+    decode = llm._tokenizer.decode
+    bad = free.token_ids[3]
+    at = free.token_ids.index(bad)
+
+    def picky(tokens: Any) -> str:
+        # The unwatched request is decoded whole, and only at its end.
+        if bad in tokens and len(tokens) < len(free.token_ids):
+            raise OverflowError(f"no piece {bad}")
+        return str(decode(tokens))
+
+    monkeypatch.setattr(llm._tokenizer, "decode", picky)
+    watched = SamplingParams(max_tokens=40, ignore_eos=True, temperature=1.0, seed=4, stop=["#!#"])
+    ids = [llm.submit(PROMPT, watched), llm.submit(PROMPT, FREE)]
+    events = []
+    for _ in range(100):
+        events += llm.step()
+    assert not llm.has_unfinished()
+    failed, whole = (llm.output(i) for i in ids)
+    assert (failed.finish_reason, failed.error) == ("error", f"OverflowError: no piece {bad}")
+    assert failed.token_ids == free.token_ids[: at + 1]
+    assert len(failed.timing.token_times) == at + 1
+    assert [e.finish_reason for e in events if e.request == ids[0]] == [None] * at + ["error"]
+    assert failed.text is not None
+    assert free.text is not None
+    assert free.text.startswith(failed.text)
+    assert (whole.token_ids, whole.text) == (free.token_ids, free.text)
+    assert len(whole.timing.token_times) == len(whole.token_ids)
+    llm.check_integrity()
+    assert llm._blocks.num_used == 0
