@@ -37,7 +37,8 @@ def gguf_config(path: Path) -> Any:
     """Return the transformers configuration that a GGUF header describes.
 
     Raises:
-        CheckpointError: No such file, not a GGUF file, or the gguf package is missing.
+        CheckpointError: No such file, not a GGUF file, a rope scaling that is not supported, or
+            the gguf package is missing.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
@@ -51,10 +52,18 @@ def gguf_config(path: Path) -> Any:
         raise CheckpointError(f"{path}: not a GGUF file that can be read ({error})") from error
     from gguf import GGUFReader
 
-    # transformers 5.23 leaves this key unread and takes the family's default instead.
-    head_dim = _field(GGUFReader(path), "attention.key_length")
+    # transformers 5.23 leaves these keys unread and takes the family's defaults instead.
+    reader = GGUFReader(path)
+    head_dim = _field(reader, "attention.key_length")
     if head_dim:
-        config.head_dim = head_dim
+        config.head_dim = int(head_dim)
+    factor = _rope_factor(reader, path)
+    if factor != 1.0:
+        config.rope_parameters = {
+            **config.rope_parameters,
+            "rope_type": "linear",
+            "factor": factor,
+        }
     return config
 
 
@@ -67,8 +76,8 @@ def gguf_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     from gguf import GGUFReader, dequantize
 
     reader = GGUFReader(path)
-    heads = _field(reader, "attention.head_count")
-    kv_heads = _field(reader, "attention.head_count_kv") or heads
+    heads = int(_field(reader, "attention.head_count") or 0)
+    kv_heads = int(_field(reader, "attention.head_count_kv") or heads)
     interleaved = _architecture(reader) == "llama"
     for tensor in reader.tensors:
         name = _hub_name(tensor.name, path)
@@ -85,9 +94,24 @@ def _architecture(reader: Any) -> str:
     return str(reader.fields["general.architecture"].contents())
 
 
-def _field(reader: Any, key: str) -> int:
+def _field(reader: Any, key: str) -> Any:
+    """Return a key of the header, named without its architecture, or None."""
     field = reader.fields.get(f"{_architecture(reader)}.{key}")
-    return 0 if field is None else int(field.contents())
+    return None if field is None else field.contents()
+
+
+def _rope_factor(reader: Any, path: Path) -> float:
+    """Return by how much positions are divided; 1 for no scaling."""
+    # As llama.cpp reads it: a factor without a type is linear, and 0 is none.
+    kind = _field(reader, "rope.scaling.type") or "linear"
+    if kind == "none":
+        return 1.0
+    if kind != "linear":
+        raise CheckpointError(
+            f"{path}: rope scaling {kind!r} is not supported (none, linear); give a file without it"
+        )
+    factor = _field(reader, "rope.scaling.factor") or _field(reader, "rope.scale_linear")
+    return float(factor or 1.0)
 
 
 def _hub_name(name: str, path: Path) -> str:

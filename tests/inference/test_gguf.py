@@ -16,7 +16,13 @@ from tests.inference.conftest import NUM_OUTPUT, VOCAB
 gguf = pytest.importorskip("gguf")
 
 
-def write_gguf(path: Path, directory: Path, *, extra: str | None = None) -> None:
+def write_gguf(
+    path: Path,
+    directory: Path,
+    *,
+    extra: str | None = None,
+    scaling: dict[str, str | float] | None = None,
+) -> None:
     """Write a float32 GGUF file as llama.cpp's converter would."""
     import json
 
@@ -36,6 +42,11 @@ def write_gguf(path: Path, directory: Path, *, extra: str | None = None) -> None
     writer.add_rope_dimension_count(raw["head_dim"])
     writer.add_layer_norm_rms_eps(raw["rms_norm_eps"])
     writer.add_rope_freq_base(raw["rope_parameters"]["rope_theta"])
+    for key, value in (scaling or {}).items():
+        if isinstance(value, str):
+            writer.add_string(f"{family}.{key}", value)
+        else:
+            writer.add_float32(f"{family}.{key}", value)
     writer.add_vocab_size(VOCAB)
     writer.add_tokenizer_model("gpt2")
     pieces = [chr(0x100 + i) for i in range(VOCAB - 1)]
@@ -77,6 +88,37 @@ def test_a_gguf_file_decodes_as_its_checkpoint(oracle: Any, tmp_path: Path, vari
     outputs = llm.generate(case.prompts, SamplingParams(max_tokens=NUM_OUTPUT, ignore_eos=True))
     assert [o.token_ids for o in outputs] == case.expected
     assert llm.describe()["has_tokenizer"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "scaling"),
+    [
+        ("llama-linear", {"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}),
+        ("llama-linear", {"rope.scaling.factor": 4.0}),
+        ("llama-linear", {"rope.scale_linear": 4.0}),
+        ("llama", {"rope.scaling.type": "none", "rope.scaling.factor": 4.0}),
+    ],
+    ids=str,
+)
+def test_the_rope_scaling_of_the_header_is_applied(
+    oracle: Any, tmp_path: Path, variant: str, scaling: dict[str, str | float]
+) -> None:
+    case = oracle(variant)
+    path = tmp_path / "small.gguf"
+    write_gguf(path, case.directory, scaling=scaling)
+    assert main([str(path), str(tmp_path / "converted")]) == 0
+    for source in (path, tmp_path / "converted"):
+        llm = LLM(source, EngineConfig(num_blocks=64))
+        outputs = llm.generate(case.prompts, SamplingParams(max_tokens=NUM_OUTPUT, ignore_eos=True))
+        assert [o.token_ids for o in outputs] == case.expected
+
+
+def test_other_rope_scalings_are_refused(oracle: Any, tmp_path: Path) -> None:
+    path = tmp_path / "small.gguf"
+    scaling: dict[str, str | float] = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0}
+    write_gguf(path, oracle("llama").directory, scaling=scaling)
+    with pytest.raises(CheckpointError, match="rope scaling 'yarn' is not supported"):
+        LLM(path)
 
 
 def test_tensors_without_a_counterpart_are_refused(oracle: Any, tmp_path: Path) -> None:
