@@ -27,10 +27,11 @@ SHARED = ("steps", "prefill_tokens", "prefix_hit_tokens", "prefix_hit_rate", "bl
 
 @suite(
     Scenario(
-        version="1",
+        version="2",
         model=TINY,
         workload=Independent(48, prompt=TINY_CHAT_PROMPT, output=TINY_CHAT_OUTPUT),
         load=ClosedLoop(concurrency=12),
+        warmup=0,  # no clock is read
         # Too small a cache and budget on purpose: chunked prefill, preemption and eviction happen.
         engine={
             "max_model_len": 512,
@@ -50,12 +51,13 @@ class TinyPressed:
 
 @suite(
     Scenario(
-        version="1",
+        version="2",
         model=TINY,
         workload=Conversations(
             chats=8, turns=3, system=96, user=TINY_CHAT_PROMPT, output=TINY_CHAT_OUTPUT
         ),
         load=ClosedLoop(concurrency=4),
+        warmup=0,
         engine=TINY_ENGINE,
     ),
     *SHARED,

@@ -25,7 +25,7 @@ ON_GPU = (*METRICS, "energy_per_token", "gpu_utilization")
 
 def _decode(model: Model, batch: int, waves: int, tokens: int, **more: Any) -> Scenario:
     return Scenario(
-        version="1",
+        version="2",
         model=model,
         workload=Independent(requests=batch * waves, prompt=Fixed(16), output=Fixed(tokens)),
         load=ClosedLoop(concurrency=batch),
@@ -51,7 +51,7 @@ class TinyB8:
 
 @suite(
     Scenario(
-        version="1",
+        version="2",
         model=SMOLLM2,
         workload=Independent(requests=2, prompt=Fixed(24), output=Fixed(24), text=True),
         load=ClosedLoop(concurrency=1),

@@ -53,7 +53,7 @@ ON_GPU = (*CLOSED, "goodput_relaxed", "energy_per_token", "gpu_utilization")
 
 def _tiny_chat(concurrency: int, requests: int) -> Scenario:
     return Scenario(
-        version="1",
+        version="2",
         model=TINY,
         workload=Independent(requests, prompt=TINY_CHAT_PROMPT, output=TINY_CHAT_OUTPUT),
         load=ClosedLoop(concurrency),
@@ -63,12 +63,11 @@ def _tiny_chat(concurrency: int, requests: int) -> Scenario:
 
 def _gpu_chat(model: Model, concurrency: int, requests: int) -> Scenario:
     return Scenario(
-        version="1",
+        version="2",
         model=model,
         workload=Independent(requests, prompt=CHAT_PROMPT, output=CHAT_OUTPUT),
         load=ClosedLoop(concurrency),
         engine={"max_model_len": 8192},
-        warmup=4,
     )
 
 
@@ -98,7 +97,7 @@ class TinyC16:
 
 @suite(
     Scenario(
-        version="1",
+        version="2",
         model=TINY,
         workload=Conversations(
             chats=12,
@@ -123,7 +122,7 @@ class TinyShared:
 
 @suite(
     Scenario(
-        version="1",
+        version="2",
         model=TINY,
         workload=Independent(
             requests=56,
@@ -131,6 +130,7 @@ class TinyShared:
             output=Production("azure_code_output", scale=1 / 2, least=2, most=64),
         ),
         load=OpenLoop(rate=50.0),
+        warmup=8,
         engine=TINY_ENGINE,
         slos=(Slo(ttft=1.0, tpot=0.1), Slo(ttft=0.2, tpot=0.02)),
     ),
@@ -149,7 +149,7 @@ class TinyPoisson:
 
 @suite(
     Scenario(
-        version="1",
+        version="2",
         model=TINY,
         workload=Replay(
             requests=64, scale=1 / 32, output_scale=1 / 8, most_prompt=768, most_output=64
@@ -169,7 +169,7 @@ class TinyTrace:
 
 @suite(
     Scenario(
-        version="1",
+        version="2",
         model=SMOLLM2,
         workload=Independent(
             requests=6,

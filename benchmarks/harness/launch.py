@@ -168,14 +168,15 @@ def _load(sampling_params: Any, engine: Any, scenario: Scenario, gpu: Gpu | None
             limit=scenario.limit,
         )
 
-    warm = run(warmup_requests(scenario, requests, vocab_size), 1)
+    at_once = concurrency(scenario.load)
+    warm = run(warmup_requests(scenario, requests, vocab_size), at_once)
     engine.reset_counters()
     gc.collect()
     gc.freeze()  # what is alive by now is not looked at again during the load
     try:
         with Sampler(gpu) as sampler:
             cpu_before = time.process_time()
-            done = run(requests, concurrency(scenario.load))
+            done = run(requests, at_once)
             cpu_time = time.process_time() - cpu_before
     finally:
         gc.unfreeze()

@@ -121,8 +121,10 @@ class Scenario:
         load: How they arrive.
         engine: Keyword arguments of ``EngineConfig``.
         seed: Of lengths, tokens, arrivals and dummy weights.
-        warmup: Requests run before the clock starts, of the workload's first lengths but with
+        warmup: Requests run before the clock starts, and never fewer than a closed loop's
+            concurrency, at which they run; 0 is none. They have the workload's first lengths but
             tokens of their own, so that nothing of the timed part is in the cache.
+        warmup_output: Tokens asked of each of them at most, >= 1.
         slos: The relaxed and the strict service level of the goodputs.
         temperature: 0 is greedy.
         natural_end: Outputs may end before their length, at the model's end-of-sequence token.
@@ -136,6 +138,7 @@ class Scenario:
     engine: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     warmup: int = 2
+    warmup_output: int = 32
     slos: tuple[Slo, Slo] = (RELAXED, STRICT)
     temperature: float = 0.0
     natural_end: bool = False
@@ -145,6 +148,10 @@ class Scenario:
         object.__setattr__(self, "engine", dict(self.engine))  # not the caller's to change later
         if not self.version:
             raise ScenarioError("a scenario needs a version, set by hand")
+        if self.warmup < 0:
+            raise ScenarioError(f"warmup is {self.warmup}; give a number of requests, or 0")
+        if self.warmup_output < 1:
+            raise ScenarioError(f"warmup_output is {self.warmup_output}; give at least 1 token")
         if self.workload.requests < 1:
             raise ScenarioError(f"{self.workload.requests} requests: give at least 1")
         if isinstance(self.workload, Conversations) and isinstance(self.load, OpenLoop):

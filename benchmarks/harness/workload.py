@@ -53,16 +53,20 @@ def make_requests(scenario: Scenario, vocab_size: int) -> list[Request]:
 
 
 def warmup_requests(scenario: Scenario, requests: list[Request], vocab_size: int) -> list[Request]:
-    """Return requests shaped like the first of ``requests``, with other tokens."""
+    """Return requests shaped like the first of ``requests``, with other tokens and short outputs.
+
+    As many as the load holds at once, so that its first full batch is not the engine's first.
+    """
     rng = random.Random(f"warmup {scenario.seed}")
     shaped = []
-    for index, like in enumerate(requests[: scenario.warmup]):
+    count = max(scenario.warmup, concurrency(scenario.load) or 0) if scenario.warmup else 0
+    for index, like in enumerate(requests[:count]):
         prompt: tuple[int, ...] | str
         if isinstance(like.prompt, str):
             prompt = text_of(len(like.prompt.split()), rng)
         else:
             prompt = tuple(rng.randrange(vocab_size) for _ in like.prompt)
-        shaped.append(Request(index, prompt, like.max_tokens))
+        shaped.append(Request(index, prompt, min(like.max_tokens, scenario.warmup_output)))
     return shaped
 
 

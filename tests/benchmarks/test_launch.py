@@ -16,6 +16,7 @@ import pytest
 from benchmarks.bench_counters import TinyPressed, TinyShared
 from benchmarks.harness.artifact import request_line
 from benchmarks.harness.catalogue import CATALOGUE
+from benchmarks.harness.drive import drive
 from benchmarks.harness.errors import UnavailableError
 from benchmarks.harness.launch import launch
 from benchmarks.harness.lengths import Fixed
@@ -92,6 +93,20 @@ def test_the_counters_are_those_of_the_timed_part_alone(no_artifacts):
     assert result.counters["requests_submitted"] == result.work["requests"] == 6
     assert result.counters["prompt_tokens"] == result.work["prompt_tokens"]
     assert result.counters["tokens_generated"] == result.work["output_tokens"]
+
+
+def test_the_warm_up_runs_at_the_concurrency_of_the_load(no_artifacts, monkeypatch):
+    runs = []
+
+    def recorded(engine, requests, params_of, **how):
+        done = drive(engine, requests, params_of, **how)
+        runs.append((len(requests), how["concurrency"], engine.counters()["steps"]))
+        return done
+
+    monkeypatch.setattr("benchmarks.harness.launch.drive", recorded)
+    launch("x", replace(SMALL, warmup_output=2))
+    # Two tokens each: three requests side by side take two steps, one after another six.
+    assert runs == [(3, 3, 2), (6, 3, 10)]
 
 
 def test_an_open_loop_on_the_real_engine(no_artifacts):
@@ -229,6 +244,7 @@ PROBE = """
 import types
 from benchmarks.bench_startup import Qwen06
 from benchmarks.harness import launch, models
+from benchmarks.harness.drive import drive
 from benchmarks.harness.errors import UnavailableError
 
 models.ctypes = types.SimpleNamespace(CDLL=lambda name: None)

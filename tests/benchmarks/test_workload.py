@@ -83,10 +83,32 @@ def test_open_loop_requests_are_due_and_closed_loop_ones_are_not():
 
 
 def test_warm_up_has_the_shape_of_the_load_and_none_of_its_tokens():
-    load = make_requests(scenario(warmup=3), VOCAB)
-    warm = warmup_requests(scenario(warmup=3), load, VOCAB)
-    assert [len(r.prompt) for r in warm] == [len(r.prompt) for r in load[:3]]
+    load = make_requests(scenario(warmup=6), VOCAB)
+    warm = warmup_requests(scenario(warmup=6), load, VOCAB)
+    assert [len(r.prompt) for r in warm] == [len(r.prompt) for r in load[:6]]
     assert all(a.prompt != b.prompt for a, b in zip(warm, load, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("load", "warmup", "count"),
+    [
+        (ClosedLoop(16), 2, 16),
+        (ClosedLoop(1), 2, 2),
+        (ClosedLoop(99), 1, 40),  # no more than the load has
+        (ClosedLoop(16), 0, 0),
+        (OpenLoop(5.0), 8, 8),
+    ],
+)
+def test_warm_up_fills_the_loads_batch_with_short_outputs(load, warmup, count):
+    work = scenario(load=load, warmup=warmup, warmup_output=3)
+    warm = warmup_requests(work, make_requests(work, VOCAB), VOCAB)
+    assert [(r.max_tokens, r.due) for r in warm] == [(3, None)] * count
+
+
+@pytest.mark.parametrize("change", [{"warmup": -1}, {"warmup_output": 0}])
+def test_an_impossible_warm_up_is_named(change):
+    with pytest.raises(ScenarioError, match=next(iter(change))):
+        scenario(**change)
 
 
 def test_warm_up_does_not_put_the_system_prompt_of_chats_into_the_cache():
