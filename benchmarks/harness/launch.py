@@ -79,7 +79,8 @@ def launch(benchmark: str, scenario: Scenario) -> LaunchResult:
     require_device(scenario.model)
     pin_threads()
     constructing = time.perf_counter()
-    config = imported.module.EngineConfig(device=scenario.model.device, **scenario.engine)
+    settings = {"seed": scenario.seed, **scenario.engine}
+    config = imported.module.EngineConfig(device=scenario.model.device, **settings)
     engine = imported.module.LLM(model, config)
     construct_time = time.perf_counter() - constructing
     gpu = gpu_of(scenario.model.device)

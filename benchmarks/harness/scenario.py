@@ -120,7 +120,8 @@ class Scenario:
         workload: The requests.
         load: How they arrive.
         engine: Keyword arguments of ``EngineConfig``.
-        seed: Of lengths, tokens, arrivals and dummy weights.
+        seed: Of lengths, tokens, arrivals and dummy weights (``engine`` may give the weights
+            their own).
         warmup: Requests run before the clock starts, and never fewer than a closed loop's
             concurrency, at which they run; 0 is none. They have the workload's first lengths but
             tokens of their own, so that nothing of the timed part is in the cache.

@@ -88,6 +88,15 @@ def test_another_seed_is_other_work(no_artifacts):
     assert one.artifact is None
 
 
+def test_the_seed_makes_the_dummy_weights_unless_the_engine_has_its_own(no_artifacts):
+    def tokens(**engine):
+        scenario = replace(SMALL, seed=1, engine={**SMALL.engine, **engine})
+        return launch("x", scenario).work["tokens_sha256"]
+
+    assert tokens() == tokens(seed=1)
+    assert tokens() != tokens(seed=0)
+
+
 def test_the_counters_are_those_of_the_timed_part_alone(no_artifacts):
     result = launch("x", SMALL)
     assert result.counters["requests_submitted"] == result.work["requests"] == 6
