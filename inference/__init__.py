@@ -23,6 +23,7 @@ from inference.errors import (
     EngineClosed,
     InferenceError,
     PromptError,
+    RequestFailed,
     RequestNotFound,
 )
 from inference.request import RequestOutput, Timing, TokenEvent
@@ -37,6 +38,7 @@ __all__ = [
     "EngineConfig",
     "InferenceError",
     "PromptError",
+    "RequestFailed",
     "RequestNotFound",
     "RequestOutput",
     "SamplingParams",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference.blocks import BlockManager
 from inference.config import EngineConfig, SamplingParams
-from inference.errors import ConfigError, EngineClosed, RequestNotFound
+from inference.errors import ConfigError, EngineClosed, RequestFailed, RequestNotFound
 from inference.intake import Intake, Prompt
 from inference.request import FinishReason, Request, RequestOutput, Timing, TokenEvent
 from inference.roofline import step_cost
@@ -150,6 +150,9 @@ class LLM:
 
         Yields:
             Events whose ``request`` is the position in ``prompts``.
+
+        Raises:
+            RequestFailed: Once all have ended, if some did so with ``finish_reason`` ``"error"``.
         """
         submitted = time.perf_counter_ns()
         return self._stream(self._admit(prompts, params, submitted))
@@ -307,6 +310,14 @@ class LLM:
                     yield TokenEvent(
                         index[event.request], event.token_id, event.time, event.finish_reason
                     )
+            # No event tells of a failure that made no token.
+            failed = [
+                f"request {index[r.request_id]}: {r.error}"
+                for r in requests
+                if r.finish_reason == "error"
+            ]
+            if failed:
+                raise RequestFailed("; ".join(failed))
         finally:
             self._drop(requests)
 

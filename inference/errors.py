@@ -6,6 +6,7 @@
     ├── ConfigError           unknown key, preset or value in EngineConfig or SamplingParams
     ├── PromptError           a prompt that cannot be run; names the request's index
     ├── CacheTooSmall         a request that the KV cache could never hold
+    ├── RequestFailed         requests of a stream that ended with an error; names their indices
     ├── RequestNotFound       a request id the engine does not hold (also a KeyError)
     ├── BackendUnavailable    no implementation of an op for the backend asked for
     ├── CheckpointError       missing file, key or weight; unsupported architecture
@@ -27,6 +28,7 @@ __all__ = [
     "EngineClosed",
     "InferenceError",
     "PromptError",
+    "RequestFailed",
     "RequestNotFound",
 ]
 
@@ -45,6 +47,10 @@ class PromptError(InferenceError, ValueError):
 
 class CacheTooSmall(InferenceError):  # noqa: N818 (named for what is the matter)
     """A request needs more KV blocks than the whole cache has."""
+
+
+class RequestFailed(InferenceError):  # noqa: N818
+    """Requests of a stream ended with an error while they ran."""
 
 
 class RequestNotFound(InferenceError, KeyError):  # noqa: N818

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from inference import LLM, EngineConfig, RequestNotFound, SamplingParams, Timing, TokenEvent
+from inference import (
+    LLM,
+    EngineConfig,
+    RequestFailed,
+    RequestNotFound,
+    SamplingParams,
+    Timing,
+    TokenEvent,
+)
 
 
 @pytest.fixture
@@ -288,6 +296,23 @@ def test_logits_that_are_not_finite_end_the_request_with_an_error(llm: LLM) -> N
     output = llm.generate([[1, 2]], SamplingParams(max_tokens=4))[0]
     assert (output.finish_reason, output.token_ids) == ("error", [])
     assert output.error == "the model's logits were not finite"
+
+
+def test_a_stream_ends_with_an_error_that_names_the_requests_that_failed(llm: LLM) -> None:
+    params = [SamplingParams(max_tokens=n) for n in (1, 4, 4)]
+    events = []
+    stream = llm.stream(PROMPTS, params)
+    with pytest.raises(RequestFailed) as caught:
+        for event in stream:
+            events.append(event)
+            llm._runner.weights.norm.fill_(float("nan"))
+    assert [e.request for e in events] == [0, 1, 2]
+    assert str(caught.value) == (
+        "request 1: the model's logits were not finite; "
+        "request 2: the model's logits were not finite"
+    )
+    assert not llm.has_unfinished()
+    assert not llm._requests
 
 
 def test_describe_says_what_runs(llm: LLM) -> None:
