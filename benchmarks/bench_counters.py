@@ -15,7 +15,6 @@ METRICS = (
     "prefill_tokens",
     "decode_tokens",
     "op_calls_per_step",
-    "batching_efficiency",
     "attention_efficiency",
     "blocks_allocated",
     "blocks_evicted",

@@ -92,6 +92,12 @@ def test_a_class_judges_a_sensible_number_of_metrics(discovered):
     assert max(n for owner, n in counts.items() if "Tiny" in owner) <= 12
 
 
+def test_nothing_that_a_ragged_batch_keeps_constant_is_judged(discovered):
+    judged = {b["name"].rpartition("track_")[2] for b in discovered["found"]}
+    assert "attention_efficiency" in judged
+    assert not judged & {"batching_efficiency", "padded_tokens"}
+
+
 def test_changed_work_raises_its_version():
     """A scenario that changes under one version would join two kinds of work in one series.
 
