@@ -7,9 +7,11 @@ importing click.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from importlib import import_module
+from types import FrameType
 
 import click
 
@@ -92,23 +94,40 @@ def cli(ctx: click.Context, db: str | None) -> None:
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code; SIGTERM ends it as Ctrl-C does, with 143.
+
+    `schedule` and `dashboard` put handlers of their own in its place while they serve.
+    """
+    terminated = False
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal terminated
+        if not terminated:  # a second one must not cut short the ending of children
+            terminated = True
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    code = _run()
+    sys.exit(128 + signal.SIGTERM if terminated else code)
+
+
+def _run() -> int:
     try:
         code = cli.main(standalone_mode=False)
     except PacekeeperError as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        sys.exit(130)
+        return 130
     except Exception:
         # Python would exit with 1, which means a regression here.
         from traceback import print_exc
 
         print_exc()
         click.echo("error: a fault in Pacekeeper itself; see above", err=True)
-        sys.exit(PacekeeperError.exit_code)
-    sys.exit(code if isinstance(code, int) else 0)
+        return PacekeeperError.exit_code
+    return code if isinstance(code, int) else 0

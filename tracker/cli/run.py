@@ -66,7 +66,7 @@ def command(
     RANGE is a commit or what `git rev-list` takes: A..B, HEAD~3.., v1.0..main. Commits that the
     store has with today's suites are skipped, so that an interrupted run goes on where it was.
 
-    Exits 4 when nothing was measured, 130 when interrupted; what was measured stays.
+    Exits 4 when nothing was measured, 130 when interrupted (143 by SIGTERM); what was measured stays.
     """
     for pattern in bench:
         try:

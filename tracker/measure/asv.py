@@ -399,18 +399,19 @@ def _private_directory(state: Path, commit: str) -> Path:
 
 def _end(process: subprocess.Popen[str]) -> None:
     """End asv and everything of its session: politely first, for it ends its own children."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
+    try:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
             process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    for pid in _session_members(process.pid):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    except subprocess.TimeoutExpired:
+        pass
+    finally:  # also when a signal breaks off the wait
+        for pid in _session_members(process.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        process.wait()
 
 
 def _session_members(session: int) -> list[int]:

@@ -94,7 +94,8 @@ def test_usage_errors(toy):
         assert (done.code, said in done.err) == (2, True), done.err
 
 
-def test_interrupted_keeps_what_was_measured_and_leaves_no_process(toy):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_keeps_what_was_measured_and_leaves_no_process(toy, number, code):
     toy.commit("before")
     toy.commit("first")
     toy.commit("sleeps", SLEEP=1)
@@ -118,9 +119,9 @@ def test_interrupted_keeps_what_was_measured_and_leaves_no_process(toy):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
     time.sleep(1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "1 commits measured, interrupted" in out
     (point,) = points(toy)
     assert point.revision.subject == "first"

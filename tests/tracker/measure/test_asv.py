@@ -1,11 +1,15 @@
 """Real asv on a toy project: what a launch brings back, and what it says when it brings nothing."""
 
 import json
+import os
+import signal
+import subprocess
+import threading
 
 import pytest
 
 from tracker.errors import MeasurementError
-from tracker.measure.asv import AsvRunner
+from tracker.measure.asv import AsvRunner, _end, _session_members
 from tracker.measure.machine import machine_name
 from tracker.measure.project import load_project
 
@@ -89,3 +93,19 @@ def test_an_interpreter_that_is_not_there(toy):
 def test_discovery_runs_nothing(toy):
     found = runner().discover(toy.commit("broken", CRASH=True))
     assert found["bench_toy.Serve.track_ttft"].version == "1"
+
+
+def test_an_interrupted_wait_still_ends_every_process():
+    process = subprocess.Popen(
+        ["sh", "-c", "trap '' INT; echo ready; sleep 100 & wait"],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        assert process.stdout.readline() == "ready\n"
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            _end(process)
+        assert process.returncode == -signal.SIGKILL
+        assert _session_members(process.pid) == []
