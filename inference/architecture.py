@@ -20,6 +20,9 @@ __all__ = ["ModelConfig", "RopeConfig"]
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 _DEFAULT_THETA = 10_000.0
+# What transformers takes where a config.json leaves the key out; an explicit null is not absent.
+_DEFAULT_WINDOW = 4096
+_DEFAULT_KV_HEADS = {"mistral": 8, "qwen2": 32, "qwen3": 32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class ModelConfig:
             intermediate_size=_required(raw, "intermediate_size", name),
             num_layers=layers,
             num_heads=heads,
-            num_kv_heads=raw.get("num_key_value_heads") or heads,
+            num_kv_heads=raw.get("num_key_value_heads", _DEFAULT_KV_HEADS.get(family)) or heads,
             head_dim=raw.get("head_dim") or (128 if family == "qwen3" else hidden // heads),
             max_position=_required(raw, "max_position_embeddings", name),
             rms_norm_eps=raw.get("rms_norm_eps", 1e-6),
@@ -191,7 +194,7 @@ def _rope(raw: Mapping[str, Any], name: str) -> RopeConfig:
 def _sliding_windows(
     raw: Mapping[str, Any], family: str, num_layers: int
 ) -> tuple[int | None, ...]:
-    window = raw.get("sliding_window")
+    window = raw.get("sliding_window", _DEFAULT_WINDOW)
     if family == "llama" or window is None:
         return (None,) * num_layers
     if family == "mistral":

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from inference import LLM, CheckpointError, EngineConfig, SamplingParams
-from tests.inference.conftest import NUM_OUTPUT, VARIANTS
+from inference.architecture import ModelConfig
+from tests.inference.conftest import NUM_OUTPUT, VARIANTS, VOCAB
 
 PARAMS = SamplingParams(max_tokens=NUM_OUTPUT)
 
@@ -102,6 +103,36 @@ def test_windows_are_read_from_configs_older_than_layer_types(oracle: Any, tmp_p
     (tmp_path / "config.json").write_text(json.dumps(raw))
     (tmp_path / "model.safetensors").symlink_to(case.directory / "model.safetensors")
     assert tokens_of(tmp_path, case.prompts) == case.expected
+
+
+@pytest.mark.parametrize("null", [False, True])
+@pytest.mark.parametrize("family", ["llama", "mistral", "qwen2", "qwen3"])
+def test_keys_left_out_mean_what_transformers_takes_them_for(family: str, null: bool) -> None:
+    import transformers
+
+    raw: dict[str, Any] = {
+        "model_type": family,
+        "vocab_size": VOCAB,
+        "hidden_size": 512,
+        "intermediate_size": 80,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 64,
+        "max_position_embeddings": 8192,
+    }
+    if family.startswith("qwen"):
+        raw["use_sliding_window"] = True
+    if null and family != "llama":
+        raw["sliding_window"] = None
+    if null and family != "mistral":  # whose config class refuses it
+        raw["num_key_value_heads"] = None
+    theirs = transformers.AutoConfig.for_model(**raw)
+    window = getattr(theirs, "sliding_window", None)
+    kinds = getattr(theirs, "layer_types", None) or ["sliding_attention"] * 30
+    ours = ModelConfig.from_hf(raw, name="x")
+    assert ours.num_kv_heads == theirs.num_key_value_heads
+    assert ours.sliding_windows == tuple(
+        window if kind == "sliding_attention" else None for kind in kinds
+    )
 
 
 @pytest.mark.parametrize("indexed", [True, False])
