@@ -15,6 +15,7 @@ METRICS = (
     "prefill_tokens",
     "decode_tokens",
     "op_calls_per_step",
+    "flops_per_token",
     "attention_efficiency",
     "blocks_allocated",
     "blocks_evicted",

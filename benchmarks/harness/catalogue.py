@@ -80,6 +80,7 @@ _ALL = (
     _lower("blocks_evicted", "KV blocks evicted", "blocks", "exact"),
     _lower("peak_blocks_used", "Most KV blocks in use", "blocks", "exact"),
     _lower("op_calls_per_step", "Op calls per engine step", "calls", "exact"),
+    _lower("flops_per_token", "Model FLOPs per generated token", "FLOP", "exact"),
     _lower("weight_bytes", "Size of the weights", "bytes", "exact", clean=False),
     _lower("kv_cache_bytes", "Size of the KV cache", "bytes", "exact", clean=False),
     _lower("peak_rss", "Peak resident memory of the process", "bytes", "other", clean=False),

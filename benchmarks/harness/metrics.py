@@ -23,6 +23,7 @@ __all__ = [
     "decode_throughput",
     "duration",
     "error_rate",
+    "flops_per_token",
     "goodput",
     "latency_metrics",
     "prefill_throughput",
@@ -194,6 +195,14 @@ def prefix_hit_rate(counters: Mapping[str, float]) -> float | None:
     return hit / prompt
 
 
+def flops_per_token(counters: Mapping[str, float]) -> float | None:
+    """Return model FLOPs / generated tokens, prefill's work included; None if not counted."""
+    flops, tokens = counters.get("model_flops"), counters.get("tokens_generated")
+    if flops is None or not tokens:
+        return None
+    return flops / tokens
+
+
 _COUNTERS = (
     "steps",
     "prefill_tokens",
@@ -220,6 +229,7 @@ def counter_metrics(counters: Mapping[str, float]) -> Values:
         **{name: counters.get(name) for name in _COUNTERS},
         "batching_efficiency": batching_efficiency(counters),
         "attention_efficiency": attention_efficiency(counters),
+        "flops_per_token": flops_per_token(counters),
         "prefix_hit_rate": prefix_hit_rate(counters),
         "op_calls_per_step": sum(calls) / steps if calls and steps else None,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from benchmarks.harness.drive import drive
 from benchmarks.harness.errors import UnavailableError
 from benchmarks.harness.launch import launch
 from benchmarks.harness.lengths import Fixed
+from benchmarks.harness.metrics import counter_metrics
 from benchmarks.harness.models import QWEN3_8B, SMOLLM2, TINY, Model
 from benchmarks.harness.nvml import open_gpu
 from benchmarks.harness.records import RequestRecord
@@ -67,6 +69,18 @@ def test_the_pressed_scenario_presses(no_artifacts):
     counters = launch("bench_counters.TinyPressed", TinyPressed.scenario).counters
     assert counters["preemptions"] > 0
     assert counters["blocks_evicted"] > 0
+
+
+def test_computing_again_after_a_preemption_costs_flops(no_artifacts):
+    scenario = TinyPressed.scenario
+    roomy = replace(scenario, engine={**scenario.engine, "num_blocks": 400})
+    pressed, free = (launch("x", s).metrics["flops_per_token"] for s in (scenario, roomy))
+    assert pressed > free > 0
+
+
+def test_a_commit_that_does_not_count_flops_is_skipped(no_artifacts):
+    older = {"metrics": counter_metrics({"steps": 4, "tokens_generated": 4}), "failures": []}
+    assert math.isnan(TinyPressed().track_flops_per_token(older))
 
 
 def test_losing_prefix_sharing_moves_the_exact_counters(no_artifacts):

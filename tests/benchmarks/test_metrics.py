@@ -13,6 +13,7 @@ from benchmarks.harness.metrics import (
     decode_throughput,
     duration,
     error_rate,
+    flops_per_token,
     goodput,
     latency_metrics,
     prefill_throughput,
@@ -145,6 +146,13 @@ def test_efficiencies():
     assert attention_efficiency({}) is None
     assert prefix_hit_rate({"prefix_hit_tokens": 25, "prompt_tokens": 100}) == 0.25
     assert prefix_hit_rate({"prompt_tokens": 100}) is None
+
+
+def test_compute_cost_is_over_the_tokens_generated():
+    counters = {"model_flops": 6_000, "tokens_generated": 4, "decode_tokens": 3}
+    assert counter_metrics(counters)["flops_per_token"] == 1_500.0
+    assert flops_per_token({"tokens_generated": 4}) is None
+    assert flops_per_token({"model_flops": 0, "tokens_generated": 0}) is None
 
 
 def test_op_calls_are_summed_over_ops_and_divided_by_steps():
