@@ -284,11 +284,13 @@ class ComparisonRow:
 class PairedValues:
     """The stored values of one metric at two revisions, for a judgement without measuring.
 
-    `pairs` are the (base, head) values of interleaved gate pairs in the order they were
-    measured; `base` and `head` are the values of attempts outside any pair.
+    `pairs` are the (base, head) values of one gate's interleaved pairs in the order they were
+    measured, `numbers` the gate's numbers of these pairs; `base` and `head` are the values of
+    attempts outside them.
     """
 
     series: SeriesInfo
+    numbers: tuple[int, ...]
     pairs: tuple[tuple[float, float], ...]
     base: tuple[float, ...]
     head: tuple[float, ...]

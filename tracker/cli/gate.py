@@ -56,6 +56,7 @@ __all__ = ["command"]
 @click.option("--python", metavar="PATH", help="Interpreter that runs the suites; else this one.")
 @click.option("--machine", metavar="NAME", help="Name of this machine; else asv's.")
 @click.option("--project", metavar="NAME", help="With --stored: which project of the store.")
+@click.option("--gate", "gate_id", metavar="ID", help="With --stored: this gate, not the newest.")
 @click.pass_obj
 def command(
     settings: Settings,
@@ -76,6 +77,7 @@ def command(
     python: str | None,
     machine: str | None,
     project: str | None,
+    gate_id: str | None,
 ) -> int:
     """Measure interleaved pairs of BASE and HEAD until decided; exit with the verdict.
 
@@ -103,7 +105,7 @@ def command(
             raise UsageError(f"--bench {pattern!r} is no regular expression: {error}") from None
     if stored:
         policy = replace(load_policy(policy_path), **given)
-        report = _judge_stored(settings, project, base, head, policy, machine)
+        report = _judge_stored(settings, project, base, head, policy, machine, gate_id)
     else:
         report = _measure(
             settings, base, head, given, policy_path, config, python, machine, project,
@@ -197,6 +199,7 @@ def _judge_stored(
     head: str,
     policy: Policy,
     machine: str | None,
+    gate_id: str | None,
 ) -> Report:
     from tracker.cli.project import stored_project, stored_ref
     from tracker.gate.measured import gate_stored
@@ -204,7 +207,10 @@ def _judge_stored(
 
     with Store.open(settings.db, read_only=True) as store:
         name = stored_project(store, project or policy.name)
-        return gate_stored(store, name, stored_ref(base), stored_ref(head), policy, machine=machine)
+        return gate_stored(
+            store, name, stored_ref(base), stored_ref(head), policy,
+            machine=machine, gate_id=gate_id,
+        )  # fmt: skip
 
 
 _SUFFIXES = {".txt": "text", ".md": "markdown", ".json": "json", ".xml": "junit"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tracker.domain import Arm
+from tracker.domain import Arm, GateInfo
 from tracker.errors import UsageError
 from tracker.gate.judge import make_report, verdict_infos
 from tracker.gate.policy import Policy
@@ -20,6 +20,8 @@ from tracker.stats import Verdict
 from tracker.store import Store, queries
 
 __all__ = ["gate_commits", "gate_stored"]
+
+_VALID = (0, 1, 3)  # exit codes of gates whose measurement decided or could have decided
 
 
 def gate_commits(
@@ -85,9 +87,16 @@ def gate_commits(
 
 
 def gate_stored(
-    store: Store, project: str, base: str, head: str, policy: Policy, *, machine: str | None = None
+    store: Store,
+    project: str,
+    base: str,
+    head: str,
+    policy: Policy,
+    *,
+    machine: str | None = None,
+    gate_id: str | None = None,
 ) -> Report:
-    """Judge two commits by the interleaved pairs that the store holds.
+    """Judge two commits by the newest finished gate of them whose measurement was valid.
 
     Args:
         store: Read only.
@@ -96,36 +105,70 @@ def gate_stored(
         head: Likewise.
         policy: How strictly.
         machine: Needed where several machines measured both.
+        gate_id: This gate, or the one whose id begins so, instead of the newest valid one.
 
     Raises:
         UsageError: A commit is not in the store, or the machine is not told and not unique.
+
+    Pairs of two gates are never judged together: they measured other things at other times.
     """
     first = queries.resolve_revision(store, project, base)
     second = queries.resolve_revision(store, project, head)
-    names = [machine] if machine else queries.list_machines(store, project)
-    found = {
-        name: values
-        for name in names
-        if (
-            values := queries.paired_values(
-                store, project, first.commit, second.commit, machine=name
+    gates = queries.gates_between(store, project, first.commit, second.commit, machine=machine)
+    names = sorted({gate.machine for gate in gates})
+    if len(names) > 1:
+        raise UsageError(f"measured on several machines: {', '.join(names)}; give --machine")
+    name = names[0] if names else machine
+    if gate_id is None:
+        gate = next((gate for gate in gates if gate.exit_code in _VALID), None)
+    else:
+        gate = next((gate for gate in gates if gate.id.startswith(gate_id)), None)
+        if gate is None:
+            have = ", ".join(gate.id for gate in gates) or "none"
+            raise UsageError(f"no gate {gate_id!r} of these commits in the store; it has: {have}")
+    judged_id = None if gate is None else gate.id
+    values = queries.paired_values(
+        store, project, first.commit, second.commit, gate_id=judged_id, machine=name
+    )
+    configuration: list[tuple[str, str]] = []
+    warnings: list[str] = []
+    seed = 0
+    if gate is not None:
+        configuration = [("replayed gate", f"{gate.id} of {gate.started_at:%Y-%m-%d %H:%M} UTC")]
+        told = gate.policy.get("seed")
+        seed = told if isinstance(told, int) else 0
+        if len(gates) > 1:
+            others = ", ".join(
+                f"{other.id} ({_end(other)})" for other in gates if other.id != gate.id
             )
-        )
-    }
-    if len(found) > 1:
-        raise UsageError(f"measured on several machines: {', '.join(found)}; give --machine")
-    name, values = next(iter(found.items()), (machine or "-", {}))
-    result = judge_stored(values, policy)
+            warnings = [
+                f"other gates of these commits are not judged here: {others}; `--gate ID` judges one"
+            ]
+    result = judge_stored(values, policy, seed=seed)
+    if gate is not None and gate.exit_code not in _VALID:
+        result.invalid = [f"gate {gate.id} has no valid measurement ({_end(gate)})"]
+    if gate is None and gates:
+        result.invalid = [
+            f"none of the {len(gates)} stored gates of these commits ended with a valid "
+            "measurement; run `tracker gate`"
+        ]
     return make_report(
         result,
         policy,
         project=project,
-        machine=name,
+        machine=name or "-",
         base=first.commit,
         head=second.commit,
         base_subject=first.subject,
         head_subject=second.subject,
+        configuration=configuration,
+        warnings=warnings,
+        gate_id=judged_id,
     )
+
+
+def _end(gate: GateInfo) -> str:
+    return "unfinished" if gate.exit_code is None else f"exit {gate.exit_code}"
 
 
 def _report(

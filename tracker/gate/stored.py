@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
+from typing import Any
 
 from tracker.domain import BenchmarkInfo, PairedValues
 from tracker.gate.policy import Policy
 from tracker.gate.session import GateResult, Judged
-from tracker.stats import PairedGate
+from tracker.stats import PairedGate, Verdict
 
 __all__ = ["judge_stored"]
 
@@ -17,11 +19,14 @@ def judge_stored(
 ) -> GateResult:
     """Replay stored pairs through the gate of `policy`.
 
+    A metric whose values end before the others', because it had been decided, keeps the verdict
+    that it has there.
+
     Only values measured in interleaved pairs are judged: what two commits gave at different times
     differs by the machine's drift as well, and gets no verdict.
 
     Args:
-        stored: By metric, from `tracker.store.queries.paired_values`.
+        stored: By metric, from `tracker.store.queries.paired_values`: the pairs of one gate.
         policy: How strictly to judge; may differ from the policy of the time.
         seed: Of the gate's random sign flips.
     """
@@ -52,8 +57,8 @@ def judge_stored(
         result.values[name] = list(values.pairs)
     if unpaired:
         result.warnings.append(
-            f"{len(unpaired)} metrics were measured in both commits but never in interleaved "
-            "pairs; see `tracker compare`"
+            f"{len(unpaired)} metrics were measured in both commits but not in interleaved pairs of "
+            "the gate judged here; see `tracker compare`"
         )
     if not result.judged:
         result.invalid = [
@@ -63,16 +68,43 @@ def judge_stored(
     for votes in (True, False):
         group = [j for j in result.judged.values() if j.watched and j.votes is votes]
         if group:
-            _replay(group, result, policy)
+            _replay(group, stored, result, policy)
     if not any(j.votes for j in result.judged.values()):
         result.invalid = ["no metric says which direction is better"]
     return result
 
 
-def _replay(group: list[Judged], result: GateResult, policy: Policy) -> None:
+class _Replay(PairedGate):
+    """A gate that goes on without the metrics that the gate of the time measured no longer."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._frozen: dict[str, Verdict] = {}
+
+    def pending(self) -> frozenset[str]:
+        return super().pending() - self._frozen.keys()
+
+    def add(self, pair: Mapping[str, tuple[float, float]]) -> None:
+        lost = self.pending() - pair.keys()
+        if lost:
+            verdicts = self.verdicts()
+            self._frozen |= {name: verdicts[name] for name in lost}
+        super().add({name: both for name, both in pair.items() if name not in self._frozen})
+
+    def verdicts(self) -> dict[str, Verdict]:
+        return super().verdicts() | self._frozen
+
+
+def _replay(
+    group: list[Judged], stored: Mapping[str, PairedValues], result: GateResult, policy: Policy
+) -> None:
     noisy = [j for j in group if j.policy.kind != "exact"]
-    longest = max(len(result.values[j.name]) for j in group)
-    gate = PairedGate(
+    rows: dict[int, dict[str, tuple[float, float]]] = defaultdict(dict)
+    for j in group:
+        values = stored[j.name]
+        for number, both in zip(values.numbers, values.pairs, strict=True):
+            rows[number][j.name] = both
+    gate = _Replay(
         {j.name: j.policy.better for j in group if j.policy.better is not None},
         alpha=policy.alpha,
         margin={j.name: j.policy.margin for j in noisy},
@@ -81,15 +113,7 @@ def _replay(group: list[Judged], result: GateResult, policy: Policy) -> None:
         exact={j.name: j.policy.step for j in group if j.policy.kind == "exact"},
         seed=result.seed,
     )
-    for index in range(min(longest, policy.max_pairs)):
-        pair = {
-            j.name: result.values[j.name][index]
-            for j in group
-            if index < len(result.values[j.name])
-        }
-        if not gate.pending() <= pair.keys():
-            # Measuring stopped for these when the gate of the time had decided them.
-            break
-        gate.add(pair)
+    for number in sorted(rows)[: policy.max_pairs]:
+        gate.add(rows[number])
     result.pairs = max(result.pairs, gate.pairs)
     result.verdicts.update(gate.verdicts())

@@ -27,7 +27,8 @@ def test_a_slow_commit_is_blocked_and_named_and_every_launch_is_kept(toy):
         assert gate.policy["alpha"] == 0.01 and gate.policy["seed"] == 1
         status = {verdict.metric: verdict.status for verdict in gate.verdicts}
         assert status[TTFT] == "regression" and status["bench_toy.Serve.track_steps"] == "pass"
-        pairs = queries.paired_values(store, "toy", base, head)[TTFT].pairs
+        values = queries.paired_values(store, "toy", base, head, gate_id=gate.id)
+        pairs = values[TTFT].pairs
         assert len(pairs) == gate.pairs == 8
         assert all(after > 1.05 * before for before, after in pairs)
     again = tracker(toy.root, "gate", "HEAD~1", "HEAD", "--stored", "--format", "json")

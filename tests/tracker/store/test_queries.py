@@ -252,8 +252,9 @@ def test_paired_values_are_those_of_the_gate_between_the_two(store: Store) -> No
     store.record_file(
         "p", file_of(2, measurement(5.0, number=2, minute=500)), benchmarks=BENCHMARKS
     )
-    (answer,) = queries.paired_values(store, "p", commit(1), commit(2)).values()
+    (answer,) = queries.paired_values(store, "p", commit(1), commit(2), gate_id=gates[2]).values()
     assert answer.pairs == ((1.0, 1.1), (1.4, 1.5))
+    assert answer.numbers == (0, 2)
     assert (answer.base, answer.head) == ((9.0,), (5.0,))
     assert answer.series.metric == "b.time_x"
     assert queries.paired_values(store, "p", commit(2), commit(3)).keys() == {"b.time_x"}

@@ -68,23 +68,29 @@ def compare(
 
 
 def paired_values(
-    store: Store, project: str, base: str, head: str, *, machine: str | None = None
+    store: Store,
+    project: str,
+    base: str,
+    head: str,
+    *,
+    gate_id: str | None = None,
+    machine: str | None = None,
 ) -> dict[str, PairedValues]:
     """Return, by metric name, the values stored at both revisions.
 
-    Pairs are those of gates between exactly these two revisions; every other value stands in
-    `base` or `head`, gates of other revisions included. A metric without a value on both sides
-    is left out. Where two series share a metric's name (two environments, or two machines if
-    `machine` is None), the name carries both: `name [environment, machine]`.
+    Pairs are those of the gate `gate_id` between these two revisions, none without it; every
+    other value stands in `base` or `head`, other gates' included. A metric without a value on both
+    sides is left out. Where two series share a metric's name (two environments, or two machines
+    if `machine` is None), the name carries both: `name [environment, machine]`.
 
     Raises:
         UsageError: A commit or the machine is not there.
     """
-    rows, base_id, head_id = _results_at(store, project, base, head, machine)
+    rows, base_id, _ = _results_at(store, project, base, head, machine)
     answers = [
         answer
         for series, results in rows
-        if (answer := _paired(series, results, base_id, head_id)) is not None
+        if (answer := _paired(series, results, base_id, gate_id)) is not None
     ]
     names: dict[str, int] = defaultdict(int)
     for answer in answers:
@@ -135,11 +141,8 @@ def _results(
             t.run.c.gate_id,
             t.run.c.pair,
             t.run.c.arm,
-            t.gate.c.base_id,
-            t.gate.c.head_id,
         )
         .join(t.run, t.run.c.id == _r.run_id)
-        .outerjoin(t.gate, t.gate.c.id == t.run.c.gate_id)
         .where(_r.revision_id.in_(sorted(revision_ids)))
         .order_by(_r.id)
     )
@@ -162,21 +165,22 @@ def _values(attempts: Sequence[Attempt]) -> tuple[float, ...]:
 
 
 def _paired(
-    series: SeriesInfo, results: Sequence[StoredRow], base_id: int, head_id: int
+    series: SeriesInfo, results: Sequence[StoredRow], base_id: int, gate_id: str | None
 ) -> PairedValues | None:
-    in_pairs: dict[tuple[str, int], dict[str, float]] = {}
+    in_pairs: dict[int, dict[str, float]] = {}
     alone: dict[str, list[float]] = {"base": [], "head": []}
     for row in results:
         if row.value is None:
             continue
-        ours = row.gate_id is not None and (row.base_id, row.head_id) == (base_id, head_id)
+        ours = gate_id is not None and row.gate_id == gate_id
         if ours and row.pair is not None and row.arm is not None:
-            in_pairs.setdefault((row.gate_id, row.pair), {})[row.arm] = row.value
+            in_pairs.setdefault(row.pair, {})[row.arm] = row.value
             continue
         # At an A/A comparison both sides are one revision: a value is not used twice.
         side = "base" if row.revision_id == base_id else "head"
         alone[side].append(row.value)
-    pairs = tuple((arms["base"], arms["head"]) for arms in in_pairs.values() if len(arms) == 2)
+    whole = {number: arms for number, arms in sorted(in_pairs.items()) if len(arms) == 2}
+    pairs = tuple((arms["base"], arms["head"]) for arms in whole.values())
     if not pairs and not (alone["base"] and alone["head"]):
         return None
-    return PairedValues(series, pairs, tuple(alone["base"]), tuple(alone["head"]))
+    return PairedValues(series, tuple(whole), pairs, tuple(alone["base"]), tuple(alone["head"]))

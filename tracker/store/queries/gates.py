@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Select, case, func, select
 from tracker.domain import CalibrationInfo, GateInfo, VerdictInfo
 from tracker.errors import UsageError
 from tracker.store import tables as t
-from tracker.store.queries.projects import find_project
-from tracker.store.queries.revisions import load_revisions
+from tracker.store.queries.projects import find_machine, find_project
+from tracker.store.queries.revisions import find_revision, load_revisions
 from tracker.store.store import Store
 
 _g = t.gate.c
@@ -21,6 +21,26 @@ def list_gates(store: Store, project: str, *, limit: int = 20) -> list[GateInfo]
     """Return the newest gates of a project, newest first."""
     with store.reading() as conn:
         return load_gates(conn, find_project(conn, project), limit)
+
+
+def gates_between(
+    store: Store, project: str, base: str, head: str, *, machine: str | None = None
+) -> list[GateInfo]:
+    """Return the gates of HEAD against BASE, newest first, unfinished ones included.
+
+    Raises:
+        UsageError: A commit or the machine is not there.
+    """
+    with store.reading() as conn:
+        project_id = find_project(conn, project)
+        statement = _select().where(
+            _g.project_id == project_id,
+            _g.base_id == find_revision(conn, project_id, base).id,
+            _g.head_id == find_revision(conn, project_id, head).id,
+        )
+        if machine is not None:
+            statement = statement.where(_g.machine_id == find_machine(conn, project_id, machine))
+        return _gates(conn, statement.order_by(_g.started_at.desc(), _g.id))
 
 
 def get_gate(store: Store, gate_id: str) -> GateInfo:
