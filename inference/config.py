@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any, TypeVar
 
 from inference.errors import ConfigError, did_you_mean
@@ -49,6 +50,18 @@ def _whole(owner: str, key: str, value: object, *, least: int) -> None:
     # bool is an int in Python; max_tokens=True is a slip, not a count.
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{owner}.{key} is {value!r}; give a whole number >= {least}")
+
+
+def _flag(owner: str, key: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{owner}.{key} is {value!r}; give True or False")
+
+
+def _tuple(owner: str, key: str, value: Any, *, of: str) -> tuple[Any, ...]:
+    try:
+        return () if value is None else tuple(value)
+    except TypeError:
+        raise ConfigError(f"{owner}.{key} is {value!r}; give a list of {of}") from None
 
 
 @_unknown_keys_raise
@@ -114,8 +127,7 @@ class EngineConfig:
             if value is not None:
                 _whole(name, key, value, least=1)
         for key in ("enable_prefix_sharing", "enable_chunked_prefill", "enable_length_buckets"):
-            if not isinstance(getattr(self, key), bool):
-                raise ConfigError(f"{name}.{key} is {getattr(self, key)!r}; give True or False")
+            _flag(name, key, getattr(self, key))
         _whole(name, "seed", self.seed, least=0)
         if self.num_blocks is not None and self.kv_cache_bytes is not None:
             raise ConfigError(f"{name}: give num_blocks or kv_cache_bytes, not both")
@@ -132,12 +144,15 @@ class SamplingParams:
         top_k: Keep the k most likely tokens; 0 keeps all.
         top_p: Keep the fewest most likely tokens whose probability reaches p, in (0, 1].
         seed: Equal seeds give equal tokens whatever else runs; None draws from the engine's.
-        stop: Strings that end the output; the text ends before them. Needs a tokenizer.
-        stop_token_ids: Tokens that end the output; kept in ``token_ids``, not in ``text``.
+        stop: Strings that end the output; the text ends before them. Needs a tokenizer. One
+            string is a list of one, None an empty list.
+        stop_token_ids: Tokens that end the output; kept in ``token_ids``, not in ``text``. None
+            is an empty list.
         ignore_eos: Run on past the model's end-of-sequence tokens.
 
     Raises:
-        ConfigError: Unknown key (with the nearest known one) or a value out of range.
+        ConfigError: Unknown key (with the nearest known one), or a value out of range or of the
+            wrong type.
     """
 
     max_tokens: int = 64
@@ -156,14 +171,17 @@ class SamplingParams:
         if self.seed is not None:
             _whole(name, "seed", self.seed, least=0)
         # NaN fails both comparisons, hence the shape of these tests.
-        if not 0.0 <= self.temperature < float("inf"):
+        if not (isinstance(self.temperature, Real) and 0.0 <= self.temperature < float("inf")):
             raise ConfigError(f"{name}.temperature is {self.temperature!r}; give a number >= 0")
-        if not 0.0 < self.top_p <= 1.0:
+        if not (isinstance(self.top_p, Real) and 0.0 < self.top_p <= 1.0):
             raise ConfigError(f"{name}.top_p is {self.top_p!r}; give a number in (0, 1]")
-        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        stop = (self.stop,) if isinstance(self.stop, str) else self.stop
+        stop = _tuple(name, "stop", stop, of="strings")
         if not all(isinstance(s, str) and s for s in stop):
             raise ConfigError(f"{name}.stop is {self.stop!r}; give non-empty strings")
         object.__setattr__(self, "stop", stop)
-        for token in self.stop_token_ids:
+        tokens = _tuple(name, "stop_token_ids", self.stop_token_ids, of="token ids")
+        for token in tokens:
             _whole(name, "stop_token_ids", token, least=0)
-        object.__setattr__(self, "stop_token_ids", tuple(self.stop_token_ids))
+        object.__setattr__(self, "stop_token_ids", tokens)
+        _flag(name, "ignore_eos", self.ignore_eos)

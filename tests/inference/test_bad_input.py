@@ -50,6 +50,15 @@ def llm() -> LLM:
         (lambda: SamplingParams(top_k=-1), "top_k is -1"),
         (lambda: SamplingParams(stop=[""]), "non-empty"),
         (lambda: SamplingParams(stop_token_ids=[-3]), "stop_token_ids is -3"),
+        (lambda: SamplingParams(temperature="x"), "temperature is 'x'; give a number >= 0"),
+        (lambda: SamplingParams(temperature=None), "temperature is None"),
+        (lambda: SamplingParams(top_p="x"), "top_p is 'x'"),
+        (lambda: SamplingParams(top_p=None), "top_p is None"),
+        (lambda: SamplingParams(stop=5), "stop is 5; give a list of strings"),
+        (lambda: SamplingParams(stop=[None]), "non-empty"),
+        (lambda: SamplingParams(stop_token_ids=5), "stop_token_ids is 5; give a list of token ids"),
+        (lambda: SamplingParams(stop_token_ids="x"), "stop_token_ids is 'x'"),
+        (lambda: SamplingParams(ignore_eos="no"), "ignore_eos is 'no'; give True or False"),
         (lambda: LLM("tinny"), "no preset or checkpoint 'tinny'; did you mean 'tiny'"),
         (lambda: LLM("tiny", EngineConfig(max_model_len=5000)), "context of 4096"),
     ],
@@ -63,6 +72,11 @@ def test_configurations_are_frozen() -> None:
     with pytest.raises(AttributeError):
         EngineConfig().block_size = 3  # type: ignore[misc]
     assert SamplingParams(stop="end").stop == ("end",)
+
+
+def test_no_stops_may_be_none() -> None:
+    none = SamplingParams(stop=None, stop_token_ids=None)  # type: ignore[arg-type]
+    assert none == SamplingParams()
 
 
 @pytest.mark.parametrize(
