@@ -73,14 +73,15 @@ class Intake:
         each = [params] * len(prompts) if isinstance(params, SamplingParams) else list(params)
         if len(each) != len(prompts):
             raise ConfigError(f"{len(prompts)} prompts but {len(each)} SamplingParams")
-        return [
-            self._request(i, prompt, own, submitted_ns)
+        # All are checked before the first draws a seed: a refused call changes no later one.
+        checked = [
+            (*self._check(i, prompt, own), own)
             for i, (prompt, own) in enumerate(zip(prompts, each, strict=True))
         ]
+        return [self._request(*one, submitted_ns) for one in checked]
 
-    def _request(
-        self, index: int, prompt: Prompt, params: SamplingParams, submitted_ns: int
-    ) -> Request:
+    def _check(self, index: int, prompt: Prompt, params: SamplingParams) -> tuple[list[int], int]:
+        """Return the prompt's tokens, and how many they and the output come to at most."""
         tokens = self._tokens(index, prompt)
         if params.stop and self._tokenizer is None:
             raise PromptError(
@@ -102,6 +103,11 @@ class Intake:
                 f"{self._blocks.block_size}, and the cache has {self._blocks.num_blocks}; raise "
                 "num_blocks or kv_cache_bytes, or lower max_tokens"
             )
+        return tokens, max_total
+
+    def _request(
+        self, tokens: list[int], max_total: int, params: SamplingParams, submitted_ns: int
+    ) -> Request:
         request_id = self._next_id
         self._next_id += 1
         seed = self._seeds.getrandbits(63) if params.seed is None else params.seed

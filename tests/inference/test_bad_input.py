@@ -219,3 +219,13 @@ def test_a_config_survives_the_trip_through_json(llama_directory: Any) -> None:
     raw = json.loads((llama_directory() / "config.json").read_text())
     config = ModelConfig.from_hf(raw, name="x")
     assert (config.num_heads, config.num_kv_heads, config.head_dim) == (6, 2, 8)
+
+
+def test_a_refused_call_changes_no_later_one() -> None:
+    sampled = SamplingParams(max_tokens=8, temperature=1.0)
+    fresh, refused = (LLM("tiny", EngineConfig(num_blocks=8)) for _ in range(2))
+    with pytest.raises(PromptError):
+        refused.generate([[1], []], sampled)
+    outputs = [llm.generate([[1]], sampled)[0] for llm in (fresh, refused)]
+    assert outputs[0].token_ids == outputs[1].token_ids
+    assert outputs[0].request_id == outputs[1].request_id
