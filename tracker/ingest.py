@@ -202,7 +202,8 @@ def _is_near(launch: Launch, started_at: datetime | None) -> bool:
 
 def _fingerprint(file: ResultFile, launches: Sequence[Launch]) -> Fingerprint | None:
     """Return what launch and file know together; the launch looked closer, so it wins."""
-    of_file = _fingerprint_of_file(file)
+    python_is_known = bool(launches) and launches[0].fingerprint.python is not None
+    of_file = _fingerprint_of_file(file, python_is_known=python_is_known)
     if not launches:
         return None if of_file == Fingerprint() else of_file
     launched = launches[0].fingerprint
@@ -215,17 +216,21 @@ def _fingerprint(file: ResultFile, launches: Sequence[Launch]) -> Fingerprint | 
     return replace(launched, **gaps, extra=tuple(sorted(extra.items())))
 
 
-def _fingerprint_of_file(file: ResultFile) -> Fingerprint:
+def _fingerprint_of_file(file: ResultFile, *, python_is_known: bool) -> Fingerprint:
     machine = file.machine_fields
     num_cpu = machine.get("num_cpu", "")
     # An existing environment's "python" is the path of its interpreter, which says nothing.
     python = file.python if file.python and not {"/", "\\"} & set(file.python) else None
     if python == "same":
         python = None
+    extra = file.requirements | file.env_vars
+    if python is None and not python_is_known and file.env_name:
+        # All that tells one existing interpreter from another; their series is the same.
+        extra = extra | {"environment": file.env_name}
     return Fingerprint(
         python=python,
         cpu=machine.get("cpu") or None,
         num_cpu=int(num_cpu) if num_cpu.isdecimal() else None,
         os=machine.get("os") or None,
-        extra=tuple(sorted((file.requirements | file.env_vars).items())),
+        extra=tuple(sorted(extra.items())),
     )

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.tracker.asv_results import COMMITTED, result_file, row, write_file, write_machine
+from tests.tracker.asv_results import (
+    COMMITTED,
+    DAY,
+    result_file,
+    row,
+    write_file,
+    write_machine,
+)
 from tracker.artifacts import read_launch, read_launches
 from tracker.domain import Launch, Problem
 from tracker.ingest import ingest_directory
@@ -98,3 +105,33 @@ def test_a_launch_lends_its_fingerprint_to_the_run_it_belongs_to(
         (change,) = history.fingerprint_changes
         assert change.changed == (("torch", "2.12", "2.13"),)
         assert change.revision.commit.startswith("00000002")
+
+
+MOVED = [("environment", "existing-py_v311_bin_python", "existing-py_v312_bin_python")]
+
+
+@pytest.mark.parametrize(
+    ("known", "changed"), [(None, MOVED), ({"python": None}, MOVED), ({"python": "3.11"}, [])]
+)
+def test_an_unknown_interpreter_is_told_by_its_environment(
+    tmp_path: Path, store_url: str, known: dict[str, str | None] | None, changed: list[Any]
+) -> None:
+    results, artifacts = tmp_path / "results", tmp_path / "artifacts"
+    artifacts.mkdir()
+    write_machine(results)
+    for number, name in ((1, "v311"), (2, "v312")):
+        rows = {"bench.Tiny.track_x": row([1.0], started=COMMITTED + number * DAY)}
+        environment = f"existing-py_{name}_bin_python"
+        python = f"/{name}/bin/python"
+        params = {"machine": "box", "python": python}
+        content = result_file(number, rows, env_name=environment, python=python, params=params)
+        write_file(results, number, content)
+        if known is not None:
+            started = f"2023-11-{14 + number}T22:13:00+00:00"
+            first = header(launch_id=str(number), started_at=started, fingerprint=known)
+            write(artifacts / f"{number}.jsonl", first)
+    with Store.open(store_url) as store:
+        ingest_directory(store, results, project="p", artifacts=artifacts)
+        (series,) = queries.list_series(store, "p")
+        found = queries.history(store, series.id).fingerprint_changes
+        assert [one for change in found for one in change.changed] == changed
