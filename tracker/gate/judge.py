@@ -9,6 +9,7 @@ from tracker.domain import VerdictInfo
 from tracker.gate.policy import Policy
 from tracker.gate.session import GateResult, Judged
 from tracker.report import Missing, Report, ReportRow
+from tracker.stats import can_call, fewest_pairs
 
 __all__ = ["exit_code", "make_report", "verdict_infos"]
 
@@ -68,7 +69,7 @@ def make_report(
         configuration=(("policy", policy_line), *configuration),
         rows=rows,
         missing=missing,
-        warnings=(*warnings, *result.warnings),
+        warnings=(*warnings, *_too_few_pairs(rows, policy), *result.warnings),
         invalid=invalid,
         stopped=result.stopped,
         pairs=result.pairs,
@@ -116,6 +117,16 @@ def verdict_infos(report: Report, gate_id: str) -> list[VerdictInfo]:
         for row in report.rows
         if row.outcome != "not judged"
     ]
+
+
+def _too_few_pairs(rows: Sequence[ReportRow], policy: Policy) -> list[str]:
+    """Say that no noisy metric that votes could have been called, however slow."""
+    noisy = any(row.votes and row.kind != "exact" for row in rows)
+    if not noisy or can_call(policy.max_pairs, policy.alpha):
+        return []
+    enough = fewest_pairs(policy.alpha)
+    text = f"{policy.max_pairs} pairs cannot call a regression at alpha {policy.alpha:g}; "
+    return [text + (f"{enough} can" if enough else "no number can, raise alpha")]
 
 
 def _row(judged: Judged, result: GateResult, policy: Policy) -> ReportRow:

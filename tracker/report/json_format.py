@@ -17,12 +17,12 @@ def render_json(report: Report) -> str:
 
     Keys: `format` (1; raised when a key changes its meaning), `project`, `machine`, `base` and
     `head` ({`commit`, `subject`}), `configuration` (object of texts), `verdict` ("pass" |
-    "regression" | "inconclusive" | "invalid"), `headline`, `exit_code`, `alpha`, `pairs`,
+    "regression" | "inconclusive" | "invalid"; inconclusive exits with 0 unless the policy blocks
+    on it), `headline`, `exit_code`, `alpha`, `pairs`,
     `dropped`, `seconds`, `stopped`, `gate_id`, `metrics` (list; values in `unit`, `effect`, `low`,
     `high`, `mde` and `sees` as ratios), `missing` (list of {`metric`, `where`, `reason`}), `warnings` and
     `invalid` (lists of texts). What is not known is null; NaN and Infinity never appear.
     """
-    verdict = {0: "pass", 1: "regression", 3: "inconclusive"}.get(report.exit_code, "invalid")
     content = {
         "format": FORMAT,
         "project": report.project,
@@ -30,7 +30,7 @@ def render_json(report: Report) -> str:
         "base": {"commit": report.base, "subject": report.base_subject},
         "head": {"commit": report.head, "subject": report.head_subject},
         "configuration": dict(report.configuration),
-        "verdict": verdict,
+        "verdict": report.verdict,
         "headline": report.headline,
         "exit_code": report.exit_code,
         "alpha": report.alpha,

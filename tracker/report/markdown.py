@@ -10,7 +10,7 @@ from tracker.report.text import change, sees
 
 __all__ = ["render_markdown"]
 
-_SIGN = {0: "✅", 1: "❌", 3: "❔", 4: "⚠️"}
+_SIGN = {"pass": "✅", "regression": "❌", "inconclusive": "❔", "invalid": "⚠️"}
 
 
 def render_markdown(report: Report) -> str:
@@ -22,7 +22,7 @@ def render_markdown(report: Report) -> str:
     rows = report.worst_first
     shown = [row for row in rows if row.outcome not in ("pass", "not judged") or row.limit]
     folded = [row for row in rows if row not in shown]
-    out = [f"### {_SIGN.get(report.exit_code, '⚠️')} {_escape(report.headline)}", ""]
+    out = [f"### {_SIGN[report.verdict]} {_escape(report.headline)}", ""]
     out.append(
         f"`{report.base[:8]}` → `{report.head[:8]}` on {_escape(report.machine)}: "
         f"{report.pairs} pairs in {duration(report.seconds)}"

@@ -143,6 +143,20 @@ class Report:
     gate_id: str | None = None
 
     @property
+    def undecided(self) -> tuple[ReportRow, ...]:
+        """What votes and is neither shown to be worse nor shown not to be."""
+        return tuple(row for row in self.rows if row.votes and row.outcome == "inconclusive")
+
+    @property
+    def verdict(self) -> Literal["pass", "regression", "inconclusive", "invalid"]:
+        """The verdict in one word; "inconclusive" may block (exit code 3) or not (0)."""
+        if self.exit_code == 0:
+            return "inconclusive" if self.undecided else "pass"
+        if self.exit_code == 1:
+            return "regression"
+        return "inconclusive" if self.exit_code == 3 else "invalid"
+
+    @property
     def headline(self) -> str:
         """The verdict in one sentence."""
         blocking = [row for row in self.worst_first if row.blocks]
@@ -154,13 +168,15 @@ class Report:
             parts = [f"REGRESSION: {_names(slower)}"] if slower else []
             parts += [f"LIMIT BROKEN: {_names(beyond)}"] if beyond else []
             return "; ".join(parts)
-        undecided = [row for row in self.rows if row.outcome == "inconclusive" and row.votes]
         if self.exit_code == 3:
-            return f"INCONCLUSIVE: {_names(undecided)}"
-        decided = sum(row.votes and row.outcome != "inconclusive" for row in self.rows)
-        if undecided:
-            return f"PASS: {decided} metrics, {len(undecided)} undecided, which does not block by policy"
-        return f"PASS: {decided} metrics"
+            return f"INCONCLUSIVE: {_names(self.undecided)}"
+        passed = sum(row.votes and row.outcome != "inconclusive" for row in self.rows)
+        if self.undecided:
+            return (
+                f"INCONCLUSIVE: {passed} pass, {len(self.undecided)} undecided; "
+                "this does not block by policy"
+            )
+        return f"PASS: {passed} metrics"
 
     @property
     def worst_first(self) -> tuple[ReportRow, ...]:

@@ -5,6 +5,13 @@
 """
 
 from tracker.stats.changepoints import ALGORITHM, detect_change_points
-from tracker.stats.paired import PairedGate, Verdict
+from tracker.stats.paired import PairedGate, Verdict, can_call, fewest_pairs
 
-__all__ = ["ALGORITHM", "PairedGate", "Verdict", "detect_change_points"]
+__all__ = [
+    "ALGORITHM",
+    "PairedGate",
+    "Verdict",
+    "can_call",
+    "detect_change_points",
+    "fewest_pairs",
+]

@@ -12,7 +12,7 @@ from scipy import stats as scipy_stats
 
 from tracker.stats.signflip import flip_signs, self_normalized, smallest_p
 
-__all__ = ["ALGORITHM", "PairedGate", "Verdict"]
+__all__ = ["ALGORITHM", "PairedGate", "Verdict", "can_call", "fewest_pairs"]
 
 ALGORITHM = "signflip-maxt-1"
 
@@ -311,9 +311,13 @@ class PairedGate:
         if n < self.looks[0]:
             return f"{n} pairs; the first look is at {self.looks[0]}"
         spread = float(values.std(ddof=1))
+        # No count that could not call a regression, were the metric worse, decides.
+        able = fewest_pairs(self.alpha) or 0
+        if not can_call(self.max_pairs, self.alpha):
+            able = max(able, self.max_pairs + 1)
         room = math.log1p(self._detect[name]) - math.log1p(self._margin[name])
         # Enough pairs to put both the critical value and the pass bound inside the room.
-        needed = max(n + 1, math.ceil((6.0 * spread / room) ** 2))
+        needed = max(n + 1, able, math.ceil((6.0 * spread / room) ** 2))
         return f"pair noise of {spread:.1%} at {n} pairs; about {needed} pairs would decide"
 
     def _exact_verdict(self, name: str) -> Verdict:
@@ -340,6 +344,16 @@ class PairedGate:
         reason = f"exact: {seen.base:g} -> {seen.head:g}"
         mde = self._step[name] / abs(seen.base) if seen.base else None
         return Verdict(status, effect, effect, effect, seen.pairs, reason, mde)
+
+
+def fewest_pairs(alpha: float) -> int | None:
+    """Return the first scheduled look at which a regression can be called; None: at none."""
+    return next((n for n in _LOOKS if smallest_p(n) <= alpha * _FIRST_SHARE), None)
+
+
+def can_call(pairs: int, alpha: float) -> bool:
+    """Whether a gate of at most so many pairs can call a regression of a noisy metric at all."""
+    return smallest_p(pairs) <= alpha
 
 
 def _per_metric(

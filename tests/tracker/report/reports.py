@@ -68,6 +68,9 @@ REPORTS = {
     "gate-invalid": full_report(
         exit_code=4, rows=(), pairs=0, invalid=("head cannot be measured: it does not start",)
     ),
+    "gate-undecided": full_report(
+        exit_code=0, missing=(), warnings=(), rows=full_report().rows[1:5]
+    ),
     "gate-inconclusive": full_report(
         exit_code=3, missing=(), warnings=(), rows=full_report().rows[1:5]
     ),

@@ -252,3 +252,13 @@ def test_the_smallest_p_value(pairs, smallest):
     assert smallest_p(pairs) == smallest
     flips = flip_signs(pairs, np.random.default_rng(0))
     assert len(flips) >= 1 / smallest
+
+
+@pytest.mark.parametrize(("max_pairs", "alpha", "hint"), [(6, 0.01, 8), (9, 0.001, 12)])
+def test_the_hint_names_no_number_of_pairs_that_cannot_decide(max_pairs, alpha, hint):
+    gate = PairedGate({"a": "lower"}, max_pairs=max_pairs, alpha=alpha)
+    for number in range(max_pairs):
+        gate.add({"a": (1.0, 1.03 + 0.002 * (-1) ** number)})
+    verdict = gate.verdicts()["a"]
+    assert verdict.status == "inconclusive"
+    assert verdict.reason.endswith(f"about {hint} pairs would decide")
