@@ -9,6 +9,7 @@ from typing import Any, Protocol
 __all__ = ["StopChecker", "Tokenizer", "load_tokenizer"]
 
 _REPLACEMENT = "\ufffd"  # what decoding yields for a character whose bytes are not all there yet
+_MAX_PIECES = 4  # tokens that the bytes of one character can be spread over
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
 
@@ -59,8 +60,9 @@ def load_tokenizer(directory: Path, *, gguf_file: str | None = None) -> Tokenize
 class StopChecker:
     """Decodes one request's output token by token and looks for its stop strings.
 
-    Only the tokens since the last complete character are decoded again, so the cost of a token
-    does not grow with the output.
+    Only a few tokens are decoded again for each: those since the last complete character, and no
+    more of them than one character can be spread over. The cost of a token does not grow with
+    the output, whatever bytes it holds.
     """
 
     def __init__(self, tokenizer: Tokenizer, stop: Sequence[str]) -> None:
@@ -70,6 +72,7 @@ class StopChecker:
         self._text = ""
         self._begin = 0  # decoded from here, so that the joint before _done reads right
         self._done = 0  # tokens whose text is in _text
+        self._searched = 0  # characters known to complete no stop string
 
     @property
     def text(self) -> str:
@@ -83,17 +86,36 @@ class StopChecker:
             The text before the first stop string once one is complete, else None.
         """
         self._tokens.append(token)
-        before = self._tokenizer.decode(self._tokens[self._begin : self._done])
-        now = self._tokenizer.decode(self._tokens[self._begin :])
-        if len(now) <= len(before) or now.endswith(_REPLACEMENT):
-            return None
-        new = now[len(before) :]
-        searched_to = len(self._text)
+        before = len(self._decode(self._done))
+        new = self._decode(len(self._tokens))[before:]
+        whole = new.rstrip(_REPLACEMENT)
+        found = self._find(self._text + whole)
+        if found is not None:
+            return found
+        if new and new == whole:
+            self._settle(new, len(self._tokens))
+        elif len(self._tokens) - self._done > _MAX_PIECES:
+            if new:
+                # Too many for one character: all but its possible beginning are invalid bytes.
+                end = len(self._tokens) - (_MAX_PIECES - 1)
+                self._settle(self._decode(end)[before:], end)
+            else:
+                # Special tokens, say: without text, and never to have any.
+                del self._tokens[self._done :]
+        return None
+
+    def _decode(self, end: int) -> str:
+        return self._tokenizer.decode(self._tokens[self._begin : end])
+
+    def _settle(self, new: str, end: int) -> None:
         self._text += new
-        self._begin, self._done = self._done, len(self._tokens)
+        self._begin, self._done = self._done, end
+
+    def _find(self, text: str) -> str | None:
         found = [
             at
             for stop in self._stop
-            if (at := self._text.find(stop, max(0, searched_to - len(stop) + 1))) >= 0
+            if (at := text.find(stop, max(0, self._searched - len(stop) + 1))) >= 0
         ]
-        return self._text[: min(found)] if found else None
+        self._searched = len(text)
+        return text[: min(found)] if found else None

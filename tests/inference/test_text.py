@@ -122,14 +122,52 @@ def test_the_first_of_several_stop_strings_wins() -> None:
     assert [checker.add(i) for i in range(3)] == [None, None, "ab"]
 
 
+class Bytes:
+    """A tokenizer whose tokens are given bytes; by default, each byte is one."""
+
+    def __init__(self, pieces: list[bytes] | None = None) -> None:
+        self.pieces = pieces or [bytes([i]) for i in range(256)]
+        self.most_decoded = 0
+
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    def decode(self, tokens: Any) -> str:
+        self.most_decoded = max(self.most_decoded, len(tokens))
+        return b"".join(self.pieces[token] for token in tokens).decode(errors="replace")
+
+
+def test_a_stop_string_before_half_a_character_is_found_at_once() -> None:
+    checker = StopChecker(Bytes([b"a s", b"top\xe6", b"\x97\xa5"]), ["stop"])
+    assert [checker.add(0), checker.add(1)] == [None, "a "]
+
+
+@pytest.mark.parametrize("before", range(12))
+def test_invalid_bytes_cost_no_more_and_hide_nothing(before: int) -> None:
+    tokenizer = Bytes()
+    checker = StopChecker(tokenizer, ["日b"])
+    text = b"a" + b"\xff" * before + "日b".encode()
+    got = [checker.add(byte) for byte in text]
+    assert got == [None] * (len(text) - 1) + ["a" + "\ufffd" * before]
+    for byte in b"\xff" * 50:
+        checker.add(byte)
+    assert tokenizer.most_decoded <= 12
+
+
+def test_tokens_without_text_cost_no_more_and_hide_nothing() -> None:
+    tokenizer = Bytes([b"a", b"", b"b"])
+    checker = StopChecker(tokenizer, ["ab"])
+    assert [checker.add(token) for token in [0, *[1] * 50, 2]] == [None] * 51 + [""]
+    assert tokenizer.most_decoded <= 12
+
+
+def test_a_replacement_character_can_be_a_stop_string() -> None:
+    checker = StopChecker(Bytes(), ["\ufffd"])
+    got = [checker.add(byte) for byte in b"a\xffb"]
+    assert got == [None, None, "a"]
+
+
 def test_a_character_in_pieces_is_waited_for() -> None:
-    class Bytes:
-        def encode(self, text: str) -> list[int]:
-            return list(text.encode())
-
-        def decode(self, tokens: Any) -> str:
-            return bytes(tokens).decode(errors="replace")
-
     checker = StopChecker(Bytes(), ["本"])
     got = [checker.add(byte) for byte in "日本語".encode()]
     assert got == [None] * 5 + ["日"] + [None] * 3
