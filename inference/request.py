@@ -157,6 +157,10 @@ class TokenEvent(tuple[int, int, float]):
         event.finish_reason = finish_reason
         return event
 
+    def __getnewargs__(self) -> tuple[int, int, float, FinishReason | None]:
+        # What copy and pickle make the event anew from.
+        return (*self, self.finish_reason)
+
     @property
     def request(self) -> int:
         """Which request; see the class."""

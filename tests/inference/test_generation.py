@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
 import time
 from typing import Any
 
@@ -100,6 +102,16 @@ def test_events_carry_the_reason_on_the_last_token_only(llm: LLM) -> None:
     event = events[-1]
     assert isinstance(event, TokenEvent)
     assert (event.request, event.token_id, event.time) == tuple(event)
+
+
+@pytest.mark.parametrize(
+    "clone", [copy.copy, copy.deepcopy, lambda event: pickle.loads(pickle.dumps(event))]
+)
+def test_events_can_be_copied_and_pickled(clone: Any) -> None:
+    for event in (TokenEvent(3, 7, 1.5, "stop"), TokenEvent(3, 7, 1.5)):
+        other = clone(event)
+        assert isinstance(other, TokenEvent)
+        assert (other, other.finish_reason) == (event, event.finish_reason)
 
 
 def test_tokens_are_streamed_as_they_are_made(llm: LLM) -> None:
