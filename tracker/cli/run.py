@@ -28,7 +28,7 @@ from tracker.measure.git import Commit
 from tracker.measure.machine import machine_name
 from tracker.measure.project import load_project, unmeasured_changes
 from tracker.measure.recorder import Recorder
-from tracker.measure.runner import CommitDone, RangeReport, measure_range, measured_commits
+from tracker.measure.runner import CommitDone, RangeReport, launches_of, measure_range
 from tracker.store import Store
 
 __all__ = ["command"]
@@ -63,10 +63,12 @@ def command(
 ) -> int:
     """Measure the commits of RANGE, oldest first; HEAD by default.
 
-    RANGE is a commit or what `git rev-list` takes: A..B, HEAD~3.., v1.0..main. Commits that the
-    store has with today's suites are skipped, so that an interrupted run goes on where it was.
+    RANGE is a commit or what `git rev-list` takes: A..B, HEAD~3.., v1.0..main. Launches that the
+    store has with today's suites count towards --repeat, so that an interrupted run goes on where
+    it was; a gate's pairs and ingested results do not count.
 
-    Exits 4 when nothing was measured, 130 when interrupted (143 by SIGTERM); what was measured stays.
+    Exits 4 when nothing was measured, 130 when interrupted (143 by SIGTERM); what was measured
+    stays.
     """
     for pattern in bench:
         try:
@@ -97,14 +99,14 @@ def command(
             python=runner.python,
             commit_url=policy.commit_url,
         )
-        skip = frozenset() if again else measured_commits(recorder, runner, commits)
+        done_before = {} if again else launches_of(recorder, runner, commits)
         with _progress(console, len(commits)) as tell:
             report = measure_range(
                 recorder,
                 runner,
                 commits,
                 repeat=repeat,
-                skip=skip,
+                done_before=done_before,
                 on_commit=tell.commit,
                 on_launch=tell.launch,
                 on_done=tell.done,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tracker.domain import Problem, RunSource
-from tracker.errors import MeasurementError, UsageError
+from tracker.errors import MeasurementError
 from tracker.measure.asv import AsvRunner, LaunchResult
 from tracker.measure.git import Commit
 from tracker.measure.recorder import Recorder
-from tracker.store import queries
+from tracker.store.queries.measured import count_launches
 
-__all__ = ["CommitDone", "RangeReport", "measure_range", "measured_commits"]
+__all__ = ["CommitDone", "RangeReport", "launches_of", "measure_range"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class CommitDone:
         expected: Values it should have had.
         failures: (benchmark, reason) of those without one.
         error: Why nothing was measured, or None.
-        skipped: Whether the store had it already.
+        skipped: Whether the store had all its launches already.
         seconds: Wall time.
     """
 
@@ -72,7 +72,7 @@ def measure_range(
     commits: Sequence[Commit],
     *,
     repeat: int = 1,
-    skip: frozenset[str] = frozenset(),
+    done_before: Mapping[str, int] | None = None,
     source: RunSource = "run",
     on_commit: Callable[[Commit], None] = lambda commit: None,
     on_launch: Callable[[LaunchResult], None] = lambda result: None,
@@ -88,7 +88,8 @@ def measure_range(
         runner: Measures one commit.
         commits: Oldest first.
         repeat: Launches a commit.
-        skip: Full hashes to leave out.
+        done_before: Launches by full hash that count towards `repeat`; a commit that has them all
+            is skipped.
         source: What the store says of where the values come from.
         on_commit: Called before a commit.
         on_launch: Called after each launch is recorded.
@@ -99,10 +100,11 @@ def measure_range(
     try:
         for commit in commits:
             on_commit(commit)
-            if commit.hash in skip:
+            missing = repeat - (done_before or {}).get(commit.hash, 0)
+            if missing <= 0:
                 done = CommitDone(commit, skipped=True)
             else:
-                done = _measure(recorder, runner, commit, repeat, source, on_launch)
+                done = _measure(recorder, runner, commit, missing, source, on_launch)
             report.done.append(done)
             on_done(done)
     except KeyboardInterrupt:
@@ -111,37 +113,30 @@ def measure_range(
     return report
 
 
-def measured_commits(
-    recorder: Recorder, runner: AsvRunner, commits: Sequence[Commit]
-) -> frozenset[str]:
-    """Return those of `commits` that the store has with today's suites, on the runner's machine.
+def launches_of(recorder: Recorder, runner: AsvRunner, commits: Sequence[Commit]) -> dict[str, int]:
+    """Return how often each of `commits` was launched with today's suites on the runner's machine.
 
-    A commit counts when every benchmark that would run has a result there at its present version,
-    a failure included: measuring it again would say the same.
+    A launch counts for a commit as far as every benchmark that would run has a result of it at
+    its present version, a failure included: measuring it again would say the same. Pairs of a
+    gate and ingested results are no launches of the commit.
 
     Raises:
         MeasurementError: The suites cannot be read; nothing could be measured either.
     """
-    store, project = recorder.store, recorder.project
-    if runner.machine not in queries.list_machines(store, project):
-        return frozenset()
-    have: dict[str, set[tuple[str, str]]] = {}
-    for commit in commits:
-        try:
-            rows = queries.compare(store, project, commit.hash, commit.hash, machine=runner.machine)
-        except UsageError:
-            continue  # a commit that the store has never seen
-        found = {(r.series.benchmark, r.series.version) for r in rows if r.base_status is not None}
-        if found:
-            have[commit.hash] = found
-    if not have:
-        return frozenset()
+    counts = count_launches(
+        recorder.store, recorder.project, runner.machine, [commit.hash for commit in commits]
+    )
+    if not counts:
+        return {}
     expected = {
         (info.name, info.version)
         for info in runner.discover(commits[-1].hash).values()
         if not runner.bench or any(re.search(pattern, info.name) for pattern in runner.bench)
     }
-    return frozenset(digest for digest, found in have.items() if expected and expected <= found)
+    return {
+        digest: min((found.get(one, 0) for one in expected), default=0)
+        for digest, found in counts.items()
+    }
 
 
 def _measure(

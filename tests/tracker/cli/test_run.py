@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from tests.tracker.cli.commands import tracker
 from tests.tracker.measure.toy import quiet_environment
 from tracker.store import Store, queries
+from tracker.store.queries.measured import count_launches
 
 pytestmark = pytest.mark.e2e
 
@@ -71,6 +73,33 @@ def test_repeat_and_again_add_attempts(toy):
     assert tracker(toy.root, "run", "--again", "--bench", "ttft").code == 0
     (point,) = points(toy)
     assert point.num_attempts == 3
+
+
+def test_repeat_measures_what_is_missing(toy):
+    toy.commit("one")
+
+    def launches(*args):
+        done = tracker(toy.root, "run", "--json", "--bench", "ttft", *args)
+        (commit,) = json.loads(done.out)["commits"]
+        return commit["launches"]
+
+    assert launches() == 1
+    assert launches("--repeat", "3") == 2
+    assert launches("--repeat", "3") == 0
+    assert points(toy)[0].num_attempts == 3
+
+
+def test_only_launches_count_towards_repeat(toy):
+    head = toy.commit("one")
+    assert tracker(toy.root, "run").code == 0
+    with Store.open(f"sqlite:///{toy.root}/pacekeeper.db") as store:
+        (machine,) = queries.list_machines(store, "toy")
+        assert count_launches(store, "toy", machine, [head])[head][TTFT, "1"] == 1
+        assert count_launches(store, "toy", machine, ["0" * 40]) == {}
+        assert count_launches(store, "toy", "other", [head]) == {}
+        with store._engine.begin() as connection:
+            connection.execute(text("UPDATE run SET source = 'gate'"))
+        assert count_launches(store, "toy", machine, [head]) == {}
 
 
 def test_nothing_measured_is_not_success(toy):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import distinct, func, select
 
 from tracker.domain import RunSource
 from tracker.store import tables as t
@@ -12,6 +12,7 @@ from tracker.store.queries.projects import find_project
 from tracker.store.store import Store
 
 WHOLE_RUNS: tuple[RunSource, ...] = ("ingest", "run", "schedule")
+LAUNCHES: tuple[RunSource, ...] = ("run", "schedule")
 
 
 def measured_commits(
@@ -43,3 +44,38 @@ def measured_commits(
             )
         )
         return set(conn.execute(statement).scalars())
+
+
+def count_launches(
+    store: Store, project: str, machine: str, commits: Collection[str]
+) -> dict[str, dict[tuple[str, str], int]]:
+    """Return how many launches measured each benchmark, by commit and (name, version).
+
+    Launches of `tracker run` and of the service count; a gate's pairs and what was ingested do
+    not. A failure counts as a result. Commits without a launch are absent.
+
+    Raises:
+        UsageError: No such project.
+    """
+    wanted = set(commits)
+    r, b, run, result, series = t.revision.c, t.benchmark.c, t.run.c, t.result.c, t.series.c
+    counts: dict[str, dict[tuple[str, str], int]] = {}
+    with store.reading() as conn:
+        statement = (
+            select(r.commit_hash, b.name, b.version, func.count(distinct(run.id)))
+            .join(t.run, run.revision_id == r.id)
+            .join(t.machine, t.machine.c.id == run.machine_id)
+            .join(t.result, result.run_id == run.id)
+            .join(t.series, series.id == result.series_id)
+            .join(t.benchmark, b.id == series.benchmark_id)
+            .where(
+                r.project_id == find_project(conn, project),
+                t.machine.c.name == machine,
+                run.source.in_(LAUNCHES),
+            )
+            .group_by(r.commit_hash, b.name, b.version)
+        )
+        for commit, name, version, count in conn.execute(statement):
+            if commit in wanted:
+                counts.setdefault(commit, {})[name, version] = count
+    return counts
