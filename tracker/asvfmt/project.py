@@ -29,12 +29,14 @@ class ProjectConfig:
         results_dir: Where its results are.
         commit_url: Template with `{commit}`, or None.
         problem: What was wrong with its asv.conf.json, or None.
+        home: The directory of its asv.conf.json, or None.
     """
 
     name: str
     results_dir: Path
     commit_url: str | None = None
     problem: Problem | None = None
+    home: Path | None = None
 
 
 def find_project(path: Path) -> ProjectConfig:
@@ -62,7 +64,13 @@ def find_project(path: Path) -> ProjectConfig:
     name = config.get("project")
     if not isinstance(name, str) or not name.strip():
         name = path.parent.name if path.name == DEFAULT_RESULTS else path.name
-    return ProjectConfig(name.strip() or "unnamed", results, _commit_url(config), problem)
+    return ProjectConfig(
+        name=name.strip() or "unnamed",
+        results_dir=results,
+        commit_url=_commit_url(config),
+        problem=problem,
+        home=None if found is None else found.parent,
+    )
 
 
 def strip_comments(text: str) -> str:

@@ -31,7 +31,9 @@ SHOWN = 10  # problems named one by one; the rest are counted
     metavar="PATH...",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
-@click.option("--project", metavar="NAME", help="Store under this name, for every PATH.")
+@click.option(
+    "--project", metavar="NAME", help="Store under this name; else pacekeeper.toml's or asv's."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def command(
@@ -49,7 +51,8 @@ def command(
     with Store.open(settings.db) as store:
         for path in paths:
             with _bar(path) as progress:
-                reports.append(ingest_directory(store, path, project=project, progress=progress))
+                name = project or _name_of(path)
+                reports.append(ingest_directory(store, path, project=name, progress=progress))
     if as_json:
         click.echo(json.dumps(_as_json(reports), indent=2))
     else:
@@ -59,6 +62,15 @@ def command(
         raise MeasurementError(
             "no readable result file in " + ", ".join(report.path for report in reports)
         )
+
+
+def _name_of(path: Path) -> str | None:
+    """The name that `run` and `gate` use in the checkout that `path` belongs to, if any."""
+    from tracker.asvfmt import find_project
+    from tracker.cli.project import project_name
+
+    found = find_project(path)
+    return None if found.home is None else project_name(found.home, found.name)
 
 
 @contextmanager

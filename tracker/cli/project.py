@@ -8,7 +8,18 @@ from pathlib import Path
 from tracker.errors import UsageError
 from tracker.store import Store, queries
 
-__all__ = ["stored_project", "stored_ref"]
+__all__ = ["project_name", "stored_project", "stored_ref"]
+
+
+def project_name(home: Path, asv_name: str) -> str:
+    """Return the name of the asv project in directory `home`: pacekeeper.toml's, else asv's.
+
+    Raises:
+        PolicyError: There is a pacekeeper.toml that cannot be read.
+    """
+    from tracker.gate.policy import load_policy
+
+    return load_policy(start=home).name or asv_name
 
 
 def stored_project(store: Store, name: str | None) -> str:
@@ -30,11 +41,13 @@ def stored_project(store: Store, name: str | None) -> str:
     from tracker.measure.project import load_project
 
     try:
-        here = load_project().name
+        found = load_project()
     except UsageError:
-        here = None
-    if here in known:
-        return here
+        found = None
+    if found is not None:
+        here = project_name(found.config_path.parent, found.name)
+        if here in known:
+            return here
     raise UsageError(f"the store has several projects; give --project: {', '.join(known)}")
 
 

@@ -69,3 +69,12 @@ def test_a_store_that_is_not_there(toy):
     done = tracker(toy.root, "--db", "sqlite:///none.db", "compare", "HEAD", "HEAD")
     assert done.code == 5
     assert not (toy.root / "none.db").exists()
+
+
+def test_the_project_of_the_checkout_is_that_of_its_policy(measured):
+    policy = measured.root / "pacekeeper.toml"
+    policy.write_text('[project]\nname = "engine"\n')
+    for commit in ("HEAD~1", "HEAD"):
+        assert tracker(measured.root, "run", commit, "--bench", "steps").code == 0
+    done = tracker(measured.root, "compare", "HEAD~1", "HEAD")
+    assert (done.code, done.out.splitlines()[0]) == (0, "project: engine"), done.err

@@ -51,6 +51,22 @@ def test_json_names_every_problem(tmp_path: Path, db: str) -> None:
     assert two["problems_by_reason"] == {"the value is a dict, not a number": 1}
 
 
+def test_a_checkout_goes_by_the_name_in_its_policy(tmp_path: Path, db: str) -> None:
+    root = tmp_path / "toy"
+    results = write_project(root / "results", 2)
+    (root / "asv.conf.json").write_text('{"project": "asvs"}')
+    (root / "pacekeeper.toml").write_text('[project]\nname = "engine"\n')
+    for path in (root, results):
+        done = tracker("ingest", path, db=db)
+        assert done.stdout.startswith("engine: 2 files"), done.stderr
+    assert tracker("ingest", root, "--project", "mine", db=db).stdout.startswith("mine: ")
+    (root / "pacekeeper.toml").write_text("[project]\n")
+    assert tracker("ingest", root, db=db).stdout.startswith("asvs: ")
+    (root / "pacekeeper.toml").write_text("[projects]\n")
+    broken = tracker("ingest", root, db=db)
+    assert (broken.returncode, "pacekeeper.toml" in broken.stderr) == (2, True)
+
+
 def test_nothing_readable_is_exit_code_4(tmp_path: Path, db: str) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
