@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from tracker.domain import Arm, GateInfo
@@ -103,7 +104,7 @@ def gate_stored(
         project: Its name.
         base: Full or abbreviated hash.
         head: Likewise.
-        policy: How strictly.
+        policy: How strictly, and by `bench` which metrics.
         machine: Needed where several machines measured both.
         gate_id: This gate, or the one whose id begins so, instead of the newest valid one.
 
@@ -130,6 +131,11 @@ def gate_stored(
     values = queries.paired_values(
         store, project, first.commit, second.commit, gate_id=judged_id, machine=name
     )
+    chosen = {
+        metric: value
+        for metric, value in values.items()
+        if not policy.bench or any(re.search(one, value.series.metric) for one in policy.bench)
+    }
     configuration: list[tuple[str, str]] = []
     warnings: list[str] = []
     seed = 0
@@ -144,7 +150,10 @@ def gate_stored(
             warnings = [
                 f"other gates of these commits are not judged here: {others}; `--gate ID` judges one"
             ]
-    result = judge_stored(values, policy, seed=seed)
+    result = judge_stored(chosen, policy, seed=seed)
+    if values and not chosen:
+        patterns = ", ".join(map(repr, policy.bench))
+        result.invalid = [f"none of the {len(values)} stored metrics matches {patterns}"]
     if gate is not None and gate.exit_code not in _VALID:
         result.invalid = [f"gate {gate.id} has no valid measurement ({_end(gate)})"]
     if gate is None and gates:

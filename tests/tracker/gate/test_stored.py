@@ -152,3 +152,11 @@ def test_gates_of_two_machines_are_not_mixed(store):
     with pytest.raises(UsageError, match="several machines: box, other"):
         replay(store)
     assert replay(store, machine="box").exit_code == 1
+
+
+def test_only_the_benchmarks_that_were_asked_for_are_judged(store):
+    keep_gate(store, "b.time_x", noisy_pairs(0.1), 1, 0)
+    assert replay(store, Policy(bench=("time",))).exit_code == 1
+    report = replay(store, Policy(bench=("nonesuch",)))
+    assert report.exit_code == 4 and report.rows == ()
+    assert "none of the 1 stored metrics matches 'nonesuch'" in report.headline
