@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from dataclasses import replace
@@ -88,8 +89,8 @@ def command(
     limit, 3 where one is undecided and the policy blocks on that, 4 where the measurement is not
     valid: HEAD no longer runs a benchmark, works differently, or nothing was measured.
     """
-    if out is not None and not out.absolute().parent.is_dir():
-        raise UsageError(f"--out {out}: no such directory")
+    if out is not None:
+        _check_writable("--out", out)
     forms = {path: _form_of(path) for path in reports}
     adjust = {
         "bench": bench or None,
@@ -104,8 +105,10 @@ def command(
         except re.error as error:
             raise UsageError(f"--bench {pattern!r} is no regular expression: {error}") from None
     if stored:
-        policy = replace(load_policy(policy_path), **given)
-        report = _judge_stored(settings, project, base, head, policy, machine, gate_id)
+        home, its_name = _home(config)
+        policy = replace(load_policy(policy_path, start=home), **given)
+        name = project or policy.name or its_name
+        report = _judge_stored(settings, name, base, head, policy, machine, gate_id)
     else:
         report = _measure(
             settings, base, head, given, policy_path, config, python, machine, project,
@@ -206,19 +209,45 @@ def _judge_stored(
     from tracker.store import Store
 
     with Store.open(settings.db, read_only=True) as store:
-        name = stored_project(store, project or policy.name)
+        name = stored_project(store, project)
         return gate_stored(
             store, name, stored_ref(base), stored_ref(head), policy,
             machine=machine, gate_id=gate_id,
         )  # fmt: skip
 
 
+def _home(config: Path | None) -> tuple[Path | None, str | None]:
+    """Where the policy of stored gates lies, and the project's name where `config` tells it.
+
+    A store is read outside of any asv project as well; the current directory is as good then.
+    """
+    from tracker.measure.project import load_project
+
+    try:
+        found = load_project(config)
+    except UsageError:
+        if config is not None:
+            raise
+        return None, None
+    return found.config_path.parent, None if config is None else found.name
+
+
+def _check_writable(option: str, path: Path) -> None:
+    """Refuse before measuring what could not be written after it."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"{option} {path}: no such directory")
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: is a directory; name a file")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise UsageError(f"{option} {path}: cannot be written")
+
+
 _SUFFIXES = {".txt": "text", ".md": "markdown", ".json": "json", ".xml": "junit"}
 
 
 def _form_of(path: Path) -> str:
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"--report {path}: no such directory")
+    _check_writable("--report", path)
     form = _SUFFIXES.get(path.suffix)
     if form is None:
         raise UsageError(f"--report {path}: its suffix must be one of {', '.join(_SUFFIXES)}")
