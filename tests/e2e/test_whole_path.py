@@ -97,10 +97,10 @@ def test_a_redundant_cache_copy_per_step_blocks_and_is_named(scratch):
         "Keep a snapshot of the cache",
         "inference/runner.py",
         "        hidden = self.decoder.forward(",
-        "        self._snapshot = self.cache.data[:, :, :512].clone()\n        hidden = self.decoder.forward(",
+        "        self._snapshot = self.cache.data[:, :, :1024].clone()\n        hidden = self.decoder.forward(",
     )
     report = tracker(
-        "gate", "base", slow, "--bench", r"bench_decode\.TinyB8", "--max-pairs", "8",
+        "gate", "base", slow, "--bench", r"bench_decode\.TinyB8", "--max-pairs", "12",
         "--format", "json", code=1,
     )  # fmt: skip
     slower = {name for name, row in rows_of(report).items() if row["verdict"] == "regression"}
