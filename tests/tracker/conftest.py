@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tracker.measure.toy import ToyProject
+
 REPO = Path(__file__).parents[2]
 
 
@@ -90,3 +92,17 @@ def shared_data() -> Path:
     if not (place / "asv").is_dir():
         pytest.skip(f"no recorded histories at {place}; set PACEKEEPER_DATA")
     return place
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyProject:
+    """An empty toy project; asv's own files go to a home of the test's."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    for name in ("PACEKEEPER_DB", "PACEKEEPER_ARTIFACTS", "PACEKEEPER_SOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    project = ToyProject(tmp_path / "toy")
+    monkeypatch.chdir(project.root)
+    return project

@@ -3,7 +3,6 @@ import json
 import pytest
 
 from tests.tracker.cli.commands import tracker
-from tests.tracker.cli.conftest import toy  # noqa: F401
 from tracker.doctor import examine_gpus, examine_host, examine_software
 from tracker.fingerprint import Gpu, GpuReport, package_versions
 
@@ -73,7 +72,7 @@ def test_the_host_is_read_from_its_files(tmp_path):
     assert [seen[a] for a in ("cpu governor", "smt", "load")] == ["ok"] * 3
 
 
-def test_the_command_says_what_to_do_and_exits_by_it(toy):  # noqa: F811
+def test_the_command_says_what_to_do_and_exits_by_it(toy):
     toy.commit("one")
     done = tracker(toy.root, "doctor", "--json")
     assert done.code == 0, done.out
