@@ -21,7 +21,7 @@ from inference.config import EngineConfig, SamplingParams
 from inference.errors import ConfigError, EngineClosed, RequestFailed, RequestNotFound
 from inference.intake import Intake, Prompt
 from inference.request import FinishReason, Request, RequestOutput, Timing, TokenEvent
-from inference.roofline import step_cost
+from inference.roofline import CostModel
 from inference.scheduler import Scheduler, Step
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class LLM:
         self._runner: Runner | None = Runner(
             self.model, weights, ops, self.config, max_model_len=self.max_model_len
         )
+        itemsize = self._runner.dtype.itemsize
+        self._cost = CostModel(self.model, weight_itemsize=itemsize, kv_itemsize=itemsize)
         self._blocks = BlockManager(
             self._runner.num_blocks,
             self.config.block_size,
@@ -412,13 +414,9 @@ class LLM:
         counts["useful_tokens"] += total
         counts["kv_tokens_read"] += result.num_kv_read
         counts["kv_tokens_padded"] += result.num_kv_padded
-        itemsize = self._live_runner().dtype.itemsize
-        cost = step_cost(
-            self.model,
-            ((chunk.start, chunk.length) for chunk in step.chunks),
+        cost = self._cost.step(
+            [(chunk.start, chunk.length) for chunk in step.chunks],
             num_sampled=len(result.sampled),
-            weight_itemsize=itemsize,
-            kv_itemsize=itemsize,
         )
         counts["model_flops"] += cost.linear_flops + cost.attention_flops
         counts["model_bytes"] += cost.weight_bytes + cost.kv_bytes

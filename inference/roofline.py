@@ -9,12 +9,15 @@ that stay in cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from inference.architecture import ModelConfig
 
-__all__ = ["StepCost", "step_cost"]
+__all__ = ["CostModel", "StepCost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,46 +37,66 @@ class StepCost:
     kv_bytes: int
 
 
-def step_cost(
-    model: ModelConfig,
-    spans: Iterable[tuple[int, int]],
-    *,
-    num_sampled: int,
-    weight_itemsize: int,
-    kv_itemsize: int,
-) -> StepCost:
-    """Return the least cost of a step.
+class CostModel:
+    """What the steps of one model cost.
 
     Args:
         model: Shapes.
-        spans: ``(start, length)`` of each chunk: its first position and number of tokens.
-        num_sampled: Rows that meet the vocabulary.
         weight_itemsize: Bytes of one weight.
         kv_itemsize: Bytes of one cached element.
     """
-    spans = list(spans)
-    num_tokens = sum(length for _, length in spans)
-    heads = (model.num_heads + 2 * model.num_kv_heads) * model.head_dim
-    out = model.num_heads * model.head_dim
-    layer = model.hidden_size * (heads + out + 3 * model.intermediate_size)
-    head = model.vocab_size * model.hidden_size
-    kv_width = 2 * model.num_kv_heads * model.head_dim
-    pairs = kv_positions = 0
-    # Layers of one window cost the same; there are at most two kinds.
-    for window in set(model.sliding_windows):
-        layers = model.sliding_windows.count(window)
-        for start, length in spans:
-            end = start + length
-            pairs += layers * (_visible(end, window) - _visible(start, window))
-            first = 0 if window is None else max(0, start - window + 1)
-            kv_positions += layers * (end - first)
-    weights = model.num_layers * layer + (head if num_sampled else 0)
-    return StepCost(
-        linear_flops=2 * (num_tokens * model.num_layers * layer + num_sampled * head),
-        attention_flops=4 * out * pairs,
-        weight_bytes=weights * weight_itemsize,
-        kv_bytes=(kv_positions + num_tokens * model.num_layers) * kv_width * kv_itemsize,
-    )
+
+    def __init__(self, model: ModelConfig, *, weight_itemsize: int, kv_itemsize: int) -> None:
+        heads = (model.num_heads + 2 * model.num_kv_heads) * model.head_dim
+        out = model.num_heads * model.head_dim
+        layer = model.hidden_size * (heads + out + 3 * model.intermediate_size)
+        self._num_layers = model.num_layers
+        # Layers of one window cost the same; there are at most two kinds.
+        self._windows = tuple(Counter(model.sliding_windows).items())
+        self._body_weights = model.num_layers * layer
+        self._head_weights = model.vocab_size * model.hidden_size
+        self._flops_per_pair = 4 * out
+        self._weight_itemsize = weight_itemsize
+        self._kv_bytes = 2 * model.num_kv_heads * model.head_dim * kv_itemsize
+
+    def step(
+        self,
+        spans: Sequence[tuple[int, int]],
+        *,
+        num_sampled: int,
+        contexts: np.ndarray | None = None,
+    ) -> StepCost:
+        """Return the least cost of a step.
+
+        Args:
+            spans: ``(start, length)`` of chunks: first position and number of tokens.
+            num_sampled: Rows that meet the vocabulary.
+            contexts: Of further chunks, of a single token each: the positions each one sees,
+                itself included, ``[rows]``. The same as spans ``(context - 1, 1)``, without a
+                loop over them.
+        """
+        num_tokens = sum(length for _, length in spans)
+        pairs = kv_positions = 0
+        for window, layers in self._windows:
+            for start, length in spans:
+                end = start + length
+                pairs += layers * (_visible(end, window) - _visible(start, window))
+                first = 0 if window is None else max(0, start - window + 1)
+                kv_positions += layers * (end - first)
+        if contexts is not None:
+            num_tokens += len(contexts)
+            for window, layers in self._windows:
+                seen = contexts if window is None else np.minimum(contexts, window)
+                total = layers * int(seen.sum())
+                pairs += total
+                kv_positions += total
+        head = self._head_weights if num_sampled else 0
+        return StepCost(
+            linear_flops=2 * (num_tokens * self._body_weights + num_sampled * self._head_weights),
+            attention_flops=self._flops_per_pair * pairs,
+            weight_bytes=(self._body_weights + head) * self._weight_itemsize,
+            kv_bytes=(kv_positions + num_tokens * self._num_layers) * self._kv_bytes,
+        )
 
 
 def _visible(num_queries: int, window: int | None) -> int:
