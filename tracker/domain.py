@@ -383,6 +383,17 @@ class CalibrationInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationBlock:
+    """A/A gates of one commit under one policy on one machine, as `tracker calibrate` ran them."""
+
+    machine: str
+    started_at: datetime  # of the first of them
+    gates: int  # that ended with a valid measurement
+    false_blocks: int
+    policy: dict[str, object]  # as given to `begin_gate`, with the "commit"
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The first page: what is worse, since when, how fresh, how often the gate cried wolf."""
 

@@ -15,6 +15,7 @@ from tracker.domain import (
     AlertState,
     Arm,
     BenchmarkInfo,
+    CalibrationBlock,
     Fingerprint,
     Launch,
     LevelShift,
@@ -277,6 +278,14 @@ class Store:
         """
         listed = list(verdicts)
         self.write(lambda tx: judgements.finish_gate(tx, gate_id, exit_code, listed, pairs))
+
+    def record_calibration(self, project: str, block: CalibrationBlock) -> None:
+        """Keep a block of A/A gates; a second call with its machine and start replaces the counts.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: judgements.record_calibration(tx, project, block))
 
     def open_alert(
         self,

@@ -22,7 +22,6 @@ from tests.tracker.store.values import (
 from tracker.domain import Fingerprint, LevelShift, Problem, RevisionInfo, RevisionRecord
 from tracker.errors import UsageError
 from tracker.store import Store, queries
-from tracker.store.queries.gates import upper_bound
 from tracker.store.queries.revisions import in_commit_order
 
 
@@ -315,13 +314,6 @@ def test_gates_of_a_revision_against_itself_are_the_calibration(store: Store) ->
     found = queries.overview(store, "p").calibration
     assert (found.gates, found.false_blocks) == (3, 1)
     assert len(queries.list_gates(store, "p", limit=2)) == 2
-
-
-@pytest.mark.parametrize(
-    ("events", "trials", "bound"), [(0, 59, 0.0495), (1, 3, 0.8647), (3, 3, 1.0), (0, 300, 0.00994)]
-)
-def test_the_bound_is_clopper_and_pearsons(events: int, trials: int, bound: float) -> None:
-    assert upper_bound(events, trials) == pytest.approx(bound, abs=2e-4)
 
 
 def test_alerts_are_listed_by_state_newest_first(store: Store) -> None:

@@ -7,7 +7,13 @@ machine, series or commit that is not there and `StoreError` where the database 
 from tracker.store.queries.alerts import get_alert, list_alerts
 from tracker.store.queries.compare import compare, paired_values
 from tracker.store.queries.export import export_rows
-from tracker.store.queries.gates import calibration, gates_between, get_gate, list_gates
+from tracker.store.queries.gates import (
+    calibration,
+    calibration_blocks,
+    gates_between,
+    get_gate,
+    list_gates,
+)
 from tracker.store.queries.history import history
 from tracker.store.queries.overview import overview
 from tracker.store.queries.problems import ingest_problems
@@ -18,6 +24,7 @@ from tracker.store.queries.stamp import version_stamp
 
 __all__ = [
     "calibration",
+    "calibration_blocks",
     "compare",
     "export_rows",
     "gates_between",

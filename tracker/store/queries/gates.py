@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, case, func, select
 
-from tracker.domain import CalibrationInfo, GateInfo, VerdictInfo
+from tracker.domain import CalibrationBlock, CalibrationInfo, GateInfo, VerdictInfo
 from tracker.errors import UsageError
 from tracker.store import tables as t
 from tracker.store.queries.projects import find_machine, find_project
@@ -14,7 +14,6 @@ from tracker.store.queries.revisions import find_revision, load_revisions
 from tracker.store.store import Store
 
 _g = t.gate.c
-_CONFIDENCE = 0.95
 
 
 def list_gates(store: Store, project: str, *, limit: int = 20) -> list[GateInfo]:
@@ -62,6 +61,31 @@ def calibration(store: Store, project: str) -> CalibrationInfo:
         return load_calibration(conn, find_project(conn, project))
 
 
+def calibration_blocks(
+    store: Store, project: str, *, machine: str | None = None
+) -> list[CalibrationBlock]:
+    """Return the blocks of A/A gates that `tracker calibrate` ran, newest first.
+
+    Raises:
+        UsageError: No such project or machine.
+    """
+    with store.reading() as conn:
+        project_id = find_project(conn, project)
+        c = t.calibration.c
+        statement = (
+            select(t.calibration, t.machine.c.name.label("machine"))
+            .join(t.machine, t.machine.c.id == c.machine_id)
+            .where(c.project_id == project_id)
+            .order_by(c.started_at.desc(), c.id.desc())
+        )
+        if machine is not None:
+            statement = statement.where(c.machine_id == find_machine(conn, project_id, machine))
+        return [
+            CalibrationBlock(row.machine, row.started_at, row.gates, row.false_blocks, row.policy)
+            for row in conn.execute(statement)
+        ]
+
+
 def load_gates(conn: Connection, project_id: int, limit: int) -> list[GateInfo]:
     statement = _select().where(_g.project_id == project_id)
     return _gates(conn, statement.order_by(_g.started_at.desc(), _g.id).limit(limit))
@@ -75,21 +99,11 @@ def load_calibration(conn: Connection, project_id: int) -> CalibrationInfo:
         )
     ).one()
     blocks = int(blocks or 0)
+    if not gates:
+        return CalibrationInfo(0, 0, None)
+    from tracker.stats.calibration import upper_bound  # scipy, only where there is a rate to bound
+
     return CalibrationInfo(gates, blocks, upper_bound(blocks, gates))
-
-
-def upper_bound(events: int, trials: int) -> float | None:
-    """Return the one-sided 95 % upper bound on a rate, exact (Clopper-Pearson).
-
-    None with no trials.
-    """
-    if trials == 0:
-        return None
-    if events >= trials:
-        return 1.0
-    from scipy.special import betaincinv  # only where there is something to bound
-
-    return float(betaincinv(events + 1, trials - events, _CONFIDENCE))
 
 
 def _select() -> Select[Any]:

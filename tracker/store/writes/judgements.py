@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
-from tracker.domain import AlertState, LevelShift, MachineInfo, VerdictInfo
+from tracker.domain import AlertState, CalibrationBlock, LevelShift, MachineInfo, VerdictInfo
 from tracker.errors import UsageError
 from tracker.store import tables as t
 from tracker.store.transaction import Transaction
@@ -86,6 +86,30 @@ def finish_gate(
     rows = [asdict(verdict) | {"gate_id": gate_id} for verdict in verdicts]
     if rows:
         tx.conn.execute(insert(t.verdict), rows)
+
+
+def record_calibration(tx: Transaction, project: str, block: CalibrationBlock) -> None:
+    """Insert the block, or renew the counts of the one with its machine and start."""
+    project_id = reference.ensure_project(tx, project)
+    row = {
+        "project_id": project_id,
+        "machine_id": reference.ensure_machine(tx, project_id, MachineInfo(block.machine)),
+        "started_at": block.started_at,
+        "gates": block.gates,
+        "false_blocks": block.false_blocks,
+        "policy": dict(block.policy),
+    }
+    tx.insert_missing(t.calibration, [row])
+    c = t.calibration.c
+    tx.conn.execute(
+        update(t.calibration)
+        .where(
+            c.project_id == project_id,
+            c.machine_id == row["machine_id"],
+            c.started_at == block.started_at,
+        )
+        .values(gates=block.gates, false_blocks=block.false_blocks, policy=dict(block.policy))
+    )
 
 
 def open_alert(
