@@ -19,7 +19,7 @@ __all__ = ["Batch", "build_batch"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one forward pass reads, ragged: no token in it is padding.
+    """What one forward pass reads, ragged: no token is padding unless the scheduler asked for it.
 
     Attributes:
         tokens: ``[T]`` int64.
@@ -43,32 +43,36 @@ class Batch:
 def build_batch(
     step: Step, *, block_size: int, length_buckets: bool, device: torch.device
 ) -> Batch:
-    """Lay out a step: single-token chunks first and by context length, then the longer ones.
+    """Lay out a step: single-lane chunks first and by context length, then the longer ones.
+
+    The lanes of a chunk's padding hold token 0 at the positions after its own. Attention is causal, so
+    no token of the request sees them, and what they store is overwritten before it is read.
 
     Args:
         step: At least one chunk, each with blocks for all its tokens.
         block_size: Positions in a block.
-        length_buckets: Group single-token rows of similar context; off, they are one group.
+        length_buckets: Group single-lane rows of similar context; off, they are one group.
         device: Where the tensors go.
     """
-    singles = [c for c in step.chunks if c.length == 1]
+    singles = [c for c in step.chunks if c.width == 1]
     # Shortest context first, so that a group is a range of rows.
     singles.sort(key=lambda c: c.start)
-    chunks = singles + [c for c in step.chunks if c.length > 1]
+    chunks = singles + [c for c in step.chunks if c.width > 1]
     tokens: list[int] = []
     positions: list[int] = []
     slots: list[int] = []
     for chunk in chunks:
         blocks = chunk.request.table.blocks
-        span = range(chunk.start, chunk.start + chunk.length)
-        tokens += chunk.request.tokens[span.start : span.stop]
+        span = range(chunk.start, chunk.start + chunk.width)
+        tokens += chunk.request.tokens[chunk.start : chunk.start + chunk.length]
+        tokens += [0] * chunk.padding
         positions += span
         slots += [blocks[p // block_size] * block_size + p % block_size for p in span]
-    starts = tuple(accumulate((c.length for c in chunks), initial=0))
-    lens = tuple(c.start + c.length for c in chunks)
+    starts = tuple(accumulate((c.width for c in chunks), initial=0))
+    lens = tuple(c.start + c.width for c in chunks)
     widest = -(-max(lens) // block_size)
     tables = [(c.request.table.blocks + [0] * widest)[:widest] for c in chunks]
-    last = [(i, c.request) for i, c in enumerate(chunks) if c.is_last]
+    last = [(starts[i] + c.length - 1, c.request) for i, c in enumerate(chunks) if c.is_last]
     sampled = tuple(request for _, request in last)
 
     def tensor(values: Sequence[object], dtype: torch.dtype = torch.int64) -> Tensor:
@@ -89,7 +93,7 @@ def build_batch(
             num_single=len(singles),
         ),
         sampled=sampled,
-        sample_rows=tensor([starts[i + 1] - 1 for i, _ in last]),
+        sample_rows=tensor([row for row, _ in last]),
         sampling=SamplingBatch(
             params=[r.params for r in sampled],
             seeds=[r.seed for r in sampled],

@@ -296,7 +296,7 @@ class LLM:
 
     def check_integrity(self) -> None:
         """Recount the blocks of every live request; raises AssertionError on a mismatch."""
-        self._blocks.check_integrity(r.table for r in self._requests.values() if not r.finished)
+        self._scheduler.check_integrity()
 
     def _stream(self, requests: list[Request]) -> Iterator[TokenEvent]:
         inbox: deque[TokenEvent] = deque()
@@ -332,8 +332,8 @@ class LLM:
             result = runner.execute(step)
         except Exception as error:
             # The cache may be half-written: these requests end, the engine stays usable.
-            for chunk in step.chunks:
-                self._finish(chunk.request, "error", f"{type(error).__name__}: {error}")
+            for request in [c.request for c in step.chunks if not c.request.finished]:
+                self._finish(request, "error", f"{type(error).__name__}: {error}")
             raise
         self._scheduler.complete(step)
         self._count(step, result)
@@ -412,10 +412,14 @@ class LLM:
         counts["decode_tokens"] += decode
         counts["prefill_tokens"] += total - decode
         counts["useful_tokens"] += total
-        counts["kv_tokens_read"] += result.num_kv_read
-        counts["kv_tokens_padded"] += result.num_kv_padded
+        counts["padded_tokens"] += step.num_padding
+        useful = [(chunk.start, chunk.length) for chunk in step.chunks if chunk.length]
+        context = sum(start + length for start, length in useful)
+        counts["kv_tokens_read"] += context
+        # What attention read beyond the contexts: rows filled up to their group's, lanes of padding.
+        counts["kv_tokens_padded"] += result.num_kv_read + result.num_kv_padded - context
         cost = self._cost.step(
-            [(chunk.start, chunk.length) for chunk in step.chunks],
+            useful,
             num_sampled=len(result.sampled),
         )
         counts["model_flops"] += cost.linear_flops + cost.attention_flops

@@ -30,8 +30,8 @@ class StepResult:
     Attributes:
         sampled: Requests that got a token.
         tokens: Their tokens; -1 where the logits were not finite.
-        num_kv_read: KV positions attended to.
-        num_kv_padded: KV positions read only as padding.
+        num_kv_read: KV positions attended to, by lanes of padding too.
+        num_kv_padded: KV positions read only to fill a row up to its group's longest context.
     """
 
     sampled: tuple[Request, ...]

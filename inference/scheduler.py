@@ -10,11 +10,13 @@ A request that finds no block preempts the newest running one: its blocks are gi
 tokens kept, and it waits at the front to have its KV recomputed. The oldest request can preempt
 all others and each is known to fit the cache alone, so the oldest always advances and every
 request ends.
+
+A step costs O(chunks in it); adding, removing or preempting a request is O(1).
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,13 +27,24 @@ from inference.request import Request, RequestState
 __all__ = ["Chunk", "Scheduler", "Step"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Chunk:
-    """Tokens ``[start, start + length)`` of one request, computed in one step."""
+    """Tokens ``[start, start + length)`` of one request, computed in one step.
+
+    Attributes:
+        padding: Lanes after them that are computed and thrown away, for a batch that is padded.
+            The request's table has room for them.
+    """
 
     request: Request
     start: int
     length: int
+    padding: int = 0
+
+    @property
+    def width(self) -> int:
+        """Lanes it takes in the batch."""
+        return self.length + self.padding
 
     @property
     def is_last(self) -> bool:
@@ -46,14 +59,19 @@ class Chunk:
 
 @dataclass(slots=True)
 class Step:
-    """The chunks of one step, those of a single token first."""
+    """The chunks of one step, those of a single lane first."""
 
     chunks: list[Chunk] = field(default_factory=list)
 
     @property
     def num_tokens(self) -> int:
-        """Tokens computed in the step."""
+        """Tokens computed in the step, padding not counted."""
         return sum(chunk.length for chunk in self.chunks)
+
+    @property
+    def num_padding(self) -> int:
+        """Lanes computed for nothing."""
+        return sum(chunk.padding for chunk in self.chunks)
 
 
 class Scheduler:
@@ -64,8 +82,8 @@ class Scheduler:
         blocks: The KV blocks; this scheduler is their only customer.
 
     Attributes:
-        waiting: Requests without blocks, the next to be admitted first.
-        running: Requests with blocks, in order of arrival.
+        waiting: Requests without blocks, the next to be admitted first; an ordered set.
+        running: Requests with blocks, in order of arrival; an ordered set.
         num_preemptions: Since the last reset.
         prefix_hit_tokens: Prompt tokens found in the prefix cache since the last reset, counted
             on first admission only.
@@ -74,14 +92,15 @@ class Scheduler:
     def __init__(self, config: EngineConfig, blocks: BlockManager) -> None:
         self.config = config
         self.blocks = blocks
-        self.waiting: deque[Request] = deque()
-        self.running: list[Request] = []
+        # OrderedDict, not dict: both ends and the middle in O(1).
+        self.waiting: OrderedDict[Request, None] = OrderedDict()
+        self.running: OrderedDict[Request, None] = OrderedDict()
         self.num_preemptions = 0
         self.prefix_hit_tokens = 0
 
     def add(self, request: Request) -> None:
         """Queue a request; it must fit the cache alone (the engine has checked)."""
-        self.waiting.append(request)
+        self.waiting[request] = None
 
     def has_unfinished(self) -> bool:
         """Whether any request is waiting or running."""
@@ -96,23 +115,35 @@ class Scheduler:
         Returns:
             The step; empty only when no request is unfinished.
         """
-        chosen: dict[Request, Chunk] = {}
         preempted = self.num_preemptions
-        budget = self.config.max_num_batched_tokens
-        decoding = [r for r in self.running if r.num_uncomputed == 1]
-        prefilling = [r for r in self.running if r.num_uncomputed > 1]
-        for request in decoding + prefilling:
+        chunks: list[Chunk] = []
+        prompts: list[Request] = []
+        for request in tuple(self.running):
+            start = request.num_computed
+            if start + 1 != len(request.tokens):
+                prompts.append(request)
+            # An older one may have preempted it in this same pass.
+            elif request.state is RequestState.RUNNING and self._make_room(request, start + 1):
+                chunks.append(Chunk(request, start, 1))
+        num_decodes = len(chunks)
+        # At least 0: no more are seated than there is budget for.
+        budget = self.config.max_num_batched_tokens - num_decodes
+        for request in prompts:
             if request.state is not RequestState.RUNNING:
-                continue  # preempted by an older one in this same pass
-            length = self._chunk_length(request, budget, first=not chosen)
+                continue
+            length = self._chunk_length(request, budget, first=not chunks)
             if length == 0:
                 continue
-            if self._make_room(request, request.num_computed + length, chosen):
-                chosen[request] = Chunk(request, request.num_computed, length)
+            if self._make_room(request, request.num_computed + length):
+                chunks.append(Chunk(request, request.num_computed, length))
                 budget -= length
-        if self.num_preemptions == preempted:
-            self._admit(chosen, budget, now_ns)
-        return Step(sorted(chosen.values(), key=lambda c: c.length > 1))
+        if self.num_preemptions != preempted:
+            chunks = [c for c in chunks if c.request.state is RequestState.RUNNING]
+        elif self.waiting:
+            self._admit(chunks, prompts, budget, now_ns)
+        if len(chunks) > num_decodes:
+            chunks.sort(key=lambda chunk: chunk.length > 1)
+        return Step(chunks)
 
     def complete(self, step: Step) -> None:
         """Record that the KV of the step's tokens is in the cache, and publish full blocks."""
@@ -124,11 +155,16 @@ class Scheduler:
     def remove(self, request: Request) -> None:
         """Drop a finished or aborted request and give its blocks back."""
         if request.state is RequestState.RUNNING:
-            self.running.remove(request)
+            del self.running[request]
         elif request.state is RequestState.WAITING:
-            self.waiting.remove(request)
+            del self.waiting[request]
         self.blocks.release(request.table)
         request.state = RequestState.FINISHED
+
+    def check_integrity(self) -> None:
+        """Recount every block; raises AssertionError on a mismatch."""
+        assert not any(r.table.blocks for r in self.waiting), "a waiting request holds blocks"
+        self.blocks.check_integrity(r.table for r in self.running)
 
     def _chunk_length(self, request: Request, budget: int, *, first: bool) -> int:
         wanted = request.num_uncomputed
@@ -139,41 +175,47 @@ class Scheduler:
             wanted = min(wanted, self.config.prefill_chunk_size)
         return min(wanted, budget)
 
-    def _make_room(self, request: Request, num_tokens: int, chosen: dict[Request, Chunk]) -> bool:
+    def _make_room(self, request: Request, num_tokens: int) -> bool:
         """Grow the request's table, preempting the newest running ones as long as it takes.
 
         Returns:
             False if it was itself the newest and had to yield.
         """
         while not self.blocks.grow(request.table, num_tokens):
-            victim = self.running[-1]
-            chosen.pop(victim, None)
+            victim = next(reversed(self.running))
             self._preempt(victim)
             if victim is request:
                 return False
         return True
 
     def _preempt(self, request: Request) -> None:
-        self.running.remove(request)
+        del self.running[request]
         self.blocks.release(request.table)
         request.num_computed = 0
         request.num_preemptions += 1
         request.state = RequestState.WAITING
         # Victims leave newest first, so pushing each to the front keeps the order of arrival.
-        self.waiting.appendleft(request)
+        self.waiting[request] = None
+        self.waiting.move_to_end(request, last=False)
         self.num_preemptions += 1
 
-    def _admit(self, chosen: dict[Request, Chunk], budget: int, now_ns: Callable[[], int]) -> None:
-        # Blocks that running prompts have still to take: two prompts admitted into the same free
-        # blocks would preempt each other.
-        promised = sum(self._missing(request) for request in self.running) if self.waiting else 0
+    def _admit(
+        self,
+        chunks: list[Chunk],
+        prompts: list[Request],
+        budget: int,
+        now_ns: Callable[[], int],
+    ) -> None:
+        # Blocks that prompts under way have still to take: two prompts admitted into the same
+        # free blocks would preempt each other. Those that decode have all theirs by now.
+        promised = sum(self._missing(request) for request in prompts)
         # Budget is left only where every running request had its share, so nobody is ever seated
         # without a token of budget a step.
         while self.waiting and budget > 0 and len(self.running) < self.config.max_num_seqs:
-            request = self.waiting[0]
+            request = next(iter(self.waiting))
             cached = self.blocks.acquire_prefix(request.table, request.tokens)
             request.num_computed = cached
-            length = self._chunk_length(request, budget, first=not chosen)
+            length = self._chunk_length(request, budget, first=not chunks)
             if length == 0 or promised + self._missing(request) > self.blocks.num_free:
                 self.blocks.release(request.table)
                 request.num_computed = 0
@@ -181,14 +223,14 @@ class Scheduler:
             grown = self.blocks.grow(request.table, cached + length)
             assert grown, "a chunk takes no more blocks than all the request's tokens"
             promised += self._missing(request)
-            self.waiting.popleft()
-            self.running.append(request)
+            del self.waiting[request]
+            self.running[request] = None
             request.state = RequestState.RUNNING
             if request.scheduled_ns is None:
                 request.scheduled_ns = now_ns()
                 request.num_cached = cached
                 self.prefix_hit_tokens += cached
-            chosen[request] = Chunk(request, cached, length)
+            chunks.append(Chunk(request, cached, length))
             budget -= length
 
     def _missing(self, request: Request) -> int:
