@@ -366,6 +366,25 @@ class AlertInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """An intended change of a metric: the gate tests for it instead of calling it a regression.
+
+    Attributes:
+        metric: A metric's name, or its end: `ttft_p50`, `TinyC4.ttft_p50`.
+        change: head/base - 1, signed as measured.
+        because: Why the price is right.
+        commit: The commit that brings it, full hash; None: every gate until `until`.
+        until: When it expires; None: never, which needs a commit.
+    """
+
+    metric: str
+    change: float
+    because: str
+    commit: str | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IngestProblemInfo:
     path: str
     benchmark: str | None

@@ -102,6 +102,7 @@ _KINDS = (
         ("project_id", "machine_id", "started_at"),
         {"project_id": "project", "machine_id": "machine"},
     ),
+    _Kind(t.expectation, ("project_id", "key"), {"project_id": "project"}),
     _Kind(t.ingest_problem, ("project_id", "digest"), {"project_id": "project"}),
 )
 _BY_NAME = {kind.table.name: kind for kind in _KINDS}

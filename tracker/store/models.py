@@ -334,6 +334,23 @@ class Calibration(Base):
     policy: Mapped[Any] = mapped_column(Json)
 
 
+class ExpectationRow(Base):
+    """An intended change of one metric: `key` is the commit that brings it, if told, and the metric."""
+
+    __tablename__ = "expectation"
+    __table_args__ = (UniqueConstraint("project_id", "key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    key: Mapped[str] = mapped_column(Text)
+    metric: Mapped[str] = mapped_column(Text)
+    change: Mapped[float]
+    because: Mapped[str] = mapped_column(Text)
+    commit_hash: Mapped[str | None] = mapped_column(Text)
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class IngestProblem(Base):
     """Something in an input that could not be read; gone once the file reads cleanly.
 

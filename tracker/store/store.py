@@ -16,6 +16,7 @@ from tracker.domain import (
     Arm,
     BenchmarkInfo,
     CalibrationBlock,
+    Expectation,
     Fingerprint,
     Launch,
     LevelShift,
@@ -39,7 +40,7 @@ from tracker.store.engine import (
 )
 from tracker.store.schema import read_schema, require_current, upgrade
 from tracker.store.transaction import Cache, Transaction
-from tracker.store.writes import judgements, problems, reference, results
+from tracker.store.writes import expectations, judgements, problems, reference, results
 
 T = TypeVar("T")
 
@@ -286,6 +287,14 @@ class Store:
             StoreError: The database failed.
         """
         self.write(lambda tx: judgements.record_calibration(tx, project, block))
+
+    def record_expectation(self, project: str, expectation: Expectation) -> None:
+        """Keep an intended change; it replaces one of the same metric and commit.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: expectations.record_expectation(tx, project, expectation))
 
     def open_alert(
         self,

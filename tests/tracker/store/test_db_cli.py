@@ -21,10 +21,18 @@ from tests.tracker.store.values import (
     measurement,
 )
 from tracker.cli import cli
-from tracker.domain import Fingerprint, Launch, LevelShift, RevisionRecord, VerdictInfo
+from tracker.domain import (
+    Expectation,
+    Fingerprint,
+    Launch,
+    LevelShift,
+    RevisionRecord,
+    VerdictInfo,
+)
 from tracker.errors import SchemaError, StoreError, UsageError
 from tracker.ingest import ingest_directory
 from tracker.store import Store, queries
+from tracker.store.schema import HEAD
 
 
 def tracker(db: str, *arguments: str | Path) -> Result:
@@ -59,6 +67,7 @@ def fill(store: Store) -> None:
     pair = file_of(1, measurement(9.0, number=1, minute=3))
     store.record_file("p", pair, benchmarks=BENCHMARKS, gate_id=gate, pair=0, arm="head")
     store.open_alert("p", key="k", title="t", detail="d", revision_commit=commit(1))
+    store.record_expectation("p", Expectation("b", 0.06, "it pays", commit(1), START))
     series = queries.list_series(store, "p")[0]
     points = queries.history(store, series.id).points
     shifts = [LevelShift(series.id, point.revision, 1, 2, 1.0, True, "x") for point in points[1:3]]
@@ -83,6 +92,7 @@ def answers(store: Store) -> list[object]:
         overview.calibration,
         [(series.metric, shift.effect) for series, shift in overview.worse],
         [(gate.policy, gate.exit_code, gate.verdicts, gate.base.commit) for gate in overview.gates],
+        queries.list_expectations(store, "p"),
         [(alert.key, alert.title, alert.created_at) for alert in overview.alerts],
         [(one.metric, one.unit, one.last_value, one.num_points) for one in listed],
         [[(p.revision.commit, p.value, p.num_attempts) for p in h.points] for h in histories],
@@ -192,7 +202,7 @@ def test_rows_are_printed_as_whole_numbers_floats_and_words(tmp_path: Path) -> N
 
 
 def test_upgrade_creates_and_says_so(store_url: str) -> None:
-    assert "none -> 0001" in tracker(store_url, "db", "upgrade").output
+    assert f"none -> {HEAD}" in tracker(store_url, "db", "upgrade").output
     assert "nothing to do" in tracker(store_url, "db", "upgrade").output
     with Store.open(store_url) as store:
         store.write(lambda tx: tx.conn.execute(text("UPDATE alembic_version SET version_num='9'")))

@@ -51,12 +51,21 @@ def test_upgrading_twice_changes_nothing(store_url: str) -> None:
     assert schema.upgrade(parse_url(store_url)) == (schema.HEAD, schema.HEAD)
 
 
+@pytest.mark.parametrize("older", schema.REVISIONS[:-1])
+def test_a_store_of_every_older_schema_is_upgraded(store_url: str, older: str) -> None:
+    schema.upgrade(parse_url(store_url), target=older)
+    with pytest.raises(SchemaError, match="db upgrade"):
+        Store.open(store_url)
+    assert schema.upgrade(parse_url(store_url)) == (older, schema.HEAD)
+    Store.open(store_url).close()
+
+
 BROKEN = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "{head}"
 branch_labels = None
 depends_on = None
 
@@ -75,9 +84,9 @@ def test_a_failing_migration_leaves_nothing_behind(
     scripts = tmp_path / "scripts"
     (scripts / "versions").mkdir(parents=True)
     (scripts / "env.py").write_text((schema.SCRIPTS / "env.py").read_text())
-    first = schema.SCRIPTS / "versions" / "0001_first.py"
-    (scripts / "versions" / "0001_first.py").write_text(first.read_text())
-    (scripts / "versions" / "0002_broken.py").write_text(BROKEN)
+    for script in (schema.SCRIPTS / "versions").glob("[0-9]*.py"):
+        (scripts / "versions" / script.name).write_text(script.read_text())
+    (scripts / "versions" / "9999_broken.py").write_text(BROKEN.format(head=schema.HEAD))
     url = parse_url(store_url)
     if stored_before:
         schema.upgrade(url)

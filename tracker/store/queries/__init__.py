@@ -6,6 +6,7 @@ machine, series or commit that is not there and `StoreError` where the database 
 
 from tracker.store.queries.alerts import get_alert, list_alerts
 from tracker.store.queries.compare import compare, paired_values
+from tracker.store.queries.expectations import list_expectations
 from tracker.store.queries.export import export_rows
 from tracker.store.queries.gates import (
     calibration,
@@ -34,6 +35,7 @@ __all__ = [
     "history",
     "ingest_problems",
     "list_alerts",
+    "list_expectations",
     "list_gates",
     "list_machines",
     "list_projects",
