@@ -41,6 +41,7 @@ class Request:
         max_total: ``tokens`` never grows beyond this (prompt + max_tokens, or the context).
         num_computed: Leading tokens whose KV is in the cache.
         num_cached: Prompt tokens found in the prefix cache on first admission.
+        num_pending: Tokens being sampled by steps not yet read; they follow ``tokens``.
     """
 
     request_id: int
@@ -54,6 +55,7 @@ class Request:
     state: RequestState = RequestState.WAITING
     num_computed: int = 0
     num_cached: int = 0
+    num_pending: int = 0
     num_preemptions: int = 0
     scheduled_ns: int | None = None
     token_times_ns: list[int] = field(default_factory=list)
@@ -61,9 +63,14 @@ class Request:
     error: str | None = None
 
     @property
+    def num_tokens(self) -> int:
+        """Prompt and output, tokens not yet read included."""
+        return len(self.tokens) + self.num_pending
+
+    @property
     def num_uncomputed(self) -> int:
         """Tokens whose KV is still to be computed; 1 while decoding."""
-        return len(self.tokens) - self.num_computed
+        return self.num_tokens - self.num_computed
 
     @property
     def output_tokens(self) -> list[int]:

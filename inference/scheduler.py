@@ -49,7 +49,7 @@ class Chunk:
     @property
     def is_last(self) -> bool:
         """Whether the request's newest token is in it, so that the next one can be sampled."""
-        return self.start + self.length == len(self.request.tokens)
+        return self.start + self.length == self.request.num_tokens
 
     @property
     def is_decode(self) -> bool:
@@ -113,14 +113,17 @@ class Scheduler:
             now_ns: The clock, read once for each request admitted for the first time.
 
         Returns:
-            The step; empty only when no request is unfinished.
+            The step; empty only when no request is unfinished, or each waits for a step to be read.
         """
         preempted = self.num_preemptions
         chunks: list[Chunk] = []
         prompts: list[Request] = []
         for request in tuple(self.running):
             start = request.num_computed
-            if start + 1 != len(request.tokens):
+            num_tokens = len(request.tokens) + request.num_pending
+            if num_tokens >= request.max_total:
+                continue  # its last token is on its way
+            if start + 1 != num_tokens:
                 prompts.append(request)
             # An older one may have preempted it in this same pass.
             elif request.state is RequestState.RUNNING and self._make_room(request, start + 1):
@@ -235,4 +238,4 @@ class Scheduler:
 
     def _missing(self, request: Request) -> int:
         """Blocks the request's tokens take beyond those it has."""
-        return self.blocks.blocks_for(len(request.tokens)) - len(request.table.blocks)
+        return self.blocks.blocks_for(request.num_tokens) - len(request.table.blocks)
