@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,7 +129,7 @@ def _sqlite_rules(engine: Engine, read_only: bool) -> None:
         if read_only:
             connection.execute("PRAGMA query_only=ON")
         elif on_disk:
-            connection.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(connection)
             # Safe against a killed process; a power cut may cost the last commits, not the file.
             connection.execute("PRAGMA synchronous=NORMAL")
 
@@ -139,6 +140,23 @@ def _sqlite_rules(engine: Engine, read_only: bool) -> None:
             connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
             how = "IMMEDIATE"
         connection.exec_driver_sql(f"BEGIN {how}")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch a database file to write-ahead logging, once in its life.
+
+    SQLite does not wait for a lock here: where two processes make the same store at once, one
+    of them is refused on the spot.
+    """
+    deadline = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager

@@ -165,12 +165,9 @@ def test_two_processes_at_once_lose_nothing(store_url: str, tmp_path: Path) -> N
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    added = 0
-    for process in both:
-        out, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said
-        added += json.loads(out)["added"]
-    assert added == 160
+    answers = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], answers
+    assert sum(json.loads(out)["added"] for out, _ in answers) == 160
     with Store.open(store_url) as store:
         assert content(store) == expected
         assert check_store(store) == []

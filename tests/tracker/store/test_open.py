@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,18 @@ def test_a_locked_file_names_the_lock(tmp_path: Path, monkeypatch: pytest.Monkey
         other.execute("ROLLBACK")
         other.close()
         store.record_project("p")
+
+
+def test_a_store_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+    release.start()
+    with Store.open(f"sqlite:///{file}") as store:
+        store.record_project("p")
+    release.join()
+    other.close()
 
 
 def test_a_locked_file_does_not_stop_readers(tmp_path: Path) -> None:

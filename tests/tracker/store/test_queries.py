@@ -178,6 +178,19 @@ def test_commits_of_one_second_are_in_the_order_of_their_parents(store: Store) -
     assert [point.revision.commit for point in points] == [commit(n) for n in (3, 2, 1)]
 
 
+def test_a_commit_without_a_value_still_orders_its_neighbours(store: Store) -> None:
+    # Written within one second, as a rebase does; only the first and the last were measured.
+    chain = [commit(n) for n in (7, 5, 6, 2)]
+    listed = zip(chain, [(), *((parent,) for parent in chain)], strict=False)
+    store.record_revisions("p", [RevisionRecord(one, START, above) for one, above in listed])
+    for number in (2, 7):
+        file = replace(file_of(number, measurement(1.0)), committed_at=START)
+        store.record_file("p", file, benchmarks=BENCHMARKS)
+    (series,) = queries.list_series(store, "p")
+    points = queries.history(store, series.id).points
+    assert [point.revision.commit for point in points] == [commit(7), commit(2)]
+
+
 def test_a_changed_fingerprint_is_named_and_an_unknown_one_is_no_change(store: Store) -> None:
     prints = [
         Fingerprint(driver="550", torch="2.12", extra=(("numpy", "1"),)),

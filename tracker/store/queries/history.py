@@ -18,7 +18,12 @@ from tracker.domain import (
 )
 from tracker.store import tables as t
 from tracker.store.queries.points import Attempt, latest, middle, status_of
-from tracker.store.queries.revisions import COLUMNS, in_commit_order, revision_of
+from tracker.store.queries.revisions import (
+    COLUMNS,
+    in_commit_order,
+    load_parents_between,
+    revision_of,
+)
 from tracker.store.queries.series import load_series
 from tracker.store.store import Store
 
@@ -67,6 +72,7 @@ def _attempts(
             r.started_at,
             t.run.c.fingerprint_id,
             t.revision.c.parents,
+            t.revision.c.project_id,
             *COLUMNS,
         )
         .join(t.revision, t.revision.c.id == r.revision_id)
@@ -76,7 +82,9 @@ def _attempts(
     attempts: dict[int, list[Attempt]] = {}
     revisions: dict[int, RevisionInfo] = {}
     parents: dict[str, Sequence[str]] = {}
+    project_id = -1
     for row in conn.execute(statement):
+        project_id = row.project_id
         attempts.setdefault(row.id, []).append(
             Attempt(
                 row.status,
@@ -92,6 +100,7 @@ def _attempts(
             revisions[row.id] = revision_of(row)
             if row.parents:
                 parents[row.commit_hash] = row.parents
+    parents = load_parents_between(conn, project_id, list(revisions.values()), parents)
     return attempts, revisions, parents
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -16,6 +17,7 @@ from tracker.store.store import Store
 
 _r = t.revision.c
 COLUMNS = (_r.id, _r.commit_hash, _r.committed_at, _r.subject, _r.branch)
+_LINK = datetime.min.replace(tzinfo=UTC)
 
 
 def resolve_revision(store: Store, project: str, ref: str) -> RevisionInfo:
@@ -94,37 +96,73 @@ def load_revisions(conn: Connection, ids: Iterable[int]) -> dict[int, RevisionIn
     return found
 
 
+def load_parents_between(
+    conn: Connection,
+    project_id: int,
+    revisions: Sequence[RevisionInfo],
+    parents: Mapping[str, Sequence[str]],
+) -> dict[str, Sequence[str]]:
+    """Return `parents`, and those of the stored commits that lie between `revisions`.
+
+    A commit without a value still says which of its neighbours is the older one; commit times
+    do not where a rebase wrote several commits within one second.
+    """
+    known = dict(parents)
+    if not known:
+        return known
+    present = {revision.commit for revision in revisions}
+    since = min(revision.committed_at for revision in revisions)
+    absent = {parent for listed in known.values() for parent in listed} - present
+    while absent:
+        wanted, absent = sorted(absent), set()
+        for start in range(0, len(wanted), 500):
+            statement = select(_r.commit_hash, _r.parents).where(
+                _r.project_id == project_id,
+                _r.commit_hash.in_(wanted[start : start + 500]),
+                _r.committed_at >= since,
+            )
+            for commit, listed in conn.execute(statement):
+                known[commit] = listed or ()
+                absent.update(known[commit])
+        absent -= known.keys() | present
+    return known
+
+
 def in_commit_order(
     revisions: Sequence[RevisionInfo], parents: Mapping[str, Sequence[str]]
 ) -> list[RevisionInfo]:
-    """Return revisions oldest first: parents before children, else by commit time.
+    """Return revisions oldest first: ancestors before descendants, else by commit time.
 
     Args:
         revisions: In any order.
-        parents: Hashes of the parents, by hash; a revision may be missing.
+        parents: Hashes of the parents, by hash; a revision may be missing. Other commits may be
+            there: they link the revisions on either side of them.
     """
     present = {revision.commit: revision for revision in revisions}
-    waiting = dict.fromkeys(present, 0)
+    waiting = dict.fromkeys([*present, *parents], 0)
     children: dict[str, list[str]] = {}
-    for commit in present:
+    for commit in waiting:
         for parent in set(parents.get(commit) or ()):
-            if parent in present:
+            if parent in waiting:
                 waiting[commit] += 1
                 children.setdefault(parent, []).append(commit)
-    ready = [
-        (revision.committed_at, commit)
-        for commit, revision in present.items()
-        if waiting[commit] == 0
-    ]
+
+    def turn(commit: str) -> tuple[bool, datetime, str]:
+        # A link is passed as soon as it is come to, so that it delays nothing behind it.
+        revision = present.get(commit)
+        return revision is not None, revision.committed_at if revision else _LINK, commit
+
+    ready = [turn(commit) for commit, parents_left in waiting.items() if parents_left == 0]
     heapq.heapify(ready)
     ordered = []
     while ready:
-        _, commit = heapq.heappop(ready)
-        ordered.append(present[commit])
+        is_present, _, commit = heapq.heappop(ready)
+        if is_present:
+            ordered.append(present[commit])
         for child in children.get(commit, ()):
             waiting[child] -= 1
             if waiting[child] == 0:
-                heapq.heappush(ready, (present[child].committed_at, child))
+                heapq.heappush(ready, turn(child))
     if len(ordered) < len(present):  # parents in a circle: git has none, but nothing is lost
         placed = {revision.commit for revision in ordered}
         rest = (revision for revision in present.values() if revision.commit not in placed)
