@@ -20,6 +20,7 @@ _T = TypeVar("_T")
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 BACKENDS = ("auto", "reference", "triton")
+BATCHING = ("continuous", "bucketed", "padded")
 
 
 def _unknown_keys_raise(cls: type[_T]) -> type[_T]:
@@ -86,6 +87,11 @@ class EngineConfig:
         prefill_chunk_size: Tokens of one prompt in a step at most; None leaves it to the budget.
         enable_length_buckets: Run decode attention in groups of similar context length, so that
             a short sequence is not padded to the longest of the step.
+        batching: ``"continuous"``: a request joins and leaves at any step, nothing is padded.
+            ``"padded"``: batches of requests as they come, padded to the longest prompt and run to
+            the longest output. ``"bucketed"``: the same within buckets of similar prompts.
+        bucket_edges: Longest prompt of each bucket but the last, tokens, rising.
+        bucket_wait: How long a request waits for its bucket to fill, seconds.
         seed: Of dummy weights, and of the seeds of requests that name none.
         num_threads: torch's intra-op threads (process-wide); None leaves it as it is.
 
@@ -106,6 +112,9 @@ class EngineConfig:
     enable_chunked_prefill: bool = True
     prefill_chunk_size: int | None = None
     enable_length_buckets: bool = True
+    batching: str = "continuous"
+    bucket_edges: Sequence[int] = (64, 128, 256, 512, 1024, 2048, 4096)
+    bucket_wait: float = 0.05
     seed: int = 0
     num_threads: int | None = None
 
@@ -128,6 +137,15 @@ class EngineConfig:
                 _whole(name, key, value, least=1)
         for key in ("enable_prefix_sharing", "enable_chunked_prefill", "enable_length_buckets"):
             _flag(name, key, getattr(self, key))
+        _one_of(name, "batching", self.batching, BATCHING)
+        edges = _tuple(name, "bucket_edges", self.bucket_edges, of="prompt lengths")
+        for edge in edges:
+            _whole(name, "bucket_edges", edge, least=1)
+        if list(edges) != sorted(set(edges)):
+            raise ConfigError(f"{name}.bucket_edges is {self.bucket_edges!r}; give rising lengths")
+        object.__setattr__(self, "bucket_edges", edges)
+        if not (isinstance(self.bucket_wait, Real) and 0.0 <= self.bucket_wait < float("inf")):
+            raise ConfigError(f"{name}.bucket_wait is {self.bucket_wait!r}; give seconds, >= 0")
         _whole(name, "seed", self.seed, least=0)
         if self.num_blocks is not None and self.kv_cache_bytes is not None:
             raise ConfigError(f"{name}: give num_blocks or kv_cache_bytes, not both")

@@ -23,6 +23,7 @@ from inference.intake import Intake, Prompt
 from inference.request import FinishReason, Request, RequestOutput, Timing, TokenEvent
 from inference.roofline import CostModel
 from inference.scheduler import Scheduler, Step
+from inference.static_batches import StaticScheduler
 
 if TYPE_CHECKING:
     from inference.runner import Runner, StepResult
@@ -93,7 +94,8 @@ class LLM:
             self.config.block_size,
             enable_prefix_sharing=self.config.enable_prefix_sharing,
         )
-        self._scheduler = Scheduler(self.config, self._blocks)
+        scheduler = Scheduler if self.config.batching == "continuous" else StaticScheduler
+        self._scheduler = scheduler(self.config, self._blocks)
         self._requests: dict[int, Request] = {}
         self._stops: dict[int, StopChecker] = {}
         self._texts: dict[int, str] = {}

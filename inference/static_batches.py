@@ -1,0 +1,173 @@
+"""Static batches, padded: how to serve without continuous batching, for a suite to price. No tensors.
+
+A batch is formed, every prompt is computed padded to the longest, all decode until the longest
+output has ended, and only then is the next batch formed::
+
+    lane 0  p p p p p p p │ o o o o       p  token of the prompt
+    lane 1  p p p · · · · │ o · · ·       o  token of the output
+    lane 2  p p p p p · · │ o o o ·       ·  padding, computed like any token
+
+``batching="padded"`` takes requests as they come. ``"bucketed"`` first sorts them by the length of
+the prompt: a batch is made of one bucket, when it is full or its oldest request has waited long
+enough. Each lane is given the blocks of all its output at the start, so nothing is ever preempted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from inference.blocks import BlockManager
+from inference.config import EngineConfig
+from inference.request import Request, RequestState
+from inference.scheduler import Chunk, Step
+
+__all__ = ["StaticScheduler"]
+
+
+class StaticScheduler:
+    """Runs one padded batch after the other; ``Scheduler``'s interface.
+
+    Args:
+        config: Seats, budget, buckets. A prompt is never chunked: a step computes as many padded
+            prompts as the budget holds, and at least one.
+        blocks: The KV blocks; this scheduler is their only customer.
+
+    Attributes:
+        num_preemptions: Always 0.
+        prefix_hit_tokens: Prompt tokens found in the prefix cache since the last reset.
+    """
+
+    def __init__(self, config: EngineConfig, blocks: BlockManager) -> None:
+        bucketed = config.batching == "bucketed"
+        self.blocks = blocks
+        self.num_preemptions = 0
+        self.prefix_hit_tokens = 0
+        self._budget = config.max_num_batched_tokens
+        self._seats = min(config.max_num_seqs, config.max_num_batched_tokens)
+        self._edges = tuple(config.bucket_edges) if bucketed else ()
+        self._wait_ns = round(config.bucket_wait * 1e9) if bucketed else 0
+        # Ordered sets of waiting requests, one for each range of prompt lengths.
+        self._buckets: list[OrderedDict[Request, None]] = [
+            OrderedDict() for _ in range(len(self._edges) + 1)
+        ]
+        # The batch under way: its lanes, those that have ended too.
+        self._lanes: list[Request] = []
+        self._num_live = 0
+        self._unfilled: deque[Request] = deque()
+        self._longest_prompt = 0
+
+    def add(self, request: Request) -> None:
+        """Queue a request; it must fit the cache alone (the engine has checked)."""
+        self._bucket_of(request)[request] = None
+
+    def has_unfinished(self) -> bool:
+        """Whether any request is waiting or running."""
+        return bool(self._num_live or any(self._buckets))
+
+    def schedule(self, now_ns: Callable[[], int]) -> Step:
+        """Return the next step of the batch, forming one if none is under way.
+
+        Args:
+            now_ns: The clock, on which requests were submitted.
+
+        Returns:
+            The step; empty while no bucket is full and no request has waited long enough.
+        """
+        if not self._num_live:
+            self._form(now_ns())
+        return Step(self._fill() or self._decode())
+
+    def complete(self, step: Step) -> None:
+        """Record that the KV of the step's tokens is in the cache, and publish full blocks."""
+        for chunk in step.chunks:
+            if chunk.length:
+                request = chunk.request
+                request.num_computed = chunk.start + chunk.length
+                self.blocks.publish(request.table, request.tokens, request.num_computed)
+
+    def remove(self, request: Request) -> None:
+        """Drop a finished or aborted request; its lane is padding until the batch has ended."""
+        if request.state is RequestState.WAITING:
+            del self._bucket_of(request)[request]
+        elif request.state is RequestState.RUNNING:
+            self._num_live -= 1
+        request.state = RequestState.FINISHED
+        if not self._num_live:
+            for lane in self._lanes:
+                self.blocks.release(lane.table)
+            self._lanes = []
+            self._unfilled.clear()
+
+    def check_integrity(self) -> None:
+        """Recount every block; raises AssertionError on a mismatch."""
+        assert self._num_live == sum(not lane.finished for lane in self._lanes)
+        self.blocks.check_integrity(lane.table for lane in self._lanes)
+
+    def _bucket_of(self, request: Request) -> OrderedDict[Request, None]:
+        return self._buckets[bisect_left(self._edges, request.num_prompt)]
+
+    def _form(self, now: int) -> None:
+        """Make a batch of the ripe bucket whose oldest request is the oldest, if one is ripe."""
+        ripe = []
+        for bucket in filter(None, self._buckets):
+            oldest = next(iter(bucket)).submitted_ns
+            if len(bucket) >= self._seats or now - oldest >= self._wait_ns:
+                ripe.append((oldest, bucket))
+        if not ripe:
+            return
+        _, bucket = min(ripe, key=lambda pair: pair[0])
+        while bucket and len(self._lanes) < self._seats:
+            request = next(iter(bucket))
+            if self._lanes and not self._fits([*self._lanes, request]):
+                break
+            del bucket[request]
+            self._lanes.append(request)
+        self._num_live = len(self._lanes)
+        self._unfilled.extend(self._lanes)
+        self._longest_prompt = max(lane.num_prompt for lane in self._lanes)
+        for lane in self._lanes:
+            self._seat(lane, now)
+
+    def _fits(self, lanes: list[Request]) -> bool:
+        longest = max(lane.num_prompt for lane in lanes)
+        blocks = (self.blocks.blocks_for(max(longest, lane.max_total)) for lane in lanes)
+        return sum(blocks) <= self.blocks.num_free
+
+    def _seat(self, request: Request, now: int) -> None:
+        request.num_computed = self.blocks.acquire_prefix(request.table, request.tokens)
+        request.num_cached = request.num_computed
+        self.prefix_hit_tokens += request.num_cached
+        # A lane that has ended computes its last token until the others have; alone it never does.
+        room = max(self._longest_prompt, request.max_total)
+        grown = self.blocks.grow(request.table, room if len(self._lanes) > 1 else room - 1)
+        assert grown, "a batch is formed of what fits the cache"
+        request.state = RequestState.RUNNING
+        request.scheduled_ns = now
+
+    def _fill(self) -> list[Chunk]:
+        """Return the next prompts of the batch, padded to its longest; none once all are computed."""
+        chunks: list[Chunk] = []
+        budget = self._budget
+        while self._unfilled:
+            request = self._unfilled[0]
+            width = self._longest_prompt - request.num_computed
+            if chunks and width > budget:
+                break
+            self._unfilled.popleft()
+            if not request.finished:  # it may have been aborted before its turn
+                length = request.num_prompt - request.num_computed
+                chunks.append(Chunk(request, request.num_computed, length, width - length))
+                budget -= width
+        chunks.sort(key=lambda chunk: chunk.width > 1)
+        return chunks
+
+    def _decode(self) -> list[Chunk]:
+        return [
+            # A position whose KV was never published, so that padding spoils no shared block.
+            Chunk(lane, len(lane.tokens) - 1, 0, padding=1)
+            if lane.finished
+            else Chunk(lane, lane.num_computed, 1)
+            for lane in self._lanes
+        ]
