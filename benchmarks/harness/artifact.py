@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,15 @@ def work_of(done: Drive) -> dict[str, Any]:
     """Return what was done, counted and digested: equal for launches that did the same work.
 
     ``prompts_sha256`` says whether the same load was given, ``tokens_sha256`` whether the same
-    tokens came out.
+    tokens came out. ``cached_tokens`` are prompt tokens found in the prefix cache: how the work was
+    done rather than what it was, so that a loss of them can be called a regression.
     """
     return {
         "requests": len(done.records),
         "prompt_tokens": sum(r.prompt_tokens for r in done.records),
         "output_tokens": sum(r.output_tokens for r in done.records),
+        "cached_tokens": sum(r.cached_tokens for r in done.records),
+        "finish_reasons": dict(sorted(Counter(str(r.finish_reason) for r in done.records).items())),
         "prompts_sha256": _digest(done.prompts),
         "tokens_sha256": _digest(done.outputs),
     }

@@ -90,6 +90,8 @@ _ALL = (
     _lower("first_token_time", "First token of a constructed engine", "s", "timing", clean=False),
     _lower("cold_start_time", "Import, construct, first token", "s", "timing", clean=False),
     _lower("energy_per_token", "Energy per output token", "J/token", "energy"),
+    _lower("control_gemm", "One product of the control workload", "s", "timing", clean=False),
+    _lower("control_copy", "One copy of the control workload", "s", "timing", clean=False),
     _higher("gpu_utilization", "Share of time with a kernel running", "1", "utilization"),
 )
 

@@ -1,7 +1,8 @@
 """One launch: one process, one engine, one scenario, every metric.
 
 In order: import the engine and check where it came from, pin threads, construct, warm up, drive
-the load under telemetry, count, write the artifact.
+the load under telemetry, count, write the artifact. The control workload runs right before and
+right after the load.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from benchmarks.harness.artifact import (
     work_of,
     write_artifact,
 )
+from benchmarks.harness.control import control_metrics, control_of
 from benchmarks.harness.drive import Drive, drive
 from benchmarks.harness.fingerprint import fingerprint, gpu_of, pin_threads
-from benchmarks.harness.memory import peak_cuda_memory, peak_rss
+from benchmarks.harness.memory import forget_peaks, peak_cuda_memory, peak_rss
 from benchmarks.harness.metrics import Values, counter_metrics, latency_metrics
 from benchmarks.harness.models import locate, require_device
 from benchmarks.harness.nvml import Gpu
@@ -92,8 +94,7 @@ def launch(benchmark: str, scenario: Scenario) -> LaunchResult:
             **counter_metrics(loaded.counters),
             **_startup(imported.seconds, construct_time, loaded.first_token_time),
             **_per_token(loaded, telemetry),
-            "peak_rss": peak_rss(),
-            "peak_cuda_memory": peak_cuda_memory(scenario.model.device),
+            **_higher_of(loaded.peaks, _peaks(scenario.model.device)),
         }
         extra = {"trace": _trace_digest()} if isinstance(scenario.workload, Replay) else {}
         environment = fingerprint(scenario.model.device, gpu, extra)
@@ -102,6 +103,8 @@ def launch(benchmark: str, scenario: Scenario) -> LaunchResult:
         if gpu is not None:
             gpu.close()
         engine.close()
+    control = {"before": loaded.control, "after": control_of(scenario.model.device)}
+    metrics |= control_metrics(**control)
     done = loaded.done
     header: dict[str, Any] = {
         "record": "launch",
@@ -114,6 +117,7 @@ def launch(benchmark: str, scenario: Scenario) -> LaunchResult:
         "scenario": describe(scenario),
         "fingerprint": environment,
         "engine": described,
+        "control": control,
         "metrics": metrics,
         "counters": loaded.counters,
         "work": work_of(done),
@@ -136,8 +140,10 @@ def launch(benchmark: str, scenario: Scenario) -> LaunchResult:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """The timed part: what was driven, counted, sampled and spent."""
+    """The timed part: what was driven, counted, sampled and spent; and the state just before it."""
 
+    control: dict[str, float]
+    peaks: Values
     done: Drive
     counters: dict[str, float]
     samples: list[Sample]
@@ -171,6 +177,9 @@ def _load(sampling_params: Any, engine: Any, scenario: Scenario, gpu: Gpu | None
 
     at_once = concurrency(scenario.load)
     warm = run(warmup_requests(scenario, requests, vocab_size), at_once)
+    peaks = _peaks(scenario.model.device)
+    control = control_of(scenario.model.device)
+    forget_peaks(scenario.model.device)  # the control's buffers are not the engine's
     engine.reset_counters()
     gc.collect()
     gc.freeze()  # what is alive by now is not looked at again during the load
@@ -183,8 +192,24 @@ def _load(sampling_params: Any, engine: Any, scenario: Scenario, gpu: Gpu | None
         gc.unfreeze()
     first = (*warm.records, *done.records)[0]
     return _Loaded(
-        done, dict(engine.counters()), sampler.samples, sampler.joules, cpu_time, first.ttft
+        control=control,
+        peaks=peaks,
+        done=done,
+        counters=dict(engine.counters()),
+        samples=sampler.samples,
+        joules=sampler.joules,
+        cpu_time=cpu_time,
+        first_token_time=first.ttft,
     )
+
+
+def _peaks(device: str) -> Values:
+    return {"peak_rss": peak_rss(), "peak_cuda_memory": peak_cuda_memory(device)}
+
+
+def _higher_of(one: Values, other: Values) -> Values:
+    known = {name: [v for v in (one[name], other[name]) if v is not None] for name in one}
+    return {name: max(values, default=None) for name, values in known.items()}
 
 
 def _startup(import_time: float | None, construct_time: float, first: float | None) -> Values:

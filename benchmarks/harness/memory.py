@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
-__all__ = ["peak_cuda_memory", "peak_rss"]
+__all__ = ["forget_peaks", "peak_cuda_memory", "peak_rss"]
 
 
 def peak_rss(status: Path = Path("/proc/self/status")) -> int | None:
@@ -29,3 +30,16 @@ def peak_cuda_memory(device: str) -> int | None:
     import torch
 
     return int(torch.cuda.max_memory_allocated())
+
+
+def forget_peaks(device: str, clear_refs: Path = Path("/proc/self/clear_refs")) -> None:
+    """Begin both peaks anew: what was held until now and is given back counts no more.
+
+    A kernel that does not allow it leaves the resident peak as it is.
+    """
+    with contextlib.suppress(OSError):
+        clear_refs.write_text("5", encoding="ascii")  # proc(5): reset the peak resident set size
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()

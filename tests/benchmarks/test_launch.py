@@ -160,9 +160,19 @@ def test_the_header_says_what_the_tracker_reads(written):
     assert header["work"]["prompt_tokens"] == 120
     assert header["work"]["output_tokens"] == 30
     assert len(header["work"]["tokens_sha256"]) == 64
+    assert header["work"]["finish_reasons"] == {"length": 6}
+    assert header["work"]["cached_tokens"] == header["counters"]["prefix_hit_tokens"]
     assert header["counters"]["steps"] == header["metrics"]["steps"]
     assert header["scenario"]["model"]["name"] == "tiny"
     assert header["engine"]["model"] == "tiny"
+
+
+def test_the_control_ran_before_and_after_the_load(written):
+    header = written[1][0]
+    assert set(header["control"]) == {"before", "after"}
+    for name in ("gemm", "copy"):
+        times = [side[name] for side in header["control"].values()]
+        assert header["metrics"][f"control_{name}"] == pytest.approx(sum(times) / 2)
 
 
 def test_the_fingerprint_has_the_trackers_fields_and_no_others(written):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.harness.memory import peak_cuda_memory, peak_rss
+from benchmarks.harness.memory import forget_peaks, peak_cuda_memory, peak_rss
 
 
 def test_peak_rss_is_in_bytes(tmp_path):
@@ -23,3 +23,13 @@ def test_this_process_has_a_peak():
 
 def test_a_cpu_has_no_cuda_memory():
     assert peak_cuda_memory("cpu") is None
+
+
+def test_a_forgotten_peak_counts_no_more(tmp_path):
+    held = bytearray(64 << 20)
+    high = peak_rss()
+    assert high > len(held)
+    del held
+    forget_peaks("cpu")
+    assert peak_rss() < high - (32 << 20)
+    forget_peaks("cpu", tmp_path / "nowhere" / "clear_refs")  # what cannot be reset stays
