@@ -30,4 +30,4 @@ def silu_mul(gate_up: Tensor) -> Tensor:
     return F.silu(gate) * up
 
 
-SILU_MUL = Op("silu_mul", silu_mul)
+SILU_MUL = Op("silu_mul", silu_mul, "inference.ops.triton.activation:silu_mul")

@@ -21,6 +21,12 @@ class AttentionPlan:
     the step's tokens and are the last positions of its context. Rows of a single query come first,
     shortest context first.
 
+    The kernel reads the three device tensors and, of the host's values, the shapes and
+    ``max_context`` alone. A captured CUDA graph therefore replays right when those tensors are
+    overwritten in place with other rows of no longer context. Padding lanes there are rows of one
+    query and context 0: they attend to nothing and yield zeros, and their tokens have slot -1,
+    where nothing is stored. The reference knows no padding and reads the host's fields.
+
     Attributes:
         query_starts: ``[rows + 1]``, int32.
         context_lens: Positions each row may see, its own queries included, ``[rows]``, int32.
@@ -31,6 +37,8 @@ class AttentionPlan:
         single_groups: Half-open ranges of single-query rows that are computed together, each
             padded to its longest context.
         num_single: Rows of a single query.
+        max_context: Bound of ``context_lens``; 0 takes the longest of ``host_context_lens``. A
+            graph is captured with the longest context that it shall serve.
     """
 
     query_starts: Tensor
@@ -41,9 +49,13 @@ class AttentionPlan:
     host_context_lens: tuple[int, ...]
     single_groups: tuple[tuple[int, int], ...]
     num_single: int
+    max_context: int = 0
     _gathers: dict[tuple[int, int, int | None], tuple[Tensor, Tensor | None]] = field(
         default_factory=dict
     )
+
+    def __post_init__(self) -> None:
+        self.max_context = self.max_context or max(self.host_context_lens, default=0)
 
     @property
     def num_kv_read(self) -> int:
@@ -161,4 +173,6 @@ def paged_attention(
     return out.view(num_tokens, heads, dim)
 
 
-PAGED_ATTENTION = Op("paged_attention", paged_attention)
+PAGED_ATTENTION = Op(
+    "paged_attention", paged_attention, "inference.ops.triton.attention:paged_attention"
+)

@@ -26,4 +26,4 @@ def embedding(tokens: Tensor, table: Tensor) -> Tensor:
     return F.embedding(tokens, table)
 
 
-EMBEDDING = Op("embedding", embedding)
+EMBEDDING = Op("embedding", embedding, "inference.ops.triton.embedding:embedding")

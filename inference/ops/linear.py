@@ -28,4 +28,4 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.linear(x, weight, bias)
 
 
-LINEAR = Op("linear", linear)
+LINEAR = Op("linear", linear, "inference.ops.triton.skinny:linear")

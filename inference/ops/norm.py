@@ -55,5 +55,5 @@ def add_rms_norm(
     return rms_norm(total, weight, eps=eps), total
 
 
-RMS_NORM = Op("rms_norm", rms_norm)
-ADD_RMS_NORM = Op("add_rms_norm", add_rms_norm)
+RMS_NORM = Op("rms_norm", rms_norm, "inference.ops.triton.norm:rms_norm")
+ADD_RMS_NORM = Op("add_rms_norm", add_rms_norm, "inference.ops.triton.norm:add_rms_norm")

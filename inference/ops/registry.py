@@ -6,6 +6,7 @@ reference is the CPU path, the oracle of the kernel's tests, and the documentati
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +20,18 @@ Kernel = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One op: its name, its torch reference, its Triton kernel or None."""
+    """One op.
+
+    Attributes:
+        name: What an ``OpSet`` calls it.
+        reference: Its torch implementation.
+        triton: Where its kernel is, ``"module:function"``, or None. Imported when it is chosen:
+            an engine on a CPU neither needs Triton nor waits for its import.
+    """
 
     name: str
     reference: Kernel
-    triton: Kernel | None = None
+    triton: str | None = None
 
     def resolve(self, backend: str, device: str) -> tuple[str, Kernel]:
         """Return the name and function of the implementation to run.
@@ -33,16 +41,34 @@ class Op:
             device: ``"cpu"`` or ``"cuda"``.
 
         Raises:
-            BackendUnavailable: ``"triton"`` was asked for and this op has no kernel.
+            BackendUnavailable: Triton is to run and this op has no kernel, or the package is not
+                installed, or the device is a CPU and Triton's interpreter is off.
         """
-        if backend == "triton" and self.triton is None:
+        by_itself = backend == "auto" and device == "cuda" and self.triton is not None
+        if backend == "triton" or by_itself:
+            return "triton", self._load_triton(device)
+        return "reference", self.reference
+
+    def _load_triton(self, device: str) -> Kernel:
+        if self.triton is None:
             raise BackendUnavailable(
                 f"op {self.name!r} has no triton kernel; use backend='auto' or 'reference'"
             )
-        use_triton = backend == "triton" or (backend == "auto" and device == "cuda")
-        if use_triton and self.triton is not None:
-            return "triton", self.triton
-        return "reference", self.reference
+        try:
+            from triton import knobs
+        except ImportError as error:
+            raise BackendUnavailable(
+                f"op {self.name!r}: the package triton is not installed; install it or use "
+                "backend='reference'"
+            ) from error
+        if device == "cpu" and not knobs.runtime.interpret:
+            raise BackendUnavailable(
+                f"op {self.name!r}: Triton runs on a CPU in its interpreter only; set "
+                "TRITON_INTERPRET=1 before Python starts (slow), or use backend='reference'"
+            )
+        module, _, function = self.triton.partition(":")
+        kernel: Kernel = getattr(importlib.import_module(module), function)
+        return kernel
 
 
 class OpSet:

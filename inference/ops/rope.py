@@ -94,4 +94,4 @@ def inverse_frequencies(rope: RopeConfig, head_dim: int) -> Tensor:
     return keep * freq + (1.0 - keep) * freq / rope.factor
 
 
-ROPE_STORE = Op("rope_store", rope_store)
+ROPE_STORE = Op("rope_store", rope_store, "inference.ops.triton.rope:rope_store")

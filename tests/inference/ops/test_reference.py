@@ -1,62 +1,20 @@
-"""Every op against a slow, obvious twin in float64; caches poisoned with NaN where unused."""
+"""Every reference against a slow, obvious twin in float64; caches poisoned with NaN where unused."""
 
 from __future__ import annotations
-
-import inspect
 
 import pytest
 import torch
 
-from inference import BackendUnavailable
 from inference.architecture import RopeConfig
-from inference.ops import OPS, Op, OpSet
 from inference.ops.activation import silu_mul
-from inference.ops.attention import AttentionPlan, paged_attention
+from inference.ops.attention import paged_attention
 from inference.ops.norm import add_rms_norm, rms_norm
 from inference.ops.rope import inverse_frequencies, rope_store
-
-GENERATOR_SEED = 3
+from tests.inference.ops.cases import make_plan
 
 
 def randn(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
-
-
-@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
-def test_each_op_states_its_cost_and_its_pair_has_one_signature(op: Op) -> None:
-    doc = inspect.getdoc(op.reference)
-    assert doc is not None
-    assert "Cost:" in doc
-    assert op.name == op.reference.__name__
-    if op.triton is not None:
-        assert inspect.signature(op.triton) == inspect.signature(op.reference)
-
-
-def test_the_backend_is_chosen_once_and_recorded() -> None:
-    def other(x: int) -> int:
-        return x + 1
-
-    pair = Op("pair", lambda x: x, other)
-    lone = Op("lone", lambda x: x)
-    on_cuda = OpSet([pair, lone], backend="auto", device="cuda")
-    assert on_cuda.backends == {"pair": "triton", "lone": "reference"}
-    assert on_cuda.pair(1) == 2
-    on_cpu = OpSet([pair, lone], backend="auto", device="cpu")
-    assert on_cpu.backends == {"pair": "reference", "lone": "reference"}
-    assert on_cpu.pair(1) == 1
-    with pytest.raises(BackendUnavailable, match="'lone'"):
-        OpSet([pair, lone], backend="triton", device="cpu")
-
-
-def test_calls_are_counted_and_reset() -> None:
-    ops = OpSet([Op("same", lambda x: x)], backend="auto", device="cpu")
-    for _ in range(3):
-        ops.same(0)
-    assert ops.calls == {"same": 3}
-    ops.reset_counters()
-    assert ops.calls == {"same": 0}
-    with pytest.raises(AttributeError, match="no op 'smae'; known: same"):
-        ops.smae(0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -140,29 +98,6 @@ def test_llama3_frequencies_keep_the_short_and_stretch_the_long() -> None:
     assert between.any()
     assert (scaled[between] < plain[between]).all()
     assert (scaled[between] > plain[between] / 8).all()
-
-
-def make_plan(
-    rows: list[tuple[int, int]], tables: list[list[int]], block_size: int, *, split: bool
-) -> AttentionPlan:
-    """Return a plan for rows of (queries, context), single-query rows first."""
-    starts = [0]
-    for queries, _ in rows:
-        starts.append(starts[-1] + queries)
-    lens = tuple(context for _, context in rows)
-    singles = sum(queries == 1 for queries, _ in rows)
-    groups = [(i, i + 1) for i in range(singles)] if split else [(0, singles)] if singles else []
-    widest = max(map(len, tables))
-    return AttentionPlan(
-        query_starts=torch.tensor(starts, dtype=torch.int32),
-        context_lens=torch.tensor(lens, dtype=torch.int32),
-        block_tables=torch.tensor([t + [0] * (widest - len(t)) for t in tables], dtype=torch.int32),
-        block_size=block_size,
-        host_query_starts=tuple(starts),
-        host_context_lens=lens,
-        single_groups=tuple(groups),
-        num_single=singles,
-    )
 
 
 @pytest.mark.parametrize("window", [None, 1, 3, 100])

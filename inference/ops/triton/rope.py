@@ -1,0 +1,131 @@
+"""q/k-norm, rotation and the paged KV store in one launch: q, k and v are read once."""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from inference.ops.triton.layout import require_contiguous
+
+__all__ = ["rope_store"]
+
+_HEADS_PER_PROGRAM = 16  # of 128 channels: 2,048 elements for 4 warps, 16 each
+
+
+def rope_store(
+    qkv: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    slots: Tensor,
+    k_cache: Tensor,
+    v_cache: Tensor,
+    q_norm: Tensor | None,
+    k_norm: Tensor | None,
+    *,
+    eps: float,
+) -> Tensor:
+    """As ``inference.ops.rope.rope_store``; a token of negative slot is stored nowhere."""
+    require_contiguous(
+        "rope_store",
+        qkv=qkv,
+        cos=cos,
+        sin=sin,
+        slots=slots,
+        k_cache=k_cache,
+        v_cache=v_cache,
+        q_norm=q_norm,
+        k_norm=k_norm,
+    )
+    kv_heads, dim = k_cache.shape[-2:]
+    tokens = qkv.shape[0]
+    all_heads = qkv.shape[1] // dim
+    heads = all_heads - 2 * kv_heads
+    q = torch.empty((tokens, heads, dim), dtype=qkv.dtype, device=qkv.device)
+    if tokens:
+        _rope_store[(tokens, triton.cdiv(all_heads, _HEADS_PER_PROGRAM))](
+            qkv,
+            cos,
+            sin,
+            slots,
+            k_cache,
+            v_cache,
+            q_norm,
+            k_norm,
+            q,
+            eps,
+            HEADS=heads,
+            KV_HEADS=kv_heads,
+            HALF=dim // 2,
+            BLOCK_HEADS=_HEADS_PER_PROGRAM,
+            BLOCK_HALF=triton.next_power_of_2(dim // 2),
+        )
+    return q
+
+
+@triton.jit
+def _rope_store(
+    qkv_ptr,  # [tokens, HEADS + 2·KV_HEADS, 2·HALF]
+    cos_ptr,  # [tokens, HALF]
+    sin_ptr,
+    slots_ptr,  # [tokens]
+    k_cache_ptr,  # [slots, KV_HEADS, 2·HALF]
+    v_cache_ptr,
+    q_norm_ptr,  # [2·HALF] or None
+    k_norm_ptr,
+    q_ptr,  # [tokens, HEADS, 2·HALF]
+    eps,
+    HEADS: tl.constexpr,
+    KV_HEADS: tl.constexpr,
+    HALF: tl.constexpr,
+    BLOCK_HEADS: tl.constexpr,
+    BLOCK_HALF: tl.constexpr,
+):
+    token = tl.program_id(0).to(tl.int64)
+    slot = tl.load(slots_ptr + token).to(tl.int64)
+    head = tl.program_id(1) * BLOCK_HEADS + tl.arange(0, BLOCK_HEADS)[:, None]
+    at = tl.arange(0, BLOCK_HALF)[None, :]
+    channel = at < HALF
+    is_q = head < HEADS
+    is_k = (head >= HEADS) & (head < HEADS + KV_HEADS)
+    is_v = (head >= HEADS + KV_HEADS) & (head < HEADS + 2 * KV_HEADS)
+
+    # Each pair (x[i], x[i + HALF]) turns by the i-th angle, so the halves are loaded apart.
+    read = qkv_ptr + (token * (HEADS + 2 * KV_HEADS) + head) * 2 * HALF + at
+    loaded = (is_q | is_k | is_v) & channel
+    raw_left = tl.load(read, mask=loaded, other=0.0)
+    raw_right = tl.load(read + HALF, mask=loaded, other=0.0)
+    left, right = raw_left.to(tl.float32), raw_right.to(tl.float32)
+    if q_norm_ptr is not None:
+        left, right = _normalised(left, right, q_norm_ptr, is_q, at, channel, eps, HALF, qkv_ptr)
+    if k_norm_ptr is not None:
+        left, right = _normalised(left, right, k_norm_ptr, is_k, at, channel, eps, HALF, qkv_ptr)
+    cos = tl.load(cos_ptr + token * HALF + at, mask=channel, other=0.0)
+    sin = tl.load(sin_ptr + token * HALF + at, mask=channel, other=0.0)
+    new_left = (left * cos - right * sin).to(raw_left.dtype)
+    new_right = (right * cos + left * sin).to(raw_left.dtype)
+
+    write_q = q_ptr + (token * HEADS + head) * 2 * HALF + at
+    tl.store(write_q, new_left, mask=is_q & channel)
+    tl.store(write_q + HALF, new_right, mask=is_q & channel)
+    if slot >= 0:  # a padding lane of a CUDA graph has no slot
+        write_k = k_cache_ptr + (slot * KV_HEADS + head - HEADS) * 2 * HALF + at
+        tl.store(write_k, new_left, mask=is_k & channel)
+        tl.store(write_k + HALF, new_right, mask=is_k & channel)
+        write_v = v_cache_ptr + (slot * KV_HEADS + head - HEADS - KV_HEADS) * 2 * HALF + at
+        tl.store(write_v, raw_left, mask=is_v & channel)
+        tl.store(write_v + HALF, raw_right, mask=is_v & channel)
+
+
+@triton.jit
+def _normalised(left, right, weight_ptr, chosen, at, channel, eps, HALF: tl.constexpr, like_ptr):
+    """Return both halves with RMSNorm on the ``chosen`` heads, rounded where the reference rounds."""
+    dtype: tl.constexpr = like_ptr.dtype.element_ty
+    squares = tl.sum(left * left, axis=1) + tl.sum(right * right, axis=1)
+    scale = tl.rsqrt(squares / (2 * HALF) + eps)[:, None]
+    weight_left = tl.load(weight_ptr + at, mask=channel, other=0.0).to(tl.float32)
+    weight_right = tl.load(weight_ptr + HALF + at, mask=channel, other=0.0).to(tl.float32)
+    new_left = ((left * scale).to(dtype).to(tl.float32) * weight_left).to(dtype).to(tl.float32)
+    new_right = ((right * scale).to(dtype).to(tl.float32) * weight_right).to(dtype).to(tl.float32)
+    return tl.where(chosen, new_left, left), tl.where(chosen, new_right, right)
