@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from tracker.cli import Settings
+from tracker.cli.timespan import seconds
 from tracker.errors import PacekeeperError, UsageError
 from tracker.gate.policy import Policy, load_policy
 from tracker.report import FORMATS, Report, render
@@ -95,8 +96,8 @@ def command(
     adjust = {
         "bench": bench or None,
         "max_pairs": max_pairs,
-        "budget": _seconds("--budget", budget),
-        "timeout": _seconds("--timeout", timeout),
+        "budget": seconds("--budget", budget),
+        "timeout": seconds("--timeout", timeout),
     }
     given: dict[str, Any] = {key: value for key, value in adjust.items() if value is not None}
     for pattern in bench:
@@ -252,13 +253,3 @@ def _form_of(path: Path) -> str:
     if form is None:
         raise UsageError(f"--report {path}: its suffix must be one of {', '.join(_SUFFIXES)}")
     return form
-
-
-def _seconds(option: str, text: str | None) -> float | None:
-    """Read `90`, `90s`, `5m`, `2h`."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?", text.strip())
-    if match is None or float(match[1]) <= 0:
-        raise UsageError(f"{option} {text!r} is no time; write 90, 90s, 5m or 2h")
-    return float(match[1]) * {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}[match[2]]
