@@ -6,11 +6,14 @@ import itertools
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inference.blocks import BlockManager
 from inference.config import EngineConfig, SamplingParams
 from inference.request import Request
 from inference.scheduler import Scheduler, Step
+from tests.inference.slow_scheduler import SlowScheduler
 
 
 class Harness:
@@ -162,3 +165,60 @@ def test_a_request_removed_in_any_state_leaves_nothing_behind() -> None:
     assert not h.scheduler.has_unfinished()
     assert h.blocks.num_used == 0
     h.blocks.check_integrity([])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    # Arrival (the step), prompt and output; a second token of 0 or 1 makes some prompts alike.
+    traffic=st.lists(
+        st.tuples(st.integers(0, 12), st.integers(1, 14), st.integers(1, 8), st.integers(0, 1)),
+        min_size=1,
+        max_size=12,
+    ),
+    block_size=st.sampled_from([1, 2, 4]),
+    budget=st.sampled_from([1, 3, 8, 64]),
+    seats=st.sampled_from([1, 3, 16]),
+    chunk=st.sampled_from([None, 1, 3]),
+    chunked=st.booleans(),
+)
+def test_every_step_is_the_one_the_plain_policy_gives(
+    traffic: list[tuple[int, int, int, int]], block_size: int, **settings: Any
+) -> None:
+    config = EngineConfig(
+        max_num_batched_tokens=settings["budget"],
+        max_num_seqs=settings["seats"],
+        prefill_chunk_size=settings["chunk"],
+        enable_chunked_prefill=settings["chunked"],
+    )
+    num_blocks = -(-22 // block_size) + 2
+    slow = SlowScheduler(config, BlockManager(num_blocks, block_size))
+    fast = Scheduler(config, BlockManager(num_blocks, block_size))
+    due = sorted(enumerate(traffic), key=lambda item: item[1][0])
+
+    def request_of(index: int, prompt: int, output: int, second: int) -> Request:
+        tokens = [second] * prompt
+        return Request(index, tokens, prompt, prompt + output, SamplingParams(), 0, 0)
+
+    number = 0
+    while due or fast.has_unfinished():
+        while due and due[0][1][0] <= number:
+            index, (_, *shape_) = due.pop(0)
+            slow.waiting.append(request_of(index, *shape_))
+            fast.add(request_of(index, *shape_))
+        planned = slow.plan()
+        step = fast.schedule(lambda: 0)
+        assert shape(step) == [(r.request_id, start, length) for r, start, length in planned]
+        slow.complete(planned)
+        fast.complete(step)
+        for owner, requests in (
+            (slow, [c[0] for c in planned]),
+            (fast, [c.request for c in step.chunks]),
+        ):
+            for request in requests:
+                if request.num_computed == len(request.tokens):
+                    request.tokens.append(len(request.tokens) % 2)
+                    if len(request.tokens) >= request.max_total:
+                        owner.remove(request)
+        fast.check_integrity()
+        number += 1
+        assert number < 3000, "no progress"
