@@ -150,10 +150,13 @@ class Scheduler:
 
     def complete(self, step: Step) -> None:
         """Record that the KV of the step's tokens is in the cache, and publish full blocks."""
+        size = self.blocks.block_size
         for chunk in step.chunks:
             request = chunk.request
-            request.num_computed = chunk.start + chunk.length
-            self.blocks.publish(request.table, request.tokens, request.num_computed)
+            computed = chunk.start + chunk.length
+            request.num_computed = computed
+            if computed % size < chunk.length:  # it filled a block
+                self.blocks.publish(request.table, request.tokens, computed)
 
     def remove(self, request: Request) -> None:
         """Drop a finished or aborted request and give its blocks back."""
