@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from inference.architecture import ModelConfig
 
 __all__ = ["CostModel", "StepCost"]
@@ -64,7 +62,7 @@ class CostModel:
         spans: Sequence[tuple[int, int]],
         *,
         num_sampled: int,
-        contexts: np.ndarray | None = None,
+        contexts: Sequence[int] = (),
     ) -> StepCost:
         """Return the least cost of a step.
 
@@ -72,8 +70,7 @@ class CostModel:
             spans: ``(start, length)`` of chunks: first position and number of tokens.
             num_sampled: Rows that meet the vocabulary.
             contexts: Of further chunks, of a single token each: the positions each one sees,
-                itself included, ``[rows]``. The same as spans ``(context - 1, 1)``, without a
-                loop over them.
+                itself included. The same as spans ``(context - 1, 1)``, in less time.
         """
         num_tokens = sum(length for _, length in spans)
         pairs = kv_positions = 0
@@ -83,13 +80,12 @@ class CostModel:
                 pairs += layers * (_visible(end, window) - _visible(start, window))
                 first = 0 if window is None else max(0, start - window + 1)
                 kv_positions += layers * (end - first)
-        if contexts is not None:
-            num_tokens += len(contexts)
-            for window, layers in self._windows:
-                seen = contexts if window is None else np.minimum(contexts, window)
-                total = layers * int(seen.sum())
-                pairs += total
-                kv_positions += total
+        num_tokens += len(contexts)
+        for window, layers in self._windows:
+            seen = contexts if window is None else [min(n, window) for n in contexts]
+            total = layers * sum(seen)
+            pairs += total
+            kv_positions += total
         head = self._head_weights if num_sampled else 0
         return StepCost(
             linear_flops=2 * (num_tokens * self._body_weights + num_sampled * self._head_weights),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -62,7 +61,7 @@ def test_single_tokens_cost_the_same_as_contexts_and_as_spans(
     contexts, prompt = [1, 3, 4, 90], (2, 7)
     spans = [(context - 1, 1) for context in contexts]
     one_by_one = model.step([*spans, prompt], num_sampled=4)
-    assert model.step([prompt], num_sampled=4, contexts=np.array(contexts)) == one_by_one
+    assert model.step([prompt], num_sampled=4, contexts=contexts) == one_by_one
 
 
 def test_weight_bytes_are_the_matrices_read() -> None:
