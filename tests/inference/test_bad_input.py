@@ -32,7 +32,7 @@ def llm() -> LLM:
     ("make", "message"),
     [
         (lambda: EngineConfig(blok_size=4), "EngineConfig has no key 'blok_size'; did you mean 'block_size'"),
-        (lambda: EngineConfig(zzz=4), "no key 'zzz'; known: backend, block_size"),
+        (lambda: EngineConfig(zzz=4), "no key 'zzz'; known: backend, batching, block_size"),
         (lambda: SamplingParams(temprature=1.0), "did you mean 'temperature'"),
         (lambda: EngineConfig(device="cude"), "device is 'cude'; did you mean 'cuda'"),
         (lambda: EngineConfig(dtype="float64"), "dtype is 'float64'"),
