@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from inference.architecture import ModelConfig
-from inference.batch import Batch, build_batch
+from inference.batch import Batch, BatchBuilder
 from inference.config import EngineConfig
 from inference.errors import BackendUnavailable, CacheTooSmall
 from inference.model import Decoder, KVCache
@@ -15,6 +15,7 @@ from inference.ops import OpSet
 from inference.request import Request
 from inference.sampling import sample
 from inference.scheduler import Step
+from inference.staging import Sizes
 from inference.weights import ModelWeights
 
 __all__ = ["Runner", "StepResult", "device_of", "dtype_of"]
@@ -34,7 +35,7 @@ class StepResult:
         num_kv_padded: KV positions read only to fill a row up to its group's longest context.
     """
 
-    sampled: tuple[Request, ...]
+    sampled: list[Request]
     tokens: list[int]
     num_kv_read: int
     num_kv_padded: int
@@ -78,6 +79,17 @@ class Runner:
             * self.dtype.itemsize
         )
         self.num_blocks = self._count_blocks(block_bytes, max_model_len)
+        self._batches = BatchBuilder(
+            Sizes(
+                # Without chunking, one prompt may exceed the budget.
+                tokens=max(config.max_num_batched_tokens, max_model_len),
+                rows=config.max_num_seqs,
+                blocks=-(-max_model_len // config.block_size),
+            ),
+            block_size=config.block_size,
+            length_buckets=config.enable_length_buckets,
+            device=self.device,
+        )
         # Zeros, not empty: on a CPU the pages are mapped only when first written either way.
         self.cache = KVCache(
             torch.zeros(
@@ -97,12 +109,7 @@ class Runner:
     @torch.inference_mode()
     def execute(self, step: Step) -> StepResult:
         """Compute a step's KV and sample where a sequence is complete; waits for the tokens."""
-        batch = build_batch(
-            step,
-            block_size=self.config.block_size,
-            length_buckets=self.config.enable_length_buckets,
-            device=self.device,
-        )
+        batch = self._batches.build(step)
         return StepResult(
             sampled=batch.sampled,
             tokens=self._forward(batch),
@@ -117,7 +124,8 @@ class Runner:
         if not batch.sampled:
             return []
         # Only rows that yield a token meet the vocabulary: it is the widest matrix of all.
-        logits = self.decoder.logits(hidden[batch.sample_rows])
+        rows = hidden if batch.sample_rows is None else hidden[batch.sample_rows]
+        logits = self.decoder.logits(rows)
         tokens: list[int] = sample(logits, batch.sampling).tolist()
         return tokens
 

@@ -1,0 +1,132 @@
+"""One step's inputs as one block of memory: packed on the host, copied to the device at once.
+
+The arrays of a step are ranges of one buffer that lives as long as the engine. So a step allocates
+nothing, its inputs cross to the device in a single transfer, and they lie at the same addresses
+every time, as CUDA graphs need. On a CPU the host's buffer is the device's: nothing is copied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Block", "Sizes", "Staging"]
+
+_CPU = torch.device("cpu")
+_OF_TOKENS = ("tokens", "positions", "slots")
+# In order of width, so that every array is aligned; the block tables come last.
+_OF_ROWS = (
+    ("sample_rows", torch.int64),
+    ("sample_lanes", torch.int64),
+    ("sample_positions", torch.int64),
+    ("seeds", torch.int64),
+    ("lanes", torch.int64),
+    ("context_lens", torch.int32),
+    ("top_k", torch.int32),
+    ("temperature", torch.float32),
+    ("top_p", torch.float32),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The most a block holds: tokens, rows, and blocks of a row's table."""
+
+    tokens: int
+    rows: int
+    blocks: int
+
+    def hold(self, other: Sizes) -> bool:
+        """Whether a step of those other sizes fits."""
+        return (
+            other.tokens <= self.tokens and other.rows <= self.rows and other.blocks <= self.blocks
+        )
+
+
+class Block:
+    """The arrays of one step, as ranges of one buffer.
+
+    Args:
+        sizes: Its capacity.
+        device: Where it lies.
+        pin: Page-locked, so that a transfer need not wait for the host.
+
+    Attributes:
+        arrays: By name, the memory as NumPy arrays at full size; empty on a device.
+    """
+
+    def __init__(self, sizes: Sizes, device: torch.device, *, pin: bool = False) -> None:
+        layout = [
+            *((name, torch.int64, sizes.tokens) for name in _OF_TOKENS),
+            *((name, dtype, sizes.rows) for name, dtype in _OF_ROWS),
+            ("query_starts", torch.int32, sizes.rows + 1),
+            ("block_tables", torch.int32, sizes.rows * sizes.blocks),
+        ]
+        num_bytes = sum(dtype.itemsize * count for _, dtype, count in layout)
+        data = torch.zeros(num_bytes, dtype=torch.uint8, device=device, pin_memory=pin)
+        self._tensors = {"data": data}
+        self._views: dict[tuple[str, int], Tensor] = {}
+        at = 0
+        for name, dtype, count in layout:
+            end = at + dtype.itemsize * count
+            self._tensors[name] = data[at:end].view(dtype)
+            self._num_fixed_bytes = at  # ends up where the block tables begin
+            at = end
+        on_host = device.type == "cpu"
+        self.arrays = {k: t.numpy() for k, t in self._tensors.items()} if on_host else {}
+
+    def first(self, name: str, count: int) -> Tensor:
+        """Return the first ``count`` elements of an array; the same tensor whenever asked again."""
+        key = (name, count)
+        view = self._views.get(key)
+        if view is None:
+            view = self._views[key] = self._tensors[name][:count]
+        return view
+
+    def used(self, num_entries: int) -> Tensor:
+        """Return the bytes up to the first ``num_entries`` entries of the block tables."""
+        return self.first("data", self._num_fixed_bytes + 4 * num_entries)
+
+
+class Staging:
+    """The host's blocks and their one twin on the device.
+
+    Args:
+        sizes: Of most steps; a larger step gets blocks of its own.
+        device: Where the steps run.
+        persistent: Off, every step gets blocks of its own, pageable on the host.
+    """
+
+    def __init__(self, sizes: Sizes, device: torch.device, *, persistent: bool) -> None:
+        self._device = device
+        self._sizes = sizes if persistent else Sizes(0, 0, 0)
+        cuda = device.type == "cuda"
+        # Two on CUDA: one is packed while the other may still be on its way.
+        self._hosts = [Block(self._sizes, _CPU, pin=cuda) for _ in range(2 if cuda else 1)]
+        self._sent = [torch.cuda.Event() for _ in self._hosts] if cuda else []
+        self._twin = Block(self._sizes, device) if cuda else self._hosts[0]
+        self._turn = 0
+
+    def host_block(self, sizes: Sizes) -> Block:
+        """Return a block to pack a step of those sizes into."""
+        if not self._sizes.hold(sizes):
+            return Block(sizes, _CPU)
+        if self._sent:
+            self._turn ^= 1
+            self._sent[self._turn].synchronize()
+        return self._hosts[self._turn]
+
+    def send(self, block: Block, sizes: Sizes) -> Block:
+        """Copy what was packed for a step of those sizes to the device; return it there."""
+        if self._device.type == "cpu":
+            return block
+        source = block.used(sizes.rows * sizes.blocks)
+        if block is not self._hosts[self._turn]:
+            twin = Block(sizes, self._device)
+            twin.used(sizes.rows * sizes.blocks).copy_(source)
+            return twin
+        self._twin.used(sizes.rows * sizes.blocks).copy_(source, non_blocking=True)
+        self._sent[self._turn].record()
+        return self._twin
