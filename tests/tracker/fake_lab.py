@@ -1,0 +1,56 @@
+"""Commits of a real repository measured without asv: a function from commit to values."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.tracker.gate.fakes import launch
+from tracker.measure.asv import LaunchResult
+from tracker.measure.git import Commit, Repository
+from tracker.measure.project import load_project
+from tracker.measure.recorder import Recorder
+from tracker.store import Store
+
+STEPS = "suite.A.track_steps"
+TTFT = "suite.A.track_ttft"
+
+
+class FakeRunner:
+    """Stands in for `AsvRunner`: `measure` gives a commit's values, or raises."""
+
+    machine = "lab"
+    python = "python"
+
+    def __init__(self, root: Path, measure: Callable[[str, random.Random], dict[str, float]]):
+        self.project = load_project(start=root)
+        self.launches: list[tuple[str, tuple[str, ...]]] = []
+        self._measure = measure
+        self._random = random.Random(1)
+        self._minutes = itertools.count()
+
+    def launch(self, commit: str, *, bench: Sequence[str] | None = None) -> LaunchResult:
+        self.launches.append((commit, tuple(bench or ())))
+        result = launch(commit, self._measure(commit, self._random))
+        number = next(self._minutes)
+        when = datetime.now(UTC) + timedelta(minutes=number)
+        file = replace(
+            result.file,
+            digest=f"digest {number} {when}",
+            machine=self.machine,
+            measurements=tuple(replace(one, started_at=when) for one in result.file.measurements),
+        )
+        header = replace(result.launches[0], digest=file.digest)
+        return replace(result, file=file, launches=(header,))
+
+
+def recorder(store: Store, root: Path) -> Recorder:
+    return Recorder(store, "toy", Repository.find(root), python="python")
+
+
+def commits(root: Path, spec: str) -> list[Commit]:
+    return Repository.find(root).commits(spec)

@@ -1,0 +1,94 @@
+"""`tracker calibrate`: does the gate keep its promise on this machine?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from tracker.calibrate import calibrate
+from tracker.cli import Settings
+from tracker.cli.lab import open_lab
+from tracker.cli.timespan import seconds
+from tracker.gate.progress import SilentProgress
+from tracker.report import Report
+from tracker.report.calibration import CALIBRATION_FORMATS
+
+__all__ = ["command"]
+
+
+@click.command("calibrate")
+@click.option(
+    "--gates", type=click.IntRange(min=1), default=20, show_default=True, help="A/A gates wanted."
+)
+@click.option("--commit", "ref", default="HEAD", show_default=True, metavar="REF")
+@click.option("--fresh", is_flag=True, help="Count no earlier gate: the machine has changed.")
+@click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
+@click.option("--max-pairs", type=click.IntRange(min=1), metavar="N", help="Of one gate.")
+@click.option("--budget", metavar="TIME", help="Begin no gate that ends later: 300, 5m, 2h.")
+@click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(CALIBRATION_FORMATS)),
+    default="text",
+    show_default=True,
+)
+@click.option(
+    "--policy",
+    "policy_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Else pacekeeper.toml beside asv.conf.json.",
+)
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json.")
+@click.option("--python", metavar="PATH", help="Interpreter that runs the suites; else this one.")
+@click.option("--machine", metavar="NAME", help="Name of this machine; else asv's.")
+@click.pass_obj
+def command(
+    settings: Settings,
+    gates: int,
+    ref: str,
+    fresh: bool,
+    bench: tuple[str, ...],
+    max_pairs: int | None,
+    budget: str | None,
+    timeout: str | None,
+    form: str,
+    policy_path: Path | None,
+    config: Path | None,
+    python: str | None,
+    machine: str | None,
+) -> int:
+    """Run A/A gates, one commit against itself, and say how often the gate cries wolf here.
+
+    Every regression that such a gate calls is false. Prints the rate with its exact binomial
+    bound, and of each metric the noise and the smallest slowdown that a gate sees. Gates of the
+    same commit, policy and machine that the store holds count, so that a stopped calibration
+    goes on. Absolute limits are left out.
+
+    Exits 0 where alpha is not refuted, 4 where it is or nothing was measured, 130 when interrupted.
+    """
+    given = {
+        "bench": bench or None,
+        "max_pairs": max_pairs,
+        "timeout": seconds("--timeout", timeout),
+    }
+    limit = seconds("--budget", budget)
+    console = Console(stderr=True, highlight=False)
+
+    def tell(number: int, report: Report) -> None:
+        told = f"A/A gate {number} of {gates}: {report.headline} ({report.pairs} pairs)"
+        console.print(told, markup=False, soft_wrap=True)
+
+    with open_lab(
+        settings.db, config=config, policy_path=policy_path, given=given, python=python,
+        machine=machine,
+    ) as lab:  # fmt: skip
+        found = calibrate(
+            lab.recorder, lab.runner, lab.commit(ref), lab.policy,
+            gates=gates, budget=limit, fresh=fresh, listener=SilentProgress(), on_gate=tell,
+        )  # fmt: skip
+    click.echo(CALIBRATION_FORMATS[form](found), nl=False)
+    return found.exit_code

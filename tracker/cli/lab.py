@@ -1,0 +1,95 @@
+"""What a command that measures needs: the project at hand, its policy, a runner, a recorder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tracker.errors import UsageError
+from tracker.gate.policy import Policy, load_policy
+from tracker.measure.asv import AsvRunner
+from tracker.measure.git import Commit, Repository
+from tracker.measure.machine import machine_name
+from tracker.measure.project import load_project
+from tracker.measure.recorder import Recorder
+from tracker.store import Store
+
+__all__ = ["Lab", "open_lab"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """Everything that measuring and judging commits of one project takes."""
+
+    repository: Repository
+    policy: Policy
+    runner: AsvRunner
+    recorder: Recorder
+
+    def commit(self, ref: str) -> Commit:
+        """Return the commit that `ref` names.
+
+        Raises:
+            UsageError: It names none.
+        """
+        (found,) = self.repository.describe([self.repository.resolve(ref)])
+        return found
+
+
+@contextmanager
+def open_lab(
+    db: str,
+    *,
+    config: Path | None = None,
+    policy_path: Path | None = None,
+    given: dict[str, Any],
+    python: str | None = None,
+    machine: str | None = None,
+) -> Iterator[Lab]:
+    """Yield the lab of the asv project at hand, its store open for writing.
+
+    Args:
+        db: URL of the store.
+        config: The project's asv.conf.json; else the nearest.
+        policy_path: Instead of the project's pacekeeper.toml.
+        given: Keys of the policy that the command line sets; those that are None are not.
+        python: Interpreter that runs the suites; else this one.
+        machine: Name of this machine; else asv's.
+
+    Raises:
+        UsageError: No project, no such policy, or a pattern that is no regular expression.
+        StoreError: The store cannot be opened.
+    """
+    _check_patterns(given.get("bench") or ())
+    found = load_project(config)
+    policy = load_policy(policy_path, start=found.config_path.parent)
+    policy = replace(policy, **{key: value for key, value in given.items() if value is not None})
+    found = replace(found, source=policy.source)
+    runner = AsvRunner(
+        found,
+        machine=machine or machine_name(),
+        python=python,
+        bench=policy.bench,
+        timeout=policy.timeout,
+    )
+    with Store.open(db) as store:
+        recorder = Recorder(
+            store,
+            policy.name or found.name,
+            found.repository,
+            python=runner.python,
+            commit_url=policy.commit_url,
+        )
+        yield Lab(found.repository, policy, runner, recorder)
+
+
+def _check_patterns(patterns: Sequence[str]) -> None:
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UsageError(f"--bench {pattern!r} is no regular expression: {error}") from None
