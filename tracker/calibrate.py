@@ -227,8 +227,6 @@ def _block_policy(found: Calibration) -> dict[str, object]:
 
 
 def _newest_block(store: Store, found: Calibration) -> CalibrationBlock | None:
-    if found.machine not in queries.list_machines(store, found.project):
-        return None
     wanted = _block_policy(found)
     return next(
         (

@@ -7,8 +7,10 @@ import pytest
 from tests.tracker.fake_lab import STEPS, TTFT, FakeRunner, commits, recorder
 from tracker.calibrate import calibrate
 from tracker.errors import MeasurementError, UsageError
+from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Limit, Policy
 from tracker.gate.progress import SilentProgress
+from tracker.gate.promise import broken_promise
 from tracker.report.calibration import CALIBRATION_FORMATS
 from tracker.store import Store, queries
 
@@ -98,8 +100,6 @@ def test_another_commit_is_another_block_and_both_are_pooled(store, toy):
 
 
 def test_a_gate_that_cries_wolf_is_told_and_later_gates_warn(store, toy):
-    from tracker.gate.promise import broken_promise
-
     toy.commit("one")
     biased = Biased()
     found, _ = run(store, toy, biased.measure, gates=3, listener=biased)
@@ -111,6 +111,17 @@ def test_a_gate_that_cries_wolf_is_told_and_later_gates_warn(store, toy):
     blocks = queries.calibration_blocks(store, "toy", machine="lab")
     assert "3 of 3 A/A gates on this machine" in broken_promise(blocks, 0.01)
     assert broken_promise(blocks, 0.02) is None
+    runner = FakeRunner(toy.root, quiet)
+    (head,) = commits(toy.root, "HEAD")
+    report = gate_commits(
+        recorder(store, toy.root),
+        runner,
+        head,
+        head,
+        Policy(max_pairs=1),
+        listener=SilentProgress(),
+    )
+    assert any("3 of 3 A/A gates on this machine" in warning for warning in report.warnings)
 
 
 def test_a_limit_that_the_commit_breaks_is_no_false_block(store, toy):

@@ -9,6 +9,7 @@ from tracker.domain import Arm, GateInfo
 from tracker.errors import UsageError
 from tracker.gate.judge import make_report, verdict_infos
 from tracker.gate.policy import Policy
+from tracker.gate.promise import broken_promise
 from tracker.gate.session import GateResult, Listener, Session
 from tracker.gate.stored import judge_stored
 from tracker.gate.validity import Complaint
@@ -59,6 +60,9 @@ def gate_commits(
         runner.project,
         head_is_measured=head.hash == runner.project.repository.resolve("HEAD"),
     )
+    blocks = queries.calibration_blocks(recorder.store, recorder.project, machine=runner.machine)
+    if warning := broken_promise(blocks, policy.alpha):
+        warnings.append(warning)
     gate_id = recorder.store.begin_gate(
         recorder.project,
         base=base.hash,

@@ -30,8 +30,9 @@ def test_a_block_grows_and_others_stand_beside_it(store):
     store.record_calibration("q", BLOCK)
     assert queries.calibration_blocks(store, "p", machine="box") == [later, grown]
     assert len(queries.calibration_blocks(store, "p")) == 3
-    with pytest.raises(UsageError, match="no machine 'lab'"):
-        queries.calibration_blocks(store, "p", machine="lab")
+    assert queries.calibration_blocks(store, "p", machine="lab") == []
+    with pytest.raises(UsageError, match="no project 'r'"):
+        queries.calibration_blocks(store, "r")
 
 
 def test_no_gate_leaves_the_rate_unknown_and_one_bounds_it(store):

@@ -66,20 +66,24 @@ def calibration_blocks(
 ) -> list[CalibrationBlock]:
     """Return the blocks of A/A gates that `tracker calibrate` ran, newest first.
 
+    Args:
+        store: Where to look.
+        project: Its name.
+        machine: Only this machine's; one that was never seen has none.
+
     Raises:
-        UsageError: No such project or machine.
+        UsageError: No such project.
     """
     with store.reading() as conn:
-        project_id = find_project(conn, project)
         c = t.calibration.c
         statement = (
             select(t.calibration, t.machine.c.name.label("machine"))
             .join(t.machine, t.machine.c.id == c.machine_id)
-            .where(c.project_id == project_id)
+            .where(c.project_id == find_project(conn, project))
             .order_by(c.started_at.desc(), c.id.desc())
         )
         if machine is not None:
-            statement = statement.where(c.machine_id == find_machine(conn, project_id, machine))
+            statement = statement.where(t.machine.c.name == machine)
         return [
             CalibrationBlock(row.machine, row.started_at, row.gates, row.false_blocks, row.policy)
             for row in conn.execute(statement)
