@@ -5,7 +5,9 @@
 """
 
 from tracker.stats.changepoints import ALGORITHM, detect_change_points
-from tracker.stats.paired import PairedGate, Verdict, can_call, fewest_pairs
+from tracker.stats.looks import can_call, fewest_pairs
+from tracker.stats.paired import PairedGate
+from tracker.stats.verdict import Verdict
 
 __all__ = [
     "ALGORITHM",

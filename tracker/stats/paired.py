@@ -4,79 +4,55 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
-from scipy import stats as scipy_stats
+from numpy.typing import NDArray
+from scipy import special
 
-from tracker.stats.signflip import flip_signs, self_normalized, smallest_p
+from tracker.stats.exact import ExactMetric
+from tracker.stats.looks import called_flips, can_call, fewest_pairs, look_schedule, miss_levels
+from tracker.stats.signflip import family_maxima, scores
+from tracker.stats.verdict import Better, Status, Verdict
 
-__all__ = ["ALGORITHM", "PairedGate", "Verdict", "can_call", "fewest_pairs"]
+__all__ = ["ALGORITHM", "PairedGate"]
 
-ALGORITHM = "signflip-maxt-1"
+ALGORITHM = "signflip-relevant-2"
 
-Better = Literal["lower", "higher"]
-Status = Literal["pass", "regression", "improvement", "inconclusive"]
+Floats = NDArray[np.float64]
 
-# After how many pairs the evidence is weighed, and how the error budgets are spent over the looks.
-# Early looks can only pass (six pairs cannot reach a p-value of 1/100); from 8 pairs on a
-# regression can be called, so the first such look gets just what 2**-8 needs.
-_LOOKS = (6, 8, 10, 12, 15, 19, 24, 30, 38, 50, 65, 85, 110, 140, 180, 230, 300)
-_FIRST_SHARE = 0.4
-_MISS = 0.02  # chance of passing a metric that is worse by `detect`, over all looks
+# Sums of scores that differ by less are equal: rounding must not make one arrangement win.
+_TIE = 1e-9
 _MDE_POWER = 0.95
+# Slowdowns beyond the margin that are tried for the minimum detectable effect, in units of what the
+# gate is to detect beyond it: 2 % apart.
+_MDE_STEPS = np.geomspace(1 / 32, 256, 454)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the pairs say of one metric.
+class _Look(NamedTuple):
+    """The evidence at one look: flips allowed to do as well, and each flip's best metric."""
 
-    Attributes:
-        status: "pass", "regression", "improvement", or "inconclusive" when neither is shown.
-        effect: head/base - 1, signed as measured (geometric mean over pairs); None where a zero
-            makes a ratio meaningless.
-        low: Lower end of the two-sided 99 % interval of `effect`; None below two pairs.
-        high: Upper end.
-        pairs: Pairs that carried a value of this metric.
-        reason: One sentence: why it is undecided, or what decided it.
-        mde: Smallest slowdown that this many pairs would have called with probability 0.95 at the
-            noise seen; None where the pairs could not have called any.
-    """
-
-    status: Status
-    effect: float | None
-    low: float | None
-    high: float | None
     pairs: int
-    reason: str
-    mde: float | None
+    allowed: int
+    sums: Floats  # [metrics], of the observed arrangement
+    highest: Floats  # [flips], ascending
 
+    def flips_as_good(self, column: int) -> int:
+        below = np.searchsorted(self.highest, self.sums[column] - _TIE)
+        return len(self.highest) - int(below)
 
-@dataclass(slots=True)
-class _Exact:
-    """An exact metric: no noise, so the first pair decides and later ones may only agree."""
-
-    pairs: int = 0
-    base: float | None = None
-    head: float | None = None
-    steady: bool = True
-
-    def add(self, base: float, head: float) -> None:
-        if self.pairs and (base != self.base or head != self.head):
-            self.steady = False
-        if not self.pairs:
-            self.base, self.head = base, head
-        self.pairs += 1
+    def threshold(self) -> float:
+        """Return the sum that a metric must exceed to be called; infinite where none can be."""
+        return float(self.highest[-self.allowed]) if self.allowed else math.inf
 
 
 class PairedGate:
     """A sequential paired test of many metrics with a family-wise bound on false regressions.
 
-    Each pair gives every metric a log ratio, signed so that positive is worse, less the margin.
-    At the scheduled looks (`looks`) the self-normalised sum of each metric is compared with the
-    maximum over all metrics under joint sign flips of whole pairs; the level is spread over the
-    looks by a union bound, so that stopping at any of them keeps the guarantee.
+    Each pair gives every metric a log ratio, signed so that positive is worse, less the margin. At
+    the scheduled looks (`looks`) the sum of each metric's scores (`signflip.scores`) is compared
+    with the largest sum over all metrics under joint sign flips of whole pairs; the level is spread
+    over the looks by a union bound, so that stopping at any of them keeps the guarantee.
 
     Args:
         metrics: Name to direction ("lower" or "higher" is better), at least one.
@@ -88,7 +64,7 @@ class PairedGate:
         max_pairs: No more pairs than this are asked for.
         exact: Exact metrics and their step: an absolute change beyond the step is real, and one
             pair decides. The names must be in `metrics`.
-        seed: Seeds the random flips beyond 12 pairs, so that a verdict can be re-derived.
+        seed: Seeds the random flips beyond 13 pairs, so that a verdict can be re-derived.
 
     Raises:
         ValueError: A name, direction, level, margin or size that makes no sense; the message
@@ -97,8 +73,7 @@ class PairedGate:
     Assumptions:
         Base and head of a pair are exchangeable when nothing changed: launches interleaved in
         random order on one machine. No shape of noise is assumed for the false-regression bound;
-        `pass`, `improvement` and the intervals use
-        Student's t.
+        `pass`, `improvement` and the intervals use Student's t.
 
     Small samples:
         Below 6 pairs every noisy metric is pending; at 6 it can pass, from 8 on (alpha 0.01) it can
@@ -106,6 +81,7 @@ class PairedGate:
 
     Source:
         Westfall & Young 1993 (max-T under resampling); Pocock 1977 (group-sequential looks).
+        `docs/statistics.md` has the proof.
     """
 
     def __init__(
@@ -129,34 +105,32 @@ class PairedGate:
                 )
         if unknown := sorted(set(exact) - set(metrics)):
             raise ValueError(f"exact names metrics the gate does not have: {unknown}")
-        for name, step in exact.items():
-            if not (math.isfinite(step) and step >= 0):
-                raise ValueError(f"metric {name!r}: step must be finite and >= 0, not {step}")
         if not 0 < alpha < 1:
             raise ValueError(f"alpha must lie in (0, 1), not {alpha}")
         if max_pairs < 1:
             raise ValueError(f"max_pairs must be at least 1, not {max_pairs}")
-        self._better = dict(metrics)
-        self._sign = {name: 1.0 if b == "lower" else -1.0 for name, b in metrics.items()}
-        self._exact = {name: _Exact() for name in metrics if name in exact}
-        self._step = exact
+        self._metrics = tuple(metrics)
+        self._exact = {name: _exact_metric(name, metrics[name], exact[name]) for name in exact}
         self._noisy = [name for name in metrics if name not in exact]
-        self._margin = _per_metric("margin", margin, self._noisy)
-        self._detect = _per_metric("detect", detect, self._noisy)
+        self._sign = {name: 1.0 if b == "lower" else -1.0 for name, b in metrics.items()}
+        self._margin = _log_slowdown("margin", margin, self._noisy)
+        self._detect = _log_slowdown("detect", detect, self._noisy)
         for name in self._noisy:
             if not 0 <= self._margin[name] < self._detect[name]:
                 raise ValueError(
                     f"metric {name!r}: need 0 <= margin < detect, not margin "
-                    f"{self._margin[name]} and detect {self._detect[name]}"
+                    f"{math.expm1(self._margin[name]):g} and detect "
+                    f"{math.expm1(self._detect[name]):g}"
                 )
         self.alpha = alpha
         self.max_pairs = max_pairs
-        self.looks = (*(n for n in _LOOKS if n < max_pairs), max_pairs)
-        self._level = _spend(alpha, self.looks)
-        self._miss = {n: _MISS / len(self.looks) for n in self.looks}
+        self.looks = look_schedule(max_pairs)
+        self._allowed = called_flips(alpha, self.looks)
+        self._miss = miss_levels(self.looks)
         self._seed = seed
         self._ratios: list[dict[str, float]] = []  # per pair, log ratio, positive is worse
         self._decided: dict[str, tuple[Status, str]] = {}
+        self._weighed: dict[str, _Look] = {}  # the last look at which a metric was undecided
 
     @property
     def pairs(self) -> int:
@@ -183,9 +157,9 @@ class PairedGate:
             ValueError: An unknown or missing metric, a value that is not finite, or, for a noisy
                 metric, not positive (its log ratio does not exist). Nothing is added then.
         """
-        if unknown := sorted(set(pair) - set(self._better)):
-            raise ValueError(f"unknown metrics {unknown}; the gate has {sorted(self._better)}")
-        if missing := sorted(self.pending() - set(pair)):
+        if unknown := sorted(pair.keys() - self._sign.keys()):
+            raise ValueError(f"unknown metrics {unknown}; the gate has {sorted(self._metrics)}")
+        if missing := sorted(self.pending() - pair.keys()):
             raise ValueError(f"the pair lacks the pending metrics {missing}")
         ratios = {}
         for name, (base, head) in pair.items():
@@ -202,57 +176,58 @@ class PairedGate:
         for name in pair.keys() & self._exact.keys():
             self._exact[name].add(*map(float, pair[name]))
         self._ratios.append(ratios)
-        if self.pairs in self.looks:
-            self._look()
+        if self.pairs in self.looks and not self._decided.keys() >= set(self._noisy):
+            self._weigh()
 
     def verdicts(self) -> dict[str, Verdict]:
         """Return a verdict for every metric, in the order they were declared."""
-        critical = self._critical()
         return {
-            name: self._exact_verdict(name)
-            if name in self._exact
-            else self._noisy_verdict(name, critical)
-            for name in self._better
+            name: self._exact[name].verdict() if name in self._exact else self._noisy_verdict(name)
+            for name in self._metrics
         }
 
-    def _differences(self) -> np.ndarray:
-        """Return log ratios beyond the margin, ``[pairs, noisy metrics]``; 0 where missing."""
-        table = np.zeros((self.pairs, len(self._noisy)))
-        for row, ratios in enumerate(self._ratios):
-            for column, name in enumerate(self._noisy):
-                if name in ratios:
-                    table[row, column] = ratios[name] - math.log1p(self._margin[name])
-        return table
-
-    def _look(self) -> None:
-        if not self._noisy or self._noisy_decided():
-            return
-        n = self.pairs
-        level = self._level[n]
-        gain_level = self.alpha / (len(self.looks) * len(self._noisy))
-        signs = flip_signs(n, np.random.default_rng([self._seed, n]))
-        flipped = self_normalized(self._differences(), signs)
-        highest = flipped.max(axis=1)
-        # A hair of slack, so that rounding never makes the observed arrangement beat its equals.
-        p_values = np.mean(highest[:, None] >= flipped[0] - 1e-12, axis=0)
+    def _weigh(self) -> None:
+        look = self._look()
+        improved = self.alpha / (len(self.looks) * len(self._noisy))
+        n = look.pairs
         for column, name in enumerate(self._noisy):
             if name in self._decided:
                 continue
-            p = float(p_values[column])
-            if p <= level:
-                reason = f"family-wise p = {p:.2g} at {n} pairs (level {level:.2g})"
+            self._weighed[name] = look
+            as_good = look.flips_as_good(column)
+            if as_good <= look.allowed:
+                flips = len(look.highest)
+                reason = (
+                    f"family-wise p = {as_good / flips:.2g} at {n} pairs "
+                    f"(level {look.allowed / flips:.2g})"
+                )
                 self._decided[name] = ("regression", reason)
-            elif self._upper_bound(name, gain_level) < -math.log1p(self._margin[name]):
-                reason = f"better by more than the margin of {self._margin[name]:.1%} at {n} pairs"
+            elif self._upper_bound(name, improved) < -self._margin[name]:
+                margin = math.expm1(self._margin[name])
+                reason = f"better by more than the margin of {margin:.1%} at {n} pairs"
                 self._decided[name] = ("improvement", reason)
-            elif self._upper_bound(name, self._miss[n]) < math.log1p(self._detect[name]):
-                reason = f"a slowdown of {self._detect[name]:.1%} is excluded at {n} pairs"
+            elif self._upper_bound(name, self._miss[n]) < self._detect[name]:
+                detect = math.expm1(self._detect[name])
+                reason = f"a slowdown of {detect:.1%} is excluded at {n} pairs"
                 self._decided[name] = ("pass", reason)
 
-    def _noisy_decided(self) -> bool:
-        return all(name in self._decided for name in self._noisy)
+    def _look(self) -> _Look:
+        """Return the evidence of all pairs so far; the flips only where they can matter."""
+        allowed = self._allowed[self.pairs]
+        table = self._scores()
+        highest = np.sort(family_maxima(table, self._seed)) if allowed else np.full(1, math.inf)
+        return _Look(self.pairs, allowed, table.sum(axis=0), highest)
 
-    def _values(self, name: str) -> np.ndarray:
+    def _scores(self) -> Floats:
+        """Return the scores of the log ratios beyond the margin, ``[pairs, noisy metrics]``."""
+        ratios = np.array(
+            [[pair.get(name, math.nan) for name in self._noisy] for pair in self._ratios]
+        )
+        margin = np.array([self._margin[name] for name in self._noisy])
+        detect = np.array([self._detect[name] for name in self._noisy])
+        return scores(ratios - margin, detect - margin)
+
+    def _values(self, name: str) -> Floats:
         return np.array([ratios[name] for ratios in self._ratios if name in ratios])
 
     def _upper_bound(self, name: str, miss: float) -> float:
@@ -261,29 +236,25 @@ class PairedGate:
         if n < 2:
             return math.inf
         error = values.std(ddof=1) / math.sqrt(n)
-        return float(values.mean() + scipy_stats.t.isf(miss, n - 1) * error)
+        return float(values.mean() + _quantile(miss, n) * error)
 
-    def _critical(self) -> float | None:
-        """Return the mean over its standard error that would be called now, or None."""
-        looked = [n for n in self.looks if n <= self.pairs and smallest_p(n) <= self._level[n]]
-        if not looked or not self._noisy:
+    def _mde(self, name: str) -> float | None:
+        """Return the smallest slowdown that the metric's last look called with power 0.95."""
+        look = self._weighed.get(name)
+        if look is None or not look.allowed:
             return None
-        n = looked[-1]
-        signs = flip_signs(n, np.random.default_rng([self._seed, n]))
-        highest = self_normalized(self._differences()[:n], signs).max(axis=1)
-        threshold = float(np.quantile(highest, 1 - self._level[n], method="higher"))
-        # T = sum/sqrt(sum of squares) is a monotone function of Student's t.
-        return threshold * math.sqrt((n - 1) / max(n - threshold**2, 1e-9))
+        values = self._values(name)[: look.pairs]
+        noise = values - values.mean()
+        room = self._detect[name] - self._margin[name]
+        candidates = room * _MDE_STEPS
+        score = scores(noise[:, None] + candidates, np.full(len(candidates), room))
+        unlucky = (
+            float(special.ndtri(_MDE_POWER)) * math.sqrt(len(noise)) * score.std(axis=0, ddof=1)
+        )
+        called = np.flatnonzero(score.sum(axis=0) - unlucky > look.threshold() + _TIE)
+        return math.expm1(self._margin[name] + candidates[called[0]]) if len(called) else None
 
-    def _mde(self, name: str, critical: float | None) -> float | None:
-        values = self._values(name)
-        if critical is None or len(values) < 2:
-            return None
-        error = values.std(ddof=1) / math.sqrt(len(values))
-        reach = critical + scipy_stats.norm.ppf(_MDE_POWER)
-        return float(math.expm1(math.log1p(self._margin[name]) + reach * error))
-
-    def _noisy_verdict(self, name: str, critical: float | None) -> Verdict:
+    def _noisy_verdict(self, name: str) -> Verdict:
         values = self._values(name)
         n = len(values)
         sign = self._sign[name]
@@ -292,16 +263,14 @@ class PairedGate:
         mean = float(values.mean())
         low = high = None
         if n >= 2:
-            half = float(scipy_stats.t.isf(0.005, n - 1) * values.std(ddof=1) / math.sqrt(n))
+            half = _quantile(0.005, n) * float(values.std(ddof=1)) / math.sqrt(n)
             low, high = sorted((math.expm1(sign * (mean - half)), math.expm1(sign * (mean + half))))
         status: Status
         if name in self._decided:
             status, reason = self._decided[name]
         else:
             status, reason = "inconclusive", self._why_undecided(name)
-        return Verdict(
-            status, math.expm1(sign * mean), low, high, n, reason, self._mde(name, critical)
-        )
+        return Verdict(status, math.expm1(sign * mean), low, high, n, reason, self._mde(name))
 
     def _why_undecided(self, name: str) -> str:
         values = self._values(name)
@@ -315,67 +284,35 @@ class PairedGate:
         able = fewest_pairs(self.alpha) or 0
         if not can_call(self.max_pairs, self.alpha):
             able = max(able, self.max_pairs + 1)
-        room = math.log1p(self._detect[name]) - math.log1p(self._margin[name])
+        room = self._detect[name] - self._margin[name]
         # Enough pairs to put both the critical value and the pass bound inside the room.
         needed = max(n + 1, able, math.ceil((6.0 * spread / room) ** 2))
         return f"pair noise of {spread:.1%} at {n} pairs; about {needed} pairs would decide"
 
-    def _exact_verdict(self, name: str) -> Verdict:
-        seen = self._exact[name]
-        if seen.base is None or seen.head is None:
-            return Verdict("inconclusive", None, None, None, 0, "no pairs measured", None)
-        effect = seen.head / seen.base - 1 if seen.base != 0 else None
-        if seen.base == seen.head:
-            effect = 0.0
-        if not seen.steady:
-            return Verdict(
-                "inconclusive",
-                effect,
-                None,
-                None,
-                seen.pairs,
-                "declared exact, yet it differs between launches of one commit",
-                None,
-            )
-        worse = self._sign[name] * (seen.head - seen.base)
-        status: Status = "pass"
-        if abs(worse) > self._step[name]:
-            status = "regression" if worse > 0 else "improvement"
-        reason = f"exact: {seen.base:g} -> {seen.head:g}"
-        mde = self._step[name] / abs(seen.base) if seen.base else None
-        return Verdict(status, effect, effect, effect, seen.pairs, reason, mde)
+
+def _quantile(miss: float, pairs: int) -> float:
+    """Return what Student's t of so many pairs exceeds with probability `miss`."""
+    return -float(special.stdtrit(pairs - 1, miss))
 
 
-def fewest_pairs(alpha: float) -> int | None:
-    """Return the first scheduled look at which a regression can be called; None: at none."""
-    return next((n for n in _LOOKS if smallest_p(n) <= alpha * _FIRST_SHARE), None)
+def _exact_metric(name: str, better: Better, step: float) -> ExactMetric:
+    try:
+        return ExactMetric(better, step)
+    except ValueError as error:
+        raise ValueError(f"metric {name!r}: {error}") from None
 
 
-def can_call(pairs: int, alpha: float) -> bool:
-    """Whether a gate of at most so many pairs can call a regression of a noisy metric at all."""
-    return smallest_p(pairs) <= alpha
-
-
-def _per_metric(
+def _log_slowdown(
     what: str, value: float | Mapping[str, float], names: list[str]
 ) -> dict[str, float]:
+    """Return by name the logarithm of the ratio that `value` allows."""
     if not isinstance(value, Mapping):
-        values = dict.fromkeys(names, float(value))
+        ratios = dict.fromkeys(names, float(value))
     elif missing := sorted(set(names) - set(value)):
         raise ValueError(f"{what} lacks the metrics {missing}")
     else:
-        values = {name: float(value[name]) for name in names}
-    for name, number in values.items():
-        if not math.isfinite(number):
-            raise ValueError(f"metric {name!r}: {what} must be finite, not {number}")
-    return values
-
-
-def _spend(alpha: float, looks: tuple[int, ...]) -> dict[int, float]:
-    """Spread `alpha` over the looks that can reach it; the sum is at most `alpha`."""
-    able = [n for n in looks if smallest_p(n) <= alpha * _FIRST_SHARE] or [looks[-1]]
-    level = dict.fromkeys(looks, 0.0)
-    level[able[0]] = alpha if len(able) == 1 else alpha * _FIRST_SHARE
-    for n in able[1:]:
-        level[n] = alpha * (1 - _FIRST_SHARE) / (len(able) - 1)
-    return level
+        ratios = {name: float(value[name]) for name in names}
+    for name, ratio in ratios.items():
+        if not (math.isfinite(ratio) and ratio > -1):
+            raise ValueError(f"metric {name!r}: {what} must be finite and above -1, not {ratio}")
+    return {name: math.log1p(ratio) for name, ratio in ratios.items()}

@@ -1,6 +1,5 @@
 """The paired gate: its guarantee on simulated noise, its power, and every boundary."""
 
-import itertools
 import math
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 from scipy import stats as scipy_stats
 
 from tracker.stats import PairedGate
-from tracker.stats.signflip import flip_signs, self_normalized, smallest_p
 
 NAMES = [f"m{i}" for i in range(20)]
 
@@ -216,42 +214,11 @@ def test_a_gate_that_makes_no_sense_is_refused(arguments, message):
         PairedGate(**{"metrics": {"a": "lower"}, **arguments})
 
 
-def test_the_levels_of_all_looks_sum_to_alpha():
-    for max_pairs, alpha in itertools.product([1, 8, 9, 30, 50, 300], [0.001, 0.01, 0.2]):
-        gate = PairedGate({"a": "lower"}, alpha=alpha, max_pairs=max_pairs)
-        assert sum(gate._level.values()) <= alpha * (1 + 1e-12)
-        assert gate.looks[-1] == max_pairs
-
-
 def test_a_verdict_can_be_derived_again():
     def verdict():
         return play(np.random.default_rng(5), shift=np.full(20, 0.012), spread=0.02)[0]
 
     assert verdict() == verdict()
-
-
-def test_every_flip_is_enumerated_once_and_matches_the_slow_twin():
-    signs = flip_signs(5, np.random.default_rng(0))
-    assert {tuple(row) for row in signs} == set(itertools.product([1.0, -1.0], repeat=5))
-    assert (signs[0] == 1).all()
-    y = np.random.default_rng(1).normal(size=(5, 3))
-    fast = self_normalized(y, signs)
-    slow = [
-        [
-            sum(s * v for s, v in zip(row, column, strict=True))
-            / math.sqrt(sum(v * v for v in column))
-            for column in y.T
-        ]
-        for row in signs
-    ]
-    np.testing.assert_allclose(fast, slow)
-
-
-@pytest.mark.parametrize(("pairs", "smallest"), [(1, 0.5), (8, 1 / 256), (40, 1 / 8192)])
-def test_the_smallest_p_value(pairs, smallest):
-    assert smallest_p(pairs) == smallest
-    flips = flip_signs(pairs, np.random.default_rng(0))
-    assert len(flips) >= 1 / smallest
 
 
 @pytest.mark.parametrize(("max_pairs", "alpha", "hint"), [(6, 0.01, 8), (9, 0.001, 12)])

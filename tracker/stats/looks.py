@@ -1,0 +1,57 @@
+"""When the gate weighs its evidence, and how it spends its error budgets over those looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tracker.stats.signflip import num_flips
+
+__all__ = ["called_flips", "can_call", "fewest_pairs", "look_schedule", "miss_levels"]
+
+# Dense where most gates end, then ever wider: a look costs level, and late ones buy little.
+_LOOKS = (6, 7, 8, 10, 12, 15, 19, 24, 30, 38, 50, 65, 85, 110, 140, 180, 230, 300)
+_FIRST_SHARE = 0.4  # of alpha, at the first look that can call a regression with it
+_NEXT_SHARE = 0.25  # of what is left of alpha, at each look after it
+_MISS = 0.02  # chance of passing a metric that is worse by `detect`, over all looks
+_EARLY_LOOKS = 3  # share half of the chance of a miss: they decide most unchanged metrics
+
+
+def look_schedule(max_pairs: int) -> tuple[int, ...]:
+    """Return the numbers of pairs at which evidence is weighed, ascending, `max_pairs` last."""
+    return (*(n for n in _LOOKS if n < max_pairs), max_pairs)
+
+
+def called_flips(alpha: float, looks: Sequence[int]) -> dict[int, int]:
+    """Return by look how many flips, the observed one among them, may do as well as it.
+
+    Their shares of all flips of the look sum to at most `alpha`, which bounds the chance that any
+    look calls a false regression. What a look cannot spend, since a flip is worth more than its
+    share, goes to the next.
+    """
+    able = [n for n in looks if num_flips(n) * alpha * _FIRST_SHARE >= 1] or [looks[-1]]
+    allowed = dict.fromkeys(looks, 0)
+    budget = spent = 0.0
+    for n in able:
+        share = _FIRST_SHARE if n == able[0] else _NEXT_SHARE
+        budget = alpha if n == looks[-1] else budget + (alpha - budget) * share
+        # A hair more, so that 1/256 of 256 flips is one of them.
+        allowed[n] = int((budget - spent) * num_flips(n) * (1 + 1e-12))
+        spent += allowed[n] / num_flips(n)
+    return allowed
+
+
+def miss_levels(looks: Sequence[int]) -> dict[int, float]:
+    """Return by look the chance of passing a metric that is worse by `detect`; they sum to 2 %."""
+    early, late = looks[:_EARLY_LOOKS], looks[_EARLY_LOOKS:]
+    levels = dict.fromkeys(early, _MISS * (0.5 if late else 1.0) / len(early))
+    return levels | {n: _MISS * 0.5 / len(late) for n in late}
+
+
+def fewest_pairs(alpha: float) -> int | None:
+    """Return the first scheduled look at which a regression can be called; None: at none."""
+    return next((n for n in _LOOKS if num_flips(n) * alpha * _FIRST_SHARE >= 1), None)
+
+
+def can_call(pairs: int, alpha: float) -> bool:
+    """Whether a gate of at most so many pairs can call a regression of a noisy metric at all."""
+    return num_flips(pairs) * alpha >= 1
