@@ -113,7 +113,7 @@ class EngineConfig:
     prefill_chunk_size: int | None = None
     enable_length_buckets: bool = True
     batching: str = "continuous"
-    bucket_edges: Sequence[int] = (64, 128, 256, 512, 1024, 2048, 4096)
+    bucket_edges: Sequence[int] = (64, 256, 1024, 4096)
     bucket_wait: float = 0.05
     seed: int = 0
     num_threads: int | None = None

@@ -124,7 +124,7 @@ class Intake:
         else:
             try:
                 # index, not int: 1.5 is no token.
-                tokens = [operator.index(token) for token in prompt]
+                tokens = list(map(operator.index, prompt))
             except TypeError as error:
                 raise PromptError(
                     f"request {index}: the prompt is neither text nor a list of token ids ({error})"

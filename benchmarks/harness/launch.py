@@ -7,6 +7,7 @@ right after the load.
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import hashlib
 import time
@@ -25,15 +26,17 @@ from benchmarks.harness.artifact import (
 )
 from benchmarks.harness.control import control_metrics, control_of
 from benchmarks.harness.drive import Drive, drive
+from benchmarks.harness.errors import UnavailableError
 from benchmarks.harness.fingerprint import fingerprint, gpu_of, pin_threads
 from benchmarks.harness.memory import forget_peaks, peak_cuda_memory, peak_rss
 from benchmarks.harness.metrics import Values, counter_metrics, latency_metrics
 from benchmarks.harness.models import locate, require_device
 from benchmarks.harness.nvml import Gpu
 from benchmarks.harness.records import Request
-from benchmarks.harness.scenario import Replay, Scenario, describe
+from benchmarks.harness.scenario import Conversations, Replay, Scenario, describe
 from benchmarks.harness.source import import_engine
 from benchmarks.harness.telemetry import Sample, Sampler, sample_lines, summarise
+from benchmarks.harness.turns import turn_metrics
 from benchmarks.harness.workload import concurrency, make_requests, trace_path, warmup_requests
 
 __all__ = ["LaunchResult", "launch"]
@@ -68,7 +71,8 @@ def launch(benchmark: str, scenario: Scenario) -> LaunchResult:
         scenario: What to run.
 
     Raises:
-        UnavailableError: This machine lacks the model, its device, or the trace.
+        UnavailableError: This machine lacks the model, its device, or the trace; or this commit's
+            engine lacks a setting.
         SourceMismatchError: The engine is not that of ``PACEKEEPER_SOURCE``.
         TraceError: The trace cannot be read.
     """
@@ -82,6 +86,7 @@ def launch(benchmark: str, scenario: Scenario) -> LaunchResult:
     pin_threads()
     constructing = time.perf_counter()
     settings = {"seed": scenario.seed, **scenario.engine}
+    _require_settings(imported.module.EngineConfig, settings)
     config = imported.module.EngineConfig(device=scenario.model.device, **settings)
     engine = imported.module.LLM(model, config)
     construct_time = time.perf_counter() - constructing
@@ -91,6 +96,7 @@ def launch(benchmark: str, scenario: Scenario) -> LaunchResult:
         telemetry = summarise(loaded.samples, loaded.joules)
         metrics: Values = {
             **latency_metrics(loaded.done.records, scenario.slos),
+            **_turns(scenario, loaded.done),
             **counter_metrics(loaded.counters),
             **_startup(imported.seconds, construct_time, loaded.first_token_time),
             **_per_token(loaded, telemetry),
@@ -210,6 +216,19 @@ def _peaks(device: str) -> Values:
 def _higher_of(one: Values, other: Values) -> Values:
     known = {name: [v for v in (one[name], other[name]) if v is not None] for name in one}
     return {name: max(values, default=None) for name, values in known.items()}
+
+
+def _require_settings(config: Any, settings: dict[str, Any]) -> None:
+    """Raise UnavailableError for settings that the measured commit's engine does not have yet."""
+    unknown = sorted(settings.keys() - {field.name for field in dataclasses.fields(config)})
+    if unknown:
+        raise UnavailableError(f"this commit's EngineConfig has no {', '.join(unknown)}")
+
+
+def _turns(scenario: Scenario, done: Drive) -> Values:
+    if not isinstance(scenario.workload, Conversations):
+        return {}
+    return turn_metrics(done.records, scenario.workload)
 
 
 def _startup(import_time: float | None, construct_time: float, first: float | None) -> Values:
