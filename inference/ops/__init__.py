@@ -1,12 +1,13 @@
 """The fused operations of the decoder, each a registered pair of reference and kernel.
 
-To add a kernel: write it beside its reference with the same signature, and name it in the ``Op``
-at the end of that file. Nothing else changes; the parametrised tests pick it up.
+To add a kernel: write it in ``triton/`` with its reference's signature, name it in the ``Op`` at the
+end of the reference's file, and give the op's cases to ``tests/inference/ops/cases.py``, from which
+the parametrised tests take it.
 """
 
 from __future__ import annotations
 
-from inference.ops import activation, attention, embedding, linear, norm, rope
+from inference.ops import activation, attention, embedding, linear, norm, rope, sampling
 from inference.ops.registry import Op, OpSet
 
 __all__ = ["OPS", "Op", "OpSet"]
@@ -19,4 +20,5 @@ OPS: tuple[Op, ...] = (
     rope.ROPE_STORE,
     attention.PAGED_ATTENTION,
     activation.SILU_MUL,
+    sampling.SAMPLE,
 )

@@ -16,7 +16,7 @@ from inference.ops.triton.device import device_shape
 
 __all__ = ["arrival_counters", "is_last", "num_splits"]
 
-_WAVES = 4  # programs a multiprocessor is given at most when work is split
+_MOST_RESIDENT = 8  # programs of a kernel that splits its work on one multiprocessor
 
 
 @functools.cache
@@ -26,20 +26,23 @@ def arrival_counters(device: torch.device) -> Tensor:
     Shared by every kernel of the device: each leaves them zero again, and kernels of one stream
     follow one another. Kept for good, so that a CUDA graph may hold their address.
     """
-    count = _WAVES * device_shape(device).num_sms
+    count = _MOST_RESIDENT * device_shape(device).num_sms
     return torch.zeros(count, dtype=torch.int32, device=device)
 
 
-def num_splits(groups: int, most: int, device: torch.device) -> int:
+def num_splits(groups: int, most: int, resident: int, device: torch.device) -> int:
     """Return into how many programs to split each of ``groups``, so that the device is full.
+
+    All programs then run at once: a few that come after the others would leave it nearly idle.
 
     Args:
         groups: Programs without a split, >= 1.
-        most: More splits than this have nothing to do.
-        device: There are never more groups that split than it has counters.
+        most: More splits than this have too little to do.
+        resident: Programs that a multiprocessor runs at once.
+        device: Where they run.
     """
-    full = _WAVES * device_shape(device).num_sms
-    return max(1, min(full // groups, most))
+    at_once = min(resident, _MOST_RESIDENT) * device_shape(device).num_sms
+    return max(1, min(at_once // groups, most))
 
 
 @triton.jit

@@ -72,7 +72,9 @@ def paged_attention(
     # Row i begins at block query_starts[i] // BLOCK_Q + i: room for each row's ragged end.
     num_blocks = rows if tokens == rows else tokens // blocks.queries + rows
     tiles = -(-plan.max_context // blocks.context)
-    splits = num_splits(num_blocks * kv_heads, tiles // _LEAST_TILES_PER_SPLIT, q.device)
+    splits = num_splits(
+        num_blocks * kv_heads, tiles // _LEAST_TILES_PER_SPLIT, blocks.resident, q.device
+    )
     partial = stats = counters = None
     if splits > 1:
         shares = (num_blocks, kv_heads, splits, blocks.rows)
@@ -113,12 +115,16 @@ def paged_attention(
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Block shapes: ``rows`` of q (``queries`` × group, and padding) against ``context`` of KV."""
+    """Block shapes: ``rows`` of q (``queries`` × group, and padding) against ``context`` of KV.
+
+    ``resident`` programs of ``warps`` are what a multiprocessor's registers hold.
+    """
 
     queries: int
     rows: int
     context: int
     warps: int
+    resident: int
 
 
 def choose_blocks(
@@ -139,6 +145,7 @@ def choose_blocks(
         rows=rows,
         context=1 << (context.bit_length() - 1),
         warps=4 if rows <= 64 else 8,
+        resident=4 if rows <= 32 else 1,
     )
 
 

@@ -39,13 +39,18 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     groups = triton.cdiv(num_out, _BLOCK_OUT)
     block_in = _BLOCK_IN_BYTES // x.element_size()
     tiles = triton.cdiv(width, block_in)
-    splits = num_splits(groups, tiles // _LEAST_TILES_PER_SPLIT, x.device)
+    shape = device_shape(x.device)
+    # One of the stages is in registers, not in shared memory.
+    shared = (_STAGES - 1) * (_BLOCK_OUT + MOST_ROWS) * _BLOCK_IN_BYTES
+    resident = max(shape.shared_bytes // shared, 1)
+    splits = num_splits(groups, tiles // _LEAST_TILES_PER_SPLIT, resident, x.device)
     share = triton.cdiv(tiles, splits)
     splits = triton.cdiv(tiles, share)  # none of them empty
     partial = counters = None
     if splits > 1:
-        shape = (groups, splits, _BLOCK_OUT, MOST_ROWS)
-        partial = torch.empty(shape, dtype=torch.float32, device=x.device)
+        partial = torch.empty(
+            (groups, splits, _BLOCK_OUT, MOST_ROWS), dtype=torch.float32, device=x.device
+        )
         counters = arrival_counters(x.device)
     _linear[(groups, splits)](
         x,
@@ -61,7 +66,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         BLOCK_ROWS=MOST_ROWS,
         BLOCK_OUT=_BLOCK_OUT,
         BLOCK_IN=block_in,
-        WIDEN=device_shape(x.device).interpreted,
+        WIDEN=shape.interpreted,
         num_warps=4,
         num_stages=_STAGES,
     )

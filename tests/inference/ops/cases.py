@@ -125,6 +125,27 @@ def _linear(
     return Case(f"{rows}x{width}x{num_out}{'b' if bias else ''}", make, large)
 
 
+def _sample(name: str, vocab: int, rows: list[tuple[float, int, float]], **more: Any) -> Case:
+    """``rows`` are (temperature, top k, top p)."""
+
+    def make(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        logits = 4 * draw.normal(len(rows), vocab)
+        for at, value in more.get("put", ()):
+            logits[at] = value
+        heat, top_k, top_p = zip(*rows, strict=True) if rows else ((), (), ())
+        more_than_32_bits = 2**33 + 7
+        return (
+            logits,
+            torch.tensor(heat, dtype=torch.float32, device=draw.device),
+            torch.tensor(top_k, dtype=torch.int32, device=draw.device),
+            torch.tensor(top_p, dtype=torch.float32, device=draw.device),
+            draw.below(1000, len(rows)) * more_than_32_bits,
+            draw.below(1000, len(rows)),
+        ), {}
+
+    return Case(name, make, more.get("large", False))
+
+
 def _paged_attention(
     rows: list[tuple[int, int]],
     heads: tuple[int, int],
@@ -224,6 +245,41 @@ CASES: dict[str, tuple[Case, ...]] = {
         _linear(1, 4096, 4096, large=True),
         _linear(16, 9728, 2560, large=True),
         _linear(7, 2560, 151_936, large=True),
+    ),
+    "sample": (
+        _sample("empty", 8, []),
+        _sample(
+            "greedy", 4100, [(0.0, 0, 1.0)] * 2, put=[((0, 4099), 99.0), ((1, slice(5, 9)), 99.0)]
+        ),
+        _sample("drawn", 4100, [(1.0, 0, 1.0), (0.0, 0, 1.0), (1e-30, 0, 1.0), (1e30, 0, 1.0)]),
+        _sample("top k", 99, [(9.0, 1, 1.0), (9.0, 7, 1.0), (9.0, 98, 1.0), (9.0, 100, 1.0)]),
+        _sample("top p", 99, [(4.0, 0, 0.5), (4.0, 0, 1e-9), (99.0, 0, 0.9), (1e-9, 0, 0.9)]),
+        _sample("both", 99, [(4.0, 5, 0.6), (4.0, 50, 0.6), (4.0, 3, 0.999), (0.0, 3, 0.1)]),
+        _sample(
+            "ties",
+            99,
+            [(1.0, 10, 1.0), (1.0, 0, 0.45), (1.0, 10, 0.45), (1.0, 20, 0.45)],
+            put=[((slice(None), slice(0, 80)), 0.0), ((slice(None), slice(80, 99)), -1e4)],
+        ),
+        _sample(
+            "ties in two blocks",
+            4100,
+            [(1.0, 2, 1.0)] * 4,
+            put=[((slice(None), slice(0, 4095)), -1e4), ((slice(None), slice(4095, 4100)), 0.0)],
+        ),
+        _sample(
+            "not finite",
+            4100,
+            [(0.0, 0, 1.0), (1.0, 0, 1.0), (1.0, 3, 0.5), (0.0, 0, 1.0), (1.0, 3, 0.5)],
+            put=[
+                ((0, 4099), torch.nan),
+                ((1, 0), torch.inf),
+                ((2, slice(None)), -torch.inf),
+                ((3, slice(0, 4098)), -torch.inf),  # masked tokens alone are no fault
+                ((4, slice(0, 4000)), -torch.inf),
+            ],
+        ),
+        _sample("large", 151_936, [(0.7, 50, 0.9)] * 9 + [(0.0, 0, 1.0)] * 9, large=True),
     ),
     "paged_attention": (
         _paged_attention([], (2, 1), 8),
