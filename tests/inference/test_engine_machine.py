@@ -48,8 +48,11 @@ class EngineMachine(RuleBasedStateMachine):
         chunked=st.booleans(),
         sharing=st.booleans(),
         buckets=st.booleans(),
+        batching=st.sampled_from(["continuous", "continuous", "bucketed", "padded"]),
     )
-    def make(self, block_size: int, chunk: int | None, budget: int, **flags: bool) -> None:
+    def make(
+        self, block_size: int, chunk: int | None, budget: int, batching: str, **flags: bool
+    ) -> None:
         self.llm = LLM(
             "tiny",
             EngineConfig(
@@ -62,6 +65,9 @@ class EngineMachine(RuleBasedStateMachine):
                 enable_chunked_prefill=flags["chunked"],
                 enable_prefix_sharing=flags["sharing"],
                 enable_length_buckets=flags["buckets"],
+                batching=batching,
+                bucket_edges=(2, 6),
+                bucket_wait=0.0,
             ),
         )
 
