@@ -18,34 +18,21 @@ from typing import TYPE_CHECKING, Any
 
 from inference.blocks import BlockManager
 from inference.config import EngineConfig, SamplingParams
+from inference.counters import WorkCounters
+from inference.delivery import Delivery
 from inference.errors import ConfigError, EngineClosed, RequestFailed, RequestNotFound
 from inference.intake import Intake, Prompt
 from inference.request import FinishReason, Request, RequestOutput, Timing, TokenEvent
 from inference.roofline import CostModel
-from inference.scheduler import Scheduler, Step
+from inference.scheduler import Scheduler
 from inference.static_batches import StaticScheduler
 
 if TYPE_CHECKING:
-    from inference.runner import Runner, StepResult
-    from inference.tokenizer import StopChecker
+    from inference.runner import Runner
 
 __all__ = ["LLM"]
 
-_COUNTERS = (
-    "steps",
-    "prompt_tokens",
-    "prefill_tokens",
-    "decode_tokens",
-    "tokens_generated",
-    "useful_tokens",
-    "padded_tokens",
-    "kv_tokens_read",
-    "kv_tokens_padded",
-    "model_flops",
-    "model_bytes",
-    "requests_submitted",
-    "requests_finished",
-)
+_TRAFFIC = ("prompt_tokens", "requests_submitted", "requests_finished")
 
 
 class LLM:
@@ -88,7 +75,9 @@ class LLM:
             self.model, weights, ops, self.config, max_model_len=self.max_model_len
         )
         itemsize = self._runner.dtype.itemsize
-        self._cost = CostModel(self.model, weight_itemsize=itemsize, kv_itemsize=itemsize)
+        self._work = WorkCounters(
+            CostModel(self.model, weight_itemsize=itemsize, kv_itemsize=itemsize)
+        )
         self._blocks = BlockManager(
             self._runner.num_blocks,
             self.config.block_size,
@@ -97,10 +86,12 @@ class LLM:
         scheduler = Scheduler if self.config.batching == "continuous" else StaticScheduler
         self._scheduler = scheduler(self.config, self._blocks)
         self._requests: dict[int, Request] = {}
-        self._stops: dict[int, StopChecker] = {}
-        self._texts: dict[int, str] = {}
         self._default_inbox: deque[TokenEvent] = deque()
-        self._inboxes: dict[int, deque[TokenEvent]] = {}
+        self._delivery = Delivery(
+            eos_token_ids=self.model.eos_token_ids,
+            tokenizer=self._tokenizer,
+            finish=self._finish,
+        )
         self._intake = Intake(
             model=self.model,
             tokenizer=self._tokenizer,
@@ -108,7 +99,7 @@ class LLM:
             max_model_len=self.max_model_len,
             seed=self.config.seed,
         )
-        self._counts = dict.fromkeys(_COUNTERS, 0)
+        self._traffic = dict.fromkeys(_TRAFFIC, 0)
 
     def generate(
         self,
@@ -134,9 +125,10 @@ class LLM:
         for request in requests:
             self._enqueue(request, inbox)
         try:
-            while not all(request.finished for request in requests):
-                self._advance()
-                inbox.clear()
+            for request in requests:
+                while not request.finished:
+                    self._advance()
+                    inbox.clear()
         except BaseException:
             self._drop(requests)
             raise
@@ -210,7 +202,7 @@ class LLM:
         output = RequestOutput(
             request_id=request_id,
             token_ids=request.output_tokens,
-            text=self._text_of(request),
+            text=self._delivery.text(request),
             finish_reason=request.finish_reason,
             timing=Timing(
                 submitted=request.submitted_ns / 1e9,
@@ -223,7 +215,7 @@ class LLM:
         )
         if request.finished:
             del self._requests[request_id]
-            self._texts.pop(request_id, None)
+            self._delivery.forget(request)
         return output
 
     def counters(self) -> dict[str, int]:
@@ -241,7 +233,9 @@ class LLM:
         """
         runner = self._live_runner()
         return {
-            **self._counts,
+            **self._work.counts,
+            **self._traffic,
+            "tokens_generated": self._delivery.tokens_generated,
             "prefix_hit_tokens": self._scheduler.prefix_hit_tokens,
             "preemptions": self._scheduler.num_preemptions,
             "blocks_allocated": self._blocks.blocks_allocated,
@@ -255,7 +249,9 @@ class LLM:
     def reset_counters(self) -> None:
         """Start every cumulative counter anew; ``peak_blocks_used`` from the blocks in use."""
         self._live_runner().ops.reset_counters()
-        self._counts = dict.fromkeys(_COUNTERS, 0)
+        self._work.reset()
+        self._traffic = dict.fromkeys(_TRAFFIC, 0)
+        self._delivery.tokens_generated = 0
         self._scheduler.prefix_hit_tokens = 0
         self._scheduler.num_preemptions = 0
         self._blocks.reset_counters()
@@ -306,14 +302,15 @@ class LLM:
         for request in requests:
             self._enqueue(request, inbox)
         try:
-            while inbox or not all(request.finished for request in requests):
-                if not inbox:
-                    self._advance()
-                while inbox:
-                    event = inbox.popleft()
-                    yield TokenEvent(
-                        index[event.request], event.token_id, event.time, event.finish_reason
-                    )
+            for request in requests:
+                while inbox or not request.finished:
+                    if not inbox:
+                        self._advance()
+                    while inbox:
+                        event = inbox.popleft()
+                        yield TokenEvent(
+                            index[event.request], event.token_id, event.time, event.finish_reason
+                        )
             # No event tells of a failure that made no token.
             failed = [
                 f"request {index[r.request_id]}: {r.error}"
@@ -331,72 +328,23 @@ class LLM:
         if not step.chunks:
             return
         try:
-            result = runner.execute(step)
+            launched = runner.launch(step)
+            tokens = launched.tokens()
         except Exception as error:
             # The cache may be half-written: these requests end, the engine stays usable.
             for request in [c.request for c in step.chunks if not c.request.finished]:
                 self._finish(request, "error", f"{type(error).__name__}: {error}")
             raise
         self._scheduler.complete(step)
-        self._count(step, result)
-        self._emit(result)
-
-    def _emit(self, result: StepResult) -> None:
-        """Append the step's tokens, end what is to end, stamp and post the events."""
-        ended = [
-            self._accept(request, token)
-            for request, token in zip(result.sampled, result.tokens, strict=True)
-        ]
-        # Stamped once all are ready to hand over: detokenization counts against the engine.
-        now = time.perf_counter_ns()
-        for request, token, (reason, error) in zip(
-            result.sampled, result.tokens, ended, strict=True
-        ):
-            if token >= 0:
-                request.token_times_ns.append(now)
-                inbox = self._inboxes[request.request_id]
-                inbox.append(TokenEvent(request.request_id, token, now / 1e9, reason))
-            if reason is not None:
-                self._finish(request, reason, error)
-
-    def _accept(self, request: Request, token: int) -> tuple[FinishReason | None, str | None]:
-        """Append a token to its request; return why the request ends with it and what failed."""
-        if token < 0:
-            return "error", "the model's logits were not finite"
-        request.tokens.append(token)
-        self._counts["tokens_generated"] += 1
-        try:
-            return self._end_of(request, token), None
-        except Exception as error:
-            # The step's other tokens are computed and must reach their requests.
-            checker = self._stops.get(request.request_id)
-            if checker is not None:
-                # Decoding the rest again would fail again.
-                self._texts[request.request_id] = checker.text
-            return "error", f"{type(error).__name__}: {error}"
-
-    def _end_of(self, request: Request, token: int) -> FinishReason | None:
-        """Return why the request ends with the token just appended, if it does."""
-        params = request.params
-        if token in params.stop_token_ids:
-            return "stop"
-        if token in self.model.eos_token_ids and not params.ignore_eos:
-            return "stop"
-        checker = self._stops.get(request.request_id)
-        if checker is not None:
-            text = checker.add(token)
-            if text is not None:
-                self._texts[request.request_id] = text
-                return "stop"
-        return "length" if len(request.tokens) >= request.max_total else None
+        self._work.add(launched)
+        self._delivery.deliver(launched.sampled, tokens)
 
     def _finish(self, request: Request, reason: FinishReason, error: str | None = None) -> None:
         self._scheduler.remove(request)
         request.finish_reason = reason
         request.error = error
-        self._stops.pop(request.request_id, None)
-        self._inboxes.pop(request.request_id, None)
-        self._counts["requests_finished"] += 1
+        self._delivery.close(request)
+        self._traffic["requests_finished"] += 1
 
     def _drop(self, requests: Sequence[Request]) -> None:
         """Abort what is left of the requests and forget them all."""
@@ -404,28 +352,7 @@ class LLM:
             if not request.finished:
                 self._finish(request, "abort")
             self._requests.pop(request.request_id, None)
-            self._texts.pop(request.request_id, None)
-
-    def _count(self, step: Step, result: StepResult) -> None:
-        counts = self._counts
-        decode = sum(chunk.is_decode for chunk in step.chunks)
-        total = step.num_tokens
-        counts["steps"] += 1
-        counts["decode_tokens"] += decode
-        counts["prefill_tokens"] += total - decode
-        counts["useful_tokens"] += total
-        counts["padded_tokens"] += step.num_padding
-        useful = [(chunk.start, chunk.length) for chunk in step.chunks if chunk.length]
-        context = sum(start + length for start, length in useful)
-        counts["kv_tokens_read"] += context
-        # What attention read beyond the contexts: rows filled up to their group's, lanes of padding.
-        counts["kv_tokens_padded"] += result.num_kv_read + result.num_kv_padded - context
-        cost = self._cost.step(
-            useful,
-            num_sampled=len(result.sampled),
-        )
-        counts["model_flops"] += cost.linear_flops + cost.attention_flops
-        counts["model_bytes"] += cost.weight_bytes + cost.kv_bytes
+            self._delivery.forget(request)
 
     def _admit(
         self,
@@ -437,26 +364,11 @@ class LLM:
         return self._intake.requests(prompts, params, submitted_ns)
 
     def _enqueue(self, request: Request, inbox: deque[TokenEvent]) -> None:
-        from inference.tokenizer import StopChecker
-
         self._requests[request.request_id] = request
-        self._inboxes[request.request_id] = inbox
-        if request.params.stop and self._tokenizer is not None:
-            self._stops[request.request_id] = StopChecker(self._tokenizer, request.params.stop)
+        self._delivery.open(request, inbox)
         self._scheduler.add(request)
-        self._counts["requests_submitted"] += 1
-        self._counts["prompt_tokens"] += request.num_prompt
-
-    def _text_of(self, request: Request) -> str | None:
-        if self._tokenizer is None:
-            return None
-        if request.request_id in self._texts:
-            return self._texts[request.request_id]
-        tokens = request.output_tokens
-        if request.finish_reason == "stop" and tokens:
-            # Ended by a token: that token is no part of the text.
-            tokens = tokens[:-1]
-        return self._tokenizer.decode(tokens)
+        self._traffic["requests_submitted"] += 1
+        self._traffic["prompt_tokens"] += request.num_prompt
 
     def _request(self, request_id: int) -> Request:
         request = self._requests.get(request_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from inference.architecture import ModelConfig
 from inference.batch import Batch, BatchBuilder
@@ -18,27 +19,32 @@ from inference.scheduler import Step
 from inference.staging import Sizes
 from inference.weights import ModelWeights
 
-__all__ = ["Runner", "StepResult", "device_of", "dtype_of"]
+__all__ = ["Launched", "Runner", "device_of", "dtype_of"]
 
 _MAX_CPU_CACHE_BYTES = 2**30
 _CUDA_FREE_SHARE = 0.8
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """What a step yields.
+@dataclass(slots=True, eq=False)
+class Launched:
+    """A step under way.
 
     Attributes:
-        sampled: Requests that got a token.
-        tokens: Their tokens; -1 where the logits were not finite.
-        num_kv_read: KV positions attended to, by lanes of padding too.
-        num_kv_padded: KV positions read only to fill a row up to its group's longest context.
+        step: What was launched.
+        sampled: Requests that get a token.
+        num_lanes: Tokens computed, padding included.
+        num_kv_read: KV positions that attention reads, padding included.
     """
 
+    step: Step
     sampled: list[Request]
-    tokens: list[int]
+    num_lanes: int
     num_kv_read: int
-    num_kv_padded: int
+    _tokens: Tensor | None
+
+    def tokens(self) -> list[int]:
+        """Wait for the tokens of ``sampled``; -1 where the logits were not finite."""
+        return [] if self._tokens is None else self._tokens.tolist()
 
 
 class Runner:
@@ -107,27 +113,30 @@ class Runner:
         )
 
     @torch.inference_mode()
-    def execute(self, step: Step) -> StepResult:
-        """Compute a step's KV and sample where a sequence is complete; waits for the tokens."""
+    def launch(self, step: Step) -> Launched:
+        """Begin to compute a step's KV, and to sample where a sequence is complete."""
         batch = self._batches.build(step)
-        return StepResult(
+        plan = batch.plan
+        launched = Launched(
+            step=step,
             sampled=batch.sampled,
-            tokens=self._forward(batch),
-            num_kv_read=batch.plan.num_kv_read,
-            num_kv_padded=batch.plan.num_kv_padded,
+            num_lanes=len(batch.tokens),
+            num_kv_read=plan.num_kv_read + plan.num_kv_padded,
+            _tokens=self._forward(batch),
         )
+        for request in batch.sampled:
+            request.num_pending += 1
+        return launched
 
-    def _forward(self, batch: Batch) -> list[int]:
+    def _forward(self, batch: Batch) -> Tensor | None:
         hidden = self.decoder.forward(
             batch.tokens, batch.positions, batch.slots, self.cache, batch.plan
         )
         if not batch.sampled:
-            return []
+            return None
         # Only rows that yield a token meet the vocabulary: it is the widest matrix of all.
         rows = hidden if batch.sample_rows is None else hidden[batch.sample_rows]
-        logits = self.decoder.logits(rows)
-        tokens: list[int] = sample(logits, batch.sampling).tolist()
-        return tokens
+        return sample(self.decoder.logits(rows), batch.sampling)
 
     def _count_blocks(self, block_bytes: int, max_model_len: int) -> int:
         config = self.config

@@ -153,6 +153,8 @@ class Scheduler:
         size = self.blocks.block_size
         for chunk in step.chunks:
             request = chunk.request
+            if request.state is RequestState.FINISHED:
+                continue  # it ended while the step was under way
             computed = chunk.start + chunk.length
             request.num_computed = computed
             if computed % size < chunk.length:  # it filled a block
