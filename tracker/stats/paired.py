@@ -25,8 +25,8 @@ Floats = NDArray[np.float64]
 _TIE = 1e-9
 _MDE_POWER = 0.95
 # Slowdowns beyond the margin that are tried for the minimum detectable effect, in units of what the
-# gate is to detect beyond it: 2 % apart.
-_MDE_STEPS = np.geomspace(1 / 32, 256, 454)
+# gate is to detect beyond it.
+_MDE_STEPS = np.geomspace(1 / 32, 256, 64)
 
 
 class _Look(NamedTuple):
@@ -35,15 +35,14 @@ class _Look(NamedTuple):
     pairs: int
     allowed: int
     sums: Floats  # [metrics], of the observed arrangement
-    highest: Floats  # [flips], ascending
+    highest: Floats  # [flips], empty where none is allowed
 
     def flips_as_good(self, column: int) -> int:
-        below = np.searchsorted(self.highest, self.sums[column] - _TIE)
-        return len(self.highest) - int(below)
+        return int(np.count_nonzero(self.highest >= self.sums[column] - _TIE))
 
     def threshold(self) -> float:
-        """Return the sum that a metric must exceed to be called; infinite where none can be."""
-        return float(self.highest[-self.allowed]) if self.allowed else math.inf
+        """Return the sum that a metric must exceed to be called."""
+        return float(np.partition(self.highest, -self.allowed)[-self.allowed])
 
 
 class PairedGate:
@@ -186,6 +185,12 @@ class PairedGate:
             for name in self._metrics
         }
 
+    def regressions(self) -> frozenset[str]:
+        """Return the metrics called a regression so far; cheaper than all verdicts."""
+        noisy = {name for name, (status, _) in self._decided.items() if status == "regression"}
+        exact = {name for name, e in self._exact.items() if e.verdict().status == "regression"}
+        return frozenset(noisy | exact)
+
     def _weigh(self) -> None:
         look = self._look()
         improved = self.alpha / (len(self.looks) * len(self._noisy))
@@ -194,19 +199,21 @@ class PairedGate:
             if name in self._decided:
                 continue
             self._weighed[name] = look
-            as_good = look.flips_as_good(column)
-            if as_good <= look.allowed:
+            if look.allowed and (as_good := look.flips_as_good(column)) <= look.allowed:
                 flips = len(look.highest)
                 reason = (
                     f"family-wise p = {as_good / flips:.2g} at {n} pairs "
                     f"(level {look.allowed / flips:.2g})"
                 )
                 self._decided[name] = ("regression", reason)
-            elif self._upper_bound(name, improved) < -self._margin[name]:
+                continue
+            values = self._values(name)
+            mean, error = values.mean(), _standard_error(values)
+            if mean + _quantile(improved, n) * error < -self._margin[name]:
                 margin = math.expm1(self._margin[name])
                 reason = f"better by more than the margin of {margin:.1%} at {n} pairs"
                 self._decided[name] = ("improvement", reason)
-            elif self._upper_bound(name, self._miss[n]) < self._detect[name]:
+            elif mean + _quantile(self._miss[n], n) * error < self._detect[name]:
                 detect = math.expm1(self._detect[name])
                 reason = f"a slowdown of {detect:.1%} is excluded at {n} pairs"
                 self._decided[name] = ("pass", reason)
@@ -215,7 +222,7 @@ class PairedGate:
         """Return the evidence of all pairs so far; the flips only where they can matter."""
         allowed = self._allowed[self.pairs]
         table = self._scores()
-        highest = np.sort(family_maxima(table, self._seed)) if allowed else np.full(1, math.inf)
+        highest = family_maxima(table, self._seed) if allowed else np.empty(0)
         return _Look(self.pairs, allowed, table.sum(axis=0), highest)
 
     def _scores(self) -> Floats:
@@ -230,14 +237,6 @@ class PairedGate:
     def _values(self, name: str) -> Floats:
         return np.array([ratios[name] for ratios in self._ratios if name in ratios])
 
-    def _upper_bound(self, name: str, miss: float) -> float:
-        values = self._values(name)
-        n = len(values)
-        if n < 2:
-            return math.inf
-        error = values.std(ddof=1) / math.sqrt(n)
-        return float(values.mean() + _quantile(miss, n) * error)
-
     def _mde(self, name: str) -> float | None:
         """Return the smallest slowdown that the metric's last look called with power 0.95."""
         look = self._weighed.get(name)
@@ -246,13 +245,18 @@ class PairedGate:
         values = self._values(name)[: look.pairs]
         noise = values - values.mean()
         room = self._detect[name] - self._margin[name]
-        candidates = room * _MDE_STEPS
-        score = scores(noise[:, None] + candidates, np.full(len(candidates), room))
+        beyond = room * _MDE_STEPS
+        score = scores(noise[:, None] + beyond, np.full(len(beyond), room))
         unlucky = (
             float(special.ndtri(_MDE_POWER)) * math.sqrt(len(noise)) * score.std(axis=0, ddof=1)
         )
-        called = np.flatnonzero(score.sum(axis=0) - unlucky > look.threshold() + _TIE)
-        return math.expm1(self._margin[name] + candidates[called[0]]) if len(called) else None
+        excess = score.sum(axis=0) - unlucky - look.threshold()
+        called = np.flatnonzero(excess > _TIE)
+        if not len(called):
+            return None
+        last = max(int(called[0]), 1)
+        between = np.interp(0.0, excess[last - 1 : last + 1], beyond[last - 1 : last + 1])
+        return math.expm1(self._margin[name] + float(between))
 
     def _noisy_verdict(self, name: str) -> Verdict:
         values = self._values(name)
@@ -263,7 +267,7 @@ class PairedGate:
         mean = float(values.mean())
         low = high = None
         if n >= 2:
-            half = _quantile(0.005, n) * float(values.std(ddof=1)) / math.sqrt(n)
+            half = _quantile(0.005, n) * _standard_error(values)
             low, high = sorted((math.expm1(sign * (mean - half)), math.expm1(sign * (mean + half))))
         status: Status
         if name in self._decided:
@@ -288,6 +292,10 @@ class PairedGate:
         # Enough pairs to put both the critical value and the pass bound inside the room.
         needed = max(n + 1, able, math.ceil((6.0 * spread / room) ** 2))
         return f"pair noise of {spread:.1%} at {n} pairs; about {needed} pairs would decide"
+
+
+def _standard_error(values: Floats) -> float:
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf
 
 
 def _quantile(miss: float, pairs: int) -> float:

@@ -1,0 +1,85 @@
+"""One simulated gate, and tallies of many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from tests.calibration.noise import SHAPES, interleaved
+from tracker.stats import PairedGate
+
+MAX_PAIRS = 50
+CHANGED = 3  # the metric that is slower where one is
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What many gates did.
+
+    Attributes:
+        gates: How many were played.
+        false: Gates that called a metric which is not worse than its margin.
+        found: Gates that called the changed metric.
+        pairs: Mean pairs until the gate stopped by itself.
+    """
+
+    gates: int
+    false: int
+    found: int
+    pairs: float
+
+    def at_most(self, count: int) -> float:
+        """Return the upper 95 % Clopper-Pearson bound of a rate seen `count` times."""
+        if count == self.gates:
+            return 1.0
+        return float(scipy_stats.beta.ppf(0.95, count + 1, self.gates - count))
+
+
+def tally(
+    shape: str, gates: int, seed: int, *, everywhere: float = 0.0, changed: float = 0.0
+) -> Tally:
+    """Play `gates` gates with the default policy.
+
+    Args:
+        shape: A key of `noise.SHAPES`.
+        gates: How many.
+        seed: Of the first; the others count on.
+        everywhere: True slowdown of every metric, as a ratio.
+        changed: Slowdown of metric 3, on top.
+    """
+    false = found = pairs = 0
+    for number in range(gates):
+        called, stopped = play(shape, seed + number, everywhere=everywhere, changed=changed)
+        found += bool(changed) and CHANGED in called
+        false += bool(called - ({CHANGED} if changed else set()))
+        pairs += stopped
+    return Tally(gates, false, found, pairs / gates)
+
+
+def play(
+    shape: str, seed: int, *, everywhere: float = 0.0, changed: float = 0.0, leave_out: bool = False
+) -> tuple[set[int], int]:
+    """Return the metrics called a regression and the pairs at which the gate stopped.
+
+    It stops as `tracker gate` does: when everything is decided, or at the look that calls a
+    regression. With `leave_out`, decided metrics are no longer measured.
+    """
+    rng = np.random.default_rng(seed)
+    base, head = interleaved(rng, SHAPES[shape], MAX_PAIRS)
+    head = head + np.log1p(everywhere)
+    head[:, CHANGED] += np.log1p(changed)
+    names = [f"m{number}" for number in range(base.shape[1])]
+    gate = PairedGate(dict.fromkeys(names, "lower"), max_pairs=MAX_PAIRS, seed=seed)
+    for before, after in zip(np.exp(base), np.exp(head), strict=True):
+        pair: Mapping[str, tuple[float, float]] = {
+            name: (float(b), float(h)) for name, b, h in zip(names, before, after, strict=True)
+        }
+        if leave_out:
+            pair = {name: pair[name] for name in gate.pending()}
+        gate.add(pair)
+        if gate.regressions() or not gate.pending():
+            break
+    return {names.index(name) for name in gate.regressions()}, gate.pairs

@@ -1,0 +1,93 @@
+"""Launches in time, in the shapes that machines show: logarithms of a launch's metrics.
+
+Every shape but the recorded one is scaled so that the log ratio of a pair of neighbouring
+launches has standard deviation `SPREAD`; modes and drifts come on top.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.gate.order import PairOrder
+
+Floats = NDArray[np.float64]
+Shape = Callable[[np.random.Generator, int], Floats]  # launches -> [launches, metrics]
+
+METRICS = 20
+SPREAD = 0.01
+LAUNCH_SECONDS = 20.0  # against which modes and drifts of some seconds are held
+RECORDED = Path(__file__).parent.parent / "testdata" / "calibration" / "launches.csv"
+
+
+def gaussian(rng: np.random.Generator, launches: int) -> Floats:
+    return rng.normal(0, SPREAD / math.sqrt(2), (launches, METRICS))
+
+
+def student_t3(rng: np.random.Generator, launches: int) -> Floats:
+    return rng.standard_t(3, (launches, METRICS)) / math.sqrt(3) * SPREAD / math.sqrt(2)
+
+
+def bimodal(rng: np.random.Generator, launches: int) -> Floats:
+    """One launch in ten takes 4 s longer, in every metric."""
+    slow = rng.random((launches, 1)) < 0.1
+    return gaussian(rng, launches) + slow * math.log1p(4 / LAUNCH_SECONDS)
+
+
+def node(rng: np.random.Generator, launches: int) -> Floats:
+    """Half of the variance moves all metrics of a launch together."""
+    shared = rng.normal(0, SPREAD / math.sqrt(2), (launches, 1))
+    return math.sqrt(0.5) * (gaussian(rng, launches) + shared)
+
+
+def autocorrelated(rng: np.random.Generator, launches: int) -> Floats:
+    """AR(1) 0.5 over the launches in time."""
+    noise = rng.normal(0, SPREAD, (launches, METRICS))
+    for k in range(1, launches):
+        noise[k] = 0.5 * noise[k - 1] + math.sqrt(0.75) * noise[k]
+    return noise
+
+
+def drifting(rng: np.random.Generator, launches: int) -> Floats:
+    """A steady drift of 10 s over twenty launches, which is a session of ten pairs."""
+    seconds = LAUNCH_SECONDS + 10.0 / 20 * np.arange(launches)
+    return gaussian(rng, launches) + np.log(seconds / LAUNCH_SECONDS)[:, None]
+
+
+def recorded(rng: np.random.Generator, launches: int) -> Floats:
+    """Neighbouring launches of recorded A/A runs, two by two, drawn with replacement."""
+    values = recorded_launches()[1]
+    starts = rng.integers(0, len(values) - 1, launches // 2)
+    return values[np.stack([starts, starts + 1], axis=1).ravel()]
+
+
+@lru_cache(maxsize=1)
+def recorded_launches() -> tuple[tuple[str, ...], Floats]:
+    """Return the metrics' names and the logarithms of their values, ``[launches, metrics]``."""
+    names = RECORDED.read_text().partition("\n")[0].split(",")
+    return tuple(names), np.log(np.loadtxt(RECORDED, delimiter=",", skiprows=1))
+
+
+SHAPES: dict[str, Shape] = {
+    "Gaussian": gaussian,
+    "Student t₃": student_t3,
+    "bimodal launches": bimodal,
+    "node effect": node,
+    "AR(1) 0.5": autocorrelated,
+    "recorded A/A launches": recorded,
+    "drift of 10 s": drifting,
+}
+
+
+def interleaved(rng: np.random.Generator, shape: Shape, pairs: int) -> tuple[Floats, Floats]:
+    """Return base and head, ``[pairs, metrics]`` each, of launches in the gate's own order."""
+    launches = shape(rng, 2 * pairs).reshape(pairs, 2, -1)
+    order = PairOrder(int(rng.integers(2**32)))
+    base_first = np.array([next(order)[0] == "base" for _ in range(pairs)])[:, None]
+    first, second = launches[:, 0], launches[:, 1]
+    return np.where(base_first, first, second), np.where(base_first, second, first)
