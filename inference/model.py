@@ -6,7 +6,7 @@
                         │                                             │
                         └──────────── residual ─── add_rms_norm ◄─────┘
                                                         │
-                              gate_up ─ silu_mul ─ down ┴─► next layer … norm ─ lm_head
+                              linear_silu_mul ─ down ───┴─► next layer … norm ─ lm_head
 
 All sequences of a step are one ragged batch of tokens, so each weight is read once per step.
 """
@@ -103,7 +103,7 @@ class Decoder:
             )
             x = ops.linear(attended.flatten(1), layer.out, layer.out_bias)
             normed, residual = ops.add_rms_norm(x, residual, layer.post_norm, eps=eps)
-            x = ops.linear(ops.silu_mul(ops.linear(normed, layer.gate_up)), layer.down)
+            x = ops.linear(ops.linear_silu_mul(normed, layer.gate_up), layer.down)
         assert x is not None, "a decoder has at least one layer"
         hidden: Tensor = residual + x
         return hidden

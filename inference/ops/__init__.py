@@ -20,5 +20,6 @@ OPS: tuple[Op, ...] = (
     rope.ROPE_STORE,
     attention.PAGED_ATTENTION,
     activation.SILU_MUL,
+    activation.LINEAR_SILU_MUL,
     sampling.SAMPLE,
 )

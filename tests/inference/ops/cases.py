@@ -125,6 +125,13 @@ def _linear(
     return Case(f"{rows}x{width}x{num_out}{'b' if bias else ''}", make, large)
 
 
+def _linear_silu_mul(rows: int, width: int, num_out: int, *, large: bool = False) -> Case:
+    def make(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return (draw.normal(rows, width), draw.normal(2 * num_out, width) * width**-0.5), {}
+
+    return Case(f"{rows}x{width}x{num_out}", make, large)
+
+
 def _sample(name: str, vocab: int, rows: list[tuple[float, int, float]], **more: Any) -> Case:
     """``rows`` are (temperature, top k, top p)."""
 
@@ -245,6 +252,13 @@ CASES: dict[str, tuple[Case, ...]] = {
         _linear(1, 4096, 4096, large=True),
         _linear(16, 9728, 2560, large=True),
         _linear(7, 2560, 151_936, large=True),
+    ),
+    "linear_silu_mul": (
+        _linear_silu_mul(0, 8, 8),
+        _linear_silu_mul(2, 72, 33),
+        _linear_silu_mul(3, 1100, 17),  # the width is split
+        _linear_silu_mul(17, 8, 9),  # too many rows for the kernel
+        _linear_silu_mul(8, 4096, 12_288, large=True),
     ),
     "sample": (
         _sample("empty", 8, []),

@@ -54,7 +54,7 @@ def test_memory_bound_kernels_move_16_bytes_a_thread(
         assert found[WIDE_STORE], found
 
 
-@pytest.mark.parametrize("op", ["linear", "paged_attention"])
+@pytest.mark.parametrize("op", ["linear", "linear_silu_mul", "paged_attention"])
 def test_tiles_are_copied_ahead_and_multiplied_on_tensor_cores(
     op: str, compiled: dict[str, list[dict[str, int]]]
 ) -> None:
