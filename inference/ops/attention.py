@@ -153,8 +153,8 @@ def paged_attention(
         # One query per row leaves the query axis free for the heads of a group.
         out[start:end] = F.scaled_dot_product_attention(
             grouped[start:end],  # [rows, kv_heads, n, D]
-            keys[slots].transpose(1, 2),  # [rows, kv_heads, context, D]
-            values[slots].transpose(1, 2),
+            _at(keys, slots).transpose(1, 2),  # [rows, kv_heads, context, D]
+            _at(values, slots).transpose(1, 2),
             attn_mask=mask,
             scale=scale,
         )
@@ -163,14 +163,19 @@ def paged_attention(
         first, last = plan.host_query_starts[row : row + 2]
         attended = F.scaled_dot_product_attention(
             grouped[first:last].permute(1, 2, 0, 3),  # [kv_heads, n, queries, D]
-            keys[slots[0]].transpose(0, 1).unsqueeze(1),  # [kv_heads, 1, context, D]
-            values[slots[0]].transpose(0, 1).unsqueeze(1),
+            _at(keys, slots)[0].transpose(0, 1).unsqueeze(1),  # [kv_heads, 1, context, D]
+            _at(values, slots)[0].transpose(0, 1).unsqueeze(1),
             attn_mask=mask,
             scale=scale,
             enable_gqa=True,
         )
         out[first:last] = attended.permute(2, 0, 1, 3)
     return out.view(num_tokens, heads, dim)
+
+
+def _at(cache: Tensor, slots: Tensor) -> Tensor:
+    # Half the time of cache[slots], which does not see that whole rows are copied.
+    return cache.index_select(0, slots.flatten()).view(*slots.shape, *cache.shape[1:])
 
 
 PAGED_ATTENTION = Op(

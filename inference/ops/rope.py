@@ -52,21 +52,24 @@ def rope_store(
     kv_heads, dim = k_cache.shape[-2:]
     heads = qkv.shape[-1] // dim - 2 * kv_heads
     packed = qkv.view(-1, heads + 2 * kv_heads, dim)
-    q, k, v = torch.split(packed, [heads, kv_heads, kv_heads], dim=1)
-    if q_norm is not None:
-        q = rms_norm(q, q_norm, eps=eps)
-    if k_norm is not None:
-        k = rms_norm(k, k_norm, eps=eps)
-    cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
-    k_cache.view(-1, kv_heads, dim).index_copy_(0, slots, _rotate(k, cos, sin))
+    qk, v = torch.split(packed, [heads + kv_heads, kv_heads], dim=1)
+    if q_norm is not None and k_norm is not None:
+        q, k = torch.split(qk, [heads, kv_heads], dim=1)
+        qk = torch.cat((rms_norm(q, q_norm, eps=eps), rms_norm(k, k_norm, eps=eps)), dim=1)
+    q, k = torch.split(_rotate(qk, cos, sin), [heads, kv_heads], dim=1)
+    k_cache.view(-1, kv_heads, dim).index_copy_(0, slots, k)
     v_cache.view(-1, kv_heads, dim).index_copy_(0, slots, v)
-    return _rotate(q, cos, sin)
+    return q.contiguous()
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     # Each pair (x[i], x[i + dim/2]) turns by the i-th angle.
-    left, right = x.float().chunk(2, dim=-1)
-    return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1).to(x.dtype)
+    pairs = x.float().unflatten(-1, (2, -1))  # [T, heads, 2, dim/2]
+    left, right = pairs.unbind(2)
+    turned = pairs * cos[:, None, None]
+    turned[:, :, 0].addcmul_(right, sin[:, None], value=-1.0)
+    turned[:, :, 1].addcmul_(left, sin[:, None])
+    return turned.flatten(2).to(x.dtype)
 
 
 def inverse_frequencies(rope: RopeConfig, head_dim: int) -> Tensor:
