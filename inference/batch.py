@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from operator import attrgetter
 from typing import Any
 
@@ -17,28 +17,35 @@ from torch import Tensor
 from inference.lanes import Lanes
 from inference.ops.attention import AttentionPlan
 from inference.request import Request
-from inference.sampling import SamplingBatch
 from inference.scheduler import Chunk, Step
-from inference.staging import Sizes, Staging
+from inference.staging import Block, Sizes, Staging
 
 __all__ = ["Batch", "BatchBuilder"]
 
+_PENDING = -1  # a token that the device knows, and the host does not yet
+_NOWHERE = -1  # the slot of a row of padding
+_SAMPLING = ("temperature", "top_k", "top_p", "seeds", "sample_positions")
 _by_start = attrgetter("start")
+_Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """What one forward pass reads, ragged: no token is padding unless the scheduler asked for it.
+    """What one forward pass reads, ragged: no token is padding unless somebody asked for it.
 
     Attributes:
-        tokens: ``[T]`` int64.
+        tokens: ``[T]`` int64. Below 0 it is the one sampled last in the row's lane.
         positions: ``[T]`` int64.
-        slots: ``[T]`` int64, where each token's k and v are stored.
+        slots: ``[T]`` int64, where each token's k and v are stored; -1 is nowhere.
         plan: Rows of attention.
         sampled: Requests whose next token this step yields.
-        sample_rows: Index of each one's last token among ``tokens``, ``[len(sampled)]`` int64;
-            None where that is every token in order.
-        sampling: How to draw those tokens.
+        sample_rows: Index of each one's last token among ``tokens``, ``[sampled]`` int64; None
+            where that is every token in order.
+        sampling: Temperature, top-k, top-p, seed and position of each token drawn: what the op
+            ``sample`` takes beside the logits.
+        lanes: Of the rows of a single token, ``[plan.num_single]`` int64.
+        sample_lanes: Of the sampled requests, ``[sampled]`` int64.
+        has_pending: Whether any of ``tokens`` is below 0.
     """
 
     tokens: Tensor
@@ -47,33 +54,68 @@ class Batch:
     plan: AttentionPlan
     sampled: list[Request]
     sample_rows: Tensor | None
-    sampling: SamplingBatch
+    sampling: tuple[Tensor, ...]
+    lanes: Tensor
+    sample_lanes: Tensor
+    has_pending: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Decoding:
+    """A step whose every row was one token and yielded the next, as it lies in its block."""
+
+    requests: list[Request]  # as the scheduler gave them
+    next_starts: list[int]  # where each of them goes on
+    rows: list[Request]  # as they lie in the batch
+    lens: tuple[int, ...]  # context of each row
+    lanes: list[int]  # of each row
+    sizes: Sizes
+    batch: Batch
 
 
 class BatchBuilder:
-    """Lays steps out in buffers that are kept from step to step.
+    """Lays steps out in memory that is kept from step to step.
 
-    The batch of a step is valid until the next one is built.
+    Most steps compute the next token of the very rows of the step before. Those are brought up to
+    date in place, and of the block tables only new blocks are looked at. Any other step is laid
+    out from nothing.
 
     Args:
         sizes: Of most steps: tokens, rows, and blocks of the longest sequence.
         block_size: Positions in a block.
-        length_buckets: Group single-lane rows of similar context; off, they are one group.
+        length_buckets: Group rows of a single token by context; off, they are one group.
+        persistent: Off, every step is laid out from nothing in memory of its own.
         device: Where the tensors go.
+        padded: To how many rows a step of so many is padded, where each row is one token and
+            yields the next; such steps have tables of full width. None pads nothing.
     """
 
     def __init__(
-        self, sizes: Sizes, *, block_size: int, length_buckets: bool, device: torch.device
+        self,
+        sizes: Sizes,
+        *,
+        block_size: int,
+        length_buckets: bool,
+        persistent: bool,
+        device: torch.device,
+        padded: Callable[[int], int] | None = None,
     ) -> None:
         self._max_blocks = sizes.blocks
+        self._num_lanes = sizes.rows
         self._block_size = block_size
         self._length_buckets = length_buckets
+        self._persistent = persistent
+        self._padded = padded
         self._lanes = Lanes(sizes.rows, sizes.blocks)
-        self._staging = Staging(sizes, device, persistent=True)
+        # Decoding steps have a small block of their own, so that little crosses to the device.
+        decoding = Sizes(sizes.rows, sizes.rows, sizes.blocks)
+        self._decoding = Staging(decoding, device, persistent=persistent)
+        self._mixed = Staging(sizes, device, persistent=persistent)
         self._counting = tuple(range(sizes.rows + 1))
+        self._last: _Decoding | None = None
 
     def build(self, step: Step) -> Batch:
-        """Lay out a step: single-lane chunks first and by context length, then the longer ones.
+        """Lay out a step: rows of a single token first and by context length, then the longer ones.
 
         The lanes of a chunk's padding hold token 0 at the positions after its own. Attention is
         causal, so no token of the request sees them, and what they store is overwritten before it
@@ -81,63 +123,112 @@ class BatchBuilder:
 
         Args:
             step: At least one chunk, each with blocks for all its tokens.
+
+        Returns:
+            Valid until the next call.
         """
-        num_single = len(step.chunks)
-        # Single lanes come first, and most steps have nothing else.
-        while num_single and step.chunks[num_single - 1].width > 1:
+        last = self._last
+        if (
+            last is not None
+            and [c.start for c in step.chunks] == last.next_starts
+            and [c.request for c in step.chunks] == last.requests
+            and last.lens[-1] < last.sizes.blocks * self._block_size
+        ):
+            return self._go_on(last)
+        return self._lay_out(step.chunks)
+
+    def _go_on(self, last: _Decoding) -> Batch:
+        """Move every row of the last step one token further."""
+        size, count = self._block_size, len(last.rows)
+        host = self._decoding.block(last.sizes)
+        arrays = host.arrays
+        for name in ("positions", "slots", "context_lens", "sample_positions"):
+            arrays[name][:count] += 1
+        arrays["tokens"][:count] = tokens = [
+            _PENDING if request.num_pending else request.tokens[-1] for request in last.rows
+        ]
+        tables = arrays["block_tables"][: count * last.sizes.blocks].reshape(count, -1)
+        for row in [row for row, start in enumerate(last.lens) if start % size == 0]:
+            request, index = last.rows[row], last.lens[row] // size
+            self._lanes.copy_blocks(last.lanes[row], request)
+            tables[row, index] = block = request.table.blocks[index]
+            arrays["slots"][row] = block * size
+        last.next_starts = [start + 1 for start in last.next_starts]
+        last.lens = tuple([context + 1 for context in last.lens])
+        twin = self._decoding.send(host, last.sizes)
+        batch = last.batch
+        batch.plan = self._plan(
+            twin, last.sizes, self._counting[: last.sizes.rows + 1], last.lens, count
+        )
+        batch.has_pending = _PENDING in tokens
+        return batch
+
+    def _lay_out(self, given: Sequence[Chunk]) -> Batch:
+        num_single = len(given)
+        # They come first, and most steps have nothing else.
+        while num_single and given[num_single - 1].width > 1:
             num_single -= 1
         # Shortest context first, so that a group is a range of rows.
-        singles = sorted(step.chunks[:num_single], key=_by_start)
-        chunks = singles + step.chunks[num_single:]
-        lanes = np.array(self._lanes.seat([c.request for c in chunks]))
-        starts = self._counting[: num_single + 1]
-        for chunk in chunks[num_single:]:
-            starts += (starts[-1] + chunk.width,)
-        lens = tuple([c.start + c.width for c in chunks])
+        chunks = [*sorted(given[:num_single], key=_by_start), *given[num_single:]]
+        rows = [c.request for c in chunks]
+        lanes = np.array(self._lanes.seat(rows))
+        starts = tuple(accumulate((c.width for c in chunks), initial=0))
+        lens = tuple(c.start + c.width for c in chunks)
+        is_last = [c.is_last for c in chunks]
+        sampled = [request for request, last in zip(rows, is_last, strict=True) if last]
+        decodes = len(sampled) == starts[-1]
         # A power of two, so that views of few shapes serve every step.
         width = min(1 << ((max(lens) - 1) // self._block_size).bit_length(), self._max_blocks)
-        sizes = Sizes(starts[-1], len(chunks), width)
-        host = self._staging.host_block(sizes)
+        sizes = Sizes(starts[-1], len(rows), width)
+        if decodes and self._padded is not None:
+            num_rows = self._padded(len(rows))
+            sizes = Sizes(num_rows, num_rows, self._max_blocks)
+        staging = self._decoding if decodes else self._mixed
+        host = staging.block(sizes)
         arrays = host.arrays
-        if singles:
-            self._pack_singles(arrays, singles, lanes[:num_single])
+        self._pack_singles(arrays, chunks[:num_single], lanes[:num_single])
         for i in range(num_single, len(chunks)):
-            self._pack_longer(arrays, chunks[i], lanes[i], starts[i])
+            self._pack_longer(arrays, chunks[i], int(lanes[i]), starts[i])
         arrays["query_starts"][: len(starts)] = starts
         arrays["context_lens"][: len(lens)] = lens
-        tables = arrays["block_tables"][: len(chunks) * width].reshape(-1, width)
-        tables[:] = self._lanes.tables[:, :width][lanes]
-        sampled = [c.request for c in chunks if c.is_last]
-        every = len(sampled) == starts[-1]
-        if not every:
-            rows = [starts[i] + c.length - 1 for i, c in enumerate(chunks) if c.is_last]
-            arrays["sample_rows"][: len(rows)] = rows
-        device = self._staging.send(host, sizes)
-        return Batch(
-            tokens=device.first("tokens", sizes.tokens),
-            positions=device.first("positions", sizes.tokens),
-            slots=device.first("slots", sizes.tokens),
-            plan=AttentionPlan(
-                query_starts=device.first("query_starts", len(starts)),
-                context_lens=device.first("context_lens", len(lens)),
-                block_tables=device.first("block_tables", len(lens) * width).view(-1, width),
-                block_size=self._block_size,
-                host_query_starts=starts,
-                host_context_lens=lens,
-                single_groups=self._groups(lens[:num_single]),
-                num_single=num_single,
-            ),
+        tables = arrays["block_tables"][: sizes.rows * sizes.blocks].reshape(sizes.rows, -1)
+        tables[: len(rows)] = self._lanes.tables[:, : sizes.blocks][lanes]
+        if not decodes:
+            ends = [starts[i] + c.length - 1 for i, c in enumerate(chunks) if is_last[i]]
+            arrays["sample_rows"][: len(sampled)] = ends
+        self._pack_sampling(arrays, sampled, lanes[is_last])
+        if sizes.rows > len(rows):
+            self._pad(arrays, len(rows), sizes.rows)
+            starts = self._counting[: sizes.rows + 1]
+        twin = staging.send(host, sizes)
+        num_sampled = sizes.rows if decodes else len(sampled)
+        batch = Batch(
+            tokens=twin.first("tokens", sizes.tokens),
+            positions=twin.first("positions", sizes.tokens),
+            slots=twin.first("slots", sizes.tokens),
+            plan=self._plan(twin, sizes, starts, lens, num_single),
             sampled=sampled,
-            sample_rows=None if every else device.first("sample_rows", len(sampled)),
-            sampling=SamplingBatch(
-                params=[r.params for r in sampled],
-                seeds=[r.seed for r in sampled],
-                positions=[r.num_tokens for r in sampled],
-            ),
+            sample_rows=None if decodes else twin.first("sample_rows", num_sampled),
+            sampling=tuple([twin.first(name, num_sampled) for name in _SAMPLING]),
+            lanes=twin.first("lanes", sizes.rows if decodes else num_single),
+            sample_lanes=twin.first("sample_lanes", num_sampled),
+            has_pending=bool((arrays["tokens"][:num_single] < 0).any()),
         )
+        self._last = None
+        if decodes and self._persistent:
+            self._last = _Decoding(
+                requests=[c.request for c in given],
+                next_starts=[c.start + 1 for c in given],
+                rows=rows,
+                lens=lens,
+                lanes=lanes.tolist(),
+                sizes=sizes,
+                batch=batch,
+            )
+        return batch
 
     def _pack_singles(
-        self, arrays: dict[str, NDArray[Any]], chunks: Sequence[Chunk], lanes: NDArray[np.int64]
+        self, arrays: _Arrays, chunks: Sequence[Chunk], lanes: NDArray[np.int64]
     ) -> None:
         count, size = len(chunks), self._block_size
         starts = arrays["positions"][:count]
@@ -145,23 +236,62 @@ class BatchBuilder:
         index = starts // size
         offsets = starts - index * size
         for row in np.flatnonzero(offsets == 0).tolist():
-            self._lanes.copy_blocks(lanes[row], chunks[row].request)
-        arrays["tokens"][:count] = [c.request.tokens[c.start] for c in chunks]
+            self._lanes.copy_blocks(int(lanes[row]), chunks[row].request)
+        arrays["tokens"][:count] = [_token(c.request, c.start) for c in chunks]
         arrays["slots"][:count] = self._lanes.tables[lanes, index] * size + offsets
+        arrays["lanes"][:count] = lanes
 
-    def _pack_longer(
-        self, arrays: dict[str, NDArray[Any]], chunk: Chunk, lane: int, first: int
-    ) -> None:
+    def _pack_longer(self, arrays: _Arrays, chunk: Chunk, lane: int, first: int) -> None:
         request, size = chunk.request, self._block_size
         self._lanes.copy_blocks(lane, request)
         positions = np.arange(chunk.start, chunk.start + chunk.width)
         span = slice(first, first + chunk.width)
-        arrays["tokens"][span] = (
-            request.tokens[chunk.start : chunk.start + chunk.length] + [0] * chunk.padding
-        )
+        tokens = request.tokens[chunk.start : chunk.start + chunk.length]
+        arrays["tokens"][span] = tokens + [0] * chunk.padding
         arrays["positions"][span] = positions
-        arrays["slots"][span] = (
-            self._lanes.tables[lane, positions // size] * size + positions % size
+        slots = self._lanes.tables[lane, positions // size] * size + positions % size
+        arrays["slots"][span] = slots
+
+    def _pack_sampling(
+        self, arrays: _Arrays, sampled: Sequence[Request], lanes: NDArray[np.int64]
+    ) -> None:
+        count = len(sampled)
+        arrays["sample_lanes"][:count] = lanes
+        arrays["temperature"][:count] = self._lanes.temperature[lanes]
+        arrays["top_k"][:count] = self._lanes.top_k[lanes]
+        arrays["top_p"][:count] = self._lanes.top_p[lanes]
+        arrays["seeds"][:count] = self._lanes.seeds[lanes]
+        arrays["sample_positions"][:count] = [request.num_tokens for request in sampled]
+
+    def _pad(self, arrays: _Arrays, start: int, end: int) -> None:
+        """Fill rows with padding: they see nothing, store nothing, and sample into no lane."""
+        for name in ("tokens", "positions", "context_lens", "temperature"):
+            arrays[name][start:end] = 0
+        arrays["slots"][start:end] = _NOWHERE
+        for name in ("lanes", "sample_lanes"):
+            arrays[name][start:end] = self._num_lanes
+        arrays["query_starts"][: end + 1] = self._counting[: end + 1]
+
+    def _plan(
+        self,
+        twin: Block,
+        sizes: Sizes,
+        starts: tuple[int, ...],
+        lens: tuple[int, ...],
+        num_single: int,
+    ) -> AttentionPlan:
+        entries = twin.first("block_tables", sizes.rows * sizes.blocks)
+        return AttentionPlan(
+            query_starts=twin.first("query_starts", sizes.rows + 1),
+            context_lens=twin.first("context_lens", sizes.rows),
+            block_tables=entries.view(sizes.rows, sizes.blocks),
+            block_size=self._block_size,
+            host_query_starts=starts,
+            host_context_lens=lens,
+            single_groups=self._groups(lens[:num_single]),
+            num_single=num_single,
+            # Of a padded step, what its shapes serve, whatever its contexts are.
+            max_context=0 if self._padded is None else sizes.blocks * self._block_size,
         )
 
     def _groups(self, lens: Sequence[int]) -> tuple[tuple[int, int], ...]:
@@ -171,8 +301,14 @@ class BatchBuilder:
         """
         if not lens:
             return ()
-        bounds = {0, len(lens)}
-        if self._length_buckets:
-            first, last = (((n - 1) // self._block_size).bit_length() for n in (lens[0], lens[-1]))
-            bounds |= {bisect_right(lens, self._block_size << i) for i in range(first, last)}
-        return tuple(pairwise(sorted(bounds)))
+        if not self._length_buckets:
+            return ((0, len(lens)),)
+        size = self._block_size
+        first, last = ((n - 1) // size for n in (lens[0], lens[-1]))
+        powers = range(first.bit_length(), last.bit_length())
+        bounds = [0, *(bisect_right(lens, size << power) for power in powers), len(lens)]
+        return tuple((a, b) for a, b in pairwise(bounds) if a < b)
+
+
+def _token(request: Request, position: int) -> int:
+    return request.tokens[position] if position < len(request.tokens) else _PENDING

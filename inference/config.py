@@ -87,6 +87,8 @@ class EngineConfig:
         prefill_chunk_size: Tokens of one prompt in a step at most; None leaves it to the budget.
         enable_length_buckets: Run decode attention in groups of similar context length, so that
             a short sequence is not padded to the longest of the step.
+        enable_staging: Lay steps out in memory that is kept from step to step, pinned on CUDA, and
+            bring the rows of a decoding step up to date in place.
         batching: ``"continuous"``: a request joins and leaves at any step, nothing is padded.
             ``"padded"``: batches of requests as they come, padded to the longest prompt and run to
             the longest output. ``"bucketed"``: the same within buckets of similar prompts.
@@ -112,6 +114,7 @@ class EngineConfig:
     enable_chunked_prefill: bool = True
     prefill_chunk_size: int | None = None
     enable_length_buckets: bool = True
+    enable_staging: bool = True
     batching: str = "continuous"
     bucket_edges: Sequence[int] = (64, 256, 1024, 4096)
     bucket_wait: float = 0.05
@@ -135,7 +138,7 @@ class EngineConfig:
             value = getattr(self, key)
             if value is not None:
                 _whole(name, key, value, least=1)
-        for key in ("enable_prefix_sharing", "enable_chunked_prefill", "enable_length_buckets"):
+        for key in (f.name for f in fields(self) if f.name.startswith("enable_")):
             _flag(name, key, getattr(self, key))
         _one_of(name, "batching", self.batching, BATCHING)
         edges = _tuple(name, "bucket_edges", self.bucket_edges, of="prompt lengths")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery"]
 
+_GOES_ON: tuple[None, None] = None, None
+
 Finish = Callable[[Request, FinishReason, str | None], None]
 
 
@@ -76,19 +78,35 @@ class Delivery:
         A request that ended while its token was computed gets none. A token below 0 stands for
         logits that were not finite.
         """
-        delivered: list[tuple[Request, int, FinishReason | None, str | None]] = []
+        wanted: list[tuple[Request, int]] = []
+        ended: dict[Request, tuple[FinishReason, str | None]] = {}
         for request, token in zip(requests, tokens, strict=True):
             request.num_pending -= 1
-            if request.state is not RequestState.FINISHED:
-                delivered.append((request, token, *self._accept(request, token)))
+            if request.state is RequestState.FINISHED:
+                continue
+            wanted.append((request, token))
+            if token < 0:
+                ended[request] = "error", "the model's logits were not finite"
+                continue
+            request.tokens.append(token)
+            outlet = self._outlets[request]
+            if token in outlet.stop_tokens:
+                ended[request] = "stop", None
+            elif outlet.checker is not None and (end := self._check(request, outlet.checker)):
+                ended[request] = end
+            elif len(request.tokens) >= request.max_total:
+                ended[request] = "length", None
         # Stamped once all are ready to hand over: detokenization counts against the engine.
         now = time.perf_counter_ns()
         seconds = now / 1e9
-        for request, token, reason, error in delivered:
+        for request, token in wanted:
+            reason, error = ended.get(request, _GOES_ON) if ended else _GOES_ON
             if token >= 0:
                 request.token_times_ns.append(now)
-                event = TokenEvent(request.request_id, token, seconds, reason)
-                self._outlets[request].inbox.append(event)
+                self._outlets[request].inbox.append(
+                    TokenEvent(request.request_id, token, seconds, reason)
+                )
+                self.tokens_generated += 1
             if reason is not None:
                 self._finish(request, reason, error)
 
@@ -104,24 +122,18 @@ class Delivery:
             tokens = tokens[:-1]
         return self._tokenizer.decode(tokens)
 
-    def _accept(self, request: Request, token: int) -> tuple[FinishReason | None, str | None]:
-        """Append a token to its request; return why the request ends with it and what failed."""
-        if token < 0:
-            return "error", "the model's logits were not finite"
-        request.tokens.append(token)
-        self.tokens_generated += 1
-        outlet = self._outlets[request]
-        if token in outlet.stop_tokens:
-            return "stop", None
-        if outlet.checker is not None:
-            try:
-                text = outlet.checker.add(token)
-            except Exception as error:
-                # The step's other tokens are computed and must reach their requests. Decoding the
-                # rest again would fail again.
-                self._texts[request] = outlet.checker.text
-                return "error", f"{type(error).__name__}: {error}"
-            if text is not None:
-                self._texts[request] = text
-                return "stop", None
-        return ("length" if len(request.tokens) >= request.max_total else None), None
+    def _check(
+        self, request: Request, checker: StopChecker
+    ) -> tuple[FinishReason, str | None] | None:
+        """Show the newest token to the stop strings; return why the request ends, if it does."""
+        try:
+            text = checker.add(request.tokens[-1])
+        except Exception as error:
+            # The step's other tokens are computed and must reach their requests. Decoding the rest
+            # again would fail again.
+            self._texts[request] = checker.text
+            return "error", f"{type(error).__name__}: {error}"
+        if text is None:
+            return None
+        self._texts[request] = text
+        return "stop", None

@@ -15,6 +15,8 @@ from inference.request import Request
 
 __all__ = ["Lanes"]
 
+_LARGEST = 2**63 - 1
+
 
 class Lanes:
     """A fixed number of lanes.
@@ -78,7 +80,7 @@ class Lanes:
         self.temperature[lane] = params.temperature
         self.top_p[lane] = params.top_p
         self.top_k[lane] = params.top_k
-        self.seeds[lane] = request.seed
+        self.seeds[lane] = request.seed & _LARGEST  # wraps what int64 does not hold
         self._preemptions[lane] = request.num_preemptions
         self._copied[lane] = 0
         self.copy_blocks(lane, request)

@@ -155,13 +155,14 @@ class TokenEvent(tuple[int, int, float]):
         finish_reason: Set on the last token of a request, else None.
     """
 
-    finish_reason: FinishReason | None
+    finish_reason: FinishReason | None = None
 
     def __new__(
         cls, request: int, token_id: int, time: float, finish_reason: FinishReason | None = None
     ) -> TokenEvent:
-        event = super().__new__(cls, (request, token_id, time))
-        event.finish_reason = finish_reason
+        event = tuple.__new__(cls, (request, token_id, time))
+        if finish_reason is not None:  # most events need no dictionary
+            event.finish_reason = finish_reason
         return event
 
     def __getnewargs__(self) -> tuple[int, int, float, FinishReason | None]:

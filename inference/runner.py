@@ -14,7 +14,6 @@ from inference.errors import BackendUnavailable, CacheTooSmall
 from inference.model import Decoder, KVCache
 from inference.ops import OpSet
 from inference.request import Request
-from inference.sampling import sample
 from inference.scheduler import Step
 from inference.staging import Sizes
 from inference.weights import ModelWeights
@@ -94,6 +93,7 @@ class Runner:
             ),
             block_size=config.block_size,
             length_buckets=config.enable_length_buckets,
+            persistent=config.enable_staging,
             device=self.device,
         )
         # Zeros, not empty: on a CPU the pages are mapped only when first written either way.
@@ -136,7 +136,8 @@ class Runner:
             return None
         # Only rows that yield a token meet the vocabulary: it is the widest matrix of all.
         rows = hidden if batch.sample_rows is None else hidden[batch.sample_rows]
-        return sample(self.decoder.logits(rows), batch.sampling)
+        tokens: Tensor = self.ops.sample(self.decoder.logits(rows), *batch.sampling)
+        return tokens
 
     def _count_blocks(self, block_bytes: int, max_model_len: int) -> int:
         config = self.config

@@ -118,6 +118,7 @@ class Scheduler:
         preempted = self.num_preemptions
         chunks: list[Chunk] = []
         prompts: list[Request] = []
+        size = self.blocks.block_size
         for request in tuple(self.running):
             start = request.num_computed
             num_tokens = len(request.tokens) + request.num_pending
@@ -125,8 +126,10 @@ class Scheduler:
                 continue  # its last token is on its way
             if start + 1 != num_tokens:
                 prompts.append(request)
-            # An older one may have preempted it in this same pass.
-            elif request.state is RequestState.RUNNING and self._make_room(request, start + 1):
+            # An older one may have preempted it in this same pass. Most tokens need no new block.
+            elif request.state is RequestState.RUNNING and (
+                start < len(request.table.blocks) * size or self._make_room(request, start + 1)
+            ):
                 chunks.append(Chunk(request, start, 1))
         num_decodes = len(chunks)
         # At least 0: no more are seated than there is budget for.

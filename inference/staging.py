@@ -91,7 +91,7 @@ class Block:
 
 
 class Staging:
-    """The host's blocks and their one twin on the device.
+    """A block on the host and its twin on the device.
 
     Args:
         sizes: Of most steps; a larger step gets blocks of its own.
@@ -99,34 +99,32 @@ class Staging:
         persistent: Off, every step gets blocks of its own, pageable on the host.
     """
 
-    def __init__(self, sizes: Sizes, device: torch.device, *, persistent: bool) -> None:
+    def __init__(self, sizes: Sizes, device: torch.device, *, persistent: bool = True) -> None:
         self._device = device
         self._sizes = sizes if persistent else Sizes(0, 0, 0)
-        cuda = device.type == "cuda"
-        # Two on CUDA: one is packed while the other may still be on its way.
-        self._hosts = [Block(self._sizes, _CPU, pin=cuda) for _ in range(2 if cuda else 1)]
-        self._sent = [torch.cuda.Event() for _ in self._hosts] if cuda else []
-        self._twin = Block(self._sizes, device) if cuda else self._hosts[0]
-        self._turn = 0
+        on_host = device.type == "cpu"
+        self._host = Block(self._sizes, _CPU, pin=not on_host)
+        self._twin = self._host if on_host else Block(self._sizes, device)
+        self._sent = None if on_host else torch.cuda.Event()
 
-    def host_block(self, sizes: Sizes) -> Block:
-        """Return a block to pack a step of those sizes into."""
+    def block(self, sizes: Sizes) -> Block:
+        """Return the host's block, free to be packed with a step of those sizes."""
         if not self._sizes.hold(sizes):
             return Block(sizes, _CPU)
-        if self._sent:
-            self._turn ^= 1
-            self._sent[self._turn].synchronize()
-        return self._hosts[self._turn]
+        if self._sent is not None:
+            # Hardly a wait: the last transfer was begun a step ago.
+            self._sent.synchronize()
+        return self._host
 
-    def send(self, block: Block, sizes: Sizes) -> Block:
+    def send(self, host: Block, sizes: Sizes) -> Block:
         """Copy what was packed for a step of those sizes to the device; return it there."""
-        if self._device.type == "cpu":
-            return block
-        source = block.used(sizes.rows * sizes.blocks)
-        if block is not self._hosts[self._turn]:
+        if self._sent is None:
+            return host
+        source = host.used(sizes.rows * sizes.blocks)
+        if host is not self._host:
             twin = Block(sizes, self._device)
             twin.used(sizes.rows * sizes.blocks).copy_(source)
             return twin
         self._twin.used(sizes.rows * sizes.blocks).copy_(source, non_blocking=True)
-        self._sent[self._turn].record()
+        self._sent.record()
         return self._twin

