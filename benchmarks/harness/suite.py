@@ -14,7 +14,7 @@ one function inherited by two classes would give both the numbers of the first.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from benchmarks.harness.catalogue import Metric, pick
@@ -22,7 +22,7 @@ from benchmarks.harness.errors import HarnessError, ScenarioError, UnavailableEr
 from benchmarks.harness.launch import launch
 from benchmarks.harness.scenario import Scenario
 
-__all__ = ["benchmark_name", "measure", "suite"]
+__all__ = ["benchmark_name", "measure", "publish", "suite"]
 
 LOAD_SECONDS = 600  # to import, read weights and warm up, beyond the scenario's own limit
 READ_SECONDS = 60  # a track method only reads a dictionary
@@ -42,17 +42,32 @@ def suite(scenario: Scenario, *metrics: str) -> Callable[[type[T]], type[T]]:
     chosen = pick(metrics)
 
     def decorate(cls: type[T]) -> type[T]:
-        own: Any = vars(cls).get("setup_cache")
-        if own is None:
-            raise ScenarioError(f"{cls.__name__} needs a setup_cache of its own; see {__name__}")
-        own.timeout = scenario.limit + LOAD_SECONDS
+        publish(cls, chosen, version=scenario.version, timeout=scenario.limit + LOAD_SECONDS)
         cls.scenario = scenario  # type: ignore[attr-defined]
-        cls.setup = _skip_if_unavailable  # type: ignore[attr-defined]
-        for metric in chosen:
-            setattr(cls, f"track_{metric.name}", _reader(cls, metric, scenario))
         return cls
 
     return decorate
+
+
+def publish(cls: Any, metrics: Iterable[Metric], *, version: str, timeout: float) -> None:
+    """Add ``track_<metric>`` to ``cls`` for each of ``metrics``, and the skip where there is none.
+
+    Args:
+        cls: Its ``setup_cache`` returns ``metrics`` and ``failures``, or ``skipped``.
+        metrics: What to publish.
+        version: Of the work measured.
+        timeout: Of ``setup_cache``, seconds.
+
+    Raises:
+        ScenarioError: The class lacks ``setup_cache``.
+    """
+    own = vars(cls).get("setup_cache")
+    if own is None:
+        raise ScenarioError(f"{cls.__name__} needs a setup_cache of its own; see {__name__}")
+    own.timeout = timeout
+    cls.setup = _skip_if_unavailable
+    for metric in metrics:
+        setattr(cls, f"track_{metric.name}", _reader(cls, metric, version))
 
 
 def benchmark_name(cls: type) -> str:
@@ -81,7 +96,7 @@ def _skip_if_unavailable(self: Any, measured: dict[str, Any]) -> None:
         raise NotImplementedError(measured["skipped"])
 
 
-def _reader(cls: type, metric: Metric, scenario: Scenario) -> Callable[..., float]:
+def _reader(cls: type, metric: Metric, version: str) -> Callable[..., float]:
     def read(self: Any, measured: dict[str, Any]) -> float:
         failures = measured["failures"]
         if metric.clean and failures:
@@ -101,7 +116,7 @@ def _reader(cls: type, metric: Metric, scenario: Scenario) -> Callable[..., floa
     track.unit = metric.unit
     track.better = metric.better
     track.kind = metric.kind
-    track.version = f"{scenario.version}.{metric.version}"
+    track.version = f"{version}.{metric.version}"
     track.pretty_name = f"{cls.__name__}: {metric.title}"
     track.timeout = READ_SECONDS
     return read

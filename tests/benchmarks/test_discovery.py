@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import bench_kernels
 from benchmarks.harness.find import scenarios
 from benchmarks.harness.scenario import describe
+from benchmarks.harness.suite import benchmark_name
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = Path(__file__).with_name("scenario_versions.json")
@@ -76,7 +78,8 @@ def test_every_class_has_a_cache_of_its_own(discovered):
         owner = benchmark["name"].rpartition(".")[0]
         keys.setdefault(benchmark["setup_cache_key"], set()).add(owner)
     assert all(len(owners) == 1 for owners in keys.values())
-    assert {o for owners in keys.values() for o in owners} == set(scenarios())
+    kernels = {benchmark_name(cls) for cls in vars(bench_kernels).values() if hasattr(cls, "op")}
+    assert {o for owners in keys.values() for o in owners} == set(scenarios()) | kernels
 
 
 def test_nothing_but_suites_is_taken_for_a_benchmark(discovered):

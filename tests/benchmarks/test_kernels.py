@@ -1,0 +1,35 @@
+"""The kernel suite as far as a machine without a GPU can tell."""
+
+import inspect
+
+import pytest
+import torch
+
+from benchmarks import bench_kernels
+from inference.ops import OPS
+
+CLASSES = [cls for cls in vars(bench_kernels).values() if hasattr(cls, "op")]
+OF_NAME = {op.name: op for op in OPS}
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_a_call_is_one_of_its_op(cls):
+    call = cls.call("meta")  # shapes alone
+    inspect.signature(OF_NAME[cls.op].reference).bind(*call.args, **call.kwargs)
+    tensors = [a for a in call.args if isinstance(a, torch.Tensor)]
+    # No call moves less than it is given; caches are read or written in part, outputs come on top.
+    assert call.num_bytes >= max(t.nbytes for t in tensors)
+    assert call.num_bytes <= 2 * sum(t.nbytes for t in tensors)
+
+
+def test_every_kernel_that_a_decoder_layer_runs_is_timed():
+    layer = {"add_rms_norm", "linear", "rope_store", "paged_attention", "linear_silu_mul"}
+    assert layer <= {cls.op for cls in CLASSES}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here: nothing is skipped")
+def test_without_a_gpu_it_is_skipped_with_the_reason():
+    instance = bench_kernels.AddRmsNorm()
+    measured = instance.setup_cache()
+    with pytest.raises(NotImplementedError, match="CUDA"):
+        instance.setup(measured)
