@@ -22,7 +22,7 @@ from tracker.errors import UsageError
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
 from tracker.gate.promise import pooled, tightened
-from tracker.gate.session import Listener
+from tracker.gate.listener import Listener
 from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Commit
 from tracker.measure.recorder import Recorder

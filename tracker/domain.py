@@ -350,6 +350,17 @@ class GateInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class GateLaunch:
+    """One launch of a gate's valid pair; `header` is the artifact's first line."""
+
+    gate_id: str
+    pair: int
+    arm: Arm
+    benchmark: str
+    header: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class AlertInfo:
     id: int
     project: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,11 @@ from rich.live import Live
 from tracker.cli import Settings
 from tracker.cli.timespan import seconds
 from tracker.errors import PacekeeperError, UsageError
-from tracker.gate.policy import Policy, load_policy
+from tracker.gate.policy import Policy, check_patterns, load_policy
 from tracker.report import FORMATS, Report, render
 
 if TYPE_CHECKING:
+    from tracker.gate.listener import Listener
     from tracker.store import Store
 
 __all__ = ["command"]
@@ -33,8 +35,11 @@ __all__ = ["command"]
 @click.option("--max-pairs", type=click.IntRange(min=1), metavar="N", help="No more pairs than N.")
 @click.option("--budget", metavar="TIME", help="Ask for no pair that ends later: 300, 5m, 2h.")
 @click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
-@click.option("--fail-fast", is_flag=True, help="Stop at the first regression.")
-@click.option("--seed", type=int, metavar="N", help="Of the order of launches; else drawn.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first regression or broken limit.")
+@click.option("--fresh", is_flag=True, help="Do not go on with a gate that was cut off.")
+@click.option(
+    "--seed", type=int, metavar="N", help="Of the order of launches, else drawn; goes on with none."
+)
 @click.option(
     "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True
 )
@@ -70,6 +75,7 @@ def command(
     budget: str | None,
     timeout: str | None,
     fail_fast: bool,
+    fresh: bool,
     seed: int | None,
     form: str,
     out: Path | None,
@@ -84,7 +90,8 @@ def command(
     """Measure interleaved pairs of BASE and HEAD until decided; exit with the verdict.
 
     BASE and HEAD are anything git takes for a commit. Each launch is in the store as soon as it
-    is done. The same commit twice is an A/A run: it shows how often the gate cries wolf.
+    is done: a gate that was killed goes on where it was. The same commit twice is an A/A run: it
+    shows how often the gate cries wolf.
 
     Exits 0 for a pass, 1 where a metric that votes is a regression or HEAD breaks an absolute
     limit, 3 where one is undecided and the policy blocks on that, 4 where the measurement is not
@@ -100,11 +107,7 @@ def command(
         "timeout": seconds("--timeout", timeout),
     }
     given: dict[str, Any] = {key: value for key, value in adjust.items() if value is not None}
-    for pattern in bench:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise UsageError(f"--bench {pattern!r} is no regular expression: {error}") from None
+    check_patterns(bench)
     if stored:
         home, its_name = _home(config)
         policy = replace(load_policy(policy_path, start=home), **given)
@@ -112,8 +115,8 @@ def command(
         report = _judge_stored(settings, name, base, head, policy, machine, gate_id)
     else:
         report = _measure(
-            settings, base, head, given, policy_path, config, python, machine, project,
-            random.SystemRandom().randrange(2**31) if seed is None else seed, fail_fast,
+            settings, base, head, {**given, "name": project}, policy_path, config, python, machine,
+            seed, fail_fast, fresh,
         )  # fmt: skip
     for path, its_form in forms.items():
         path.write_text(render(report, its_form), encoding="utf-8")
@@ -135,52 +138,41 @@ def _measure(
     config: Path | None,
     python: str | None,
     machine: str | None,
-    project_name: str | None,
-    seed: int,
+    seed: int | None,
     fail_fast: bool,
+    fresh: bool,
 ) -> Report:
+    from tracker.cli.lab import open_lab
     from tracker.gate.measured import gate_commits
-    from tracker.gate.progress import LiveProgress, PlainProgress
-    from tracker.measure.asv import AsvRunner
-    from tracker.measure.machine import machine_name
-    from tracker.measure.project import load_project
-    from tracker.measure.recorder import Recorder
-    from tracker.store import Store
 
-    found = load_project(config)
-    policy: Policy = replace(load_policy(policy_path, start=found.config_path.parent), **given)
-    found = replace(found, source=policy.source)
-    repository = found.repository
-    first, second = repository.describe([repository.resolve(base), repository.resolve(head)])
-    runner = AsvRunner(
-        found,
-        machine=machine or machine_name(),
-        python=python,
-        bench=policy.bench,
-        timeout=policy.timeout,
-    )
-    console = Console(stderr=True)
-    with Store.open(settings.db) as store:
-        recorder = Recorder(
-            store,
-            project_name or policy.name or found.name,
-            repository,
-            python=runner.python,
-            commit_url=policy.commit_url,
-        )
-        if not console.is_terminal:
+    with open_lab(
+        settings.db, config=config, policy_path=policy_path, given=given, python=python,
+        machine=machine,
+    ) as lab:  # fmt: skip
+        first, second = lab.commit(base), lab.commit(head)
+        with _progress() as listener:
             report = gate_commits(
-                recorder, runner, first, second, policy,
-                listener=PlainProgress(console), seed=seed, fail_fast=fail_fast,
+                lab.recorder, lab.runner, first, second, lab.policy,
+                listener=listener,
+                seed=random.SystemRandom().randrange(2**31) if seed is None else seed,
+                fail_fast=fail_fast,
+                resume=not fresh and seed is None,
             )  # fmt: skip
-        else:
-            with Live(console=console, transient=True) as live:
-                report = gate_commits(
-                    recorder, runner, first, second, policy,
-                    listener=LiveProgress(console, live), seed=seed, fail_fast=fail_fast,
-                )  # fmt: skip
-        _alert(store, report, policy)
+        _alert(lab.recorder.store, report, lab.policy)
         return report
+
+
+@contextmanager
+def _progress() -> Iterator[Listener]:
+    """A table that moves where somebody looks, else a line a pair."""
+    from tracker.gate.progress import LiveProgress, PlainProgress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield PlainProgress(console)
+        return
+    with Live(console=console, transient=True) as live:
+        yield LiveProgress(console, live)
 
 
 def _alert(store: Store, report: Report, policy: Policy) -> None:

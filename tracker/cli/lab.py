@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import UsageError
-from tracker.gate.policy import Policy, load_policy
+from tracker.gate.policy import Policy, check_patterns, load_policy
 from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Commit, Repository
 from tracker.measure.machine import machine_name
@@ -64,7 +62,7 @@ def open_lab(
         UsageError: No project, no such policy, or a pattern that is no regular expression.
         StoreError: The store cannot be opened.
     """
-    _check_patterns(given.get("bench") or ())
+    check_patterns(given.get("bench") or ())
     found = load_project(config)
     policy = load_policy(policy_path, start=found.config_path.parent)
     policy = replace(policy, **{key: value for key, value in given.items() if value is not None})
@@ -85,11 +83,3 @@ def open_lab(
             commit_url=policy.commit_url,
         )
         yield Lab(found.repository, policy, runner, recorder)
-
-
-def _check_patterns(patterns: Sequence[str]) -> None:
-    for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise UsageError(f"--bench {pattern!r} is no regular expression: {error}") from None

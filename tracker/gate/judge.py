@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from statistics import median
 
 from tracker.domain import VerdictInfo
+from tracker.gate.limits import broken_limit
 from tracker.gate.policy import Policy
-from tracker.gate.session import GateResult, Judged
+from tracker.gate.result import GateResult, Judged
 from tracker.report import Missing, Report, ReportRow
 from tracker.stats import can_call, fewest_pairs
 
@@ -134,7 +135,7 @@ def _row(judged: Judged, result: GateResult, policy: Policy) -> ReportRow:
     base = median(v[0] for v in values) if values else None
     head = median(v[1] for v in values) if values else None
     verdict = result.verdicts.get(judged.name)
-    limit = _broken_limit(judged, base, head, policy)
+    limit = broken_limit(judged, base, head, policy)
     common = {
         "metric": judged.name,
         "unit": judged.benchmark.unit,
@@ -144,6 +145,7 @@ def _row(judged: Judged, result: GateResult, policy: Policy) -> ReportRow:
         "head": head,
         "limit": limit[0] if limit else None,
         "limit_blocks": limit[1] if limit else False,
+        "expected": judged.expected.change if judged.expected else None,
     }
     if verdict is None:
         reason = judged.obstacle or "no direction is stated"
@@ -171,24 +173,3 @@ def _row(judged: Judged, result: GateResult, policy: Policy) -> ReportRow:
         detect=None if judged.policy.kind == "exact" else judged.policy.detect,
         reason=verdict.reason,
     )
-
-
-def _broken_limit(
-    judged: Judged, base: float | None, head: float | None, policy: Policy
-) -> tuple[float, bool] | None:
-    """The limit that head breaks and whether that blocks, or None.
-
-    A limit is the worst value allowed: the highest, or the lowest where higher is better.
-    """
-    limit = policy.limit(judged.name, judged.benchmark.unit)
-    if limit is None or head is None:
-        return None
-
-    def breaks(value: float | None) -> bool:
-        if value is None:
-            return False
-        return value < limit.worst if judged.policy.better == "higher" else value > limit.worst
-
-    if not breaks(head):
-        return None
-    return limit.worst, limit.stated or not breaks(base)

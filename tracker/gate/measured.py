@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
 
-from tracker.domain import Arm, GateInfo
+from tracker.domain import Arm, Expectation, GateInfo
 from tracker.errors import UsageError
+from tracker.gate.expected import applicable, parse_message
 from tracker.gate.judge import make_report, verdict_infos
+from tracker.gate.listener import Listener, Standing
 from tracker.gate.policy import Policy
 from tracker.gate.promise import broken_promise
-from tracker.gate.session import GateResult, Listener, Session
-from tracker.gate.stored import judge_stored
+from tracker.gate.resume import Claim, Unfinished, find_unfinished, place_of
+from tracker.gate.session import Session
+from tracker.gate.stored import judge_stored, known_control
 from tracker.gate.validity import Complaint
 from tracker.measure.asv import AsvRunner, LaunchResult
 from tracker.measure.git import Commit
 from tracker.measure.project import unmeasured_changes
 from tracker.measure.recorder import Recorder
 from tracker.report import Report
-from tracker.stats import Verdict
 from tracker.store import Store, queries
 
 __all__ = ["gate_commits", "gate_stored"]
@@ -36,6 +40,7 @@ def gate_commits(
     listener: Listener,
     seed: int = 0,
     fail_fast: bool = False,
+    resume: bool = False,
 ) -> Report:
     """Measure interleaved pairs of two commits until decided; keep every launch and the verdict.
 
@@ -48,6 +53,8 @@ def gate_commits(
         listener: Told what happens, after the store has it.
         seed: Of the order of launches.
         fail_fast: Stop at the first regression.
+        resume: Go on with the same gate where a process was cut off from it, with the seed it had;
+            and leave this one open for that where it is interrupted undecided.
 
     Returns:
         The report, its `exit_code` the verdict's.
@@ -55,40 +62,98 @@ def gate_commits(
     Raises:
         StoreError: Nothing could be kept.
     """
+    store, project = recorder.store, recorder.project
     recorder.commits([base] if base.hash == head.hash else [base, head])
     warnings = unmeasured_changes(
         runner.project,
         head_is_measured=head.hash == runner.project.repository.resolve("HEAD"),
     )
-    blocks = queries.calibration_blocks(recorder.store, recorder.project, machine=runner.machine)
+    blocks = queries.calibration_blocks(store, project, machine=runner.machine)
     if warning := broken_promise(blocks, policy.alpha):
         warnings.append(warning)
-    gate_id = recorder.store.begin_gate(
-        recorder.project,
-        base=base.hash,
-        head=head.hash,
-        machine=runner.machine,
-        policy={**policy.as_dict(), "seed": seed},
-    )
+    expectations, misread = _expectations(recorder, runner, base, head)
+    described = {
+        **policy.as_dict(),
+        "expected": [_plain(one) for one in expectations],
+        **place_of(runner.project),
+    }
+    earlier: Unfinished | None = None
+    with ExitStack() as held:
+        if resume:
+            earlier = find_unfinished(
+                store, runner, project, base=base.hash, head=head.hash, wanted=described
+            )
+        if earlier is not None:
+            gate_id, seed = earlier.gate_id, earlier.seed
+            held.enter_context(earlier.claim)
+        else:
+            gate_id = store.begin_gate(
+                project,
+                base=base.hash,
+                head=head.hash,
+                machine=runner.machine,
+                policy={**described, "seed": seed},
+            )
+            held.enter_context(Claim.of(runner.project.repository.root, gate_id))
 
-    def measure(commit: str, _arm: Arm, bench: Sequence[str]) -> LaunchResult:
-        return runner.launch(commit, bench=bench or None)
+        def measure(commit: str, _arm: Arm, bench: Sequence[str]) -> LaunchResult:
+            return runner.launch(commit, bench=bench or None)
 
-    session = Session(
-        measure,
-        base.hash,
-        head.hash,
-        policy,
-        listener=_Recording(recorder, gate_id, listener),
-        seed=seed,
-        fail_fast=fail_fast,
-    )
-    result = session.run()
-    report = _report(result, policy, recorder, runner.machine, base, head, warnings, gate_id)
-    recorder.store.finish_gate(
-        gate_id, report.exit_code, verdict_infos(report, gate_id), report.pairs
-    )
+        session = Session(
+            measure,
+            base.hash,
+            head.hash,
+            policy,
+            listener=_Recording(recorder, gate_id, listener),
+            seed=seed,
+            fail_fast=fail_fast,
+            expectations=expectations,
+            control=known_control(store, project, runner.machine),
+            earlier=earlier.earlier if earlier is not None else None,
+        )
+        result = session.run()
+        report = make_report(
+            result,
+            policy,
+            project=project,
+            machine=runner.machine,
+            base=base.hash,
+            head=head.hash,
+            base_subject=base.subject,
+            head_subject=head.subject,
+            configuration=[("resumed gate", gate_id)] if earlier is not None else [],
+            warnings=[*warnings, *misread],
+            gate_id=gate_id,
+        )
+        if not (resume and result.interrupted and report.exit_code == 4):
+            store.finish_gate(
+                gate_id, report.exit_code, verdict_infos(report, gate_id), report.pairs
+            )
     return report
+
+
+def _expectations(
+    recorder: Recorder, runner: AsvRunner, base: Commit, head: Commit
+) -> tuple[list[Expectation], list[str]]:
+    """What is intended between the two commits, and what of their messages is not understood."""
+    if base.hash == head.hash:
+        return [], []
+    messages = runner.project.repository.messages(base.hash, head.hash)
+    found: list[Expectation] = []
+    warnings: list[str] = []
+    for commit, message in messages:
+        ours, theirs = parse_message(commit, message)
+        found += ours
+        warnings += theirs
+    kept = queries.list_expectations(recorder.store, recorder.project)
+    commits = [commit for commit, _ in messages]
+    return found + applicable(kept, commits, datetime.now(UTC)), warnings
+
+
+def _plain(one: Expectation) -> dict[str, object]:
+    return {
+        "metric": one.metric, "change": one.change, "because": one.because, "commit": one.commit,
+    }  # fmt: skip
 
 
 def gate_stored(
@@ -154,7 +219,7 @@ def gate_stored(
             warnings = [
                 f"other gates of these commits are not judged here: {others}; `--gate ID` judges one"
             ]
-    result = judge_stored(chosen, policy, seed=seed)
+    result = judge_stored(chosen, policy, seed=seed, expectations=_stored_expectations(gate))
     if values and not chosen:
         patterns = ", ".join(map(repr, policy.bench))
         result.invalid = [f"none of the {len(values)} stored metrics matches {patterns}"]
@@ -180,32 +245,14 @@ def gate_stored(
     )
 
 
+def _stored_expectations(gate: GateInfo | None) -> list[Expectation]:
+    """What was intended when the gate was measured."""
+    told = gate.policy.get("expected") if gate is not None else None
+    return [Expectation(**one) for one in told] if isinstance(told, list) else []
+
+
 def _end(gate: GateInfo) -> str:
     return "unfinished" if gate.exit_code is None else f"exit {gate.exit_code}"
-
-
-def _report(
-    result: GateResult,
-    policy: Policy,
-    recorder: Recorder,
-    machine: str,
-    base: Commit,
-    head: Commit,
-    warnings: Sequence[str],
-    gate_id: str,
-) -> Report:
-    return make_report(
-        result,
-        policy,
-        project=recorder.project,
-        machine=machine,
-        base=base.hash,
-        head=head.hash,
-        base_subject=base.subject,
-        head_subject=head.subject,
-        warnings=warnings,
-        gate_id=gate_id,
-    )
 
 
 class _Recording:
@@ -216,6 +263,9 @@ class _Recording:
         self._gate_id = gate_id
         self._listener = listener
 
+    def resumed(self, pairs: int) -> None:
+        self._listener.resumed(pairs)
+
     def launching(self, pair: int, arm: Arm, bench: Sequence[str]) -> None:
         self._listener.launching(pair, arm, bench)
 
@@ -223,10 +273,8 @@ class _Recording:
         self._recorder.launch(result, "gate", gate_id=self._gate_id, pair=pair, arm=arm)
         self._listener.launched(result, pair, arm)
 
-    def pair_done(
-        self, pairs: int, verdicts: Mapping[str, Verdict], pending: frozenset[str], seconds: float
-    ) -> None:
-        self._listener.pair_done(pairs, verdicts, pending, seconds)
+    def pair_done(self, standing: Standing) -> None:
+        self._listener.pair_done(standing)
 
     def pair_dropped(self, complaints: Sequence[Complaint]) -> None:
         self._listener.pair_dropped(complaints)

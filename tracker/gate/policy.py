@@ -40,7 +40,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -48,9 +48,17 @@ from typing import Any, Literal, get_args
 
 from tracker.alerts.config import AlertsConfig, alerts_config
 from tracker.domain import BenchmarkInfo, Better, Kind
-from tracker.errors import PolicyError
+from tracker.errors import PolicyError, UsageError
 
-__all__ = ["DEFAULT_LIMITS", "Limit", "MetricRule", "Policy", "load_policy", "parse_policy"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Limit",
+    "MetricRule",
+    "Policy",
+    "check_patterns",
+    "load_policy",
+    "parse_policy",
+]
 
 POLICY_FILE = "pacekeeper.toml"
 
@@ -287,6 +295,19 @@ def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy
             f"{where}: [gate] margin {policy.margin} must be below detect {policy.detect}"
         )
     return policy
+
+
+def check_patterns(patterns: Iterable[str]) -> None:
+    """Raise unless every `--bench` of a command line is a regular expression.
+
+    Raises:
+        UsageError: Naming the one that is not.
+    """
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UsageError(f"--bench {pattern!r} is no regular expression: {error}") from None
 
 
 def _rule(pattern: str, rule: object, where: str) -> MetricRule:

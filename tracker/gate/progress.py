@@ -1,9 +1,10 @@
-"""What somebody waiting for a gate sees: the pair, the intervals so far, the minutes."""
+"""What somebody waiting for a gate sees: the pair, the intervals so far, the minutes left."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.live import Live
@@ -11,10 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from tracker.domain import Arm
+from tracker.gate.listener import Standing
 from tracker.gate.validity import Complaint
 from tracker.measure.asv import LaunchResult
 from tracker.report.numbers import duration, interval, percent
-from tracker.stats import Verdict
 
 __all__ = ["LiveProgress", "PlainProgress", "SilentProgress"]
 
@@ -24,13 +25,13 @@ _ROWS = 20
 class SilentProgress:
     """Says nothing."""
 
+    def resumed(self, pairs: int) -> None: ...
+
     def launching(self, pair: int, arm: Arm, bench: Sequence[str]) -> None: ...
 
     def launched(self, result: LaunchResult, pair: int | None, arm: Arm) -> None: ...
 
-    def pair_done(
-        self, pairs: int, verdicts: Mapping[str, Verdict], pending: frozenset[str], seconds: float
-    ) -> None: ...
+    def pair_done(self, standing: Standing) -> None: ...
 
     def pair_dropped(self, complaints: Sequence[Complaint]) -> None: ...
 
@@ -40,18 +41,12 @@ class PlainProgress(SilentProgress):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._started = time.monotonic()
 
-    def pair_done(
-        self, pairs: int, verdicts: Mapping[str, Verdict], pending: frozenset[str], seconds: float
-    ) -> None:
-        counts: dict[str, int] = {}
-        for name, verdict in verdicts.items():
-            key = "pending" if name in pending else verdict.status
-            counts[key] = counts.get(key, 0) + 1
-        said = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-        elapsed = duration(time.monotonic() - self._started)
-        self._print(f"pair {pairs} after {elapsed}: {said}")
+    def resumed(self, pairs: int) -> None:
+        self._print(f"going on after {pairs} pairs that were measured before")
+
+    def pair_done(self, standing: Standing) -> None:
+        self._print(f"{_where(standing)}: {_counts(standing)}{_ahead(standing)}")
 
     def pair_dropped(self, complaints: Sequence[Complaint]) -> None:
         for complaint in complaints:
@@ -62,32 +57,52 @@ class PlainProgress(SilentProgress):
 
 
 class LiveProgress(PlainProgress):
-    """A table that is drawn anew after every launch, for terminals."""
+    """A table of what is undecided, drawn anew after every launch, for terminals."""
 
     def __init__(self, console: Console, live: Live) -> None:
         super().__init__(console)
         self._live = live
-        self._table: Table | None = None
+        self._started = time.monotonic()
+        self._table = Table(show_edge=False)
 
     def launching(self, pair: int, arm: Arm, bench: Sequence[str]) -> None:
         elapsed = duration(time.monotonic() - self._started)
-        title = f"pair {pair}, measuring {arm}, {elapsed}"
-        table = self._table if self._table is not None else Table(show_edge=False)
-        table.title = title
-        table.title_justify = "left"
-        self._live.update(table)
+        self._table.title = f"pair {pair}, measuring {arm}, {elapsed}"
+        self._table.title_justify = "left"
+        self._live.update(self._table)
 
-    def pair_done(
-        self, pairs: int, verdicts: Mapping[str, Verdict], pending: frozenset[str], seconds: float
-    ) -> None:
-        table = Table("metric", "change", "99% interval", "verdict", show_edge=False)
-        shown = sorted(verdicts.items(), key=lambda item: (item[0] not in pending, item[0]))
-        for name, verdict in shown[:_ROWS]:
-            status = "…" if name in pending else verdict.status
+    def pair_done(self, standing: Standing) -> None:
+        table = Table("undecided", "change", "99% interval", "pairs", "to go", show_edge=False)
+        for name in sorted(standing.left)[:_ROWS]:
+            verdict, left = standing.verdicts[name], standing.left[name]
             table.add_row(
-                escape(name), percent(verdict.effect), interval(verdict.low, verdict.high), status
+                escape(name),
+                percent(verdict.effect),
+                interval(verdict.low, verdict.high),
+                str(verdict.pairs),
+                "?" if left is None else f"about {left}",
             )
-        if len(shown) > _ROWS:
-            table.add_row(f"and {len(shown) - _ROWS} more", "", "", "")
+        if len(standing.left) > _ROWS:
+            table.add_row(f"and {len(standing.left) - _ROWS} more", "", "", "", "")
+        table.caption = f"{_where(standing)}: {_counts(standing)}{_ahead(standing)}"
+        table.caption_justify = "left"
         self._table = table
         self._live.update(table)
+
+
+def _where(standing: Standing) -> str:
+    return f"pair {standing.pairs} after {duration(standing.seconds)}"
+
+
+def _counts(standing: Standing) -> str:
+    counts = Counter(
+        "undecided" if name in standing.left else verdict.status
+        for name, verdict in standing.verdicts.items()
+    )
+    return ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+
+
+def _ahead(standing: Standing) -> str:
+    if not standing.left or standing.pairs_left is None or standing.seconds_left is None:
+        return ""
+    return f"; about {standing.pairs_left} pairs to go, {duration(standing.seconds_left)}"

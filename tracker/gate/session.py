@@ -6,116 +6,49 @@ listener what happens. So it can be driven by a test, by `tracker gate` and by a
 
 from __future__ import annotations
 
-import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
 
-from tracker.domain import Arm, BenchmarkInfo, Fingerprint, metric_name
+from tracker.domain import Arm, BenchmarkInfo, Expectation, Fingerprint, Launch, metric_name
 from tracker.errors import MeasurementError
-from tracker.gate.policy import MetricPolicy, Policy
-from tracker.gate.validity import Complaint, WorkSeen, pair_complaints
+from tracker.gate.control import ControlWatch
+from tracker.gate.expected import nearest
+from tracker.gate.family import judge_metric, make_gate, told, weighed
+from tracker.gate.forecast import pairs_left
+from tracker.gate.limits import broken_limit
+from tracker.gate.listener import Listener, Standing
+from tracker.gate.order import PairOrder
+from tracker.gate.policy import Policy
+from tracker.gate.result import GateResult, Judged
+from tracker.gate.validity import Complaint, WorkSeen, pair_complaints, prefix_warning
 from tracker.measure.asv import LaunchResult
 from tracker.stats import PairedGate, Verdict
 
-__all__ = ["GateResult", "Judged", "Listener", "PairOrder", "Session"]
+__all__ = ["Earlier", "Session"]
 
 Measure = Callable[[str, Arm, Sequence[str]], LaunchResult]
+Values = Mapping[str, float]
 
 # Pairs attempted before the share of dropped ones is looked at.
 _ENOUGH_ATTEMPTS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A metric that is measured in both commits, and how it is judged."""
-
-    name: str
-    benchmark: BenchmarkInfo
-    policy: MetricPolicy
-    obstacle: str = ""  # why it cannot be judged though it has a direction
-
-    @property
-    def votes(self) -> bool:
-        return self.policy.vote and self.policy.better is not None and not self.obstacle
-
-    @property
-    def watched(self) -> bool:
-        """Whether it gets a verdict at all, voting or not."""
-        return self.policy.better is not None and not self.obstacle
-
-
-@dataclass(slots=True)
-class GateResult:
-    """What a session found, before anybody calls it a pass.
+class Earlier:
+    """What a gate had measured before it was cut off.
 
     Attributes:
-        judged: Metrics measured in both commits.
-        verdicts: By metric, of those that are watched.
-        values: By metric, (base, head) of every valid pair that carried it.
-        not_measured: (metric, where it is missing, reason).
-        warnings: Sentences.
-        invalid: Why the measurement decides nothing; empty when it is valid.
-        stopped: Why no more pairs were measured.
-        pairs: Valid pairs.
-        dropped: Pairs dropped.
-        seconds: Wall time.
-        seed: Of the order of launches.
-        interrupted: Whether somebody pressed Ctrl-C.
+        benchmarks: By metric.
+        pairs: The base's and the head's value of each metric, a pair each, in order.
+        launches: The base's launches of every pair.
     """
 
-    judged: dict[str, Judged] = field(default_factory=dict)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    values: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    not_measured: list[tuple[str, str, str]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    invalid: list[str] = field(default_factory=list)
-    stopped: str = ""
-    pairs: int = 0
-    dropped: int = 0
-    seconds: float = 0.0
-    seed: int = 0
-    interrupted: bool = False
-
-
-class Listener(Protocol):
-    """Is told what the loop does, in order."""
-
-    def launching(self, pair: int, arm: Arm, bench: Sequence[str]) -> None: ...
-
-    def launched(self, result: LaunchResult, pair: int | None, arm: Arm) -> None:
-        """A launch is done; `pair` is None if it belongs to no valid pair."""
-
-    def pair_done(
-        self, pairs: int, verdicts: Mapping[str, Verdict], pending: frozenset[str], seconds: float
-    ) -> None: ...
-
-    def pair_dropped(self, complaints: Sequence[Complaint]) -> None: ...
-
-
-class PairOrder:
-    """The order of launches: ABBA or BAAB, drawn anew every two pairs.
-
-    Within two pairs each commit goes first once, so that a steady drift cancels; which begins is
-    random, so that nothing periodic can hide in it.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._draws = self._blocks(random.Random(seed))
-
-    def __next__(self) -> tuple[Arm, Arm]:
-        return next(self._draws)
-
-    @staticmethod
-    def _blocks(source: random.Random) -> Iterator[tuple[Arm, Arm]]:
-        forward: tuple[Arm, Arm] = ("base", "head")
-        backward: tuple[Arm, Arm] = ("head", "base")
-        while True:
-            first = source.random() < 0.5
-            yield forward if first else backward
-            yield backward if first else forward
+    benchmarks: Mapping[str, BenchmarkInfo]
+    pairs: Sequence[tuple[Values, Values]]
+    launches: Sequence[Launch] = ()
 
 
 class Session:
@@ -127,8 +60,12 @@ class Session:
         head: Full hash; may equal `base`.
         policy: How strictly to judge.
         seed: Of the order of launches.
-        fail_fast: Stop at the first voting regression, not at the next look of the others.
+        fail_fast: Stop at the first voting regression or limit that blocks, not at the next look
+            of the others.
         listener: Told what happens.
+        expectations: Changes that somebody intends.
+        control: What is known of the machine's control workload.
+        earlier: Pairs of this very gate that another process measured.
         clock: Seconds, monotonic.
     """
 
@@ -142,6 +79,9 @@ class Session:
         listener: Listener,
         seed: int = 0,
         fail_fast: bool = False,
+        expectations: Iterable[Expectation] = (),
+        control: ControlWatch | None = None,
+        earlier: Earlier | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._measure = measure
@@ -151,13 +91,17 @@ class Session:
         self._fail_fast = fail_fast
         self._clock = clock
         self._order = PairOrder(seed)
+        self._expectations = tuple(expectations)
+        self._control = control or ControlWatch()
+        self._earlier = earlier
+        self._attempts = 0  # of this process
+        self._noted_missing = False
         self._seen = WorkSeen()
         self._environment: dict[str, Fingerprint] = {}
         self._last_complaints: set[tuple[str, tuple[str, ...]]] = set()
         self._gate: PairedGate | None = None  # what votes
         self._watch: PairedGate | None = None  # what is judged without a vote
         self._result = GateResult(seed=seed)
-        self._benchmarks: dict[str, str] = {}  # metric -> asv's name
 
     def run(self) -> GateResult:
         """Measure until decided, out of pairs or budget, invalid or interrupted.
@@ -166,10 +110,12 @@ class Session:
         """
         result = self._result
         started = self._clock()
+        if self._earlier is not None:
+            self._restore(self._earlier)
         try:
             while not result.stopped:
                 before = self._clock()
-                self._one_pair(before - started)
+                self._one_pair(started)
                 if not result.stopped:
                     now = self._clock()
                     self._check_budget(now - started, now - before)
@@ -179,16 +125,28 @@ class Session:
         result.seconds = self._clock() - started
         for gate in (self._gate, self._watch):
             if gate is not None:
-                result.verdicts.update(gate.verdicts())
-        if self._seen.unsteady():
-            result.warnings.append(
-                "the base's own tokens vary between launches, so they were not compared: "
-                + ", ".join(self._seen.unsteady())
-            )
+                result.verdicts.update(told(result.judged, gate.verdicts()))
+        self._warn()
         return result
 
-    def _one_pair(self, elapsed: float) -> None:
+    def _restore(self, earlier: Earlier) -> None:
+        """Take up the pairs that are there, as if they had just been measured."""
+        for launch in earlier.launches:
+            self._environment.setdefault(launch.benchmark, launch.fingerprint)
+        self._seen.add(earlier.launches)
+        for base, head in earlier.pairs:
+            if self._gate is None:
+                self._declare(earlier.benchmarks, base, head)
+            if self._result.stopped:
+                return
+            next(self._order)
+            self._add(base, head)
+        self._check_decided()
+        self._listener.resumed(self._result.pairs)
+
+    def _one_pair(self, started: float) -> None:
         result = self._result
+        self._attempts += 1
         measured: dict[Arm, LaunchResult] = {}
         complaints: list[Complaint] = []
         bench = self._patterns()
@@ -214,19 +172,27 @@ class Session:
                 same_work=self._policy.same_work,
             )
             complaints = self._forgive(complaints) + self._gone(measured)
+            complaints += self._control.complaints(
+                measured["base"].launches, measured["head"].launches
+            )
         if complaints:
             self._tell(measured, None)
             self._drop(complaints, measured)
             return
         self._last_complaints = set()
+        base, head = measured["base"], measured["head"]
         if self._gate is None:
-            self._declare(measured["base"], measured["head"])
-            if result.stopped:
-                self._tell(measured, None)
-                return
+            self._environment = {one.benchmark: one.fingerprint for one in base.launches}
+            self._declare(_infos(head), base.values(), head.values())
+        if not self._noted_missing:
+            self._note_missing(base, head)
+        if result.stopped:
+            self._tell(measured, None)
+            return
         self._tell(measured, result.pairs + 1)
-        self._add(measured["base"].values(), measured["head"].values())
-        self._listener.pair_done(result.pairs, self._current_verdicts(), self._pending(), elapsed)
+        self._add(base.values(), head.values())
+        self._note_prefixes(base, head)
+        self._listener.pair_done(self._standing(self._clock() - started))
         self._check_decided()
 
     def _tell(self, measured: Mapping[Arm, LaunchResult], pair: int | None) -> None:
@@ -256,6 +222,7 @@ class Session:
     def _drop(self, complaints: Sequence[Complaint], measured: Mapping[Arm, LaunchResult]) -> None:
         result = self._result
         result.dropped += 1
+        result.moved += all(complaint.kind == "node" for complaint in complaints)
         self._listener.pair_dropped(complaints)
         again = [c for c in complaints if c.persists and c.key in self._last_complaints]
         # An arm that was not come to has not recovered.
@@ -267,10 +234,12 @@ class Session:
         self._last_complaints = waiting | {complaint.key for complaint in complaints}
         if again:
             result.invalid = [c.text for c in again]
-        attempts = result.pairs + result.dropped
-        if not result.invalid and attempts >= _ENOUGH_ATTEMPTS and result.dropped * 3 > attempts:
+        # A moved node is no fault of the measurement, and its rule lets most pairs through.
+        dropped = result.dropped - result.moved
+        attempts = result.pairs + dropped
+        if not result.invalid and attempts >= _ENOUGH_ATTEMPTS and dropped * 3 > attempts:
             reasons = "; ".join(complaint.text for complaint in complaints)
-            result.invalid = [f"{result.dropped} of {attempts} pairs are not valid: {reasons}"]
+            result.invalid = [f"{dropped} of {attempts} pairs are not valid: {reasons}"]
         if result.invalid:
             result.stopped = "stopped as invalid"
             for complaint in again:
@@ -279,33 +248,24 @@ class Session:
                         (metric, "head", complaint.text) for metric in complaint.subject
                     ]
 
-    def _declare(self, base: LaunchResult, head: LaunchResult) -> None:
+    def _declare(self, benchmarks: Mapping[str, BenchmarkInfo], base: Values, head: Values) -> None:
         """Fix which metrics are judged: those the first valid pair measured in both commits."""
         result = self._result
-        self._environment = {launch.benchmark: launch.fingerprint for launch in base.launches}
-        base_values, head_values = base.values(), head.values()
-        base_failed, head_failed = base.failed(), head.failed()
-        for name in sorted(base_failed.keys() & head_failed.keys()):
-            result.not_measured.append((name, "both", base_failed[name]))
-        for name in sorted(head_values.keys() - base_values.keys()):
-            result.not_measured.append((name, "base", base_failed.get(name, "no value")))
-        for measurement in head.file.measurements:
-            name = metric_name(measurement.benchmark, measurement.params)
-            if name not in base_values or name not in head_values:
-                continue
-            info = head.benchmarks[measurement.benchmark]
-            judged = self._policy.metric(name, info)
-            obstacle = ""
-            values = (base_values[name], head_values[name])
-            if judged.kind != "exact" and min(values) <= 0:
-                obstacle = f"a value of {min(values):g} has no ratio; declare the metric exact"
-            result.judged[name] = Judged(name, info, judged, obstacle)
-            result.values[name] = []
-            self._benchmarks[name] = measurement.benchmark
-        self._gate = self._make_gate([j for j in result.judged.values() if j.votes])
-        self._watch = self._make_gate(
-            [j for j in result.judged.values() if j.watched and not j.votes]
+        for name, info in benchmarks.items():
+            if name in base and name in head:
+                pair = (base[name], head[name])
+                judged = judge_metric(name, info, self._policy, [pair], self._expectations)
+                result.judged[name] = judged
+                result.values[name] = []
+        judged_all = result.judged.values()
+        seed = result.seed
+        self._gate = make_gate([j for j in judged_all if j.votes], self._policy, seed, PairedGate)
+        self._watch = make_gate(
+            [j for j in judged_all if j.watched and not j.votes], self._policy, seed, PairedGate
         )
+        for expectation in self._expectations:
+            if (unknown := nearest(expectation.metric, result.judged)) is not None:
+                result.warnings.append(f"an expectation is of no use here: {unknown}")
         if self._gate is None:
             result.invalid = [
                 "no metric can be judged: none that was measured says which direction is better "
@@ -315,21 +275,34 @@ class Session:
             ]
             result.stopped = "stopped as invalid"
 
-    def _make_gate(self, judged: Sequence[Judged]) -> PairedGate | None:
-        if not judged:
-            return None
-        noisy = [j for j in judged if j.policy.kind != "exact"]
-        return PairedGate(
-            {j.name: j.policy.better for j in judged if j.policy.better is not None},
-            alpha=self._policy.alpha,
-            margin={j.name: j.policy.margin for j in noisy},
-            detect={j.name: j.policy.detect for j in noisy},
-            max_pairs=self._policy.max_pairs,
-            exact={j.name: j.policy.step for j in judged if j.policy.kind == "exact"},
-            seed=self._result.seed,
-        )
+    def _note_missing(self, base: LaunchResult, head: LaunchResult) -> None:
+        """Remember what the first valid pair has no value of, and why."""
+        self._noted_missing = True
+        result = self._result
+        base_failed, head_failed = base.failed(), head.failed()
+        for name in sorted(base_failed.keys() & head_failed.keys()):
+            result.not_measured.append((name, "both", base_failed[name]))
+        for name in sorted(head.values().keys() - base.values().keys()):
+            result.not_measured.append((name, "base", base_failed.get(name, "no value")))
 
-    def _add(self, base: Mapping[str, float], head: Mapping[str, float]) -> None:
+    def _note_prefixes(self, base: LaunchResult, head: LaunchResult) -> None:
+        if (warning := prefix_warning(base, head)) and warning not in self._result.warnings:
+            self._result.warnings.append(warning)
+
+    def _warn(self) -> None:
+        result = self._result
+        if self._seen.unsteady():
+            result.warnings.append(
+                "the base's own tokens vary between launches, so they were not compared: "
+                + ", ".join(self._seen.unsteady())
+            )
+        if result.moved:
+            result.warnings.append(
+                f"the node itself moved during {result.moved} of {self._attempts} pairs, which were "
+                "dropped in both arms: its control workload says so, not the commits"
+            )
+
+    def _add(self, base: Values, head: Values) -> None:
         result = self._result
         result.pairs += 1
         both = {
@@ -343,9 +316,9 @@ class Session:
             if gate is None:
                 continue
             pair = {
-                name: values
-                for name, values in both.items()
-                if result.judged[name].watched and result.judged[name].votes is votes
+                name: weighed(judged, both[name])
+                for name, judged in result.judged.items()
+                if name in both and judged.watched and judged.votes is votes
             }
             # What does not vote is measured only as long as something that votes needs it.
             if votes or (gate.pairs < gate.max_pairs and gate.pending() <= pair.keys()):
@@ -358,8 +331,25 @@ class Session:
     def _pending(self) -> frozenset[str]:
         return self._gate.pending() if self._gate is not None else frozenset()
 
-    def _current_verdicts(self) -> dict[str, Verdict]:
-        return self._gate.verdicts() if self._gate is not None else {}
+    def _verdicts(self) -> dict[str, Verdict]:
+        return {} if self._gate is None else told(self._result.judged, self._gate.verdicts())
+
+    def _standing(self, seconds: float) -> Standing:
+        left: dict[str, int | None] = {}
+        for name in self._pending():
+            judged = self._result.judged[name]
+            assert self._gate is not None and judged.policy.better is not None
+            pairs = [weighed(judged, pair) for pair in self._result.values[name]]
+            left[name] = pairs_left(
+                pairs,
+                judged.policy.better,
+                margin=judged.policy.margin,
+                detect=judged.policy.detect,
+                looks=self._gate.looks,
+            )
+        return Standing(
+            self._result.pairs, self._verdicts(), left, seconds, seconds / self._attempts
+        )
 
     def _patterns(self) -> tuple[str, ...]:
         """Patterns of the suites that something undecided belongs to.
@@ -369,14 +359,15 @@ class Session:
         """
         if self._gate is None:
             return self._policy.bench
-        suites = {self._benchmarks[name].rpartition(".")[0] for name in self._pending()}
-        everything = {name.rpartition(".")[0] for name in self._benchmarks.values()}
+        benchmarks = {name: j.benchmark.name for name, j in self._result.judged.items()}
+        suites = {benchmarks[name].rpartition(".")[0] for name in self._pending()}
+        everything = {name.rpartition(".")[0] for name in benchmarks.values()}
         if suites == everything:
             return self._policy.bench
         names = sorted(
             {
                 benchmark
-                for benchmark in self._benchmarks.values()
+                for benchmark in benchmarks.values()
                 if benchmark.rpartition(".")[0] in suites
             }
         )
@@ -390,6 +381,9 @@ class Session:
             undecided = any(v.status == "inconclusive" for v in gate.verdicts().values())
             result.stopped = "out of pairs" if undecided else "every metric is decided"
             return
+        if self._fail_fast and any(map(self._breaks_limit, result.judged.values())):
+            result.stopped = "stopped at the first broken limit"
+            return
         worse = [name for name, v in gate.verdicts().items() if v.status == "regression"]
         if not worse:
             return
@@ -399,7 +393,21 @@ class Session:
             # The noisy metrics have just been heard; more pairs would only cost time.
             result.stopped = "a regression is decided"
 
+    def _breaks_limit(self, judged: Judged) -> bool:
+        values = self._result.values[judged.name]
+        base, head = (median(pair[arm] for pair in values) for arm in (0, 1))
+        broken = broken_limit(judged, base, head, self._policy)
+        return broken is not None and broken[1]
+
     def _check_budget(self, elapsed: float, last_pair: float) -> None:
         budget = self._policy.budget
         if budget is not None and elapsed + last_pair > budget:
             self._result.stopped = f"the budget of {budget:g} s is spent"
+
+
+def _infos(launch: LaunchResult) -> dict[str, BenchmarkInfo]:
+    """Every metric of a launch with its benchmark, in the order of the file."""
+    return {
+        metric_name(m.benchmark, m.params): launch.benchmarks[m.benchmark]
+        for m in launch.file.measurements
+    }

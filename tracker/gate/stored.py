@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tracker.domain import BenchmarkInfo, PairedValues
+from tracker.domain import BenchmarkInfo, Expectation, GateLaunch, PairedValues, SeriesInfo
+from tracker.gate.control import ControlWatch, control_difference
+from tracker.gate.family import judge_metric, make_gate, told, weighed
 from tracker.gate.policy import Policy
-from tracker.gate.session import GateResult, Judged
+from tracker.gate.result import GateResult, Judged
 from tracker.stats import PairedGate, Verdict
+from tracker.store import Store, queries
 
-__all__ = ["judge_stored"]
+_NO_PAIRS = Verdict("inconclusive", None, None, None, 0, "no value in the gate's first pair", None)
+_LAUNCHES = 240  # artifacts looked at: 30 pairs of four scenarios
+
+__all__ = ["benchmark_of", "judge_stored", "known_control"]
 
 
 def judge_stored(
-    stored: Mapping[str, PairedValues], policy: Policy, *, seed: int = 0
+    stored: Mapping[str, PairedValues],
+    policy: Policy,
+    *,
+    seed: int = 0,
+    expectations: Iterable[Expectation] = (),
 ) -> GateResult:
     """Replay stored pairs through the gate of `policy`.
 
@@ -29,31 +39,18 @@ def judge_stored(
         stored: By metric, from `tracker.store.queries.paired_values`: the pairs of one gate.
         policy: How strictly to judge; may differ from the policy of the time.
         seed: Of the gate's random sign flips.
+        expectations: Changes that were intended then.
     """
     result = GateResult(seed=seed, stopped="judged from the store")
     unpaired: list[str] = []
     for name, values in stored.items():
-        series = values.series
-        info = BenchmarkInfo(
-            name=series.benchmark,
-            version=series.version,
-            type="",
-            unit=series.unit,
-            better=series.better,
-            kind=series.kind,
-            param_names=series.param_names,
-            step=series.step,
-        )
-        judged = policy.metric(name, info)
         if not values.pairs:
             if values.base and values.head:
                 unpaired.append(name)
             continue
-        lowest = min(min(pair) for pair in values.pairs)
-        obstacle = ""
-        if judged.kind != "exact" and lowest <= 0:
-            obstacle = f"a value of {lowest:g} has no ratio; declare the metric exact"
-        result.judged[name] = Judged(name, info, judged, obstacle)
+        result.judged[name] = judge_metric(
+            name, benchmark_of(values.series), policy, values.pairs, expectations
+        )
         result.values[name] = list(values.pairs)
     if unpaired:
         result.warnings.append(
@@ -67,11 +64,35 @@ def judge_stored(
         return result
     for votes in (True, False):
         group = [j for j in result.judged.values() if j.watched and j.votes is votes]
-        if group:
-            _replay(group, stored, result, policy)
+        _replay(group, stored, result, policy)
     if not any(j.votes for j in result.judged.values()):
         result.invalid = ["no metric says which direction is better"]
     return result
+
+
+def benchmark_of(series: SeriesInfo) -> BenchmarkInfo:
+    """Return what the store knows of a series' benchmark."""
+    return BenchmarkInfo(
+        name=series.benchmark,
+        version=series.version,
+        type="",
+        unit=series.unit,
+        better=series.better,
+        kind=series.kind,
+        param_names=series.param_names,
+        step=series.step,
+    )
+
+
+def known_control(store: Store, project: str, machine: str) -> ControlWatch:
+    """Return what earlier gates on this machine say of its control workload."""
+    arms: dict[tuple[str, int], dict[str, list[GateLaunch]]] = {}
+    newest = queries.gate_launches(store, project, machine=machine, limit=_LAUNCHES)
+    for launch in newest:
+        both = arms.setdefault((launch.gate_id, launch.pair), {"base": [], "head": []})
+        both[launch.arm].append(launch)
+    differences = [control_difference(both["base"], both["head"]) for both in arms.values()]
+    return ControlWatch(one for one in differences if one is not None)
 
 
 class _Replay(PairedGate):
@@ -98,22 +119,22 @@ class _Replay(PairedGate):
 def _replay(
     group: list[Judged], stored: Mapping[str, PairedValues], result: GateResult, policy: Policy
 ) -> None:
-    noisy = [j for j in group if j.policy.kind != "exact"]
     rows: dict[int, dict[str, tuple[float, float]]] = defaultdict(dict)
     for j in group:
         values = stored[j.name]
         for number, both in zip(values.numbers, values.pairs, strict=True):
-            rows[number][j.name] = both
-    gate = _Replay(
-        {j.name: j.policy.better for j in group if j.policy.better is not None},
-        alpha=policy.alpha,
-        margin={j.name: j.policy.margin for j in noisy},
-        detect={j.name: j.policy.detect for j in noisy},
-        max_pairs=policy.max_pairs,
-        exact={j.name: j.policy.step for j in group if j.policy.kind == "exact"},
-        seed=result.seed,
-    )
+            rows[number][j.name] = weighed(j, both)
+    if not rows:
+        return
+    # The gate of the time knew the metrics of its first pair; what came later it did not judge.
+    known = rows[min(rows)].keys()
+    for j in group:
+        if j.name not in known:
+            result.verdicts[j.name] = _NO_PAIRS
+    gate = make_gate([j for j in group if j.name in known], policy, result.seed, _Replay)
+    if gate is None:
+        return
     for number in sorted(rows)[: policy.max_pairs]:
-        gate.add(rows[number])
+        gate.add({name: pair for name, pair in rows[number].items() if name in known})
     result.pairs = max(result.pairs, gate.pairs)
-    result.verdicts.update(gate.verdicts())
+    result.verdicts.update(told(result.judged, gate.verdicts()))

@@ -7,7 +7,7 @@ the machine only counts towards the limit on dropped pairs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -15,7 +15,7 @@ from tracker.domain import Arm, Fingerprint, Launch
 from tracker.gate.policy import SameWork
 from tracker.measure.asv import LaunchResult
 
-__all__ = ["Complaint", "WorkSeen", "pair_complaints"]
+__all__ = ["Complaint", "WorkSeen", "pair_complaints", "prefix_warning"]
 
 ComplaintKind = Literal[
     "work",
@@ -26,6 +26,7 @@ ComplaintKind = Literal[
     "base fails",
     "both fail",
     "machine",
+    "node",
 ]
 
 # The digest of the generated tokens; compared unless the policy says that only counts matter.
@@ -40,7 +41,8 @@ class Complaint:
     """Why a pair cannot be used.
 
     Attributes:
-        kind: What sort of reason; "machine" comes and goes, the others are expected to persist.
+        kind: What sort of reason; "machine" and "node" come and go, the others are expected to
+            persist.
         subject: What it is about: scenarios, metrics, fields.
         text: A sentence for the report.
     """
@@ -51,7 +53,7 @@ class Complaint:
 
     @property
     def persists(self) -> bool:
-        return self.kind != "machine"
+        return self.kind not in ("machine", "node")
 
     @property
     def key(self) -> tuple[str, tuple[str, ...]]:
@@ -64,7 +66,7 @@ class WorkSeen:
 
     digests: dict[str, set[str]] = field(default_factory=dict)
 
-    def add(self, launches: tuple[Launch, ...]) -> None:
+    def add(self, launches: Sequence[Launch]) -> None:
         for launch in launches:
             digest = _mapping(launch.header.get("work")).get(_DIGEST)
             if isinstance(digest, str):
@@ -109,6 +111,24 @@ def pair_complaints(
         reasons = "; ".join(f"{m}: {base_failed.get(m, 'no value')}" for m in gained[:3])
         found.append(Complaint("base fails", tuple(gained), f"fails in base only: {reasons}"))
     return found
+
+
+def prefix_warning(base: LaunchResult, head: LaunchResult) -> str | None:
+    """Say that the arms found different parts of their prompts in the prefix cache, if they did."""
+    ours, theirs = _by_scenario(base), _by_scenario(head)
+    found: list[str] = []
+    for scenario in sorted(ours.keys() & theirs.keys()):
+        before, after = (
+            _mapping(launches[scenario].header.get("work")).get(_HOW) for launches in (ours, theirs)
+        )
+        if before != after:
+            found.append(f"{scenario}: {before} prompt tokens in base, {after} in head")
+    if not found:
+        return None
+    return (
+        "prefix hits differ, and latencies with them (an exact counter of them decides whether that "
+        f"is a regression): {'; '.join(found)}"
+    )
 
 
 def _work(

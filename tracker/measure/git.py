@@ -87,6 +87,10 @@ class Repository:
     def is_shallow(self) -> bool:
         return _git(self.root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
 
+    def is_ancestor(self, first: str, second: str) -> bool:
+        """Return whether the history of `second` holds `first`; a commit's holds itself."""
+        return _git(self.root, "merge-base", "--is-ancestor", first, second).returncode == 0
+
     def commits(self, spec: str) -> list[Commit]:
         """Return the commits `spec` names, oldest first.
 
@@ -129,6 +133,16 @@ class Repository:
                 subject=subject,
             )
         return [found[digest] for digest in hashes]
+
+    def messages(self, base: str, head: str) -> list[tuple[str, str]]:
+        """Return (hash, whole message) of every commit that `head` has and `base` lacks, newest first.
+
+        Raises:
+            UsageError: git failed; the message carries its own.
+        """
+        text = self.run("log", "-z", f"--format=%H{_FIELD}%B", f"{base}..{head}", "--")
+        entries = [entry.split(_FIELD, 1) for entry in text.split("\0") if entry.strip()]
+        return [(digest.strip(), message) for digest, message in entries]
 
     def branch(self) -> str | None:
         """Return the checked-out branch, or None on a detached HEAD."""

@@ -20,7 +20,7 @@ def render_json(report: Report) -> str:
     "regression" | "inconclusive" | "invalid"; inconclusive exits with 0 unless the policy blocks
     on it), `headline`, `exit_code`, `alpha`, `pairs`,
     `dropped`, `seconds`, `stopped`, `gate_id`, `metrics` (list; values in `unit`, `effect`, `low`,
-    `high`, `mde` and `sees` as ratios), `missing` (list of {`metric`, `where`, `reason`}), `warnings` and
+    `high`, `mde`, `sees` and `expected` as ratios), `missing` (list of {`metric`, `where`, `reason`}), `warnings` and
     `invalid` (lists of texts). What is not known is null; NaN and Infinity never appear.
     """
     content = {
@@ -66,6 +66,7 @@ def _metric(row: ReportRow) -> dict[str, object]:
         "pairs": row.pairs,
         "mde": _finite(row.mde),
         "sees": _finite(row.sees),
+        "expected": _finite(row.expected),
         "reason": row.reason,
         "limit": _finite(row.limit),
     }

@@ -20,7 +20,11 @@ def render_markdown(report: Report) -> str:
     into `<details>`.
     """
     rows = report.worst_first
-    shown = [row for row in rows if row.outcome not in ("pass", "not judged") or row.limit]
+    shown = [
+        row
+        for row in rows
+        if row.outcome not in ("pass", "not judged") or row.limit or row.expected is not None
+    ]
     folded = [row for row in rows if row not in shown]
     out = [f"### {_SIGN[report.verdict]} {_escape(report.headline)}", ""]
     out.append(
@@ -36,7 +40,7 @@ def render_markdown(report: Report) -> str:
         if row.limit is not None:
             limit = value_with_unit(row.limit, row.unit)
             out.append(f"- `{row.metric}` is beyond its limit of {limit}")
-        elif row.outcome == "inconclusive":
+        elif row.outcome == "inconclusive" or row.expected is not None:
             out.append(f"- `{row.metric}`: {_escape(row.reason)}")
     out += [
         f"- not measured in {m.where}: `{m.metric}`: {_escape(m.reason)}" for m in report.missing

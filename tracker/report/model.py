@@ -44,6 +44,7 @@ class ReportRow:
         reason: One sentence.
         limit: The absolute limit that head breaks, in `unit`; None where it keeps it.
         limit_blocks: Whether breaking it blocks.
+        expected: The change of `effect` that somebody intends; None: none.
     """
 
     metric: str
@@ -63,6 +64,7 @@ class ReportRow:
     detect: float | None = None
     limit: float | None = None
     limit_blocks: bool = False
+    expected: float | None = None
 
     @property
     def blocks(self) -> bool:

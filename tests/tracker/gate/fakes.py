@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tracker.domain import BenchmarkInfo, Fingerprint, Launch, Measurement, ResultFile
 from tracker.errors import MeasurementError
+from tracker.gate.listener import Standing
 from tracker.measure.asv import LaunchResult
 from tracker.measure.asvlog import FailedBenchmark
 
@@ -115,15 +116,19 @@ class Notes:
 
     launched_as: list[tuple[str, int | None]] = field(default_factory=list)
     dropped: list[list[str]] = field(default_factory=list)
-    pairs: list[int] = field(default_factory=list)
+    standings: list[Standing] = field(default_factory=list)
+    resumed_after: int | None = None
 
     def launching(self, pair, arm, bench) -> None: ...
 
     def launched(self, result, pair, arm) -> None:
         self.launched_as.append((arm, pair))
 
-    def pair_done(self, pairs, verdicts, pending, seconds) -> None:
-        self.pairs.append(pairs)
+    def resumed(self, pairs) -> None:
+        self.resumed_after = pairs
+
+    def pair_done(self, standing) -> None:
+        self.standings.append(standing)
 
     def pair_dropped(self, complaints) -> None:
         self.dropped.append([complaint.text for complaint in complaints])

@@ -3,11 +3,13 @@ import itertools
 
 import pytest
 
-from tests.tracker.gate.fakes import BASE, HEAD, WORK, Lab, Notes
+from tests.tracker.gate.fakes import BASE, BENCHMARKS, HEAD, WORK, Lab, Notes
+from tracker.domain import Fingerprint
 from tracker.errors import MeasurementError
 from tracker.gate.judge import make_report
+from tracker.gate.order import PairOrder
 from tracker.gate.policy import MetricRule, Policy
-from tracker.gate.session import PairOrder, Session
+from tracker.gate.session import Earlier, Session
 
 TTFT, RATE, STEPS = "suite.A.track_ttft", "suite.A.track_rate", "suite.A.track_steps"
 E2E, MOOD = "suite.B.track_e2e", "suite.B.track_mood"
@@ -82,6 +84,71 @@ def test_an_exact_regression_waits_for_the_noisy_metrics_first_look():
 def test_fail_fast_does_not_wait():
     result, report = gate(Lab(effect={STEPS: 0.025}), fail_fast=True)
     assert (result.pairs, report.exit_code) == (1, 1)
+
+
+@pytest.mark.parametrize(("steps", "code"), [(39, 1), (41, 0)])
+def test_fail_fast_ends_at_the_first_broken_limit(steps, code):
+    from tracker.gate.policy import parse_policy
+
+    result, report = gate(Lab(), parse_policy({"limits": {"track_steps": steps}}), fail_fast=True)
+    assert report.exit_code == code
+    assert (
+        (result.pairs == 1) == (result.stopped == "stopped at the first broken limit") == bool(code)
+    )
+
+
+def test_exact_metrics_alone_take_one_pair():
+    result, report = gate(Lab(), Policy(bench=("track_steps",)))
+    assert (result.pairs, report.exit_code) == (1, 0)
+
+
+def test_whoever_waits_is_told_what_is_undecided_and_how_long_it_takes():
+    notes, ticks = Notes(), itertools.count(0, 10)
+    gate(Lab(noise=0.01), notes=notes, clock=lambda: float(next(ticks)))
+    first, sixth = notes.standings[0], notes.standings[5]
+    assert set(first.left) == {TTFT, RATE, E2E} and first.pairs_left is first.seconds_left is None
+    assert sixth.pairs == 6 and 0 < sixth.pairs_left <= 44
+    assert sixth.seconds_left == pytest.approx(sixth.pairs_left * sixth.seconds_per_pair)
+    assert notes.standings[-1].left == {} and notes.standings[-1].pairs_left == 0
+    assert set(first.verdicts) == {TTFT, RATE, STEPS, E2E}
+
+
+def earlier(lab, pairs):
+    """The first pairs of a gate as the store would give them back, and their launches."""
+    order, values, launches = PairOrder(0), [], []
+    for _ in range(pairs):
+        arms = {arm: lab(BASE if arm == "base" else HEAD, arm, ()) for arm in next(order)}
+        values.append((arms["base"].values(), arms["head"].values()))
+        launches += arms["base"].launches
+    return Earlier(BENCHMARKS, values, launches)
+
+
+def test_a_gate_that_goes_on_ends_as_one_that_was_not_cut_off():
+    whole, report = gate(Lab(effect={TTFT: 0.04}, noise=0.01))
+    lab, notes = Lab(effect={TTFT: 0.04}, noise=0.01), Notes()
+    again, same = gate(lab, notes=notes, earlier=earlier(lab, 4))
+    assert notes.resumed_after == 4 and len(notes.standings) == whole.pairs - 4
+    assert [arm for arm, _ in lab.calls] == [
+        arm for arm, _ in zip(itertools.chain.from_iterable(order_of(0)), lab.calls, strict=False)
+    ]
+    assert again.values == whole.values
+    assert dataclasses.replace(same, seconds=0.0) == dataclasses.replace(report, seconds=0.0)
+
+
+def order_of(seed):
+    order = PairOrder(seed)
+    while True:
+        yield next(order)
+
+
+def test_a_gate_that_goes_on_holds_new_launches_against_the_old_environment():
+    lab = Lab()
+    before = earlier(lab, 3)
+    moved = dataclasses.replace(before.launches[0], fingerprint=Fingerprint(driver="550"))
+    before = dataclasses.replace(before, launches=[moved])
+    result, report = gate(lab, earlier=before)
+    assert report.exit_code == 4 and "driver from 550 to 570" in report.headline
+    assert result.pairs == 3
 
 
 def test_what_is_decided_is_measured_no_more():
@@ -181,6 +248,20 @@ def test_a_base_whose_tokens_vary_proves_nothing_against_head():
     result, report = gate(Unsteady())
     assert report.exit_code == 0 and result.dropped == 1
     assert any("vary between launches" in warning for warning in report.warnings)
+
+
+def test_other_finish_reasons_are_different_work():
+    stopped = WORK | {"finish_reasons": {"stop": 4}}
+    _, report = gate(Lab(work={"base": WORK | {"finish_reasons": {"length": 4}}, "head": stopped}))
+    assert report.exit_code == 4 and "finish_reasons" in report.headline
+
+
+def test_lost_prefix_hits_are_told_of_and_left_to_their_counter():
+    work = {"base": WORK | {"cached_tokens": 560}, "head": WORK | {"cached_tokens": 0}}
+    _, report = gate(Lab(work=work, effect={STEPS: 0.5}))
+    assert report.exit_code == 1 and report.headline.endswith(STEPS)
+    (warning,) = [one for one in report.warnings if "prefix hits differ" in one]
+    assert "suite.A: 560 prompt tokens in base, 0 in head" in warning
 
 
 def throttled(result):

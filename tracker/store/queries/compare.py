@@ -174,6 +174,7 @@ def _paired(
             continue
         ours = gate_id is not None and row.gate_id == gate_id
         if ours and row.pair is not None and row.arm is not None:
+            # The later attempt counts: a gate that was cut off within a pair measures it again.
             in_pairs.setdefault(row.pair, {})[row.arm] = row.value
             continue
         # At an A/A comparison both sides are one revision: a value is not used twice.

@@ -6,7 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, case, func, select
 
-from tracker.domain import CalibrationBlock, CalibrationInfo, GateInfo, VerdictInfo
+from tracker.domain import (
+    CalibrationBlock,
+    CalibrationInfo,
+    GateInfo,
+    GateLaunch,
+    VerdictInfo,
+)
 from tracker.errors import UsageError
 from tracker.store import tables as t
 from tracker.store.queries.projects import find_machine, find_project
@@ -53,6 +59,49 @@ def get_gate(store: Store, gate_id: str) -> GateInfo:
     if not found:
         raise UsageError(f"no gate {gate_id!r} in the store")
     return found[0]
+
+
+def gate_launches(
+    store: Store,
+    project: str,
+    *,
+    gate_id: str | None = None,
+    machine: str | None = None,
+    limit: int | None = None,
+) -> list[GateLaunch]:
+    """Return launch artifacts of valid pairs, oldest first.
+
+    Args:
+        store: Where to look.
+        project: Its name.
+        gate_id: Of this gate; else of every gate.
+        machine: On this machine; else on any. One that was never seen has none.
+        limit: The newest so many; else all.
+
+    Raises:
+        UsageError: No such project.
+    """
+    a, run = t.artifact.c, t.run.c
+    statement = (
+        select(run.gate_id, run.pair, run.arm, a.benchmark, a.header)
+        .join(t.run, run.id == a.run_id)
+        .order_by(a.id.desc())
+        .limit(limit)
+    )
+    with store.reading() as conn:
+        statement = statement.where(
+            run.project_id == find_project(conn, project),
+            run.gate_id.is_not(None),
+            run.pair.is_not(None),
+        )
+        if gate_id is not None:
+            statement = statement.where(run.gate_id == gate_id)
+        if machine is not None:
+            statement = statement.join(t.machine, t.machine.c.id == run.machine_id).where(
+                t.machine.c.name == machine
+            )
+        found = [GateLaunch(*row) for row in conn.execute(statement)]
+    return found[::-1]
 
 
 def calibration(store: Store, project: str) -> CalibrationInfo:

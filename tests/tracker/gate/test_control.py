@@ -1,0 +1,119 @@
+"""Pairs during which the node moved: dropped by the control alone, alike in both arms."""
+
+import dataclasses
+import random
+
+import pytest
+
+from tests.tracker.gate.fakes import BASE, HEAD, Lab, Notes
+from tracker.domain import Fingerprint, GateLaunch, Launch
+from tracker.gate.control import FLOOR, KNOWN, MEMORY, ControlWatch, control_difference
+from tracker.gate.judge import make_report
+from tracker.gate.policy import Policy
+from tracker.gate.session import Session
+
+
+def launch(gemm, copy=1.0, *, after=None, scenario="suite.A"):
+    sides = {"before": {"gemm": gemm, "copy": copy}, "after": after or {"gemm": gemm, "copy": copy}}
+    return Launch("p", "d", "id", scenario, Fingerprint(), {"control": sides})
+
+
+def test_the_difference_is_the_largest_over_scenarios_and_parts():
+    base = [launch(1.0, scenario="a"), launch(1.0, scenario="b")]
+    head = [launch(1.02, scenario="a"), launch(1.0, 0.9, scenario="b")]
+    assert control_difference(base, head) == pytest.approx(0.10536, abs=1e-5)
+    assert control_difference(head, base) == control_difference(base, head)
+    moved = launch(1.0, after={"gemm": 1.21, "copy": 1.0})  # in the middle of the launch
+    assert control_difference([launch(1.0)], [moved]) == pytest.approx(0.0953, abs=1e-4)
+
+
+@pytest.mark.parametrize("control", [None, {}, {"before": {"gemm": 0}}, {"before": "soon"}, 7])
+def test_a_launch_without_control_times_has_no_difference(control):
+    other = Launch("p", "d", "id", "suite.A", Fingerprint(), {"control": control})
+    assert control_difference([other], [launch(1.0)]) is None
+    assert ControlWatch([0.001] * 20).complaints([other], [launch(9.0)]) == []
+
+
+def test_nothing_is_dropped_before_enough_is_known():
+    watch = ControlWatch([0.001] * (KNOWN - 1))
+    assert watch.complaints([launch(1.0)], [launch(2.0)]) == []
+    (complaint,) = watch.complaints([launch(2.0)], [launch(1.0)])
+    assert "differs by 100.0%" in complaint.text and not complaint.persists
+
+
+def test_a_quiet_machine_still_gets_the_floor():
+    watch = ControlWatch([0.0] * 20)
+    assert watch.usual == FLOOR
+    assert watch.complaints([launch(1.0)], [launch(1.0 + 0.9 * FLOOR)]) == []
+    assert watch.complaints([launch(1.0)], [launch(1.0 + 1.1 * FLOOR)])
+
+
+def test_a_launch_of_the_store_counts_like_one_just_measured():
+    stored = GateLaunch("g", 1, "base", "suite.A", launch(1.0).header)
+    assert control_difference([stored], [launch(1.1)]) == pytest.approx(0.0953, abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", ["normal", "heavy", "two states", "settles"])
+def test_a_machine_that_always_wobbles_keeps_most_pairs(shape):
+    draw = random.Random(4)
+    spread = {
+        "normal": lambda _: draw.gauss(0, 0.2),
+        "heavy": lambda _: 0.02 * draw.gauss(0, 1) / max(abs(draw.gauss(0, 1)), 1e-3),
+        "two states": lambda _: draw.gauss(0, 0.01) + (0.5 if draw.random() < 0.3 else 0.0),
+        "settles": lambda n: draw.gauss(0, 0.005 if n < 300 else 0.1),
+    }[shape]
+    watch = ControlWatch()
+    dropped = sum(
+        bool(watch.complaints([launch(2.0 ** spread(n))], [launch(2.0 ** spread(n))]))
+        for n in range(600)
+    )
+    assert dropped <= 0.25 * 600
+
+
+def test_a_node_that_changed_for_good_is_learned():
+    watch = ControlWatch([0.001] * MEMORY)
+    told = [bool(watch.complaints([launch(1.0)], [launch(1.2)])) for _ in range(MEMORY)]
+    assert told[0] and not told[-1]
+    assert sum(told) <= MEMORY // 2
+
+
+def test_the_rule_favours_neither_commit():
+    draw = random.Random(8)
+    watch, mirrored = ControlWatch(), ControlWatch()
+    for _ in range(300):
+        one, other = (launch(2.0 ** draw.gauss(0, 0.1 + 0.3 * (draw.random() < 0.1))) for _ in "ab")
+        assert bool(watch.complaints([one], [other])) == bool(mirrored.complaints([other], [one]))
+
+
+class Node(Lab):
+    """A lab whose node is twice as slow during the launches named; the control says so."""
+
+    slow = frozenset()
+
+    def __call__(self, commit, arm, bench):
+        factor = 2.0 if len(self.calls) in self.slow else 1.0
+        result = super().__call__(commit, arm, bench)
+        (told,) = result.launches
+        header = told.header | launch(factor).header
+        values = [
+            dataclasses.replace(m, value=m.value * factor) if "ttft" in m.benchmark else m
+            for m in result.file.measurements
+        ]
+        return dataclasses.replace(
+            result,
+            launches=(dataclasses.replace(told, header=header),),
+            file=dataclasses.replace(result.file, measurements=tuple(values)),
+        )
+
+
+def test_a_moved_node_is_dropped_in_both_arms_and_never_makes_the_gate_invalid():
+    lab, notes = Node(), Notes()
+    lab.slow = frozenset({1, 4, 9, 12, 15, 18, 21, 24})
+    watch = ControlWatch([0.001] * MEMORY)
+    policy = Policy()
+    result = Session(lab, BASE, HEAD, policy, listener=notes, control=watch).run()
+    report = make_report(result, policy, project="toy", machine="m", base=BASE, head=HEAD)
+    assert report.exit_code == 0
+    assert result.dropped == result.moved == len(notes.dropped) >= 4
+    assert all(0.4 < base / head < 1.6 for base, head in result.values["suite.A.track_ttft"])
+    assert any("the node itself moved during" in warning for warning in report.warnings)

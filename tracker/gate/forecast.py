@@ -1,0 +1,48 @@
+"""How many more pairs a metric will probably take: for whoever waits, never for a verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+from tracker.domain import Better
+
+__all__ = ["pairs_left"]
+
+# Standard errors between the mean and a bound at which the gate's tests usually decide.
+_REACH = 3.3
+
+
+def pairs_left(
+    values: Sequence[tuple[float, float]],
+    better: Better,
+    *,
+    margin: float,
+    detect: float,
+    looks: Sequence[int],
+) -> int | None:
+    """Return after how many further pairs a noisy metric is probably decided.
+
+    That is when its mean, at the spread seen, is far enough from `detect` to pass or from
+    `margin` to be a regression; and never before the next look, nor after the last.
+
+    Args:
+        values: (base, head) of the pairs so far, all positive.
+        better: Direction of the metric.
+        margin: Slowdown that does not matter yet, a ratio.
+        detect: Slowdown that a pass excludes, a ratio.
+        looks: Numbers of pairs at which the gate decides, ascending; the last is the most.
+
+    Returns:
+        At least 0; None with fewer than two pairs, whose spread says nothing.
+    """
+    done = len(values)
+    if done < 2:
+        return None
+    sign = 1.0 if better == "lower" else -1.0
+    ratios = [sign * (math.log(head) - math.log(base)) for base, head in values]
+    mean, spread = fmean(ratios), stdev(ratios)
+    room = max(math.log1p(detect) - mean, mean - math.log1p(margin))
+    needed = (_REACH * spread / room) ** 2
+    return next((n - done for n in looks if n > done and n >= needed), max(looks[-1] - done, 0))

@@ -1,0 +1,176 @@
+"""Going on with a gate whose process was killed: its pairs are in the store.
+
+A gate is taken up again by the same checkout only, with the same policy, expectations and suites, so
+that its pairs are of one kind. The lock of a gate is held by the process that measures it, and
+dropped by the kernel when that process dies: a gate whose lock is free has nobody.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tracker.artifacts import fingerprint_of
+from tracker.domain import GateInfo, Launch
+from tracker.errors import UsageError
+from tracker.gate.session import Earlier
+from tracker.gate.stored import benchmark_of
+from tracker.measure.asv import AsvRunner
+from tracker.measure.project import AsvProject
+from tracker.measure.worktree import state_dir
+from tracker.store import Store, queries
+
+__all__ = ["Claim", "Unfinished", "find_unfinished", "place_of"]
+
+
+class Claim:
+    """The lock of a gate, held while the context is open.
+
+    Args:
+        path: Of the lock file.
+        handle: An open file that holds the lock.
+    """
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self._path = path
+        self._handle = handle
+
+    @classmethod
+    def of(cls, root: Path, gate_id: str) -> Self:
+        """Return the claim on a gate; raise `BlockingIOError` where another process has it."""
+        folder = state_dir(root) / "gates"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{gate_id}.lock"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise
+        return cls(path, handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._handle)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A gate to go on with: its claim is taken."""
+
+    gate_id: str
+    seed: int
+    earlier: Earlier
+    claim: Claim
+
+
+def place_of(project: AsvProject) -> dict[str, object]:
+    """Return where and with which suites a gate is measured, as the store keeps it."""
+    digest = hashlib.sha256()
+    for file in sorted(project.benchmark_dir.rglob("*.py")):
+        digest.update(str(file.relative_to(project.benchmark_dir)).encode() + b"\0")
+        digest.update(file.read_bytes() + b"\0")
+    return {
+        "checkout": f"{platform.node()}:{project.repository.root}",
+        "suites": digest.hexdigest(),
+    }
+
+
+def find_unfinished(
+    store: Store,
+    runner: AsvRunner,
+    project: str,
+    *,
+    base: str,
+    head: str,
+    wanted: Mapping[str, object],
+) -> Unfinished | None:
+    """Return the newest gate of this kind that has pairs and no process, claimed; None: there is none.
+
+    Args:
+        store: Where to look.
+        runner: Of the machine and the checkout.
+        project: Its name.
+        base: Full hash.
+        head: Full hash.
+        wanted: What the gate's stored policy must be, but for the seed.
+    """
+    plain = json.loads(json.dumps(wanted))
+    for gate in queries.gates_between(store, project, base, head):
+        told = {key: value for key, value in gate.policy.items() if key != "seed"}
+        if gate.exit_code is not None or gate.machine != runner.machine or told != plain:
+            continue
+        try:
+            claim = Claim.of(runner.project.repository.root, gate.id)
+        except BlockingIOError:
+            continue
+        # Its process may have finished it between the look and the claim.
+        gone = queries.get_gate(store, gate.id).exit_code is not None
+        earlier = None if gone else _earlier(store, gate)
+        if earlier is not None:
+            seed = gate.policy.get("seed")
+            return Unfinished(gate.id, seed if isinstance(seed, int) else 0, earlier, claim)
+        claim.release()
+    return None
+
+
+def _earlier(store: Store, gate: GateInfo) -> Earlier | None:
+    """The pairs of a gate as a session takes them up; None where it has none."""
+    try:
+        values = queries.paired_values(
+            store, gate.project, gate.base.commit, gate.head.commit,
+            gate_id=gate.id, machine=gate.machine,
+        )  # fmt: skip
+    except UsageError:  # nothing of this machine yet
+        return None
+    rows: dict[int, tuple[dict[str, float], dict[str, float]]] = {}
+    for name, found in values.items():
+        for number, pair in zip(found.numbers, found.pairs, strict=True):
+            for side, value in zip(rows.setdefault(number, ({}, {})), pair, strict=True):
+                side[name] = value
+    if not rows:
+        return None
+    launches = [
+        _launch(launch.benchmark, launch.header)
+        for launch in queries.gate_launches(store, gate.project, gate_id=gate.id)
+        if launch.arm == "base"
+    ]
+    return Earlier(
+        benchmarks={
+            name: benchmark_of(found.series) for name, found in values.items() if found.pairs
+        },
+        pairs=[rows[number] for number in sorted(rows)],
+        launches=launches,
+    )
+
+
+def _launch(benchmark: str, header: Mapping[str, object]) -> Launch:
+    facts = header.get("fingerprint")
+    return Launch(
+        path="",
+        digest="",
+        launch_id=str(header.get("launch_id")),
+        benchmark=benchmark,
+        fingerprint=fingerprint_of(facts if isinstance(facts, dict) else {}),
+        header=dict(header),
+    )
