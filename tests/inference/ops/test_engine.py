@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from triton.runtime.jit import KernelInterface
 
 from inference import LLM, EngineConfig, SamplingParams
 
@@ -26,3 +28,26 @@ def test_the_engine_yields_the_same_tokens_from_kernels(variant: str, oracle: An
             ran = set(llm.describe()["backends"].values())
         assert ran == {backend}
     assert outputs["triton"] == outputs["reference"]
+
+
+def test_a_decode_step_launches_eight_kernels_a_layer(
+    oracle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: Counter[str] = Counter()
+    launch = KernelInterface.__getitem__
+
+    def counting(kernel: Any, grid: Any) -> Any:
+        launched[kernel.__name__] += 1
+        return launch(kernel, grid)
+
+    config = EngineConfig(backend="triton", dtype="float32", num_blocks=16)
+    with LLM(oracle("qwen3").directory, config) as llm:
+        llm.submit([1, 2], SamplingParams(max_tokens=3, ignore_eos=True))
+        llm.step()
+        monkeypatch.setattr(KernelInterface, "__getitem__", counting)
+        llm.step()
+        layers = llm.model.num_layers
+    a_layer = {"_rms_norm": 2, "_linear": 4, "_rope_store": 1, "_paged_attention": 1}
+    once = {"_embedding": 1, "_rms_norm": 1, "_linear": 1, "_sample": 1}
+    assert sum(a_layer.values()) == 8
+    assert launched == Counter({k: n * layers for k, n in a_layer.items()}) + Counter(once)
