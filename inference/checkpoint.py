@@ -11,6 +11,7 @@ import torch
 from inference.architecture import ModelConfig, token_id_tuple
 from inference.errors import CheckpointError
 from inference.gguf_file import gguf_config, gguf_tensors
+from inference.packing import pack
 from inference.presets import PRESETS, preset
 from inference.tokenizer import Tokenizer, load_tokenizer
 from inference.weights import ModelWeights, allocate, fill_dummy, load, safetensors
@@ -48,7 +49,14 @@ def describe_model(source: str | Path) -> ModelConfig:
     return config
 
 
-def load_model(source: str | Path, *, dtype: torch.dtype, device: torch.device, seed: int) -> Model:
+def load_model(
+    source: str | Path,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    seed: int,
+    cpu_layout: bool = False,
+) -> Model:
     """Return description, weights and tokenizer (None for presets and bare directories).
 
     Args:
@@ -56,21 +64,27 @@ def load_model(source: str | Path, *, dtype: torch.dtype, device: torch.device, 
         dtype: Weights are converted to it.
         device: Weights are placed there.
         seed: Of a preset's dummy weights.
+        cpu_layout: Hold the matrices as a CPU multiplies fastest by them.
 
     Raises:
         ConfigError: Neither a preset nor an existing path.
         CheckpointError: The checkpoint is missing, incomplete or not supported.
     """
     path = Path(source)
-    if path.suffix == ".gguf":
-        return _load_gguf(path, dtype=dtype, device=device)
-    config = describe_model(source)
-    weights = allocate(config, dtype=dtype, device=device)
-    if str(source) in PRESETS:
+    is_gguf = path.suffix == ".gguf"
+    config = _describe_gguf(path) if is_gguf else describe_model(source)
+    long_rows = cpu_layout and dtype is torch.float32
+    weights = allocate(config, dtype=dtype, device=device, long_rows=long_rows)
+    tokenizer: Tokenizer | None = None
+    if is_gguf:
+        load(weights, config, gguf_tensors(path))
+        tokenizer = load_tokenizer(path.parent, gguf_file=path.name)
+    elif str(source) in PRESETS:
         fill_dummy(weights, seed=seed)
-        return config, weights, None
-    load(weights, config, safetensors(path))
-    return config, weights, load_tokenizer(path)
+    else:
+        load(weights, config, safetensors(path))
+        tokenizer = load_tokenizer(path)
+    return config, pack(weights, cpu_layout=cpu_layout), tokenizer
 
 
 def _names_preset(source: str | Path) -> bool:
@@ -81,8 +95,5 @@ def _missing(path: Path) -> ModelConfig:
     raise CheckpointError(f"{path}: no such checkpoint directory")
 
 
-def _load_gguf(path: Path, *, dtype: torch.dtype, device: torch.device) -> Model:
-    config = ModelConfig.from_hf(gguf_config(path).to_dict(), name=path.stem)
-    weights = allocate(config, dtype=dtype, device=device)
-    load(weights, config, gguf_tensors(path))
-    return config, weights, load_tokenizer(path.parent, gguf_file=path.name)
+def _describe_gguf(path: Path) -> ModelConfig:
+    return ModelConfig.from_hf(gguf_config(path).to_dict(), name=path.stem)

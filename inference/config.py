@@ -89,6 +89,8 @@ class EngineConfig:
             a short sequence is not padded to the longest of the step.
         enable_staging: Lay steps out in memory that is kept from step to step, pinned on CUDA, and
             bring the rows of a decoding step up to date in place.
+        enable_cpu_layout: On a CPU hold matrices as it multiplies fastest by them: the longer side
+            contiguous, a tied vocabulary both ways. Costs the memory of that one matrix.
         batching: ``"continuous"``: a request joins and leaves at any step, nothing is padded.
             ``"padded"``: batches of requests as they come, padded to the longest prompt and run to
             the longest output. ``"bucketed"``: the same within buckets of similar prompts.
@@ -115,6 +117,7 @@ class EngineConfig:
     prefill_chunk_size: int | None = None
     enable_length_buckets: bool = True
     enable_staging: bool = True
+    enable_cpu_layout: bool = True
     batching: str = "continuous"
     bucket_edges: Sequence[int] = (64, 256, 1024, 4096)
     bucket_wait: float = 0.05

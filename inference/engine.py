@@ -63,7 +63,13 @@ class LLM:
         # Before the weights, which may take minutes to load.
         ops = OpSet(OPS, backend=self.config.backend, device=device.type)
         self.model, weights, self._tokenizer = load_model(
-            model, dtype=dtype_of(self.config, device), device=device, seed=self.config.seed
+            model,
+            dtype=dtype_of(self.config, device),
+            device=device,
+            seed=self.config.seed,
+            cpu_layout=self.config.enable_cpu_layout
+            and device.type == "cpu"
+            and ops.backends["linear"] == "reference",
         )
         self.max_model_len = self.config.max_model_len or self.model.max_position
         if self.max_model_len > self.model.max_position:
@@ -76,7 +82,12 @@ class LLM:
         )
         itemsize = self._runner.dtype.itemsize
         self._work = WorkCounters(
-            CostModel(self.model, weight_itemsize=itemsize, kv_itemsize=itemsize)
+            CostModel(
+                self.model,
+                weight_itemsize=itemsize,
+                kv_itemsize=itemsize,
+                weight_bytes=(weights.body_bytes_read, weights.head_bytes_read),
+            )
         )
         self._blocks = BlockManager(
             self._runner.num_blocks,

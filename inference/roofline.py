@@ -42,9 +42,18 @@ class CostModel:
         model: Shapes.
         weight_itemsize: Bytes of one weight.
         kv_itemsize: Bytes of one cached element.
+        weight_bytes: Of the layers' matrices and of the vocabulary's, where they are packed; None
+            takes ``weight_itemsize`` of each weight.
     """
 
-    def __init__(self, model: ModelConfig, *, weight_itemsize: int, kv_itemsize: int) -> None:
+    def __init__(
+        self,
+        model: ModelConfig,
+        *,
+        weight_itemsize: int,
+        kv_itemsize: int,
+        weight_bytes: tuple[int, int] | None = None,
+    ) -> None:
         heads = (model.num_heads + 2 * model.num_kv_heads) * model.head_dim
         out = model.num_heads * model.head_dim
         layer = model.hidden_size * (heads + out + 3 * model.intermediate_size)
@@ -54,7 +63,10 @@ class CostModel:
         self._body_weights = model.num_layers * layer
         self._head_weights = model.vocab_size * model.hidden_size
         self._flops_per_pair = 4 * out
-        self._weight_itemsize = weight_itemsize
+        self._body_bytes, self._head_bytes = weight_bytes or (
+            self._body_weights * weight_itemsize,
+            self._head_weights * weight_itemsize,
+        )
         self._kv_bytes = 2 * model.num_kv_heads * model.head_dim * kv_itemsize
 
     def step(
@@ -86,11 +98,11 @@ class CostModel:
             total = layers * sum(seen)
             pairs += total
             kv_positions += total
-        head = self._head_weights if num_sampled else 0
+        head = self._head_bytes if num_sampled else 0
         return StepCost(
             linear_flops=2 * (num_tokens * self._body_weights + num_sampled * self._head_weights),
             attention_flops=self._flops_per_pair * pairs,
-            weight_bytes=(self._body_weights + head) * self._weight_itemsize,
+            weight_bytes=self._body_bytes + head,
             kv_bytes=(kv_positions + num_tokens * self._num_layers) * self._kv_bytes,
         )
 

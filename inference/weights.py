@@ -17,6 +17,7 @@ from torch import Tensor
 
 from inference.architecture import ModelConfig
 from inference.errors import CheckpointError
+from inference.ops.matrix import Weight, is_matrix
 
 __all__ = ["LayerWeights", "ModelWeights", "allocate", "fill_dummy", "load", "safetensors"]
 
@@ -28,15 +29,15 @@ class LayerWeights:
     """Weights of one decoder layer; matrices are ``[out, in]``, None where the family has none."""
 
     input_norm: Tensor  # [hidden]
-    qkv: Tensor  # [(heads + 2·kv_heads)·head_dim, hidden]
+    qkv: Weight  # [(heads + 2·kv_heads)·head_dim, hidden]
     qkv_bias: Tensor | None
     q_norm: Tensor | None  # [head_dim]
     k_norm: Tensor | None
-    out: Tensor  # [hidden, heads·head_dim]
+    out: Weight  # [hidden, heads·head_dim]
     out_bias: Tensor | None
     post_norm: Tensor  # [hidden]
-    gate_up: Tensor  # [2·intermediate, hidden]
-    down: Tensor  # [hidden, intermediate]
+    gate_up: Weight  # [2·intermediate, hidden]
+    down: Weight  # [hidden, intermediate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,53 +45,92 @@ class ModelWeights:
     """All weights; ``lm_head`` is ``embedding`` itself where they are tied."""
 
     embedding: Tensor  # [vocab, hidden]
-    layers: tuple[LayerWeights, ...]
+    layers: list[LayerWeights]
     norm: Tensor  # [hidden]
-    lm_head: Tensor  # [vocab, hidden]
+    lm_head: Weight  # [vocab, hidden]
 
-    def tensors(self) -> Iterator[Tensor]:
-        """Yield every tensor once."""
+    def each(self) -> Iterator[Weight]:
+        """Yield every weight once, packed or not."""
         yield self.embedding
         for layer in self.layers:
             for name in LayerWeights.__slots__:
-                tensor = getattr(layer, name)
-                if tensor is not None:
-                    yield tensor
+                weight = getattr(layer, name)
+                if weight is not None:
+                    yield weight
         yield self.norm
         if self.lm_head is not self.embedding:
             yield self.lm_head
 
+    def tensors(self) -> Iterator[Tensor]:
+        """Yield every weight that is a tensor once."""
+        return (weight for weight in self.each() if isinstance(weight, Tensor))
+
     @property
     def num_bytes(self) -> int:
         """Bytes held, a tied embedding counted once."""
-        return sum(t.numel() * t.element_size() for t in self.tensors())
+        return sum(w.num_bytes if is_matrix(w) else _num_bytes(w) for w in self.each())
+
+    @property
+    def body_bytes_read(self) -> int:
+        """Bytes of the layers' matrices that a step reads."""
+        return sum(
+            _bytes_read(matrix)
+            for layer in self.layers
+            for matrix in (layer.qkv, layer.out, layer.gate_up, layer.down)
+        )
+
+    @property
+    def head_bytes_read(self) -> int:
+        """Bytes of the vocabulary's matrix that a step with a sampled row reads."""
+        return _bytes_read(self.lm_head)
 
 
-def allocate(config: ModelConfig, *, dtype: torch.dtype, device: torch.device) -> ModelWeights:
-    """Return uninitialised weights of the model's shapes."""
+def _num_bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _bytes_read(matrix: Weight) -> int:
+    return matrix.num_bytes_read if is_matrix(matrix) else _num_bytes(matrix)
+
+
+def allocate(
+    config: ModelConfig, *, dtype: torch.dtype, device: torch.device, long_rows: bool = False
+) -> ModelWeights:
+    """Return uninitialised weights of the model's shapes.
+
+    Args:
+        config: Shapes.
+        dtype: Of every tensor.
+        device: Of every tensor.
+        long_rows: Lay each matrix but the embedding out with its longer side contiguous: BLAS multiplies
+            one row by it at the speed of memory then. Off, the rows are.
+    """
 
     def new(*shape: int) -> Tensor:
         return torch.empty(shape, dtype=dtype, device=device)
 
+    def matrix(out: int, width: int) -> Tensor:
+        return new(width, out).t() if long_rows and out >= width else new(out, width)
+
     hidden, dim = config.hidden_size, config.head_dim
     qkv = (config.num_heads + 2 * config.num_kv_heads) * dim
-    layers = tuple(
+    layers = [
         LayerWeights(
             input_norm=new(hidden),
-            qkv=new(qkv, hidden),
+            qkv=matrix(qkv, hidden),
             qkv_bias=new(qkv) if config.qkv_bias else None,
             q_norm=new(dim) if config.qk_norm else None,
             k_norm=new(dim) if config.qk_norm else None,
-            out=new(hidden, config.num_heads * dim),
+            out=matrix(hidden, config.num_heads * dim),
             out_bias=new(hidden) if config.output_bias else None,
             post_norm=new(hidden),
-            gate_up=new(2 * config.intermediate_size, hidden),
-            down=new(hidden, config.intermediate_size),
+            gate_up=matrix(2 * config.intermediate_size, hidden),
+            down=matrix(hidden, config.intermediate_size),
         )
         for _ in range(config.num_layers)
-    )
+    ]
     embedding = new(config.vocab_size, hidden)
-    lm_head = embedding if config.tie_embeddings else new(config.vocab_size, hidden)
+    lm_head = embedding if config.tie_embeddings else matrix(config.vocab_size, hidden)
     return ModelWeights(embedding, layers, new(hidden), lm_head)
 
 
@@ -105,7 +145,9 @@ def fill_dummy(weights: ModelWeights, *, seed: int) -> None:
         if id(tensor) in norms:
             tensor.fill_(1.0)
         else:
-            tensor.normal_(0.0, DUMMY_STD, generator=generator)
+            # Drawn in the order of the rows: a layout changes no weight.
+            drawn = torch.empty_like(tensor, memory_format=torch.contiguous_format)
+            tensor.copy_(drawn.normal_(0.0, DUMMY_STD, generator=generator))
 
 
 def load(weights: ModelWeights, config: ModelConfig, tensors: Iterable[tuple[str, Tensor]]) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from inference.ops.linear import linear
+from inference.ops.matrix import Weight
 from inference.ops.registry import Op
 
 __all__ = ["LINEAR_SILU_MUL", "SILU_MUL", "linear_silu_mul", "silu_mul"]
@@ -31,12 +32,12 @@ def silu_mul(gate_up: Tensor) -> Tensor:
     return F.silu(gate) * up
 
 
-def linear_silu_mul(x: Tensor, weight: Tensor) -> Tensor:
+def linear_silu_mul(x: Tensor, weight: Weight) -> Tensor:
     """Return ``silu_mul(x @ weight.T)``.
 
     Args:
         x: ``[T, in]``.
-        weight: ``[2·intermediate, in]``, dtype of ``x``, the gate's half first.
+        weight: ``[2·intermediate, in]``, as of ``linear``, the gate's half first.
 
     Returns:
         New tensor, ``[T, intermediate]``.

@@ -1,0 +1,60 @@
+"""How a CPU holds its matrices changes the time of a product, not its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from inference import LLM, EngineConfig, SamplingParams
+from inference.ops.both_ways import BothWays
+from inference.ops.linear import linear
+from inference.weights import LayerWeights
+from tests.inference.conftest import NUM_OUTPUT
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 3, 8, 33])
+def test_both_ways_multiplies_as_one_way_does(num_rows: int) -> None:
+    generator = torch.Generator().manual_seed(num_rows)
+    x, rows = torch.randn(num_rows, 24, generator=generator), torch.randn(70, 24)
+    both = BothWays(rows)
+    got = linear(x, both)
+    assert got.is_contiguous()
+    assert both.shape == (70, 24)
+    torch.testing.assert_close(got.double(), x.double() @ rows.double().T, rtol=1e-5, atol=1e-5)
+    # Rows and columns are one matrix, not two that may drift apart.
+    bias = torch.arange(70.0)
+    torch.testing.assert_close(linear(x, both, bias), got + bias)
+
+
+@pytest.mark.parametrize("variant", ["llama", "llama-tied", "qwen2", "mistral-window"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_layout_changes_no_token(oracle: Any, variant: str, enabled: bool) -> None:
+    case = oracle(variant)
+    llm = LLM(case.directory, EngineConfig(block_size=4, enable_cpu_layout=enabled))
+    outputs = llm.generate(case.prompts, SamplingParams(max_tokens=NUM_OUTPUT))
+    assert [output.token_ids for output in outputs] == case.expected
+
+
+def test_dummy_weights_are_the_same_in_every_layout() -> None:
+    laid_out, plain = (
+        LLM("tiny", EngineConfig(enable_cpu_layout=on, num_blocks=4))._runner.weights
+        for on in (True, False)
+    )
+    assert not laid_out.layers[0].gate_up.is_contiguous()
+    assert laid_out.layers[0].down.is_contiguous() == plain.layers[0].down.is_contiguous()
+    for name in LayerWeights.__slots__:
+        ours, theirs = getattr(laid_out.layers[1], name), getattr(plain.layers[1], name)
+        assert (ours is None and theirs is None) or torch.equal(ours, theirs)
+    assert torch.equal(laid_out.lm_head, plain.lm_head)
+
+
+def test_the_second_copy_of_a_tied_head_is_counted_as_held_but_read_once(oracle: Any) -> None:
+    directory = oracle("llama-tied").directory
+    both, one = (LLM(directory, EngineConfig(enable_cpu_layout=on)) for on in (True, False))
+    head = 160 * 48 * 4
+    assert both.counters()["weight_bytes"] == one.counters()["weight_bytes"] + head
+    for llm in (both, one):
+        llm.generate([[1, 2, 3]], SamplingParams(max_tokens=2))
+    assert both.counters()["model_bytes"] == one.counters()["model_bytes"]
