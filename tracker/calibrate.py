@@ -19,10 +19,10 @@ from tracker.domain import (
     VerdictInfo,
 )
 from tracker.errors import UsageError
+from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
 from tracker.gate.promise import pooled, tightened
-from tracker.gate.listener import Listener
 from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Commit
 from tracker.measure.recorder import Recorder
@@ -193,7 +193,7 @@ def calibrate(
             break
         report = gate_commits(
             recorder, runner, commit, commit, policy,
-            listener=listener, seed=seeds.randrange(2**31),
+            listener=listener, seed=seeds.randrange(2**31), resume=not fresh,
         )  # fmt: skip
         longest = max(longest, clock() - before)
         if report.stopped == "interrupted":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,7 +36,14 @@ class FakeRunner:
 
     def launch(self, commit: str, *, bench: Sequence[str] | None = None) -> LaunchResult:
         self.launches.append((commit, tuple(bench or ())))
-        result = launch(commit, self._measure(commit, self._random))
+        values = self._measure(commit, self._random)
+        if bench:
+            values = {
+                name: value
+                for name, value in values.items()
+                if any(re.search(pattern, name) for pattern in bench)
+            }
+        result = launch(commit, values)
         number = next(self._minutes)
         when = datetime.now(UTC) + timedelta(minutes=number)
         file = replace(

@@ -27,6 +27,7 @@ COMMANDS = {
     "gate": "Measure interleaved pairs of two commits and exit with the verdict.",
     "changepoints": "Find level shifts in every series' history.",
     "alerts": "List, show and triage alerts.",
+    "bisect": "Name the commit that made a metric worse, with a probability.",
     "calibrate": "Run A/A gates and say how often the gate cries wolf here.",
     "schedule": "Run the service: new commits, nightly measurement.",
     "doctor": "Say whether this machine is fit to measure, and what to do.",

@@ -1,0 +1,107 @@
+"""`tracker bisect`: which commit brought the regression."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from tracker.bisect import Bisected, bisect
+from tracker.cli import Settings
+from tracker.cli.lab import open_lab
+from tracker.cli.timespan import seconds
+from tracker.errors import UsageError
+from tracker.gate.progress import SilentProgress
+from tracker.measure.git import Commit
+from tracker.report.bisect import bisect_json, bisect_text
+
+__all__ = ["command"]
+
+
+@click.command("bisect")
+@click.argument("good")
+@click.argument("bad")
+@click.option("--metric", metavar="NAME", help="Or the end of it; else the worst that votes.")
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Name a culprit at this probability.",
+)
+@click.option(
+    "--max-pairs",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Measured after BAD against GOOD.",
+)
+@click.option("--budget", metavar="TIME", help="Begin no step that ends later: 300, 5m, 2h.")
+@click.option("--fresh", is_flag=True, help="Count nothing that the store has already.")
+@click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
+@click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--policy",
+    "policy_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Else pacekeeper.toml beside asv.conf.json.",
+)
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json.")
+@click.option("--python", metavar="PATH", help="Interpreter that runs the suites; else this one.")
+@click.option("--machine", metavar="NAME", help="Name of this machine; else asv's.")
+@click.pass_obj
+def command(
+    settings: Settings,
+    good: str,
+    bad: str,
+    metric: str | None,
+    confidence: float,
+    max_pairs: int,
+    budget: str | None,
+    fresh: bool,
+    bench: tuple[str, ...],
+    timeout: str | None,
+    as_json: bool,
+    policy_path: Path | None,
+    config: Path | None,
+    python: str | None,
+    machine: str | None,
+) -> int:
+    """Name the commit between GOOD and BAD that made a metric worse, with a probability.
+
+    First the gate must say that BAD is worse. Then each step measures pairs of GOOD and the commit
+    that tells most, until one commit has the asked probability. Commits that cannot be built or
+    measured are skipped, and stay candidates. First parents only, GOOD being an ancestor of BAD.
+    Every pair is in the store at once: started again, it goes on where it was.
+
+    Exits 0 where one commit is named, 3 where none can be, 4 where BAD could not be compared with
+    GOOD, 130 when interrupted.
+    """
+    given = {"bench": bench or None, "timeout": seconds("--timeout", timeout)}
+    limit = seconds("--budget", budget)
+    console = Console(stderr=True, highlight=False)
+
+    def tell(found: Bisected, commit: Commit) -> None:
+        left = len(found.candidates)
+        told = f"{found.pairs} pairs, {left} candidates; measuring {commit.short} {commit.subject}"
+        console.print(told, markup=False, soft_wrap=True)
+
+    with open_lab(
+        settings.db, config=config, policy_path=policy_path, given=given, python=python,
+        machine=machine,
+    ) as lab:  # fmt: skip
+        first, last = lab.commit(good), lab.commit(bad)
+        if first.hash == last.hash or not lab.repository.is_ancestor(first.hash, last.hash):
+            raise UsageError(f"GOOD {good} must be an ancestor of BAD {bad}, and another commit")
+        found = bisect(
+            lab.recorder, lab.runner, first,
+            lab.repository.commits(f"{first.hash}..{last.hash}"), lab.policy,
+            metric=metric, confidence=confidence, max_pairs=max_pairs, budget=limit, fresh=fresh,
+            listener=SilentProgress(), on_step=tell,
+        )  # fmt: skip
+    click.echo(bisect_json(found) if as_json else bisect_text(found), nl=False)
+    return found.exit_code
