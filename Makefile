@@ -8,7 +8,7 @@ HEAD ?= HEAD
 BUDGET ?= 3m
 
 .DEFAULT_GOAL := help
-.PHONY: help env track test lint format dashboard smollm clean
+.PHONY: help env track test lint format dashboard smollm gpu clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ dashboard: env  ## Open the dashboard on the store.
 
 smollm: env  ## Fetch and convert SmolLM2-135M (real weights) once into the cache.
 	@$(BIN)/python -m benchmarks.fetch_smollm
+
+gpu:  ## Measure this machine's GPU offline, PART by PART (facts kernels engine suites aa).
+	@PYTHON='$(PYTHON)' .ci/gpu
 
 clean:  ## Remove the environment and every local measurement.
 	rm -rf $(VENV) .asv .pacekeeper pacekeeper.db pacekeeper.db-wal pacekeeper.db-shm

@@ -1,0 +1,48 @@
+"""One case in a process of its own: ``python -m benchmarks.gpu.child PART CASE DEVICE FOLDER OUT``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.context import Context, ceilings
+from benchmarks.gpu.parts import PARTS
+from benchmarks.gpu.records import latest, read
+from benchmarks.harness.errors import UnavailableError
+from benchmarks.harness.fingerprint import gpu_of, pin_threads
+from benchmarks.harness.telemetry import Sampler, summarise
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the case and write to OUT what became of it: a record without part, case and times."""
+    part, case, device, folder, out = arguments
+    context = Context(device, ceilings(latest(read(Path(folder)))))
+    outcome: dict[str, Any] = {"status": "done"}
+    try:
+        pin_threads()
+        gpu = gpu_of(device)
+        try:
+            with Sampler(gpu) as sampler:
+                measurements, facts = PARTS[part].run(case, context)
+        finally:
+            if gpu is not None:
+                gpu.close()
+        outcome["measurements"] = [asdict(one) for one in measurements]
+        outcome["facts"] = facts
+        outcome["telemetry"] = summarise(sampler.samples, sampler.joules)
+    except UnavailableError as reason:
+        outcome = {"status": "skipped", "problem": str(reason)}
+    except Exception as error:
+        traceback.print_exc()
+        outcome = {"status": "failed", "problem": f"{type(error).__name__}: {error}"}
+    Path(out).write_text(json.dumps(outcome), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""The engine against the roofline, against itself without each optimisation, and against transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.gpu.ablation import flags, price
+from benchmarks.gpu.context import Context
+from benchmarks.gpu.load import SIZES
+from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.rival import against_transformers
+from benchmarks.gpu.speed import decode, prefill
+from benchmarks.gpu.trace import trace
+
+__all__ = ["cases", "run"]
+
+MEASURES = {
+    "decode": decode,
+    "prefill": prefill,
+    "trace": trace,
+    "transformers": against_transformers,
+    "price": price,
+}
+
+
+def cases(device: str) -> list[str]:
+    """Return the cases: a measure, and the model or the flag it is of."""
+    size = SIZES[device]
+    of_models = [
+        f"{what} {model}" for model in size.models for what in ("decode", "prefill", "trace")
+    ]
+    rivals = [f"transformers {model}" for model in size.rivals]
+    # A toy needs no more than one flag to be tried.
+    priced = flags() if device == "cuda" else flags()[:1]
+    return [*of_models, *rivals, *(f"price {flag}" for flag in priced)]
+
+
+def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]:
+    """Run one case."""
+    what, subject = case.split(" ")
+    return MEASURES[what](subject, context), {}

@@ -1,0 +1,81 @@
+"""Decode and prefill, and the share of the roofline they reach."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from statistics import median
+
+from benchmarks.gpu.context import Context
+from benchmarks.gpu.load import SIZES, decoding, label, make_engine, prompts
+from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.timing import wait
+
+__all__ = ["decode", "prefill"]
+
+
+def decode(model: str, context: Context) -> list[Measurement]:
+    """Return tokens/s of each batch size, and its share of the copy bandwidth measured here.
+
+    The share is (weights + KV that a step must read and write, by the engine's own count) / step
+    time / bandwidth of a copy: 1 is a decoder that does nothing but read its weights.
+    """
+    size = SIZES[context.device]
+    engine = make_engine(
+        model, context.device, max_num_seqs=max(size.batches), max_model_len=2 * size.context + 512
+    )
+    measured = []
+    for batch in size.batches:
+        ids = decoding(engine, size, batch, seed=batch)
+        engine.reset_counters()
+        # Every step yields one token of each request and waits for them: the clock needs no more.
+        times = [time.perf_counter()]
+        for _ in range(size.tokens):
+            engine.step()
+            times.append(time.perf_counter())
+        counters = engine.counters()
+        for request in ids:
+            engine.abort(request)
+            engine.output(request)
+        step = median(b - a for a, b in pairwise(times))
+        name = f"gpu_engine.{label(model)}.track_decode_b{batch}"
+        measured.append(Measurement(name, batch / step, "tokens/s", "higher", "rate"))
+        if context.ceilings.copy is not None:
+            moved = counters["model_bytes"] / counters["steps"]
+            share = moved / step / context.ceilings.copy
+            measured.append(
+                Measurement(f"{name}_roofline_share", share, "1", "higher", "utilization")
+            )
+    return measured
+
+
+def prefill(model: str, context: Context) -> list[Measurement]:
+    """Return MFU of a long prompt, and time to first token of one of 1k, on an idle engine."""
+    from inference import SamplingParams
+
+    size = SIZES[context.device]
+    engine = make_engine(
+        model,
+        context.device,
+        max_num_seqs=2,
+        max_num_batched_tokens=2 * size.prompt,
+        max_model_len=2 * size.prompt,
+    )
+    one = SamplingParams(max_tokens=1)
+    name = f"gpu_engine.{label(model)}.track_"
+    measured = []
+    for what, tokens in (("prefill", size.prompt), ("ttft", size.context)):
+        waits = []
+        for prompt in prompts(engine, size.repeats + 2, tokens, seed=tokens):
+            wait(context.device)
+            engine.reset_counters()
+            (output,) = engine.generate([prompt], one)
+            waits.append(output.timing.ttft)
+        ttft = median(waits[2:])  # the first two warm up
+        measured.append(Measurement(f"{name}{what}_{tokens}", ttft, "s", "lower", "timing"))
+        if what == "prefill" and context.ceilings.matmul is not None:
+            share = engine.counters()["model_flops"] / ttft / context.ceilings.matmul
+            measured.append(
+                Measurement(f"{name}{what}_{tokens}_mfu", share, "1", "higher", "utilization")
+            )
+    return measured

@@ -1,0 +1,70 @@
+"""Where a decode step's time goes: kernels, and the host between them, by torch's profiler."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from itertools import pairwise
+from statistics import median
+
+from benchmarks.gpu.context import Context
+from benchmarks.gpu.load import SIZES, decoding, label, make_engine
+from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.timing import wait
+
+__all__ = ["busy", "trace"]
+
+STEPS = 20
+
+
+def trace(model: str, context: Context) -> list[Measurement]:
+    """Return step time, kernels per layer, and how long the device idles between steps.
+
+    The gap is the median step without the profiler, whose own cost would be counted else, less
+    the time in which a kernel runs. A CPU has no kernels: there only the step is timed.
+    """
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    size = SIZES[context.device]
+    batch = max(size.batches)
+    engine = make_engine(
+        model, context.device, max_num_seqs=batch, max_model_len=2 * size.context + 512
+    )
+    steps = min(STEPS, size.tokens // 2)
+    decoding(engine, size, batch, seed=1)
+    times = [time.perf_counter()]
+    for _ in range(steps):
+        engine.step()
+        times.append(time.perf_counter())
+    step = median(b - a for a, b in pairwise(times))
+    name = f"gpu_engine.{label(model)}.track_"
+    measured = [Measurement(f"{name}step_b{batch}", step, "s", "lower", "timing")]
+    if context.device != "cuda":
+        return measured
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        for _ in range(steps):
+            engine.step()
+        wait(context.device)
+    on_device = [e for e in profiler.events() if e.device_type == torch.autograd.DeviceType.CUDA]
+    kernels = [e for e in on_device if not e.name.startswith(("Memcpy", "Memset"))]
+    active = busy((e.time_range.start, e.time_range.end) for e in on_device) / 1e6 / steps
+    per_layer = len(kernels) / steps / engine.model.num_layers
+    gap = max(0.0, step - active)
+    return [
+        *measured,
+        Measurement(f"{name}kernel_time_b{batch}", active, "s", "lower", "timing"),
+        Measurement(f"{name}host_gap_b{batch}", gap, "s", "lower", "timing"),
+        Measurement(f"{name}idle_share_b{batch}", gap / step, "1", "lower", "utilization"),
+        # Head and sampling are counted in: a step's kernels, shared out among the layers.
+        Measurement(f"{name}kernels_per_layer_b{batch}", per_layer, "kernels", "lower", "exact"),
+    ]
+
+
+def busy(intervals: Iterable[tuple[float, float]]) -> float:
+    """Return the length of the union of half-open intervals."""
+    total, end = 0.0, float("-inf")
+    for start, stop in sorted(intervals):
+        total += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return total
