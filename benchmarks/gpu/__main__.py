@@ -75,11 +75,11 @@ def _say(line: str) -> None:
 
 
 def _head() -> Commit | None:
-    done = subprocess.run(
-        ["git", "-C", str(ROOT), "show", "-s", "--format=%H %ct", "HEAD"],
-        capture_output=True,
-        text=True,
-    )
+    show = ["git", "-C", str(ROOT), "show", "-s", "--format=%H %ct", "HEAD"]
+    try:
+        done = subprocess.run(show, capture_output=True, text=True)
+    except OSError:  # a bare machine may have no git either
+        return None
     if done.returncode != 0:
         return None
     commit, seconds = done.stdout.split()

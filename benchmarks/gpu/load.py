@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.harness.errors import UnavailableError
 
-__all__ = ["SIZES", "Size", "decoding", "label", "make_engine", "prompts"]
+__all__ = ["SIZES", "Size", "batches", "decoding", "label", "make_engine", "prompts"]
 
 # Weights in bfloat16 and a little room: below this a model is skipped, not failed.
 LEAST_FREE = {"qwen3-32b": 75e9, "qwen3-8b": 24e9}
@@ -92,6 +92,13 @@ def prompts(engine: Any, count: int, tokens: int, seed: int) -> list[list[int]]:
     return [[rng.randrange(vocab) for _ in range(tokens)] for _ in range(count)]
 
 
+def batches(engine: Any, size: Size) -> list[int]:
+    """Return the batch sizes whose sequences the cache holds to their ends: no preemption is timed."""
+    described = engine.describe()
+    room = described["num_blocks"] * described["block_size"]
+    return [b for b in size.batches if b * (size.context + _outputs(size, b)) <= room]
+
+
 def decoding(engine: Any, size: Size, batch: int, seed: int) -> list[int]:
     """Submit ``batch`` requests and step until all of them decode; return their ids.
 
@@ -99,11 +106,14 @@ def decoding(engine: Any, size: Size, batch: int, seed: int) -> list[int]:
     """
     from inference import SamplingParams
 
-    # Those that decode while the last prompts are still computed run ahead of them.
-    ahead = batch * size.context // 256 + 8
-    params = SamplingParams(max_tokens=size.tokens + ahead, ignore_eos=True)
+    params = SamplingParams(max_tokens=_outputs(size, batch), ignore_eos=True)
     ids = [engine.submit(prompt, params) for prompt in prompts(engine, batch, size.context, seed)]
     begun: set[int] = set()
     while len(begun) < batch:
         begun |= {request for request, _, _ in engine.step()}
     return ids
+
+
+def _outputs(size: Size, batch: int) -> int:
+    # Those that decode while the last prompts are still computed run ahead of them.
+    return size.tokens + batch * size.context // 256 + 8

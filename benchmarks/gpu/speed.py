@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import median
 
 from benchmarks.gpu.context import Context
-from benchmarks.gpu.load import SIZES, decoding, label, make_engine, prompts
+from benchmarks.gpu.load import SIZES, batches, decoding, label, make_engine, prompts
 from benchmarks.gpu.records import Measurement
 from benchmarks.gpu.timing import wait
 
@@ -25,7 +25,7 @@ def decode(model: str, context: Context) -> list[Measurement]:
         model, context.device, max_num_seqs=max(size.batches), max_model_len=2 * size.context + 512
     )
     measured = []
-    for batch in size.batches:
+    for batch in batches(engine, size):
         ids = decoding(engine, size, batch, seed=batch)
         engine.reset_counters()
         # Every step yields one token of each request and waits for them: the clock needs no more.

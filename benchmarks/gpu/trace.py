@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 
 from benchmarks.gpu.context import Context
-from benchmarks.gpu.load import SIZES, decoding, label, make_engine
+from benchmarks.gpu.load import SIZES, batches, decoding, label, make_engine
 from benchmarks.gpu.records import Measurement
 from benchmarks.gpu.timing import wait
 
@@ -27,10 +27,10 @@ def trace(model: str, context: Context) -> list[Measurement]:
     from torch.profiler import ProfilerActivity, profile
 
     size = SIZES[context.device]
-    batch = max(size.batches)
     engine = make_engine(
-        model, context.device, max_num_seqs=batch, max_model_len=2 * size.context + 512
+        model, context.device, max_num_seqs=max(size.batches), max_model_len=2 * size.context + 512
     )
+    batch = max(batches(engine, size))
     steps = min(STEPS, size.tokens // 2)
     decoding(engine, size, batch, seed=1)
     times = [time.perf_counter()]
