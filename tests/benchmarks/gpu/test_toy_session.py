@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,22 @@ def test_a_part_that_is_not_there_is_named(tmp_path):
     assert done.returncode == 2
     assert "kernel" in done.stderr
     assert "kernels" in done.stderr
+
+
+def test_wheels_are_laid_beside_the_machines_own_packages(tmp_path):
+    (tmp_path / "wheels").mkdir()
+    info = "laid_beside-1.0.dist-info"
+    with zipfile.ZipFile(tmp_path / "wheels" / "laid_beside-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("laid_beside.py", "")
+        wheel.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: laid-beside\nVersion: 1.0\n"
+        )
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    # A part that is not there ends the run before anything is measured.
+    done = make_gpu(PART="none", WHEELS=tmp_path / "wheels", TMPDIR=tmp_path)
+    assert "invalid choice: 'none'" in done.stderr
+    (module,) = tmp_path.glob("pacekeeper-wheels-*/laid_beside.py")
+    assert module.is_file()
