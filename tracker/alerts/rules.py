@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tracker.alerts.config import AlertsConfig
-from tracker.domain import GateInfo, VerdictInfo
+from tracker.domain import Expectation, GateInfo, VerdictInfo
+from tracker.expected import expectation_of, is_excused
 from tracker.findings import Change, Finding
 from tracker.report.numbers import interval, percent, value_with_unit
 
@@ -40,6 +41,7 @@ def new_alerts(
     config: AlertsConfig | None = None,
     *,
     newest: datetime | None = None,
+    expectations: Iterable[Expectation] = (),
 ) -> list[NewAlert]:
     """One alert for each finding that is worse, still stands, matters and is new.
 
@@ -49,14 +51,18 @@ def new_alerts(
         config: Least effect and greatest age; else the defaults.
         newest: Time of the newest measured commit. Commits more than `max_age_days` older than
             it are history that somebody imported, not news. None: no limit.
+        expectations: Changes that somebody intends; one that names the finding's commit is no news
+            as far as it goes.
     """
     config = config or AlertsConfig()
     oldest = newest - timedelta(days=config.max_age_days) if newest is not None else None
     known = set(existing)
+    intended = list(expectations)
     alerts: list[NewAlert] = []
     for finding in findings:
         key = alert_key(finding.project, finding.revision.commit, finding.machine)
-        worse = [change for change in finding.of("worse") if _matters(change, config)]
+        ours = [one for one in intended if one.commit == finding.revision.commit]
+        worse = [change for change in finding.of("worse") if _matters(change, config, ours)]
         old = oldest is not None and finding.revision.committed_at < oldest
         if not worse or old or key in known:
             continue
@@ -92,9 +98,14 @@ def gate_alert(gate: GateInfo) -> NewAlert | None:
     )
 
 
-def _matters(change: Change, config: AlertsConfig) -> bool:
+def _matters(change: Change, config: AlertsConfig, expectations: Sequence[Expectation]) -> bool:
     if change.recovered:
         return False
+    expected = expectation_of(change.series.metric, expectations)
+    if is_excused(expected, change.series.better) and expected is not None:
+        beyond = (1 + change.shift.effect) / (1 + expected.change) - 1
+        slower = beyond if change.series.better == "lower" else -beyond
+        return slower > config.min_effect
     # An exact metric has no noise and its own step: whatever shifted is real.
     return change.series.kind == "exact" or abs(change.shift.effect) >= config.min_effect
 

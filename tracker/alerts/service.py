@@ -61,6 +61,7 @@ def notify(
         {alert.key for alert in before if alert.key},
         config,
         newest=_newest(store, project),
+        expectations=queries.list_expectations(store, project),
     )
     opened = [alert for new in alerts if (alert := _open(store, project, new)) is not None]
     return Notified(tuple(opened), tuple(_send_unsent(store, project, config, stream)))

@@ -25,6 +25,7 @@ COMMANDS = {
     "ingest": "Read asv results directories of any project into the store.",
     "compare": "Show two commits side by side, from the store.",
     "gate": "Measure interleaved pairs of two commits and exit with the verdict.",
+    "expect": "Say that a metric is meant to change, by how much and why.",
     "changepoints": "Find level shifts in every series' history.",
     "alerts": "List, show and triage alerts.",
     "bisect": "Name the commit that made a metric worse, with a probability.",

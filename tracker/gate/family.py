@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tracker.domain import BenchmarkInfo, Expectation
-from tracker.gate.expected import exact_step, expectation_of, explained, is_excused, shifted
+from tracker.expected import expectation_of, is_excused
+from tracker.gate.expected import exact_step, explained, shifted
 from tracker.gate.policy import Policy
 from tracker.gate.result import Judged
 from tracker.report.numbers import percent

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from tracker.domain import Arm, Expectation, GateInfo
 from tracker.errors import UsageError
-from tracker.gate.expected import applicable, parse_message
+from tracker.expected import applicable, parse_message
 from tracker.gate.judge import make_report, verdict_infos
 from tracker.gate.listener import Listener, Standing
 from tracker.gate.policy import Policy
@@ -143,9 +143,15 @@ def _expectations(
     warnings: list[str] = []
     for commit, message in messages:
         ours, theirs = parse_message(commit, message)
+        for one in ours:  # the history's findings want to know of it, too
+            recorder.store.record_expectation(recorder.project, one)
         found += ours
         warnings += theirs
-    kept = queries.list_expectations(recorder.store, recorder.project)
+    kept = [
+        one
+        for one in queries.list_expectations(recorder.store, recorder.project)
+        if one not in found
+    ]
     commits = [commit for commit, _ in messages]
     return found + applicable(kept, commits, datetime.now(UTC)), warnings
 

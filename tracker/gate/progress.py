@@ -43,7 +43,8 @@ class PlainProgress(SilentProgress):
         self._console = console
 
     def resumed(self, pairs: int) -> None:
-        self._print(f"going on after {pairs} pairs that were measured before")
+        plural = "pair" if pairs == 1 else "pairs"
+        self._print(f"going on after {pairs} {plural} that were measured before")
 
     def pair_done(self, standing: Standing) -> None:
         self._print(f"{_where(standing)}: {_counts(standing)}{_ahead(standing)}")

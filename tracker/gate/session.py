@@ -14,8 +14,8 @@ from statistics import median
 
 from tracker.domain import Arm, BenchmarkInfo, Expectation, Fingerprint, Launch, metric_name
 from tracker.errors import MeasurementError
+from tracker.expected import nearest
 from tracker.gate.control import ControlWatch
-from tracker.gate.expected import nearest
 from tracker.gate.family import judge_metric, make_gate, told, weighed
 from tracker.gate.forecast import pairs_left
 from tracker.gate.limits import broken_limit

@@ -7,6 +7,7 @@ import pytest
 from tests.tracker.alerts.samples import change, findings, gate, verdict
 from tests.tracker.changepoints.histories import revision
 from tracker.alerts import AlertsConfig, alert_key, gate_alert, new_alerts
+from tracker.domain import Expectation
 
 
 def commits(alerts):
@@ -72,6 +73,23 @@ def test_imported_history_is_not_news():
     assert commits(new_alerts(found, [], newest=revision(3).committed_at)) == [3, 90]
     edge = revision(3).committed_at + timedelta(days=30)
     assert commits(new_alerts(found, [], newest=edge)) == [3, 90]
+
+
+@pytest.mark.parametrize(
+    ("expected", "number", "alerts"),
+    [(0.12, 3, []), (0.125, 3, []), (0.05, 3, [3]), (-0.1, 3, [3]), (0.12, 4, [3])],
+)
+def test_what_was_expected_of_the_commit_is_no_news(expected, number, alerts):
+    found = findings(change(3, 0.12))
+    intended = [Expectation("ttft", expected, "it is right", revision(number).commit)]
+    assert commits(new_alerts(found, [], expectations=intended)) == alerts
+
+
+def test_another_metric_of_that_commit_still_alerts():
+    found = findings(change(3, 0.12), change(3, 0.2, benchmark="bench.Chat.track_e2e"))
+    intended = [Expectation("ttft", 0.12, "it is right", revision(3).commit)]
+    (alert,) = new_alerts(found, [], expectations=intended)
+    assert alert.num_series == 1 and "track_e2e" in alert.title
 
 
 def test_a_rise_from_zero_has_no_ratio():

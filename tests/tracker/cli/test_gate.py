@@ -1,11 +1,17 @@
 """Real gates: asv measures the commits of a toy project, the exit code is the verdict."""
 
 import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.tracker.cli.commands import tracker
+from tests.tracker.measure.toy import quiet_environment
 from tracker.store import Store, queries
 
 pytestmark = pytest.mark.e2e
@@ -106,6 +112,29 @@ def test_an_unknown_policy_key_exits_2_with_the_nearest(toy):
     done = tracker(toy.root, "gate", "HEAD", "HEAD")
     assert done.code == 2
     assert "unknown key 'max_pair'; did you mean 'max_pairs'" in done.err
+
+
+def test_a_killed_gate_goes_on_where_it_was(toy):
+    toy.commit("one")
+    command = [sys.executable, "-m", "tracker", "gate", "HEAD", "HEAD", "--max-pairs", "3"]
+    running = subprocess.Popen(
+        command, cwd=toy.root, env=quiet_environment(Path(os.environ["HOME"])),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with running:
+        assert any(line.startswith("pair 1 ") for line in running.stderr)
+        running.kill()
+    done = tracker(toy.root, "gate", "HEAD", "HEAD", "--max-pairs", "3")
+    assert done.code == 0, done.out + done.err
+    found = re.search(r"going on after (\d) pair", done.err)
+    assert found and 1 <= int(found[1]) < 3
+    with Store.open(f"sqlite:///{toy.root}/pacekeeper.db") as store:
+        (gate,) = queries.list_gates(store, "toy")
+        assert (gate.exit_code, gate.pairs) == (0, 3)
+        found = queries.paired_values(
+            store, "toy", gate.base.commit, gate.head.commit, gate_id=gate.id, machine=gate.machine
+        )
+        assert found[TTFT].numbers == (1, 2, 3)
 
 
 def test_an_absolute_limit_blocks(toy):

@@ -53,6 +53,7 @@ def launch(
         for name, value in values.items()
     )
     header: dict[str, object] = {
+        "fingerprint": {"driver": fingerprint.driver},
         "work": dict(work),
         "metrics": {"error_rate": error_rate},
         "telemetry": telemetry,

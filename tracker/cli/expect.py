@@ -1,0 +1,136 @@
+"""`tracker expect`: say beforehand that a metric is meant to change."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import click
+
+from tracker.cli import Settings
+from tracker.domain import Expectation
+from tracker.errors import UsageError
+
+__all__ = ["command"]
+
+_DAYS = 14  # of an expectation that names neither a commit nor a date
+
+
+class _WithNegativeChange(click.Command):
+    """Takes `-6%` for the argument it is, not for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [re.sub(r"^-(?=\d[\d.]*%$)", "−", arg) for arg in args])
+
+
+@click.command("expect", cls=_WithNegativeChange)
+@click.argument("metric", required=False)
+@click.argument("change", required=False)
+@click.option("--because", metavar="TEXT", help="Why the price is right; every report shows it.")
+@click.option("--commit", metavar="COMMIT", help="The commit that brings it; else any, for a time.")
+@click.option("--until", metavar="DATE", help="Its last day, UTC: 2026-03-31.")
+@click.option(
+    "--for", "days", type=click.IntRange(min=1), metavar="DAYS", help="Days from now it holds."
+)
+@click.option("--list", "listed", is_flag=True, help="Print those that have not expired.")
+@click.option("--project", metavar="NAME", help="Which project of the store.")
+@click.pass_obj
+def command(
+    settings: Settings,
+    metric: str | None,
+    change: str | None,
+    because: str | None,
+    commit: str | None,
+    until: str | None,
+    days: int | None,
+    listed: bool,
+    project: str | None,
+) -> None:
+    """Expect METRIC to change by CHANGE, +6% or -2.5%; the gate tests for that instead.
+
+    METRIC is a metric's name or its end: ttft_p50, TinyC4.ttft_p50. As expected is a pass with a
+    note, worse than that by more than the margin is a regression, not worse at all is told. A second
+    call with the same metric and commit replaces the first.
+
+    It holds for gates whose commits include COMMIT, or until DATE; without either for 14 days. A
+    line of a commit message does the same for that commit:
+
+        Perf-expect: ttft_p50 +6% because prompts are checked before they are queued
+    """
+    from tracker.cli.project import stored_project
+    from tracker.expected import nearest, parse_change
+    from tracker.store import Store, queries
+
+    if listed:
+        _list(settings, project)
+        return
+    if metric is None or change is None:
+        raise UsageError("give a METRIC and a CHANGE, such as: ttft_p50 +6% --because TEXT")
+    if because is None or not because.strip():
+        raise UsageError("give --because TEXT: a price without a reason is a regression")
+    ratio = parse_change(change)
+    last = _end(until, days, commit)
+    brought_by = None if commit is None else _resolved(commit)
+    with Store.open(settings.db) as store:
+        name = stored_project(store, project)
+        known = {series.metric for series in queries.list_series(store, name)}
+        if (unknown := nearest(metric, known)) is not None:
+            raise UsageError(f"{unknown} (project {name!r} of the store)")
+        expectation = Expectation(metric, ratio, because.strip(), brought_by, last)
+        store.record_expectation(name, expectation)
+        alerts = [
+            alert
+            for alert in queries.list_alerts(store, name)
+            if alert.revision is not None and alert.revision.commit == brought_by
+        ]
+    click.echo(_line(expectation))
+    for alert in alerts:
+        click.echo(
+            f"alert {alert.id} of that commit is {alert.state}: tracker alerts expect {alert.id}"
+        )
+
+
+def _list(settings: Settings, project: str | None) -> None:
+    from tracker.cli.project import stored_project
+    from tracker.store import Store, queries
+
+    now = datetime.now(UTC)
+    with Store.open(settings.db, read_only=True) as store:
+        for one in queries.list_expectations(store, stored_project(store, project)):
+            if one.until is None or now <= one.until:
+                click.echo(_line(one))
+
+
+def _line(one: Expectation) -> str:
+    from tracker.report.numbers import percent
+
+    where = f"with commit {one.commit[:8]}" if one.commit else "with any commit"
+    end = f" until {one.until:%Y-%m-%d %H:%M} UTC" if one.until else ""
+    return f"{one.metric} {percent(one.change)} {where}{end}, because {one.because}"
+
+
+def _end(until: str | None, days: int | None, commit: str | None) -> datetime | None:
+    if until is not None and days is not None:
+        raise UsageError("give --until or --for, not both")
+    if until is not None:
+        try:
+            last = datetime.combine(date.fromisoformat(until), time.max, UTC).replace(microsecond=0)
+        except ValueError:
+            raise UsageError(f"--until {until!r} is no date; write 2026-03-31") from None
+        if last < datetime.now(UTC):
+            raise UsageError(f"--until {until}: that day is over")
+        return last
+    if days is None and commit is None:
+        days = _DAYS
+    return None if days is None else datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
+
+
+def _resolved(commit: str) -> str:
+    from tracker.measure.git import Repository
+
+    return (
+        commit
+        if re.fullmatch(r"[0-9a-f]{40}", commit)
+        else Repository.find(Path.cwd()).resolve(commit)
+    )
