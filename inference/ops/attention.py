@@ -50,7 +50,7 @@ class AttentionPlan:
     single_groups: tuple[tuple[int, int], ...]
     num_single: int
     max_context: int = 0
-    _gathers: dict[tuple[int, int, int | None], tuple[Tensor, Tensor | None]] = field(
+    _gathers: dict[tuple[int, int, int | None], tuple[Tensor | slice, Tensor | None]] = field(
         default_factory=dict
     )
 
@@ -71,18 +71,22 @@ class AttentionPlan:
             for start, end in self.single_groups
         )
 
-    def gather(self, start: int, end: int, window: int | None) -> tuple[Tensor, Tensor | None]:
+    def gather(
+        self, start: int, end: int, window: int | None
+    ) -> tuple[Tensor | slice, Tensor | None]:
         """Return cache slots and mask for rows ``[start, end)``, made on first use.
 
         Either one row, or several rows of a single query.
 
         Returns:
-            Slots ``[rows, context]`` int64, and a mask (True: visible) that broadcasts to
+            Slots ``[rows, context]`` int64, or the slice of one row on a CPU whose slots follow one
+            another, so that nothing is copied; and a mask (True: visible) that broadcasts to
             ``[rows, 1, queries, context]``, or None where every query sees the whole context.
         """
         key = (start, end, window)
         if key not in self._gathers:
-            self._gathers[key] = self._make_gather(start, end, window)
+            slots, mask = self._make_gather(start, end, window)
+            self._gathers[key] = (_as_slice(slots), mask)
         return self._gathers[key]
 
     def _make_gather(
@@ -106,6 +110,14 @@ class AttentionPlan:
         if window is not None:
             visible &= position > query[..., None] - window
         return slots, visible[:, None]
+
+
+def _as_slice(slots: Tensor) -> Tensor | slice:
+    if len(slots) > 1 or slots.device.type != "cpu":  # reading them would wait for the device
+        return slots
+    (row,) = slots.tolist()
+    follow = row == list(range(row[0], row[0] + len(row)))
+    return slice(row[0], row[0] + len(row)) if follow else slots
 
 
 def paged_attention(
@@ -142,26 +154,27 @@ def paged_attention(
         Kwon et al. 2023, arXiv:2309.06180 (paging); Ainslie et al. 2023, arXiv:2305.13245
         (grouped heads).
     """
-    num_tokens, heads, dim = q.shape
+    _, heads, dim = q.shape
     kv_heads = k_cache.shape[-2]
     keys = k_cache.view(-1, kv_heads, dim)
     values = v_cache.view(-1, kv_heads, dim)
-    grouped = q.view(num_tokens, kv_heads, heads // kv_heads, dim)
-    out = torch.empty_like(grouped)
+    grouped = q.view(-1, kv_heads, heads // kv_heads, dim)
+    attended = []
     for start, end in plan.single_groups:
         slots, mask = plan.gather(start, end, window)
         # One query per row leaves the query axis free for the heads of a group.
-        out[start:end] = F.scaled_dot_product_attention(
+        rows = F.scaled_dot_product_attention(
             grouped[start:end],  # [rows, kv_heads, n, D]
             _at(keys, slots).transpose(1, 2),  # [rows, kv_heads, context, D]
             _at(values, slots).transpose(1, 2),
             attn_mask=mask,
             scale=scale,
         )
+        attended.append(rows.reshape(-1, heads, dim))
     for row in range(plan.num_single, len(plan.host_context_lens)):
         slots, mask = plan.gather(row, row + 1, window)
         first, last = plan.host_query_starts[row : row + 2]
-        attended = F.scaled_dot_product_attention(
+        chunk = F.scaled_dot_product_attention(
             grouped[first:last].permute(1, 2, 0, 3),  # [kv_heads, n, queries, D]
             _at(keys, slots)[0].transpose(0, 1).unsqueeze(1),  # [kv_heads, 1, context, D]
             _at(values, slots)[0].transpose(0, 1).unsqueeze(1),
@@ -169,11 +182,16 @@ def paged_attention(
             scale=scale,
             enable_gqa=True,
         )
-        out[first:last] = attended.permute(2, 0, 1, 3)
-    return out.view(num_tokens, heads, dim)
+        attended.append(chunk.permute(2, 0, 1, 3).reshape(-1, heads, dim))
+    if not attended:
+        return torch.empty_like(q)
+    return attended[0] if len(attended) == 1 else torch.cat(attended)
 
 
-def _at(cache: Tensor, slots: Tensor) -> Tensor:
+def _at(cache: Tensor, slots: Tensor | slice) -> Tensor:
+    """Return the cache's ``[rows, context, kv_heads, D]`` at ``slots``."""
+    if isinstance(slots, slice):
+        return cache[slots].unsqueeze(0)
     # Half the time of cache[slots], which does not see that whole rows are copied.
     return cache.index_select(0, slots.flatten()).view(*slots.shape, *cache.shape[1:])
 

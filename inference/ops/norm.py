@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
 from inference.ops.registry import Op
 
@@ -29,6 +30,8 @@ def rms_norm(x: Tensor, weight: Tensor, *, eps: float) -> Tensor:
     Source:
         Zhang & Sennrich 2019, arXiv:1910.07467, eq. 4.
     """
+    if x.dtype is torch.float32:
+        return F.rms_norm(x, weight.shape, weight, eps)
     wide = x.float()
     scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
     return (wide * scale).to(x.dtype) * weight

@@ -64,12 +64,14 @@ def rope_store(
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     # Each pair (x[i], x[i + dim/2]) turns by the i-th angle.
-    pairs = x.float().unflatten(-1, (2, -1))  # [T, heads, 2, dim/2]
+    pairs = x.float().view(len(x), -1, 2, cos.shape[-1])
     left, right = pairs.unbind(2)
     turned = pairs * cos[:, None, None]
-    turned[:, :, 0].addcmul_(right, sin[:, None], value=-1.0)
-    turned[:, :, 1].addcmul_(left, sin[:, None])
-    return turned.flatten(2).to(x.dtype)
+    turned_left, turned_right = turned.unbind(2)
+    sin = sin.unsqueeze(1)
+    turned_left.addcmul_(right, sin, value=-1.0)
+    turned_right.addcmul_(left, sin)
+    return turned.view(x.shape).to(x.dtype)
 
 
 def inverse_frequencies(rope: RopeConfig, head_dim: int) -> Tensor:
