@@ -86,8 +86,8 @@ class BatchBuilder:
         length_buckets: Group rows of a single token by context; off, they are one group.
         persistent: Off, every step is laid out from nothing in memory of its own.
         device: Where the tensors go.
-        padded: To how many rows a step of so many is padded, where each row is one token and
-            yields the next; such steps have tables of full width. None pads nothing.
+        padded: Gives the sizes that a step is padded to, where every row is one token and yields
+            the next; None pads nothing.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class BatchBuilder:
         length_buckets: bool,
         persistent: bool,
         device: torch.device,
-        padded: Callable[[int], int] | None = None,
+        padded: Callable[[Sizes], Sizes] | None = None,
     ) -> None:
         self._max_blocks = sizes.blocks
         self._num_lanes = sizes.rows
@@ -181,8 +181,7 @@ class BatchBuilder:
         width = min(1 << ((max(lens) - 1) // self._block_size).bit_length(), self._max_blocks)
         sizes = Sizes(starts[-1], len(rows), width)
         if decodes and self._padded is not None:
-            num_rows = self._padded(len(rows))
-            sizes = Sizes(num_rows, num_rows, self._max_blocks)
+            sizes = self._padded(sizes)
         staging = self._decoding if decodes else self._mixed
         host = staging.block(sizes)
         arrays = host.arrays

@@ -91,6 +91,10 @@ class EngineConfig:
             bring the rows of a decoding step up to date in place.
         enable_cpu_layout: On a CPU hold matrices as it multiplies fastest by them: the longer side
             contiguous, a tied vocabulary both ways. Costs the memory of that one matrix.
+        enable_overlap: Launch a step before the tokens of the one before it are read; None does so
+            on CUDA with continuous batching. On a CPU there is nothing to overlap with.
+        enable_cuda_graphs: Replay decoding steps from CUDA graphs, padded to few sizes, where the
+            ops run as kernels and ``enable_staging`` is on.
         batching: ``"continuous"``: a request joins and leaves at any step, nothing is padded.
             ``"padded"``: batches of requests as they come, padded to the longest prompt and run to
             the longest output. ``"bucketed"``: the same within buckets of similar prompts.
@@ -117,6 +121,8 @@ class EngineConfig:
     prefill_chunk_size: int | None = None
     enable_length_buckets: bool = True
     enable_staging: bool = True
+    enable_overlap: bool | None = None
+    enable_cuda_graphs: bool = True
     enable_cpu_layout: bool = True
     batching: str = "continuous"
     bucket_edges: Sequence[int] = (64, 256, 1024, 4096)
@@ -142,7 +148,8 @@ class EngineConfig:
             if value is not None:
                 _whole(name, key, value, least=1)
         for key in (f.name for f in fields(self) if f.name.startswith("enable_")):
-            _flag(name, key, getattr(self, key))
+            if key != "enable_overlap" or self.enable_overlap is not None:
+                _flag(name, key, getattr(self, key))
         _one_of(name, "batching", self.batching, BATCHING)
         edges = _tuple(name, "bucket_edges", self.bucket_edges, of="prompt lengths")
         for edge in edges:
@@ -153,6 +160,10 @@ class EngineConfig:
         if not (isinstance(self.bucket_wait, Real) and 0.0 <= self.bucket_wait < float("inf")):
             raise ConfigError(f"{name}.bucket_wait is {self.bucket_wait!r}; give seconds, >= 0")
         _whole(name, "seed", self.seed, least=0)
+        if self.enable_overlap and self.batching != "continuous":
+            raise ConfigError(
+                f"{name}.enable_overlap needs batching='continuous', not {self.batching!r}"
+            )
         if self.num_blocks is not None and self.kv_cache_bytes is not None:
             raise ConfigError(f"{name}: give num_blocks or kv_cache_bytes, not both")
 

@@ -22,6 +22,7 @@ from inference.counters import WorkCounters
 from inference.delivery import Delivery
 from inference.errors import ConfigError, EngineClosed, RequestFailed, RequestNotFound
 from inference.intake import Intake, Prompt
+from inference.pipeline import Pipeline
 from inference.request import FinishReason, Request, RequestOutput, Timing, TokenEvent
 from inference.roofline import CostModel
 from inference.scheduler import Scheduler
@@ -111,6 +112,13 @@ class LLM:
             seed=self.config.seed,
         )
         self._traffic = dict.fromkeys(_TRAFFIC, 0)
+        self._pipeline = Pipeline(
+            self._scheduler,
+            self._delivery,
+            self._work,
+            self._finish,
+            overlap=self._runner.overlap,
+        )
 
     def generate(
         self,
@@ -173,6 +181,8 @@ class LLM:
 
     def step(self) -> list[TokenEvent]:
         """Run one step and return the tokens it made for submitted requests.
+
+        Where steps overlap, this launches one step and hands over the tokens of the one before.
 
         Returns:
             Events whose ``request`` is the request id; empty after a step of prompt chunks only,
@@ -239,7 +249,8 @@ class LLM:
         positions attention read per layer for a context and for padding; ``model_flops`` and
         ``model_bytes``, the least the steps had to do (see ``roofline``); ``preemptions``;
         ``blocks_allocated``, ``blocks_evicted``, ``peak_blocks_used``;
-        ``requests_submitted``, ``requests_finished``; ``op_calls.<name>`` for each op; and two
+        ``requests_submitted``, ``requests_finished``; ``op_calls.<name>`` for each op;
+        ``graph_replays``, steps that were one launch of a CUDA graph; and two
         sizes that a reset leaves alone, ``weight_bytes`` and ``kv_cache_bytes``.
         """
         runner = self._live_runner()
@@ -253,13 +264,17 @@ class LLM:
             "blocks_evicted": self._blocks.blocks_evicted,
             "peak_blocks_used": self._blocks.peak_used,
             **{f"op_calls.{name}": calls for name, calls in runner.ops.calls.items()},
+            "graph_replays": runner.graphs.replays if runner.graphs is not None else 0,
             "weight_bytes": runner.weights.num_bytes,
             "kv_cache_bytes": runner.cache.num_bytes,
         }
 
     def reset_counters(self) -> None:
         """Start every cumulative counter anew; ``peak_blocks_used`` from the blocks in use."""
-        self._live_runner().ops.reset_counters()
+        runner = self._live_runner()
+        runner.ops.reset_counters()
+        if runner.graphs is not None:
+            runner.graphs.replays = 0
         self._work.reset()
         self._traffic = dict.fromkeys(_TRAFFIC, 0)
         self._delivery.tokens_generated = 0
@@ -279,6 +294,8 @@ class LLM:
             "dtype": str(runner.dtype).removeprefix("torch."),
             "device": str(runner.device),
             "backends": dict(runner.ops.backends),
+            "overlap": runner.overlap,
+            "cuda_graphs": runner.graphs is not None,
             "block_size": self.config.block_size,
             "num_blocks": runner.num_blocks,
             "max_model_len": self.max_model_len,
@@ -334,21 +351,7 @@ class LLM:
             self._drop(requests)
 
     def _advance(self) -> None:
-        runner = self._live_runner()
-        step = self._scheduler.schedule(time.perf_counter_ns)
-        if not step.chunks:
-            return
-        try:
-            launched = runner.launch(step)
-            tokens = launched.tokens()
-        except Exception as error:
-            # The cache may be half-written: these requests end, the engine stays usable.
-            for request in [c.request for c in step.chunks if not c.request.finished]:
-                self._finish(request, "error", f"{type(error).__name__}: {error}")
-            raise
-        self._scheduler.complete(step)
-        self._work.add(launched)
-        self._delivery.deliver(launched.sampled, tokens)
+        self._pipeline.advance(self._live_runner())
 
     def _finish(self, request: Request, reason: FinishReason, error: str | None = None) -> None:
         self._scheduler.remove(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from inference.architecture import ModelConfig
 from inference.batch import Batch, BatchBuilder
 from inference.config import EngineConfig
 from inference.errors import BackendUnavailable, CacheTooSmall
+from inference.graphs import DecodeGraphs, can_capture, cuda_capture, padded
 from inference.model import Decoder, KVCache
 from inference.ops import OpSet
 from inference.request import Request
@@ -39,10 +41,13 @@ class Launched:
     sampled: list[Request]
     num_lanes: int
     num_kv_read: int
-    _tokens: Tensor | None
+    _tokens: Tensor | None  # on the host
+    _arrived: torch.cuda.Event | None  # None: they are there
 
     def tokens(self) -> list[int]:
         """Wait for the tokens of ``sampled``; -1 where the logits were not finite."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
         return [] if self._tokens is None else self._tokens.tolist()
 
 
@@ -84,18 +89,27 @@ class Runner:
             * self.dtype.itemsize
         )
         self.num_blocks = self._count_blocks(block_bytes, max_model_len)
+        self.overlap = overlaps(config, self.device)
+        self.graphs: DecodeGraphs | None = None
+        if config.enable_cuda_graphs and config.enable_staging and can_capture(ops, self.device):
+            self.graphs = DecodeGraphs(self._sample, ops, cuda_capture())
+        sizes = Sizes(
+            tokens=config.max_num_batched_tokens,
+            rows=config.max_num_seqs,
+            blocks=-(-max_model_len // config.block_size),
+        )
         self._batches = BatchBuilder(
-            Sizes(
-                # Without chunking, one prompt may exceed the budget.
-                tokens=max(config.max_num_batched_tokens, max_model_len),
-                rows=config.max_num_seqs,
-                blocks=-(-max_model_len // config.block_size),
-            ),
+            sizes,
             block_size=config.block_size,
             length_buckets=config.enable_length_buckets,
             persistent=config.enable_staging,
             device=self.device,
+            padded=None if self.graphs is None else partial(padded, limit=sizes),
         )
+        # The token sampled last in each lane, and in one for padding, where steps overlap.
+        self._latest: Tensor | None = None
+        if self.overlap:
+            self._latest = torch.zeros(sizes.rows + 1, dtype=torch.int64, device=self.device)
         # Zeros, not empty: on a CPU the pages are mapped only when first written either way.
         self.cache = KVCache(
             torch.zeros(
@@ -117,27 +131,44 @@ class Runner:
         """Begin to compute a step's KV, and to sample where a sequence is complete."""
         batch = self._batches.build(step)
         plan = batch.plan
-        launched = Launched(
+        tokens = arrived = None
+        if not batch.sampled:
+            self._forward(batch)
+        else:
+            graphs = self.graphs if batch.sample_rows is None else None
+            tokens = self._sample(batch) if graphs is None else graphs.run(batch)
+            tokens, arrived = _send_home(tokens[: len(batch.sampled)])
+        for request in batch.sampled:
+            request.num_pending += 1
+        return Launched(
             step=step,
             sampled=batch.sampled,
             num_lanes=len(batch.tokens),
             num_kv_read=plan.num_kv_read + plan.num_kv_padded,
-            _tokens=self._forward(batch),
+            _tokens=tokens,
+            _arrived=arrived,
         )
-        for request in batch.sampled:
-            request.num_pending += 1
-        return launched
 
-    def _forward(self, batch: Batch) -> Tensor | None:
-        hidden = self.decoder.forward(
-            batch.tokens, batch.positions, batch.slots, self.cache, batch.plan
-        )
-        if not batch.sampled:
-            return None
+    def _sample(self, batch: Batch) -> Tensor:
+        """Return a token for each of the batch's sampled rows, on the device."""
+        hidden = self._forward(batch)
         # Only rows that yield a token meet the vocabulary: it is the widest matrix of all.
         rows = hidden if batch.sample_rows is None else hidden[batch.sample_rows]
         tokens: Tensor = self.ops.sample(self.decoder.logits(rows), *batch.sampling)
+        if self._latest is not None:
+            self._latest.index_copy_(0, batch.sample_lanes, tokens)
         return tokens
+
+    def _forward(self, batch: Batch) -> Tensor:
+        if batch.has_pending:
+            assert self._latest is not None, "tokens are pending only where steps overlap"
+            own = batch.tokens[: len(batch.lanes)]
+            # -1 where the logits were not finite: that row has ended, and any token will do.
+            latest = self._latest[batch.lanes].clamp_(min=0)
+            own.copy_(torch.where(own < 0, latest, own))
+        return self.decoder.forward(
+            batch.tokens, batch.positions, batch.slots, self.cache, batch.plan
+        )
 
     def _count_blocks(self, block_bytes: int, max_model_len: int) -> int:
         config = self.config
@@ -156,6 +187,24 @@ class Runner:
             limit = int(torch.cuda.mem_get_info(self.device)[0] * _CUDA_FREE_SHARE)
         wanted = config.max_num_seqs * -(-max_model_len // config.block_size)
         return max(1, min(wanted, limit // block_bytes))
+
+
+def _send_home(tokens: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+    """Begin to copy tokens to the host; the event tells when they are there, None that they are."""
+    if tokens.device.type == "cpu":
+        return tokens, None
+    home = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
+    home.copy_(tokens, non_blocking=True)
+    arrived = torch.cuda.Event()
+    arrived.record()
+    return home, arrived
+
+
+def overlaps(config: EngineConfig, device: torch.device) -> bool:
+    """Whether a step is launched before the one before it is read."""
+    if config.enable_overlap is not None:
+        return config.enable_overlap
+    return device.type == "cuda" and config.batching == "continuous"
 
 
 def device_of(config: EngineConfig) -> torch.device:

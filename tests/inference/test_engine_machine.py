@@ -48,6 +48,8 @@ class EngineMachine(RuleBasedStateMachine):
         chunked=st.booleans(),
         sharing=st.booleans(),
         buckets=st.booleans(),
+        staging=st.booleans(),
+        overlap=st.booleans(),
         batching=st.sampled_from(["continuous", "continuous", "bucketed", "padded"]),
     )
     def make(
@@ -65,6 +67,8 @@ class EngineMachine(RuleBasedStateMachine):
                 enable_chunked_prefill=flags["chunked"],
                 enable_prefix_sharing=flags["sharing"],
                 enable_length_buckets=flags["buckets"],
+                enable_staging=flags["staging"],
+                enable_overlap=flags["overlap"] and batching == "continuous",
                 batching=batching,
                 bucket_edges=(2, 6),
                 bucket_wait=0.0,

@@ -1,0 +1,81 @@
+"""A step that does not fit the device's memory is launched in halves, down to a single token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from inference.request import Request
+from inference.scheduler import Chunk, Step
+
+if TYPE_CHECKING:
+    from inference.runner import Launched
+
+__all__ = ["Launches", "launch_in_parts"]
+
+
+@dataclass(slots=True)
+class Launches:
+    """What came of a step.
+
+    Attributes:
+        parts: Launched, in order: one, unless memory ran out.
+        too_large: Requests of which not even one token fits alone, and what to tell them.
+    """
+
+    parts: list[Launched] = field(default_factory=list)
+    too_large: dict[Request, str] = field(default_factory=dict)
+
+
+def launch_in_parts(launch: Callable[[Step], Launched], step: Step) -> Launches:
+    """Launch a step whole, or else the halves of it that fit.
+
+    Nothing is computed twice wrongly: a token's KV goes to the same slot whichever part it is in,
+    and the chunks of a request stay in order.
+
+    Args:
+        launch: Raises ``torch.OutOfMemoryError`` where memory runs out.
+        step: At least one chunk.
+    """
+    done = Launches()
+    left = [step]
+    while left:
+        part = left.pop()
+        chunks = [chunk for chunk in part.chunks if chunk.request not in done.too_large]
+        if len(chunks) < len(part.chunks):
+            part = Step(chunks)
+        if not chunks:
+            continue
+        try:
+            done.parts.append(launch(part))
+        except torch.OutOfMemoryError as error:
+            # What the allocator keeps for later may be all that is missing.
+            torch.cuda.empty_cache()
+            halves = _halve(chunks)
+            left += reversed(halves)
+            if not halves:
+                done.too_large[chunks[0].request] = (
+                    f"OutOfMemoryError: the device has no memory left to compute one token of this "
+                    f"request at position {chunks[0].start}; lower kv_cache_bytes or "
+                    f"max_model_len: {error}"
+                )
+    return done
+
+
+def _halve(chunks: list[Chunk]) -> list[Step]:
+    """Return two steps that together do the same, or none where there is but one token."""
+    if len(chunks) > 1:
+        middle = len(chunks) // 2
+        return [Step(chunks[:middle]), Step(chunks[middle:])]
+    (chunk,) = chunks
+    if chunk.padding and chunk.length:
+        # Padding is there to be priced, not to be failed for.
+        return [Step([Chunk(chunk.request, chunk.start, chunk.length)])]
+    if chunk.length < 2:
+        return []
+    half = chunk.length // 2
+    rest = Chunk(chunk.request, chunk.start + half, chunk.length - half)
+    return [Step([Chunk(chunk.request, chunk.start, half)]), Step([rest])]

@@ -1,0 +1,112 @@
+"""Steps on their way to the device and back: launched, and read when their tokens are there.
+
+With overlap, a step is launched before the tokens of the one before it are read, so that the
+device never waits for the host::
+
+    host     schedule 2 │ launch 2 │ read 1 │ schedule 3 │ launch 3 │ read 2 │
+    device   ═══ 1 ═══════════════│═══ 2 ═════════════════════════│═══ 3 ═════
+
+A decoding row of step 2 takes its token from where step 1 leaves it on the device. What the host
+learns late is only that a request ended by a stop: its row of the step already under way is
+computed for nothing and thrown away. Ends by length are known ahead and cost nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from inference.counters import WorkCounters
+from inference.delivery import Delivery, Finish
+from inference.request import Request
+from inference.scheduler import Scheduler, Step
+from inference.static_batches import StaticScheduler
+
+if TYPE_CHECKING:
+    from inference.runner import Launched, Runner
+
+__all__ = ["Pipeline"]
+
+
+class Pipeline:
+    """Drives a runner with the steps of a scheduler.
+
+    Args:
+        scheduler: Decides; told of every step that is under way.
+        delivery: Takes the tokens.
+        work: Counts the steps.
+        finish: Called with each request that fails.
+        overlap: Launch a step before the one before it is read.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler | StaticScheduler,
+        delivery: Delivery,
+        work: WorkCounters,
+        finish: Finish,
+        *,
+        overlap: bool,
+    ) -> None:
+        self._scheduler = scheduler
+        self._delivery = delivery
+        self._work = work
+        self._finish = finish
+        self._overlap = overlap
+        self._under_way: list[Launched] = []
+
+    def advance(self, runner: Runner) -> None:
+        """Launch the next step, if there is one, and read the one that is due.
+
+        Args:
+            runner: Computes.
+
+        Raises:
+            Exception: What the model raised. The requests of that step end with an error.
+        """
+        step = self._scheduler.schedule(time.perf_counter_ns)
+        parts: list[Launched] = []
+        too_large: dict[Request, str] = {}
+        if step.chunks:
+            try:
+                parts, too_large = _launch(runner, step)
+            except Exception as error:
+                self._read()  # the step before is whole
+                self._fail(step, error)
+                raise
+        # The step before ends here, so that every token of this one is known from now on.
+        self._read()
+        for request, error in too_large.items():
+            if not request.finished:
+                self._finish(request, "error", error)
+        for part in parts:
+            self._scheduler.complete(part.step)
+            self._work.add(part)
+        self._under_way = parts
+        if not self._overlap:
+            self._read()
+
+    def _read(self) -> None:
+        """Wait for the steps under way and hand their tokens over."""
+        parts, self._under_way = self._under_way, []
+        for part in parts:
+            try:
+                tokens = part.tokens()
+            except Exception as error:
+                self._fail(part.step, error)
+                raise
+            self._delivery.deliver(part.sampled, tokens)
+
+    def _fail(self, step: Step, error: Exception) -> None:
+        # The cache may be half-written: these requests end, the engine stays usable.
+        for request in [c.request for c in step.chunks]:
+            if not request.finished:
+                self._finish(request, "error", f"{type(error).__name__}: {error}")
+
+
+def _launch(runner: Runner, step: Step) -> tuple[list[Launched], dict[Request, str]]:
+    # torch is imported with the first engine, not with this module.
+    from inference.out_of_memory import launch_in_parts
+
+    launches = launch_in_parts(runner.launch, step)
+    return launches.parts, launches.too_large
