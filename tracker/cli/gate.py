@@ -28,9 +28,10 @@ __all__ = ["command"]
 
 
 @click.command("gate")
-@click.argument("base")
-@click.argument("head")
+@click.argument("base", required=False)
+@click.argument("head", required=False)
 @click.option("--stored", is_flag=True, help="Judge the pairs the store holds; measure nothing.")
+@click.option("--all", "every", is_flag=True, help="With --stored: try the policy on every gate.")
 @click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
 @click.option("--max-pairs", type=click.IntRange(min=1), metavar="N", help="No more pairs than N.")
 @click.option("--budget", metavar="TIME", help="Ask for no pair that ends later: 300, 5m, 2h.")
@@ -67,9 +68,10 @@ __all__ = ["command"]
 @click.pass_obj
 def command(
     settings: Settings,
-    base: str,
-    head: str,
+    base: str | None,
+    head: str | None,
     stored: bool,
+    every: bool,
     bench: tuple[str, ...],
     max_pairs: int | None,
     budget: str | None,
@@ -93,6 +95,9 @@ def command(
     is done: a gate that was killed goes on where it was. The same commit twice is an A/A run: it
     shows how often the gate cries wolf.
 
+    With --stored the pairs in the store are judged by the policy of today, or by --policy FILE; with
+    --all, or without BASE and HEAD, those of every gate, and what would have come out otherwise.
+
     Exits 0 for a pass, 1 where a metric that votes is a regression or HEAD breaks an absolute
     limit, 3 where one is undecided and the policy blocks on that, 4 where the measurement is not
     valid: HEAD no longer runs a benchmark, works differently, or nothing was measured.
@@ -112,6 +117,11 @@ def command(
         home, its_name = _home(config)
         policy = replace(load_policy(policy_path, start=home), **given)
         name = project or policy.name or its_name
+        if every or (base is None and head is None):
+            return _back_test(settings, name, policy, machine, form, out, reports, base)
+    if base is None or head is None:
+        raise UsageError("Missing argument: give BASE and HEAD, or --stored --all")
+    if stored:
         report = _judge_stored(settings, name, base, head, policy, machine, gate_id)
     else:
         report = _measure(
@@ -207,6 +217,41 @@ def _judge_stored(
             store, name, stored_ref(base), stored_ref(head), policy,
             machine=machine, gate_id=gate_id,
         )  # fmt: skip
+
+
+def _back_test(
+    settings: Settings,
+    project: str | None,
+    policy: Policy,
+    machine: str | None,
+    form: str,
+    out: Path | None,
+    reports: tuple[Path, ...],
+    base: str | None,
+) -> int:
+    """Say what `policy` would have said of every stored gate; 4 where there is none to try it on."""
+    from tracker.cli.project import stored_project
+    from tracker.gate.backtest import backtest
+    from tracker.report.backtest import BACKTEST_FORMATS
+    from tracker.store import Store
+
+    if base is not None:
+        raise UsageError("--all tries every stored gate; leave BASE and HEAD out")
+    wanted = {path: _form_of(path) for path in reports}
+    for name in (form, *wanted.values()):
+        if name not in BACKTEST_FORMATS:
+            raise UsageError(f"--all is printed as {', '.join(BACKTEST_FORMATS)}, not as {name}")
+    with Store.open(settings.db, read_only=True) as store:
+        found = backtest(store, stored_project(store, project), policy, machine=machine)
+    for path, its_form in wanted.items():
+        path.write_text(BACKTEST_FORMATS[its_form](found), encoding="utf-8")
+    text = BACKTEST_FORMATS[form](found)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+        click.echo(found.summary, err=True)
+    return 0 if found.gates else 4
 
 
 def _home(config: Path | None) -> tuple[Path | None, str | None]:

@@ -56,10 +56,7 @@ def make_report(
     blocked = any(row.blocks for row in rows)
     if not invalid and result.interrupted and undecided and not blocked:
         invalid = (f"interrupted with {len(undecided)} metrics undecided",)
-    policy_line = (
-        f"alpha {policy.alpha:g}, margin {policy.margin:.1%}, detect {policy.detect:.1%}, "
-        f"at most {policy.max_pairs} pairs, seed {result.seed}"
-    )
+    policy_line = f"{policy.summary}, seed {result.seed}"
     return Report(
         project=project,
         machine=machine,

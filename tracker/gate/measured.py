@@ -25,9 +25,9 @@ from tracker.measure.recorder import Recorder
 from tracker.report import Report
 from tracker.store import Store, queries
 
-__all__ = ["gate_commits", "gate_stored"]
+__all__ = ["VALID", "gate_commits", "gate_stored"]
 
-_VALID = (0, 1, 3)  # exit codes of gates whose measurement decided or could have decided
+VALID = (0, 1, 3)  # exit codes of gates whose measurement decided or could have decided
 
 
 def gate_commits(
@@ -196,7 +196,7 @@ def gate_stored(
         raise UsageError(f"measured on several machines: {', '.join(names)}; give --machine")
     name = names[0] if names else machine
     if gate_id is None:
-        gate = next((gate for gate in gates if gate.exit_code in _VALID), None)
+        gate = next((gate for gate in gates if gate.exit_code in VALID), None)
     else:
         gate = next((gate for gate in gates if gate.id.startswith(gate_id)), None)
         if gate is None:
@@ -229,7 +229,7 @@ def gate_stored(
     if values and not chosen:
         patterns = ", ".join(map(repr, policy.bench))
         result.invalid = [f"none of the {len(values)} stored metrics matches {patterns}"]
-    if gate is not None and gate.exit_code not in _VALID:
+    if gate is not None and gate.exit_code not in VALID:
         result.invalid = [f"gate {gate.id} has no valid measurement ({_end(gate)})"]
     if gate is None and gates:
         result.invalid = [

@@ -173,6 +173,14 @@ class Policy:
         """Return the absolute limit on the metric `name`, or None; stated ones come first."""
         return next((limit for limit in self.limits if limit.applies(name, unit)), None)
 
+    @property
+    def summary(self) -> str:
+        """What a report says of the policy in one line."""
+        return (
+            f"alpha {self.alpha:g}, margin {self.margin:.1%}, detect {self.detect:.1%}, "
+            f"at most {self.max_pairs} pairs"
+        )
+
     def as_dict(self) -> dict[str, object]:
         """Return what decides verdicts as plain values, for the store and for reports."""
         plain: dict[str, object] = {}

@@ -22,8 +22,8 @@ from tracker.store.store import Store
 _g = t.gate.c
 
 
-def list_gates(store: Store, project: str, *, limit: int = 20) -> list[GateInfo]:
-    """Return the newest gates of a project, newest first."""
+def list_gates(store: Store, project: str, *, limit: int | None = 20) -> list[GateInfo]:
+    """Return the newest gates of a project, newest first; all of them with `limit` None."""
     with store.reading() as conn:
         return load_gates(conn, find_project(conn, project), limit)
 
@@ -139,7 +139,7 @@ def calibration_blocks(
         ]
 
 
-def load_gates(conn: Connection, project_id: int, limit: int) -> list[GateInfo]:
+def load_gates(conn: Connection, project_id: int, limit: int | None) -> list[GateInfo]:
     statement = _select().where(_g.project_id == project_id)
     return _gates(conn, statement.order_by(_g.started_at.desc(), _g.id).limit(limit))
 
