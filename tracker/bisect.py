@@ -218,7 +218,7 @@ def bisect(
                 measured += report.pairs
                 search.learn(number)
             else:
-                search.skip(number, report.headline)
+                search.skip(number, "; ".join(report.invalid))
     search.conclude(policy)
     return found
 

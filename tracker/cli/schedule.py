@@ -48,6 +48,34 @@ __all__ = ["command"]
     help="Launches of the head a night.",
 )
 @click.option(
+    "--backfill",
+    default="off",
+    show_default=True,
+    metavar="HH:MM",
+    help="When to measure older commits without a value, local time; or off.",
+)
+@click.option(
+    "--commits",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Commits that one backfill measures at most.",
+)
+@click.option(
+    "--calibrate",
+    default="off",
+    show_default=True,
+    metavar="HH:MM",
+    help="When to run A/A gates of the branch's head, local time; or off.",
+)
+@click.option(
+    "--gates",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="A/A gates a night.",
+)
+@click.option(
     "--prune",
     default="off",
     show_default=True,
@@ -64,6 +92,10 @@ def command(
     interval: str,
     nightly: str,
     launches: int,
+    backfill: str,
+    commits: int,
+    calibrate: str,
+    gates: int,
     prune: str,
     machine: str | None,
     once: bool,
@@ -72,7 +104,8 @@ def command(
     """Measure the new commits of a branch as they come, and its head every night.
 
     Runs in the foreground in the project's checkout until SIGTERM or Ctrl-C, one measurement at
-    a time; finds level shifts after each and alerts. A commit that cannot be measured is reported,
+    a time; finds level shifts after each and alerts. On request it fills gaps in the branch's
+    history and runs A/A gates by night. A commit that cannot be measured is reported,
     tried three times, and holds up nothing. Jobs are kept in the store: started again with other
     options, the service changes them.
     """
@@ -87,6 +120,10 @@ def command(
         interval=parse_interval(interval),
         nightly=parse_time(nightly),
         launches=launches,
+        backfill=parse_time(backfill),
+        commits=commits,
+        calibrate=parse_time(calibrate),
+        gates=gates,
         prune=parse_time(prune),
     )
     if as_list:

@@ -1,4 +1,6 @@
-"""The service: new commits of a branch, nightly repeats, pruning; jobs kept in the store.
+"""The service: new commits of a branch, nightly repeats, backfill, A/A gates, pruning.
+
+Jobs are kept in the store.
 
 * `Options` and `plan`: what is asked for, as jobs.
 * `run_service`: until a signal, or once; `list_jobs`: what is planned.

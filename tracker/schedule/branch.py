@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from tracker.errors import UsageError
 from tracker.measure.git import Repository
 
-__all__ = ["fetch_head", "new_of", "recent_commits"]
+__all__ = ["backfill_of", "fetch_head", "new_of", "recent_commits"]
 
 
 def fetch_head(repository: Repository, branch: str) -> str:
@@ -57,3 +57,19 @@ def new_of(
     )
     again = [one for one in newest_first[since:] if one in retry and one not in measured]
     return [*reversed(again), *reversed(newest_first[:since])]
+
+
+def backfill_of(newest_first: Sequence[str], measured: Collection[str], limit: int) -> list[str]:
+    """The newest commits without a value that lie below the newest measured one, oldest first.
+
+    What lies above it is new, and not the backfill's business.
+
+    Args:
+        newest_first: The branch.
+        measured: Commits that have values.
+        limit: No more than so many.
+    """
+    places = [place for place, commit in enumerate(newest_first) if commit in measured]
+    below = newest_first[places[0] :] if places else []
+    missing = [commit for commit in below if commit not in measured]
+    return list(reversed(missing[:limit]))

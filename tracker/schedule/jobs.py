@@ -7,12 +7,16 @@ end, and raises what went wrong; the service reports it and goes on.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from tracker.alerts import notify
+from tracker.calibrate import calibrate as run_gates
 from tracker.changepoints import analyze
 from tracker.errors import MeasurementError
 from tracker.gate.policy import load_policy
+from tracker.gate.progress import SilentProgress
+from tracker.gate.promise import broken_promise
 from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Repository
 from tracker.measure.project import AsvProject, load_project
@@ -20,12 +24,13 @@ from tracker.measure.recorder import Recorder
 from tracker.measure.runner import measure_range
 from tracker.measure.worktree import Worktrees, state_dir
 from tracker.schedule.attempts import MAX_ATTEMPTS, Attempts
-from tracker.schedule.branch import fetch_head, new_of, recent_commits
+from tracker.schedule.branch import backfill_of, fetch_head, new_of, recent_commits
 from tracker.schedule.stopping import STOP
 from tracker.store import Store
+from tracker.store.queries import calibration_blocks
 from tracker.store.queries.measured import measured_commits
 
-__all__ = ["new_commits", "nightly", "prune"]
+__all__ = ["backfill", "calibrate", "new_commits", "nightly", "prune"]
 
 LOOK_BACK = 1000  # commits of the branch among which the last measured one is looked for
 
@@ -60,20 +65,71 @@ def new_commits(*, db: str, root: str, project: str, machine: str, branch: str) 
         if not commits:
             _log.info("%s has no new commit", branch)
             return
-        failed: list[str] = []
-        for number, commit in enumerate(commits, start=1):
-            if STOP.is_set():
-                break
-            _log.info("measuring %s, %d of %d new on %s", commit[:12], number, len(commits), branch)
-            error = _measure(store, tree, project, machine, commit, launches=1)
-            if error is None:
-                attempts.succeeded(commit)
-            else:
-                count = attempts.failed(commit)
-                failed.append(f"{error} (attempt {count} of {MAX_ATTEMPTS})")
+        failed = _measure_each(store, tree, project, machine, commits, attempts, f"new on {branch}")
         _look(store, root, project, machine)
     if failed:
         raise MeasurementError("; ".join(failed))
+
+
+def backfill(*, db: str, root: str, project: str, machine: str, branch: str, commits: int) -> None:
+    """Measure older commits of the branch that have no value yet, at most so many at a time.
+
+    Raises:
+        MeasurementError: A commit could not be measured; the others were.
+        UsageError: There is no such branch, or the checkout is no asv project.
+        StoreError: The store failed.
+    """
+    if STOP.is_set():
+        return
+    tree = _load(root)
+    attempts = Attempts(state_dir(tree.repository.root) / "schedule-attempts.json")
+    head = fetch_head(tree.repository, branch)
+    with Store.open(db) as store:
+        store.record_project(project)
+        recent = recent_commits(tree.repository, head, limit=LOOK_BACK)
+        tried = [commit for commit in recent if not attempts.exhausted(commit)]
+        missing = backfill_of(tried, measured_commits(store, project, machine), commits)
+        if not missing:
+            _log.info("%s has no gap to fill", branch)
+            return
+        failed = _measure_each(store, tree, project, machine, missing, attempts, "missing")
+        _look(store, root, project, machine)
+    if failed:
+        raise MeasurementError("; ".join(failed))
+
+
+def calibrate(*, db: str, root: str, project: str, machine: str, branch: str, gates: int) -> None:
+    """Run A/A gates of the head of the branch; they count with those of other nights.
+
+    Raises:
+        MeasurementError: The gates refute the policy's alpha, or none was valid.
+        UsageError: There is no such branch, or the checkout is no asv project.
+        StoreError: The store failed.
+    """
+    if STOP.is_set():
+        return
+    tree = _load(root)
+    policy = load_policy(start=tree.config_path.parent)
+    (head,) = tree.repository.describe([fetch_head(tree.repository, branch)])
+    _log.info("A/A gates of %s, the head of %s", head.short, branch)
+    with Store.open(db) as store:
+        runner = AsvRunner(tree, machine=machine, bench=policy.bench, timeout=policy.timeout)
+        found = run_gates(
+            _recorder(store, tree, project, runner),
+            runner,
+            head,
+            policy,
+            gates=gates,
+            listener=SilentProgress(),
+        )
+        blocks = calibration_blocks(store, project, machine=machine)
+    if found.interrupted:
+        raise KeyboardInterrupt
+    if not found.gates:
+        raise MeasurementError("; ".join(found.invalid))
+    _log.info("%d of %d A/A gates called a regression", found.false_blocks, len(found.gates))
+    if warning := broken_promise(blocks, policy.alpha):
+        raise MeasurementError(warning)
 
 
 def nightly(*, db: str, root: str, project: str, machine: str, branch: str, launches: int) -> None:
@@ -107,17 +163,43 @@ def _load(root: str) -> AsvProject:
     return load_project(start=Path(root), source=policy.source)
 
 
+def _measure_each(
+    store: Store,
+    tree: AsvProject,
+    project: str,
+    machine: str,
+    commits: Sequence[str],
+    attempts: Attempts,
+    what: str,
+) -> list[str]:
+    """Measure commits until all are done or the service is to stop; why some could not be."""
+    failed: list[str] = []
+    for number, commit in enumerate(commits, start=1):
+        if STOP.is_set():
+            break
+        _log.info("measuring %s, %d of %d %s", commit[:12], number, len(commits), what)
+        error = _measure(store, tree, project, machine, commit, launches=1)
+        if error is None:
+            attempts.succeeded(commit)
+        else:
+            count = attempts.failed(commit)
+            failed.append(f"{error} (attempt {count} of {MAX_ATTEMPTS})")
+    return failed
+
+
+def _recorder(store: Store, tree: AsvProject, project: str, runner: AsvRunner) -> Recorder:
+    url = load_policy(start=tree.config_path.parent).commit_url
+    return Recorder(store, project, tree.repository, python=runner.python, commit_url=url)
+
+
 def _measure(
     store: Store, tree: AsvProject, project: str, machine: str, commit: str, *, launches: int
 ) -> str | None:
     """Measure one commit; the reason where nothing was measured."""
     policy = load_policy(start=tree.config_path.parent)
     runner = AsvRunner(tree, machine=machine, timeout=policy.timeout)
-    recorder = Recorder(
-        store, project, tree.repository, python=runner.python, commit_url=policy.commit_url
-    )
     report = measure_range(
-        recorder,
+        _recorder(store, tree, project, runner),
         runner,
         tree.repository.describe([commit]),
         repeat=launches,

@@ -31,6 +31,11 @@ class Options:
         interval: Seconds between two looks for new commits.
         nightly: (hour, minute) of the repeat launches, local time; None: none.
         launches: Repeat launches of the branch's head a night.
+        backfill: (hour, minute) at which older commits without a value are measured, local time;
+            None: never.
+        commits: Commits that one backfill measures at most.
+        calibrate: (hour, minute) of the A/A gates of the branch's head, local time; None: none.
+        gates: A/A gates a night.
         prune: (hour, minute) at which old worktrees are removed, local time; None: never.
     """
 
@@ -42,6 +47,10 @@ class Options:
     interval: int = 600
     nightly: tuple[int, int] | None = (2, 0)
     launches: int = 3
+    backfill: tuple[int, int] | None = None
+    commits: int = 10
+    calibrate: tuple[int, int] | None = None
+    gates: int = 1
     prune: tuple[int, int] | None = None
 
     @property
@@ -88,31 +97,36 @@ def plan(options: Options) -> tuple[PlannedJob, ...]:
             grace=None,
         )
     ]
-    if options.nightly is not None:
-        hour, minute = options.nightly
-        jobs.append(
-            PlannedJob(
-                id=f"{options.prefix}nightly",
-                function="tracker.schedule.jobs:nightly",
-                kwargs={**where, "launches": options.launches},
-                trigger=CronTrigger(hour=hour, minute=minute),
-                at_once=False,
-                grace=6 * _HOUR,
-            )
-        )
+    measuring = (
+        ("nightly", options.nightly, {"launches": options.launches}),
+        ("backfill", options.backfill, {"commits": options.commits}),
+        ("calibrate", options.calibrate, {"gates": options.gates}),
+    )
+    for name, time, how in measuring:
+        if time is not None:
+            jobs.append(_daily(options, name, time, {**where, **how}, grace=6 * _HOUR))
     if options.prune is not None:
-        hour, minute = options.prune
-        jobs.append(
-            PlannedJob(
-                id=f"{options.prefix}prune",
-                function="tracker.schedule.jobs:prune",
-                kwargs={"root": options.root},
-                trigger=CronTrigger(hour=hour, minute=minute),
-                at_once=False,
-                grace=None,
-            )
-        )
+        jobs.append(_daily(options, "prune", options.prune, {"root": options.root}, grace=None))
     return tuple(jobs)
+
+
+def _daily(
+    options: Options,
+    name: str,
+    time: tuple[int, int],
+    kwargs: Mapping[str, str | int],
+    *,
+    grace: int | None,
+) -> PlannedJob:
+    hour, minute = time
+    return PlannedJob(
+        id=f"{options.prefix}{name}",
+        function=f"tracker.schedule.jobs:{name}",
+        kwargs=kwargs,
+        trigger=CronTrigger(hour=hour, minute=minute),
+        at_once=False,
+        grace=grace,
+    )
 
 
 def parse_interval(text: str) -> int:

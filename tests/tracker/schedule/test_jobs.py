@@ -1,17 +1,31 @@
 """The jobs against a real repository and store; only asv itself is replaced."""
 
 import logging
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.tracker.changepoints.stores import STEPS
 from tests.tracker.schedule.projects import clone, commit, git, make_project
-from tracker.domain import Measurement, ResultFile, RevisionRecord
+from tracker.calibrate import Calibration
+from tracker.domain import (
+    CalibrationBlock,
+    GateInfo,
+    Measurement,
+    ResultFile,
+    RevisionInfo,
+    RevisionRecord,
+)
 from tracker.errors import MeasurementError, UsageError
 from tracker.schedule import jobs
 from tracker.schedule.attempts import MAX_ATTEMPTS
 from tracker.schedule.stopping import STOP
 from tracker.store import Store, queries
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ONE = RevisionInfo(1, "c" * 40, START)
+GATE = GateInfo("g", "engine", "gpu-1", ONE, ONE, START, START, 0, 8, ())
 
 
 @pytest.fixture
@@ -169,8 +183,6 @@ def test_a_gate_does_not_count_as_measured(remote, where, measured):
 
 
 def git_time(root):
-    from datetime import datetime
-
     return datetime.fromisoformat(git(root, "log", "-1", "--format=%cI"))
 
 
@@ -203,6 +215,54 @@ def test_nightly_launches_the_head_again(remote, where, measured):
     measured.broken = (head,)
     with pytest.raises(MeasurementError, match="asv fell over"):
         jobs.nightly(**where, launches=4)
+
+
+def test_backfill_fills_gaps_and_gives_a_broken_commit_up(remote, where, measured):
+    jobs.backfill(**where, commits=2)
+    assert measured == [], "nothing is measured yet, so that nothing is missing"
+    old = [commit(remote, number) for number in (1, 2, 3)]
+    jobs.new_commits(**where)
+    measured.clear()
+    measured.broken = (old[0],)
+    with pytest.raises(MeasurementError, match=r"asv fell over \(attempt 1 of 3\)"):
+        jobs.backfill(**where, commits=2)
+    assert [digest for digest, _ in measured] == old[:2]
+    for _ in range(MAX_ATTEMPTS - 1):
+        with pytest.raises(MeasurementError):
+            jobs.backfill(**where, commits=1)
+    measured.clear()
+    jobs.backfill(**where, commits=5)
+    assert [digest for digest, _ in measured] == [
+        git(remote, "rev-list", "--max-parents=0", "HEAD")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gates", "false_blocks", "said"),
+    [(3, 0, None), (3, 2, "2 of 3 A/A gates on this machine"), (0, 0, "does not start")],
+)
+def test_the_head_gets_its_gates_and_a_refuted_alpha_is_an_error(
+    remote, where, monkeypatch, gates, false_blocks, said
+):
+    head = commit(remote, 1)
+
+    def run_gates(recorder, runner, measured, policy, **how):
+        assert (measured.hash, how["gates"]) == (head, 3)
+        block = CalibrationBlock(
+            "gpu-1", git_time(remote), gates, false_blocks, {"alpha": policy.alpha}
+        )
+        recorder.store.record_calibration("engine", block)
+        ran = [replace(GATE, exit_code=int(number < false_blocks)) for number in range(gates)]
+        return Calibration(
+            "engine", "gpu-1", measured, policy, 3, gates=ran, invalid=["the core does not start"]
+        )
+
+    monkeypatch.setattr(jobs, "run_gates", run_gates)
+    if said is None:
+        jobs.calibrate(**where, gates=3)
+    else:
+        with pytest.raises(MeasurementError, match=said):
+            jobs.calibrate(**where, gates=3)
 
 
 def test_an_unreachable_remote_is_an_error_and_nothing_is_measured(remote, where, measured):

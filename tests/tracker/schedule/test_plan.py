@@ -21,6 +21,10 @@ def test_every_job_can_be_chosen():
 
     assert names(replace(OPTIONS, nightly=None)) == ["engine/gpu-1/new-commits"]
     assert names(replace(OPTIONS, prune=(4, 0)))[-1] == "engine/gpu-1/prune"
+    assert names(replace(OPTIONS, backfill=(3, 0), calibrate=(5, 0)))[2:] == [
+        "engine/gpu-1/backfill",
+        "engine/gpu-1/calibrate",
+    ]
     nightly = plan(replace(OPTIONS, nightly=(3, 30), launches=5))[1]
     assert str(nightly.trigger) == "cron[hour='3', minute='30']"
     assert nightly.kwargs["launches"] == 5
@@ -32,7 +36,8 @@ def test_jobs_are_importable_functions_that_take_their_arguments():
 
     from apscheduler.util import ref_to_obj
 
-    for job in plan(replace(OPTIONS, prune=(4, 0))):
+    every = replace(OPTIONS, prune=(4, 0), backfill=(3, 0), calibrate=(5, 0))
+    for job in plan(every):
         inspect.signature(ref_to_obj(job.function)).bind(**job.kwargs)
         assert all(type(value) in (str, int) for value in job.kwargs.values())
 
