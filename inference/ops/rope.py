@@ -36,7 +36,7 @@ def rope_store(
         k_cache: ``[blocks, block_size, kv_heads, head_dim]``, contiguous; **written**.
         v_cache: As ``k_cache``; **written**.
         q_norm: RMSNorm weight over each query head, ``[head_dim]``, or None.
-        k_norm: As ``q_norm``, for keys.
+        k_norm: As ``q_norm``, for keys; both or neither.
         eps: Of those norms.
 
     Returns:
@@ -64,7 +64,7 @@ def rope_store(
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     # Each pair (x[i], x[i + dim/2]) turns by the i-th angle.
-    pairs = x.float().view(len(x), -1, 2, cos.shape[-1])
+    pairs = x.float().view(len(x), x.shape[1], 2, cos.shape[-1])
     left, right = pairs.unbind(2)
     turned = pairs * cos[:, None, None]
     turned_left, turned_right = turned.unbind(2)

@@ -38,6 +38,8 @@ def rope_store(
         q_norm=q_norm,
         k_norm=k_norm,
     )
+    if (q_norm is None) != (k_norm is None):
+        raise ValueError("rope_store: give q_norm and k_norm, or neither")
     kv_heads, dim = k_cache.shape[-2:]
     tokens = qkv.shape[0]
     all_heads = qkv.shape[1] // dim
@@ -73,7 +75,7 @@ def _rope_store(
     k_cache_ptr,  # [slots, KV_HEADS, 2·HALF]
     v_cache_ptr,
     q_norm_ptr,  # [2·HALF] or None
-    k_norm_ptr,
+    k_norm_ptr,  # None with q_norm_ptr
     q_ptr,  # [tokens, HEADS, 2·HALF]
     eps,
     HEADS: tl.constexpr,
@@ -98,9 +100,14 @@ def _rope_store(
     raw_right = tl.load(read + HALF, mask=loaded, other=0.0)
     left, right = raw_left.to(tl.float32), raw_right.to(tl.float32)
     if q_norm_ptr is not None:
-        left, right = _normalised(left, right, q_norm_ptr, is_q, at, channel, eps, HALF, qkv_ptr)
-    if k_norm_ptr is not None:
-        left, right = _normalised(left, right, k_norm_ptr, is_k, at, channel, eps, HALF, qkv_ptr)
+        squares = tl.sum(left * left, axis=1) + tl.sum(right * right, axis=1)
+        scale = tl.rsqrt(squares / (2 * HALF) + eps)[:, None]
+        weight_left = _weight(q_norm_ptr + at, k_norm_ptr + at, is_q, channel)
+        weight_right = _weight(q_norm_ptr + HALF + at, k_norm_ptr + HALF + at, is_q, channel)
+        dtype: tl.constexpr = qkv_ptr.dtype.element_ty
+        # Rounded before the weight and after it, as in the reference. What is of v stays unused.
+        left = ((left * scale).to(dtype).to(tl.float32) * weight_left).to(dtype).to(tl.float32)
+        right = ((right * scale).to(dtype).to(tl.float32) * weight_right).to(dtype).to(tl.float32)
     cos = tl.load(cos_ptr + token * HALF + at, mask=channel, other=0.0)
     sin = tl.load(sin_ptr + token * HALF + at, mask=channel, other=0.0)
     new_left = (left * cos - right * sin).to(raw_left.dtype)
@@ -119,13 +126,8 @@ def _rope_store(
 
 
 @triton.jit
-def _normalised(left, right, weight_ptr, chosen, at, channel, eps, HALF: tl.constexpr, like_ptr):
-    """Return both halves with RMSNorm on the ``chosen`` heads, rounded where the reference rounds."""
-    dtype: tl.constexpr = like_ptr.dtype.element_ty
-    squares = tl.sum(left * left, axis=1) + tl.sum(right * right, axis=1)
-    scale = tl.rsqrt(squares / (2 * HALF) + eps)[:, None]
-    weight_left = tl.load(weight_ptr + at, mask=channel, other=0.0).to(tl.float32)
-    weight_right = tl.load(weight_ptr + HALF + at, mask=channel, other=0.0).to(tl.float32)
-    new_left = ((left * scale).to(dtype).to(tl.float32) * weight_left).to(dtype).to(tl.float32)
-    new_right = ((right * scale).to(dtype).to(tl.float32) * weight_right).to(dtype).to(tl.float32)
-    return tl.where(chosen, new_left, left), tl.where(chosen, new_right, right)
+def _weight(q_at, k_at, is_q, channel):
+    """Return each head's norm weight, float32."""
+    of_q = tl.load(q_at, mask=channel, other=0.0)
+    of_k = tl.load(k_at, mask=channel, other=0.0)
+    return tl.where(is_q, of_q, of_k).to(tl.float32)

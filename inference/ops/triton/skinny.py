@@ -7,6 +7,8 @@ the shares in order, so that results repeat. More rows than ``MOST_ROWS`` go to 
 
 The gated activation costs such a product nothing: where the tile of the gate and that of the other
 half are one tile, it is done before the result leaves the registers.
+
+A ``Matrix`` knows its own way to multiply, here as in the reference.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from inference.ops import linear as reference
+from inference.ops.matrix import Weight, is_matrix
 from inference.ops.triton.activation import silu, silu_mul
 from inference.ops.triton.arrival import arrival_counters, is_last, num_splits
 from inference.ops.triton.device import device_shape
@@ -32,16 +36,20 @@ _LEAST_TILES_PER_SPLIT = 2
 _STAGES = 4  # tiles in flight: 64 KiB of weight a program
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(x: Tensor, weight: Weight, bias: Tensor | None = None) -> Tensor:
     """As ``inference.ops.linear.linear``."""
+    if is_matrix(weight):
+        return reference.linear(x, weight, bias)
     require_contiguous("linear", x=x, weight=weight, bias=bias)
     if 0 < x.shape[0] <= MOST_ROWS:
         return _few_rows(x, weight, bias, gated=False)
     return F.linear(x, weight, bias)
 
 
-def linear_silu_mul(x: Tensor, weight: Tensor) -> Tensor:
+def linear_silu_mul(x: Tensor, weight: Weight) -> Tensor:
     """As ``inference.ops.activation.linear_silu_mul``."""
+    if is_matrix(weight):
+        return silu_mul(reference.linear(x, weight))
     require_contiguous("linear_silu_mul", x=x, weight=weight)
     if 0 < x.shape[0] <= MOST_ROWS:
         return _few_rows(x, weight, None, gated=True)

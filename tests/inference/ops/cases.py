@@ -91,7 +91,7 @@ def _rope_store(
     heads: tuple[int, int],
     dim: int,
     *,
-    norms: tuple[bool, bool] = (False, False),
+    normed: bool = False,
     large: bool = False,
 ) -> Case:
     def make(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -106,12 +106,12 @@ def _rope_store(
             slots[:tokens].to(draw.device),
             draw.poison(num_blocks, block_size, kv_heads, dim),
             draw.poison(num_blocks, block_size, kv_heads, dim),
-            *(draw.normal(dim) if normed else None for normed in norms),
+            *((draw.normal(dim), draw.normal(dim)) if normed else (None, None)),
         )
         return args, {"eps": 0.1}
 
-    normed = "".join(name for name, on in zip("qk", norms, strict=True) if on)
-    return Case(f"{tokens}x{heads[0]}:{heads[1]}x{dim}{normed}", make, large)
+    name = f"{tokens}x{heads[0]}:{heads[1]}x{dim}{'n' if normed else ''}"
+    return Case(name, make, large)
 
 
 def _linear(
@@ -238,11 +238,11 @@ CASES: dict[str, tuple[Case, ...]] = {
     ),
     "rope_store": (
         _rope_store(0, (2, 1), 8),
-        _rope_store(3, (4, 2), 16, norms=(True, True)),
+        _rope_store(3, (4, 2), 16, normed=True),
         _rope_store(2, (17, 1), 12),
-        _rope_store(2, (3, 3), 24, norms=(True, False)),
-        _rope_store(1, (3, 1), 2, norms=(False, True)),
-        _rope_store(555, (32, 8), 128, norms=(True, True), large=True),
+        _rope_store(2, (3, 3), 24),
+        _rope_store(1, (3, 1), 2, normed=True),
+        _rope_store(555, (32, 8), 128, normed=True, large=True),
     ),
     "linear": (
         _linear(0, 8, 8),
