@@ -236,7 +236,7 @@ class BatchBuilder:
         offsets = starts - index * size
         for row in np.flatnonzero(offsets == 0).tolist():
             self._lanes.copy_blocks(int(lanes[row]), chunks[row].request)
-        arrays["tokens"][:count] = [_token(c.request, c.start) for c in chunks]
+        arrays["tokens"][:count] = [_token(c) for c in chunks]
         arrays["slots"][:count] = self._lanes.tables[lanes, index] * size + offsets
         arrays["lanes"][:count] = lanes
 
@@ -309,5 +309,8 @@ class BatchBuilder:
         return tuple((a, b) for a, b in pairwise(bounds) if a < b)
 
 
-def _token(request: Request, position: int) -> int:
-    return request.tokens[position] if position < len(request.tokens) else _PENDING
+def _token(chunk: Chunk) -> int:
+    if chunk.padding:
+        return 0
+    tokens = chunk.request.tokens
+    return tokens[chunk.start] if chunk.start < len(tokens) else _PENDING

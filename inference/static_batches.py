@@ -5,11 +5,11 @@ output has ended, and only then is the next batch formed::
 
     lane 0  p p p p p p p │ o o o o       p  token of the prompt
     lane 1  p p p · · · · │ o · · ·       o  token of the output
-    lane 2  p p p p p · · │ o o o ·       ·  padding, computed like any token
+    lane 2  p p p p p · · │ o o o ·       ·  padding, computed like any token and thrown away
 
 ``batching="padded"`` takes requests as they come. ``"bucketed"`` first sorts them by the length of
 the prompt: a batch is made of one bucket, when it is full or its oldest request has waited long
-enough. Each lane is given the blocks of all its output at the start, so nothing is ever preempted.
+enough. Each lane has the blocks of the longest from the start, so nothing is ever preempted.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class StaticScheduler:
         self._num_live = 0
         self._unfilled: deque[Request] = deque()
         self._longest_prompt = 0
+        self._longest = 0
 
     def add(self, request: Request) -> None:
         """Queue a request; it must fit the cache alone (the engine has checked)."""
@@ -82,8 +83,10 @@ class StaticScheduler:
     def complete(self, step: Step) -> None:
         """Record that the KV of the step's tokens is in the cache, and publish full blocks."""
         for chunk in step.chunks:
-            if chunk.length:
-                request = chunk.request
+            request = chunk.request
+            if request.finished:  # padding: a position further, as far as the longest lane goes
+                request.num_computed = min(chunk.start + 1, self._longest - 1)
+            else:
                 request.num_computed = chunk.start + chunk.length
                 self.blocks.publish(request.table, request.tokens, request.num_computed)
 
@@ -127,21 +130,21 @@ class StaticScheduler:
         self._num_live = len(self._lanes)
         self._unfilled.extend(self._lanes)
         self._longest_prompt = max(lane.num_prompt for lane in self._lanes)
+        self._longest = max(lane.max_total for lane in self._lanes)
         for lane in self._lanes:
             self._seat(lane, now)
 
     def _fits(self, lanes: list[Request]) -> bool:
-        longest = max(lane.num_prompt for lane in lanes)
-        blocks = (self.blocks.blocks_for(max(longest, lane.max_total)) for lane in lanes)
-        return sum(blocks) <= self.blocks.num_free
+        longest = max(lane.max_total for lane in lanes)
+        return len(lanes) * self.blocks.blocks_for(longest) <= self.blocks.num_free
 
     def _seat(self, request: Request, now: int) -> None:
         request.num_computed = self.blocks.acquire_prefix(request.table, request.tokens)
         request.num_cached = request.num_computed
         self.prefix_hit_tokens += request.num_cached
-        # A lane that has ended computes its last token until the others have; alone it never does.
-        room = max(self._longest_prompt, request.max_total)
-        grown = self.blocks.grow(request.table, room if len(self._lanes) > 1 else room - 1)
+        # Alone in its batch it is never padded, and its last token is not computed.
+        room = self._longest if len(self._lanes) > 1 else self._longest - 1
+        grown = self.blocks.grow(request.table, room)
         assert grown, "a batch is formed of what fits the cache"
         request.state = RequestState.RUNNING
         request.scheduled_ns = now
@@ -164,10 +167,8 @@ class StaticScheduler:
         return chunks
 
     def _decode(self) -> list[Chunk]:
+        # A lane that has ended writes behind what it has computed, so it spoils no shared block.
         return [
-            # A position whose KV was never published, so that padding spoils no shared block.
-            Chunk(lane, len(lane.tokens) - 1, 0, padding=1)
-            if lane.finished
-            else Chunk(lane, lane.num_computed, 1)
+            Chunk(lane, lane.num_computed, *((0, 1) if lane.finished else (1, 0)))
             for lane in self._lanes
         ]

@@ -79,6 +79,18 @@ def test_a_batch_is_padded_to_its_longest_prompt_and_run_to_its_longest_output()
     assert h.blocks.num_used == 0
 
 
+def test_an_ended_lane_goes_on_as_far_as_the_longest() -> None:
+    h = Harness()
+    h.add(2, 1)
+    h.add(3, 4)
+    steps = h.drain()
+    assert [shape(s)[0] for s in steps] == [(0, 0, 2, 1), (0, 2, 0, 1), (0, 3, 0, 1), (0, 4, 0, 1)]
+    h.add(6, 1)
+    h.add(2, 4)
+    # Both hold seven positions: the first's last is its seventh.
+    assert [shape(s)[0][1] for s in h.drain()] == [0, 6, 6, 6]
+
+
 def test_a_request_that_comes_late_waits_for_the_batch_to_end() -> None:
     h = Harness()
     h.add(2, 3)
@@ -149,7 +161,7 @@ def test_removing_in_any_state_leaves_nothing_behind() -> None:
     h.scheduler.remove(lanes[1])
     h.scheduler.remove(waiting)
     assert shape(h.step()) == [(2, 0, 6, 0)], "an aborted prompt is not computed"
-    assert shape(h.step()) == [(0, 6, 1, 0), (1, 5, 0, 1), (2, 6, 1, 0)]
+    assert shape(h.step()) == [(0, 6, 1, 0), (1, 0, 0, 1), (2, 6, 1, 0)]
     h.scheduler.remove(lanes[0])
     h.scheduler.remove(lanes[2])
     assert not h.scheduler.has_unfinished()
