@@ -34,7 +34,7 @@ def sample(
 
     Args:
         logits: ``[rows, vocab]``, any float dtype.
-        temperature: ``[rows]``, float32, in [0, 1e30].
+        temperature: ``[rows]``, float32, >= 0; one above 1e30 is 1e30, lest the noise overflow.
         top_k: ``[rows]``, int32; 0 keeps all.
         top_p: ``[rows]``, float32, in (0, 1]; 1 keeps all.
         seeds: ``[rows]``, int64.
@@ -56,7 +56,7 @@ def sample(
     tokens = _most_likely(logits)
     drawn = temperature.nonzero().squeeze(1)
     if drawn.numel():
-        rows, heat = logits[drawn].float(), temperature[drawn, None]
+        rows, heat = logits[drawn].float(), temperature[drawn, None].clamp_max(1e30)
         rows = _keep_likely(rows, heat, top_k[drawn, None], top_p[drawn, None])
         noise = _exponential(seeds[drawn], positions[drawn], logits.shape[-1])
         raced = (rows - heat * noise.log()).argmax(dim=-1)

@@ -76,7 +76,7 @@ def _sample(
 ):
     row = tl.program_id(0).to(tl.int64)
     row_ptr = logits_ptr + row * vocab
-    temperature = tl.load(temperature_ptr + row)
+    temperature = tl.minimum(tl.load(temperature_ptr + row), 1e30)
     top_k = tl.load(top_k_ptr + row)
     top_p = tl.load(top_p_ptr + row)
     key_1 = _row_key(tl.load(seeds_ptr + row), tl.load(positions_ptr + row), _KEY_1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 import torch
@@ -18,11 +19,18 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@pytest.fixture
-def poisoned() -> Iterator[None]:
-    """Fill whatever torch allocates with NaN, or the largest integer, so that a gap shows."""
+@contextmanager
+def _poisoned() -> Iterator[None]:
     assert torch.utils.deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
-    assert torch.empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(False)
+    try:
+        assert torch.empty(3).isnan().all()
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def poisoned() -> Callable[[], AbstractContextManager[None]]:
+    """Return a context in which torch allocates NaN, or the largest integer, so that gaps show."""
+    return _poisoned
