@@ -1,0 +1,126 @@
+"""Run every table and write it into `docs/statistics.md`; `--quick` prints small ones instead.
+
+Finished rows are kept under `.pacekeeper/calibration/` by the algorithm's version, so that a killed
+run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+
+from tests.calibration import history
+from tests.calibration.tables import GATES, SEED, gate_tables
+from tracker.stats import changepoints
+from tracker.stats import paired as gate
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = ROOT / "docs" / "statistics.md"
+KEPT = ROOT / ".pacekeeper" / "calibration"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.calibration", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a twentieth of the gates; print only")
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="forget what earlier runs finished (after a change that bumps no version)",
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
+    parser.add_argument("--data", type=Path, default=_data(), help="recorded histories")
+    options = parser.parse_args()
+    started = time.monotonic()
+    gates = GATES // 20 if options.quick else GATES
+    tables = gate_tables(gates)
+    jobs: dict[str, Callable[[], object]] = {
+        _key(gate.ALGORITHM, table.title, job.label): job.compute
+        for table in tables
+        for job in table.jobs
+    }
+    histories = _key(changepoints.ALGORITHM, "quick" if options.quick else "full")
+    jobs[histories] = partial(history.tables, options.data, options.quick)
+    results = run(jobs, processes=options.jobs, fresh=options.fresh)
+    rows = [
+        (
+            t.title,
+            t.headers,
+            [(j.label, *results[_key(gate.ALGORITHM, t.title, j.label)]) for j in t.jobs],
+        )
+        for t in tables
+    ]
+    texts = {"gate": markdown(rows), "history": markdown(results[histories])}
+    if options.quick:
+        print("\n".join(texts.values()))
+    else:
+        for name, text in texts.items():
+            write(name, text)
+    print(f"{time.monotonic() - started:.0f} s, seed {SEED}", file=sys.stderr)
+
+
+def run(jobs: dict[str, Callable[[], object]], *, processes: int, fresh: bool) -> dict[str, object]:
+    """Return the result of every job, from what is kept or by running it."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    files = {key: KEPT / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json" for key in jobs}
+    results = {
+        key: json.loads(file.read_text())["result"]
+        for key, file in files.items()
+        if file.exists() and not fresh
+    }
+    waiting = [key for key in jobs if key not in results]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        futures = {pool.submit(jobs[key]): key for key in waiting}
+        for number, future in enumerate(as_completed(futures), start=1):
+            key = futures[future]
+            results[key] = future.result()
+            files[key].write_text(json.dumps({"key": key, "result": results[key]}))
+            print(f"{number}/{len(waiting)} {key}", file=sys.stderr, flush=True)
+    return results
+
+
+def markdown(section: Iterable[tuple[str, Sequence[str], Sequence[Sequence[str]]]]) -> str:
+    lines: list[str] = []
+    for title, headers, rows in section:
+        lines += [f"**{title}**", "", _line(headers), "|" + "---|" * len(headers)]
+        lines += [_line(row) for row in rows] + [""]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def write(name: str, text: str) -> None:
+    """Put `text` between the page's markers of that name."""
+    begin, end = f"<!-- calibration: {name} -->\n", f"<!-- end of calibration: {name} -->"
+    page = PAGE.read_text()
+    if begin not in page or end not in page:
+        sys.exit(
+            f"{PAGE} lacks the markers {begin.strip()} and {end}; put them where the tables go"
+        )
+    before, _, rest = page.partition(begin)
+    after = rest.partition(end)[2]
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+
+
+def _key(*parts: object) -> str:
+    """Return the name of a result: what made it, and with which seed."""
+    return " | ".join(map(str, (*parts, f"seed {SEED}")))
+
+
+def _data() -> Path:
+    return Path(os.environ.get("PACEKEEPER_DATA", ROOT.parent / "shared" / "data"))
+
+
+if __name__ == "__main__":
+    main()
