@@ -23,16 +23,21 @@ MEASURES = {
 }
 
 
+# Weights held in fewer bits, of the models that memory bounds.
+QUANTIZED = ("qwen3-8b:int8", "qwen3-8b:int4", "qwen3-8b:fp8", "qwen3-32b:int8")
+
+
 def cases(device: str) -> list[str]:
     """Return the cases: a measure, and the model or the flag it is of."""
     size = SIZES[device]
+    quantized = [f"decode {model}" for model in QUANTIZED if device == "cuda"]
     of_models = [
         f"{what} {model}" for model in size.models for what in ("decode", "prefill", "trace")
     ]
     rivals = [f"transformers {model}" for model in size.rivals]
     # A toy needs no more than one flag to be tried.
     priced = flags() if device == "cuda" else flags()[:1]
-    return [*of_models, *rivals, *(f"price {flag}" for flag in priced)]
+    return [*of_models, *quantized, *rivals, *(f"price {flag}" for flag in priced)]
 
 
 def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]:

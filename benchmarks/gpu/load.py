@@ -64,12 +64,17 @@ SIZES = {
 
 
 def label(model: str) -> str:
-    """Return the model's name as part of a benchmark's: ``qwen3_0_6b``."""
-    return model.replace("-", "_").replace(".", "_")
+    """Return the model's name as part of a benchmark's: ``qwen3_0_6b``, ``qwen3_8b_int8``."""
+    return model.replace("-", "_").replace(".", "_").replace(":", "_")
 
 
 def make_engine(model: str, device: str, **settings: Any) -> Any:
     """Return an engine with dummy weights.
+
+    Args:
+        model: A preset, or one with the format its weights are held in: ``"qwen3-8b:int8"``.
+        device: Where it runs.
+        settings: More of ``EngineConfig``.
 
     Raises:
         UnavailableError: The device has not enough memory left for the model.
@@ -78,6 +83,9 @@ def make_engine(model: str, device: str, **settings: Any) -> Any:
 
     from inference import LLM, EngineConfig
 
+    model, _, quantized = model.partition(":")
+    if quantized:
+        settings["quantization"] = quantized
     if device == "cuda":
         free = torch.cuda.mem_get_info()[0]
         if free < LEAST_FREE.get(model, 0):

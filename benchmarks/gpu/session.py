@@ -87,7 +87,7 @@ def _run_case(part: str, case: str, device: str, folder: Path, limit: float) -> 
         child = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=_environment(folder),
+            env=_environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -113,11 +113,10 @@ def _run_case(part: str, case: str, device: str, folder: Path, limit: float) -> 
     )
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, path)),
         "PACEKEEPER_SOURCE": str(ROOT),
-        "PACEKEEPER_ARTIFACTS": str(folder / ".artifacts"),
     }
