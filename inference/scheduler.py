@@ -11,7 +11,8 @@ tokens kept, and it waits at the front to have its KV recomputed. The oldest req
 all others and each is known to fit the cache alone, so the oldest always advances and every
 request ends.
 
-A step costs O(chunks in it); adding, removing or preempting a request is O(1).
+A step costs O(chunks in it) and, where requests wait, one look-up of the first one's prefix; adding,
+removing or preempting a request is O(1).
 """
 
 from __future__ import annotations
