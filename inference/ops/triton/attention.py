@@ -71,7 +71,10 @@ def paged_attention(
     )
     # Row i begins at block query_starts[i] // BLOCK_Q + i: room for each row's ragged end.
     num_blocks = rows if tokens == rows else tokens // blocks.queries + rows
-    tiles = -(-plan.max_context // blocks.context)
+    longest = plan.max_context
+    if window is not None:
+        longest = min(longest, window + blocks.queries)
+    tiles = -(-longest // blocks.context)
     splits = num_splits(
         num_blocks * kv_heads, tiles // _LEAST_TILES_PER_SPLIT, blocks.resident, q.device
     )
