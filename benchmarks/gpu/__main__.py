@@ -7,6 +7,7 @@ usage.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (folder / "summary.md").write_text(summary(records, facts, commit), encoding="utf-8")
         write_asv_files(folder, [r for r in records if r.status == "done"], facts, commit)
 
+    # As Ctrl-C does: the case under way ends with this process, and is not a result.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     complete = True
     for part in PARTS if options.part == "all" else [options.part]:
         complete &= run_part(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -110,3 +112,33 @@ def test_wheels_are_laid_beside_the_machines_own_packages(tmp_path):
     assert "invalid choice: 'none'" in done.stderr
     (module,) = tmp_path.glob("pacekeeper-wheels-*/laid_beside.py")
     assert module.is_file()
+
+
+def running_cases(session):
+    """Return the processes that the session runs cases in."""
+    children = Path(f"/proc/{session}/task/{session}/children").read_text().split()
+    return [child for child in children if b"benchmarks.gpu.child" in command_line(child)]
+
+
+def command_line(process):
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
+
+
+def test_a_session_that_is_ended_leaves_no_case_running(tmp_path):
+    session = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--out", tmp_path / "out"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not (cases := running_cases(session.pid)):
+        assert session.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    session.send_signal(signal.SIGTERM)
+    assert session.wait(timeout=120) == 143
+    assert not any(command_line(case) for case in cases)
+    assert not (tmp_path / "out" / "records.jsonl").exists()
