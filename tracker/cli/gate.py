@@ -38,6 +38,7 @@ __all__ = ["command"]
 @click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first regression or broken limit.")
 @click.option("--fresh", is_flag=True, help="Do not go on with a gate that was cut off.")
+@click.option("--creep", is_flag=True, help="Measure HEAD against the last release as well.")
 @click.option(
     "--seed", type=int, metavar="N", help="Of the order of launches, else drawn; goes on with none."
 )
@@ -78,6 +79,7 @@ def command(
     timeout: str | None,
     fail_fast: bool,
     fresh: bool,
+    creep: bool,
     seed: int | None,
     form: str,
     out: Path | None,
@@ -126,7 +128,7 @@ def command(
     else:
         report = _measure(
             settings, base, head, {**given, "name": project}, policy_path, config, python, machine,
-            seed, fail_fast, fresh,
+            seed, fail_fast, fresh, creep,
         )  # fmt: skip
     for path, its_form in forms.items():
         path.write_text(render(report, its_form), encoding="utf-8")
@@ -151,8 +153,10 @@ def _measure(
     seed: int | None,
     fail_fast: bool,
     fresh: bool,
+    creep: bool,
 ) -> Report:
     from tracker.cli.lab import open_lab
+    from tracker.gate.creep import with_creep
     from tracker.gate.measured import gate_commits
 
     with open_lab(
@@ -168,8 +172,11 @@ def _measure(
                 fail_fast=fail_fast,
                 resume=not fresh and seed is None,
             )  # fmt: skip
-        _alert(lab.recorder.store, report, lab.policy)
-        return report
+            _alert(lab.recorder.store, report, lab.policy)
+            return with_creep(
+                report, lab.recorder, lab.runner, first, second, lab.policy,
+                listener=listener, seed=seed or 0, force=creep,
+            )  # fmt: skip
 
 
 @contextmanager

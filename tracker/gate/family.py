@@ -34,6 +34,9 @@ def judge_metric(
     if rules.kind != "exact" and lowest <= 0:
         obstacle = f"a value of {lowest:g} has no ratio; declare the metric exact"
     expected = expectation_of(name, expectations)
+    if rules.kind == "exact":
+        allowed = abs(values[0][0]) * policy.least_margin
+        rules = replace(rules, step=max(rules.step, allowed))
     if rules.kind == "exact" and expected and rules.better and is_excused(expected, rules.better):
         step = exact_step(values[0][0], rules.step, rules.margin, expected, rules.better)
         rules = replace(rules, step=step)

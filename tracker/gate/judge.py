@@ -168,5 +168,6 @@ def _row(judged: Judged, result: GateResult, policy: Policy) -> ReportRow:
         pairs=verdict.pairs,
         mde=verdict.mde,
         detect=None if judged.policy.kind == "exact" else judged.policy.detect,
+        margin=None if judged.policy.kind == "exact" else judged.policy.margin,
         reason=verdict.reason,
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from tracker.domain import Arm, Expectation, GateInfo
 from tracker.errors import UsageError
 from tracker.expected import applicable, parse_message
+from tracker.gate.drift import expected_of
 from tracker.gate.judge import make_report, verdict_infos
 from tracker.gate.listener import Listener, Standing
 from tracker.gate.policy import Policy
@@ -225,7 +226,7 @@ def gate_stored(
             warnings = [
                 f"other gates of these commits are not judged here: {others}; `--gate ID` judges one"
             ]
-    result = judge_stored(chosen, policy, seed=seed, expectations=_stored_expectations(gate))
+    result = judge_stored(chosen, policy, seed=seed, expectations=expected_of(gate) if gate else ())
     if values and not chosen:
         patterns = ", ".join(map(repr, policy.bench))
         result.invalid = [f"none of the {len(values)} stored metrics matches {patterns}"]
@@ -249,12 +250,6 @@ def gate_stored(
         warnings=warnings,
         gate_id=judged_id,
     )
-
-
-def _stored_expectations(gate: GateInfo | None) -> list[Expectation]:
-    """What was intended when the gate was measured."""
-    told = gate.policy.get("expected") if gate is not None else None
-    return [Expectation(**one) for one in told] if isinstance(told, list) else []
 
 
 def _end(gate: GateInfo) -> str:

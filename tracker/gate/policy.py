@@ -26,6 +26,10 @@
     kind = "exact"                    # judged without noise
     step = 0.0
 
+    [creep]
+    budget = 0.05                     # slowdown since the last release that is allowed in all
+    against = "v*"                    # its tag, as a glob; none reachable: no budget
+
     [alerts]                          # docs/alerts.md
     console = true
     webhook = "$PACEKEEPER_WEBHOOK"   # or the URL itself
@@ -41,7 +45,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -140,6 +144,9 @@ class Policy:
     on_inconclusive: OnInconclusive = "pass"
     same_work: SameWork = "tokens"
     metrics: tuple[MetricRule, ...] = ()
+    creep_budget: float = 0.05
+    creep_against: str = "v*"
+    least_margin: float = 0.0  # of a gate against the last release, exact metrics included
     limits: tuple[Limit, ...] = field(default=DEFAULT_LIMITS)
     alerts: AlertsConfig = field(default=AlertsConfig())
 
@@ -155,6 +162,11 @@ class Policy:
         # A margin raised above the common `detect` takes it along, at the common distance.
         detect = chosen.get("detect", max(self.detect, margin * self.detect / self.margin)
                             if self.margin else self.detect)  # fmt: skip
+        if margin < self.least_margin:
+            # Half of the room that a commit has: what adds up is to be told more finely.
+            room = ((1 + detect) / (1 + margin) - 1) / 2
+            detect = (1 + self.least_margin) * (1 + room) - 1
+            margin = self.least_margin
         if not margin < detect:
             raise PolicyError(
                 f"metric {name}: margin {margin} must be below detect {detect}; set both in "
@@ -168,6 +180,14 @@ class Policy:
             detect=detect,
             vote=chosen.get("vote", True),
         )
+
+    def for_creep(self) -> Policy:
+        """Return the policy by which the head is held against the last release.
+
+        The budget takes the place of every margin below it, with half of the room between margin
+        and `detect` above it; limits are the other gate's.
+        """
+        return replace(self, least_margin=self.creep_budget, limits=())
 
     def limit(self, name: str, unit: str) -> Limit | None:
         """Return the absolute limit on the metric `name`, or None; stated ones come first."""
@@ -255,7 +275,7 @@ def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy
     Raises:
         PolicyError: An unknown key (with the nearest known one) or an impossible value.
     """
-    _known(content, ("project", "gate", "limits", "alerts"), where, "")
+    _known(content, ("project", "gate", "limits", "creep", "alerts"), where, "")
     project = _table(content, "project", where)
     _known(project, ("name", "commit_url", "source"), where, "[project] ")
     gate = _table(content, "gate", where)
@@ -287,6 +307,12 @@ def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy
             given[key] = _choice(gate[key], get_args(choices), f"{where}: [gate] {key}")
     rules = _table(gate, "metrics", f"{where}: [gate]")
     given["metrics"] = tuple(_rule(pattern, rule, where) for pattern, rule in rules.items())
+    creep = _table(content, "creep", where)
+    _known(creep, ("budget", "against"), where, "[creep] ")
+    if "budget" in creep:
+        given["creep_budget"] = _number(creep["budget"], f"{where}: [creep] budget", 0.0, 10.0)
+    if "against" in creep:
+        given["creep_against"] = _text(creep["against"], f"{where}: [creep] against")
     limits = _table(content, "limits", where)
     stated = tuple(
         Limit(

@@ -106,4 +106,5 @@ def _counts(standing: Standing) -> str:
 def _ahead(standing: Standing) -> str:
     if not standing.left or standing.pairs_left is None or standing.seconds_left is None:
         return ""
-    return f"; about {standing.pairs_left} pairs to go, {duration(standing.seconds_left)}"
+    plural = "pair" if standing.pairs_left == 1 else "pairs"
+    return f"; about {standing.pairs_left} {plural} to go, {duration(standing.seconds_left)}"

@@ -144,6 +144,25 @@ class Repository:
         entries = [entry.split(_FIELD, 1) for entry in text.split("\0") if entry.strip()]
         return [(digest.strip(), message) for digest, message in entries]
 
+    def last_tag(self, ref: str, pattern: str) -> tuple[str, Commit] | None:
+        """Return the nearest tag at or before `ref` that matches a glob, with its commit; or None."""
+        done = _git(self.root, "describe", "--tags", "--abbrev=0", f"--match={pattern}", ref)
+        tag = done.stdout.strip()
+        if done.returncode != 0 or not tag:
+            return None
+        (commit,) = self.describe([self.resolve(f"refs/tags/{tag}")])
+        return tag, commit
+
+    def trees(self, hashes: Sequence[str]) -> dict[str, str]:
+        """Return the tree of every commit of `hashes` that the clone has."""
+        names = "\n".join(f"{one}^{{tree}}" for one in hashes)
+        text = _git_input(self.root, names, "cat-file", "--batch-check=%(objectname)")
+        return {
+            commit: tree
+            for commit, tree in zip(hashes, text.splitlines(), strict=True)
+            if not tree.endswith("missing")
+        }
+
     def branch(self) -> str | None:
         """Return the checked-out branch, or None on a detached HEAD."""
         return _git(self.root, "symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip() or None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+from tracker.report.creep import creep_document
 from tracker.report.model import Report, ReportRow
 
 __all__ = ["render_json"]
@@ -20,7 +21,8 @@ def render_json(report: Report) -> str:
     "regression" | "inconclusive" | "invalid"; inconclusive exits with 0 unless the policy blocks
     on it), `headline`, `exit_code`, `alpha`, `pairs`,
     `dropped`, `seconds`, `stopped`, `gate_id`, `metrics` (list; values in `unit`, `effect`, `low`,
-    `high`, `mde`, `sees` and `expected` as ratios), `missing` (list of {`metric`, `where`, `reason`}), `warnings` and
+    `high`, `mde`, `sees` and `expected` as ratios), `missing` (list of {`metric`, `where`, `reason`}), `creep` (the drift since the last release: `release`,
+    `how`, `note`, `gate_id`, `metrics`; null where none was looked at), `warnings` and
     `invalid` (lists of texts). What is not known is null; NaN and Infinity never appear.
     """
     content = {
@@ -43,6 +45,7 @@ def render_json(report: Report) -> str:
         "missing": [
             {"metric": m.metric, "where": m.where, "reason": m.reason} for m in report.missing
         ],
+        "creep": creep_document(report.creep),
         "warnings": list(report.warnings),
         "invalid": list(report.invalid),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+from tracker.report.creep import Creep
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import interval, percent, scale_for, scaled, value_with_unit
 
@@ -45,6 +46,8 @@ def render_junit(report: Report) -> str:
         else:
             skipped += 1
             _child(case, "skipped", f"not measured in {missing.where}: {missing.reason}")
+    if report.creep is not None:
+        failures += _creep_cases(suite, report.creep)
     for number, reason in enumerate(report.invalid, start=1):
         errors += 1
         _child(_case(suite, f"measurement is valid ({number})"), "error", reason, "invalid")
@@ -65,6 +68,17 @@ def render_junit(report: Report) -> str:
     ElementTree.indent(root)
     body = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+
+
+def _creep_cases(suite: ElementTree.Element, creep: Creep) -> int:
+    """Add a failed case for every metric over its budget; return how many."""
+    for drift in creep.over:
+        change = f"{percent(drift.effect)} {interval(drift.low, drift.high)}".rstrip()
+        allowed = percent(drift.budget, signed=False)
+        case = _case(suite, f"creep.{drift.metric}")
+        message = f"{change} since {creep.release}, over the budget of {allowed}"
+        _child(case, "failure", message, "creep")
+    return len(creep.over)
 
 
 def _case(suite: ElementTree.Element, metric: str) -> ElementTree.Element:

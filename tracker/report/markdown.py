@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tracker.report.creep import creep_lines
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import duration, interval, scale_for, scaled, value_with_unit
 from tracker.report.text import change, sees
@@ -45,6 +46,9 @@ def render_markdown(report: Report) -> str:
     out += [
         f"- not measured in {m.where}: `{m.metric}`: {_escape(m.reason)}" for m in report.missing
     ]
+    if report.creep is not None:
+        first, *others = creep_lines(report.creep)
+        out += [f"- {_escape(first)}", *(f"  - {_escape(line.strip())}" for line in others)]
     out += [f"- invalid: {_escape(reason)}" for reason in report.invalid[1:]]
     out += [f"- warning: {_escape(warning)}" for warning in report.warnings]
     if out[-1] != "":

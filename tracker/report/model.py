@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tracker.domain import Better, Kind, VerdictStatus
+from tracker.report.creep import Creep
 
 __all__ = ["Missing", "Outcome", "Report", "ReportRow"]
 
@@ -40,6 +41,7 @@ class ReportRow:
         votes: Whether a regression here blocks.
         pairs: Pairs of launches behind the verdict.
         mde: Smallest slowdown that would have been called; None where none could be.
+        margin: Slowdown that does not matter yet; None for exact metrics and what is not judged.
         detect: Slowdown that a pass excludes; None for exact metrics and what is not judged.
         reason: One sentence.
         limit: The absolute limit that head breaks, in `unit`; None where it keeps it.
@@ -62,6 +64,7 @@ class ReportRow:
     mde: float | None
     reason: str
     detect: float | None = None
+    margin: float | None = None
     limit: float | None = None
     limit_blocks: bool = False
     expected: float | None = None
@@ -123,6 +126,7 @@ class Report:
         alpha: Bound on the probability of any false regression.
         exit_code: As the command line exits.
         gate_id: Of the stored gate, or None.
+        creep: The drift since the last release, where there is one.
     """
 
     project: str
@@ -143,6 +147,7 @@ class Report:
     alpha: float
     exit_code: int
     gate_id: str | None = None
+    creep: Creep | None = None
 
     @property
     def undecided(self) -> tuple[ReportRow, ...]:
@@ -169,6 +174,9 @@ class Report:
             beyond = [row for row in blocking if row.limit is not None]
             parts = [f"REGRESSION: {_names(slower)}"] if slower else []
             parts += [f"LIMIT BROKEN: {_names(beyond)}"] if beyond else []
+            if self.creep is not None and self.creep.over:
+                names = _some([drift.metric for drift in self.creep.over])
+                parts.append(f"CREEP beyond its budget since {self.creep.release}: {names}")
             return "; ".join(parts)
         if self.exit_code == 3:
             return f"INCONCLUSIVE: {_names(self.undecided)}"
@@ -186,5 +194,9 @@ class Report:
 
 
 def _names(rows: Sequence[ReportRow]) -> str:
-    shown = ", ".join(row.metric for row in rows[:3])
-    return shown if len(rows) <= 3 else f"{shown} and {len(rows) - 3} more"
+    return _some([row.metric for row in rows])
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

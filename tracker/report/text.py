@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tracker.report.creep import creep_lines
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import (
     duration,
@@ -34,6 +35,7 @@ def render_text(report: Report) -> str:
         f"not measured in {m.where if m.where != 'both' else 'either'}: {m.metric}: {m.reason}"
         for m in report.missing
     ]
+    lines += creep_lines(report.creep) if report.creep is not None else []
     lines += [f"warning: {warning}" for warning in report.warnings]
     lines += [f"invalid: {reason}" for reason in report.invalid[1:]]  # the first is the headline
     lines.append(_effort(report))

@@ -1,6 +1,7 @@
 """One report with everything in it, for the golden files."""
 
 from tracker.report import Missing, Report, ReportRow
+from tracker.report.creep import Creep, Drift
 
 
 def row(metric, unit, better, kind, base, head, outcome, **more):
@@ -72,12 +73,52 @@ REPORTS = {
         exit_code=0, missing=(), warnings=(), rows=full_report().rows[1:5]
     ),
     "gate-expected": full_report(
-        exit_code=0, missing=(), warnings=(), dropped=0,
+        exit_code=0,
+        missing=(),
+        warnings=(),
+        dropped=0,
         rows=(
-            row("bench_serving.C4.track_ttft_p50", "s", "lower", "timing", 0.0123, 0.0130, "pass",
-                low=0.0472, high=0.0642, mde=0.0714, expected=0.06,
-                reason="as expected +6.00% because prompts are checked first"),
+            row(
+                "bench_serving.C4.track_ttft_p50",
+                "s",
+                "lower",
+                "timing",
+                0.0123,
+                0.0130,
+                "pass",
+                low=0.0472,
+                high=0.0642,
+                mde=0.0714,
+                expected=0.06,
+                reason="as expected +6.00% because prompts are checked first",
+            ),
             full_report().rows[1],
+        ),
+    ),
+    "gate-creep": full_report(
+        missing=(),
+        warnings=(),
+        dropped=0,
+        rows=full_report().rows[1:4],
+        stopped="every metric is decided",
+        creep=Creep(
+            "v1.2",
+            "measured",
+            note="measured in 19 pairs",
+            gate_id="def",
+            drifts=(
+                Drift("bench_serving.C4.track_peak_memory", "lower", 0.0, 0.0, 0.0, 0.05),
+                Drift("bench_serving.C4.track_throughput", "higher", -0.0312, -0.05, -0.02, 0.05),
+                Drift(
+                    "bench_decode.Step.track_step(1, 'int8')",
+                    "lower",
+                    0.071,
+                    0.062,
+                    0.081,
+                    0.05,
+                    over=True,
+                ),
+            ),
         ),
     ),
     "gate-inconclusive": full_report(

@@ -1,0 +1,119 @@
+"""The creep budget: ten commits that each cost 0.8 % are seen as what they are.
+
+What is known without measuring is the sum over the stored gates since the release. It errs on the
+low side (`tracker.gate.drift`), so it never blocks: where it has spent half of a budget, or where
+somebody asks, the head is measured against the release itself, with the budget as the margin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tracker.domain import GateInfo
+from tracker.gate.drift import chain, summed
+from tracker.gate.listener import Listener
+from tracker.gate.measured import VALID, gate_commits
+from tracker.gate.policy import Policy
+from tracker.measure.asv import AsvRunner
+from tracker.measure.git import Commit
+from tracker.measure.recorder import Recorder
+from tracker.report import Report
+from tracker.report.creep import Creep, Drift
+from tracker.store import queries
+
+__all__ = ["with_creep"]
+
+_NEARLY = 0.5  # share of a budget from which on the drift is measured
+_GATES = 2000  # looked at, newest first
+
+
+def with_creep(
+    report: Report,
+    recorder: Recorder,
+    runner: AsvRunner,
+    base: Commit,
+    head: Commit,
+    policy: Policy,
+    *,
+    listener: Listener,
+    seed: int = 0,
+    force: bool = False,
+) -> Report:
+    """Return the report of a gate with what is known of the drift since the last release.
+
+    Args:
+        report: Of `head` against `base`, as it stands in the store.
+        recorder: Of the project in the store.
+        runner: Measures one commit.
+        base: Its newest ancestor tag that matches the policy is the release.
+        head: What has crept, or has not.
+        policy: With its creep budget.
+        listener: Told what is measured.
+        seed: Of the order of launches.
+        force: Measure against the release whatever the stored gates say.
+
+    The exit code becomes 1 where the head measures worse than the release by more than the budget.
+    Nothing is looked at for an A/A gate, an invalid one, one that blocks anyway, without a tag, or
+    where the base is the release.
+    """
+    if base.hash == head.hash or report.exit_code not in (0, 3):
+        return report
+    release = runner.project.repository.last_tag(base.hash, policy.creep_against)
+    if release is None:
+        return report
+    tag, commit = release
+    if commit.hash == base.hash:
+        return report
+    strict = policy.for_creep()
+    budget = {
+        row.metric: max(policy.creep_budget, row.margin or 0) for row in report.rows if row.votes
+    }
+    known = _known(recorder, runner, tag, commit, head, budget)
+    if not force and all(drift.spent < _NEARLY for drift in known.drifts):
+        return replace(report, creep=known)
+    measured = gate_commits(
+        recorder, runner, commit, head, strict, listener=listener, seed=seed, resume=True
+    )
+    found = _measured(tag, measured, budget)
+    code = 1 if found.over else report.exit_code
+    return replace(report, creep=found, exit_code=code)
+
+
+def _known(
+    recorder: Recorder,
+    runner: AsvRunner,
+    tag: str,
+    release: Commit,
+    head: Commit,
+    budget: dict[str, float],
+) -> Creep:
+    """What the stored gates of this machine say."""
+    gates: list[GateInfo] = [
+        gate
+        for gate in queries.list_gates(recorder.store, recorder.project, limit=_GATES)
+        if gate.exit_code in VALID and gate.machine == runner.machine
+    ]
+    commits = {gate.base.commit for gate in gates} | {gate.head.commit for gate in gates}
+    trees = runner.project.repository.trees([*commits, release.hash, head.hash])
+    found = chain(gates, trees, release.hash, head.hash)
+    if found is None:
+        note = "not known, for no stored gates lead from there to here; --creep measures it"
+        return Creep(tag, "unknown", note=note)
+    note = f"summed over {len(found)} stored gates"
+    return Creep(tag, "summed", tuple(summed(found, budget)), note)
+
+
+def _measured(tag: str, report: Report, budget: dict[str, float]) -> Creep:
+    if report.exit_code not in VALID:
+        note = f"could not be measured: {report.headline}"
+        return Creep(tag, "unknown", note=note, gate_id=report.gate_id)
+    drifts = tuple(
+        Drift(
+            row.metric, row.better, row.effect, row.low, row.high, budget[row.metric],
+            over=row.outcome == "regression",
+        )
+        for row in report.rows
+        if row.metric in budget and row.effect is not None
+    )  # fmt: skip
+    note = f"measured in {report.pairs} pairs"
+    return Creep(tag, "measured", drifts, note, report.gate_id)
