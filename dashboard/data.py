@@ -13,6 +13,7 @@ from pathlib import Path
 import streamlit as st
 
 from tracker.domain import (
+    CalibrationBlock,
     ComparisonRow,
     GateInfo,
     Overview,
@@ -24,6 +25,7 @@ from tracker.domain import (
 from tracker.store import Store, queries
 
 __all__ = [
+    "calibrations",
     "comparison",
     "gate",
     "gates",
@@ -184,6 +186,18 @@ def _gates(key: tuple[str, str, str], project: str, limit: int) -> tuple[GateInf
 def gates(project: str, *, limit: int = 50) -> tuple[GateInfo, ...]:
     """The latest gates of a project, newest first."""
     return _gates(_key(), project, limit)
+
+
+@st.cache_data(ttl=_TTL, max_entries=16, show_spinner=False)
+def _calibrations(
+    key: tuple[str, str, str], project: str, machine: str | None
+) -> tuple[CalibrationBlock, ...]:
+    return tuple(queries.calibration_blocks(_open(*key[:2]), project, machine=machine))
+
+
+def calibrations(project: str, machine: str | None) -> tuple[CalibrationBlock, ...]:
+    """The blocks of A/A gates of one machine or all, newest first."""
+    return _calibrations(_key(), project, machine)
 
 
 @st.cache_data(ttl=_TTL, max_entries=64, show_spinner=False)

@@ -12,6 +12,7 @@ import pandas as pd
 from dashboard.groups import bare_name, label, metric_group, scenario, short_name, suite_of
 from dashboard.units import Scale, direction, format_effect, scale_for
 from tracker.domain import (
+    CalibrationBlock,
     ComparisonRow,
     GateInfo,
     IngestProblemInfo,
@@ -20,6 +21,7 @@ from tracker.domain import (
 )
 
 __all__ = [
+    "calibrations_frame",
     "commit_link",
     "compare_frame",
     "gates_frame",
@@ -310,5 +312,22 @@ def problems_frame(problems: Iterable[IngestProblemInfo]) -> pd.DataFrame:
                 "seen": p.seen_at.strftime("%Y-%m-%d %H:%M"),
             }
             for p in problems
+        ]
+    )
+
+
+def calibrations_frame(blocks: Iterable[CalibrationBlock]) -> pd.DataFrame:
+    """One row a block of A/A gates."""
+    return pd.DataFrame(
+        [
+            {
+                "began": block.started_at.strftime("%Y-%m-%d %H:%M"),
+                "machine": block.machine,
+                "commit": str(block.policy.get("commit", "–"))[:10],
+                "alpha": block.policy.get("alpha"),
+                "A/A gates": block.gates,
+                "false alarms": block.false_blocks,
+            }
+            for block in blocks
         ]
     )

@@ -48,6 +48,21 @@ def draw() -> None:
     url_state.write("gate", current)
     picked = url_state.select("Gate", list(known), name="gate", current=current, show=show)
     _gate(here, known[picked], now)
+    _calibrations(here)
+
+
+def _calibrations(here: scope.Scope) -> None:
+    blocks = data.calibrations(here.project.name, here.machine)
+    st.subheader("Calibrations", anchor=False)
+    if not blocks:
+        st.info(
+            "How often the gate cries wolf is not known here. This measures one commit against "
+            "itself, again and again:",
+            icon=":material/balance:",
+        )
+        st.code("tracker calibrate --gates 20", language="bash")
+        return
+    st.dataframe(tables.calibrations_frame(blocks), hide_index=True, key="calibrations")
 
 
 def _word(gate: GateInfo) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 import dashboard
 from dashboard import data
 from tests.dashboard import suite
+from tracker.domain import CalibrationBlock
 from tracker.ingest import ingest_directory
 from tracker.store import Store, queries
 
@@ -212,6 +214,20 @@ def test_a_gate_shows_its_verdicts_against_the_margin(filled, open_page):
     assert "exit code 1" in said
     assert "±1 %" in said
     assert set(app.dataframe[0].value["verdict"]) == {"regression", "inconclusive", "pass"}
+
+
+def test_calibrations_stand_below_the_gates(filled, open_page, tmp_path):
+    assert "tracker calibrate" in texts(open_page(filled.url, "gates", project="sim"))
+    copy = tmp_path / "store.db"
+    shutil.copy(filled.url.removeprefix("sqlite:///"), copy)
+    block = CalibrationBlock(
+        "runner-a", datetime(2026, 1, 2, tzinfo=UTC), 20, 1, {"alpha": 0.01, "commit": "c" * 40}
+    )
+    with Store.open(f"sqlite:///{copy}") as store:
+        store.record_calibration("sim", block)
+    app = open_page(f"sqlite:///{copy}", "gates", project="sim")
+    (row,) = app.dataframe[-1].value.to_dict("records")
+    assert (row["A/A gates"], row["false alarms"], row["commit"]) == (20, 1, "c" * 10)
 
 
 def test_a_gate_that_is_not_there_is_a_warning(filled, open_page):

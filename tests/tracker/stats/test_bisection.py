@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tests.tracker.stats.bisections import NOISE, find
 from tracker.stats.bisection import Bisection, exact_step, noisy_step
 
 EXACT = exact_step(0.0)
@@ -69,37 +70,10 @@ def test_the_commit_nearest_one_half_is_the_most_informative(separation):
     assert bisection.next() == int(np.argmax(gains)) + 1
 
 
-NOISE = {
-    "normal": lambda source: source.normal(),
-    "t3": lambda source: source.standard_t(3) / math.sqrt(3),
-    "bimodal": lambda source: (
-        0.5 * source.normal() + source.choice([0, 0, 0, 0, 0, 0, 0, 0, 3, -3])
-    ),
-}
-
-
-def find(source, noise, *, size, num_commits=24, max_pairs=80):
-    """One simulated bisection: (the truth, what was named or None, pairs)."""
-    first = int(source.integers(1, num_commits + 1))
-    bisection = Bisection(num_commits)
-    for _ in range(8):
-        bisection.observe(num_commits, size + noise(source))
-    pairs = 0
-    while pairs < max_pairs:
-        posterior = bisection.posterior()
-        if posterior.max() >= 0.95:
-            return first, int(posterior.argmax()) + 1, pairs
-        number = bisection.next()
-        for _ in range(2):
-            bisection.observe(number, (size if number >= first else 0.0) + noise(source))
-        pairs += 2
-    return first, None, pairs
-
-
 @pytest.mark.parametrize("shape", list(NOISE))
 def test_who_is_named_is_guilty_as_often_as_said(shape):
     source = np.random.default_rng(11)
-    found = [find(source, NOISE[shape], size=3.0) for _ in range(80)]
+    found = [find(source, shape, size=3.0) for _ in range(80)]
     named = [one for one in found if one[1] is not None]
     right = sum(one[0] == one[1] for one in named)
     assert len(named) >= 76
@@ -111,7 +85,7 @@ def test_who_is_named_is_guilty_as_often_as_said(shape):
 
 def test_a_faint_step_takes_more_pairs_and_is_no_less_sure():
     source = np.random.default_rng(12)
-    found = [find(source, NOISE["normal"], size=1.5) for _ in range(40)]
+    found = [find(source, "normal", size=1.5) for _ in range(40)]
     named = [one for one in found if one[1] is not None]
     right = sum(one[0] == one[1] for one in named)
     assert right >= stats.binom.ppf(0.001, len(named), 0.95)

@@ -38,6 +38,7 @@ def version_stamp(store: Store) -> str:
         func.max(t.gate.c.started_at),
         func.max(t.gate.c.finished_at),
         func.max(t.alert.c.updated_at),
+        func.sum(t.calibration.c.gates),
         func.max(t.ingest_problem.c.id),
     )
     with translated(url), store.reading() as conn:
