@@ -8,11 +8,12 @@ after the load it runs when the engine is closed.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
+
+from benchmarks.harness.timer import timer_of
 
 __all__ = ["CPU", "CUDA", "Size", "control_metrics", "control_of"]
 
@@ -67,7 +68,7 @@ def control_of(device: str, size: Size | None = None) -> dict[str, float]:
             "gemm": lambda: torch.mm(left, left, out=product),
             "copy": lambda: target.copy_(source),
         }
-        timed = _on_device if cuda else _on_host
+        timed = timer_of(device)
         for act in work.values():
             timed(act)  # pages, kernels and clocks wake up outside the count
         seconds: dict[str, list[float]] = {name: [] for name in work}
@@ -82,20 +83,3 @@ def control_of(device: str, size: Size | None = None) -> dict[str, float]:
 def control_metrics(before: dict[str, float], after: dict[str, float]) -> dict[str, float | None]:
     """Return the control's times as a launch's metrics: the mean of before and after, s."""
     return {f"control_{name}": (before[name] + after[name]) / 2 for name in before}
-
-
-def _on_host(act: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    act()
-    return time.perf_counter() - started
-
-
-def _on_device(act: Callable[[], Any]) -> float:
-    import torch
-
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    start.record()
-    act()
-    end.record()
-    end.synchronize()
-    return float(start.elapsed_time(end)) / 1000
