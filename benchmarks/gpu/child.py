@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.context import Context, ceilings
+from benchmarks.gpu.context import Context, ceilings, datasheet
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.records import latest, read
 from benchmarks.harness.errors import UnavailableError
@@ -21,11 +21,12 @@ from benchmarks.harness.telemetry import Sampler, summarise
 def main(arguments: Sequence[str]) -> int:
     """Run the case and write to OUT what became of it: a record without part, case and times."""
     part, case, device, folder, out = arguments
-    context = Context(device, ceilings(latest(read(Path(folder)))))
     outcome: dict[str, Any] = {"status": "done"}
     try:
         pin_threads()
         gpu = gpu_of(device)
+        model = None if gpu is None else gpu.model()
+        context = Context(device, ceilings(latest(read(Path(folder)))), datasheet(model))
         try:
             with Sampler(gpu) as sampler:
                 measurements, facts = PARTS[part].run(case, context)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmarks.gpu.records import Record
+from benchmarks.gpu.records import Measurement, Record
 
-__all__ = ["Ceilings", "Context", "ceilings"]
+__all__ = ["COPY", "MATMUL", "Ceilings", "Context", "ceilings", "datasheet"]
 
 COPY = "gpu_facts.device.track_copy_bandwidth"
 MATMUL = "gpu_facts.device.track_matmul_rate"
@@ -15,26 +15,57 @@ MATMUL = "gpu_facts.device.track_matmul_rate"
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """What the device reaches on the simplest work; None where that was not measured.
+    """What the device can do at most; None where that is not known.
 
     Attributes:
-        copy: Bytes read and written by a large copy on the device, bytes/s.
-        matmul: Of a large product, FLOP/s.
+        copy: Bytes/s read and written.
+        matmul: FLOP/s of a dense bfloat16 product.
     """
 
     copy: float | None = None
     matmul: float | None = None
 
 
+# NVIDIA's datasheets of the SXM parts.
+_DATASHEETS = {
+    "H100": Ceilings(copy=3.35e12, matmul=989e12),
+    "H200": Ceilings(copy=4.8e12, matmul=989e12),
+    "A100": Ceilings(copy=2.04e12, matmul=312e12),
+}
+
+
+def datasheet(gpu_model: str | None) -> Ceilings:
+    """Return the vendor's figures of a device; unknown ones for a device not listed."""
+    known = (peak for name, peak in _DATASHEETS.items() if name in (gpu_model or ""))
+    return next(known, Ceilings())
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Attributes:
     device: ``"cuda"``, or ``"cpu"`` for toy sizes.
-    ceilings: Of this session.
+    measured: Ceilings that this session reached on the simplest work.
+    datasheet: Those of the device's vendor.
     """
 
     device: str
-    ceilings: Ceilings = Ceilings()
+    measured: Ceilings = Ceilings()
+    datasheet: Ceilings = Ceilings()
+
+    def shares(self, name: str, *, of: str, amount: float, seconds: float) -> list[Measurement]:
+        """Return what share of either ceiling ``amount`` in ``seconds`` is, where it is known.
+
+        Args:
+            name: Of the benchmark; the shares are ``<name>_of_measured`` and ``_of_datasheet``.
+            of: ``"copy"`` or ``"matmul"``.
+            amount: Bytes or FLOPs.
+            seconds: In which they were done.
+        """
+        return [
+            Measurement(f"{name}_of_{kind}", amount / seconds / peak, "1", "higher", "utilization")
+            for kind in ("measured", "datasheet")
+            if (peak := getattr(getattr(self, kind), of)) is not None
+        ]
 
 
 def ceilings(records: Iterable[Record]) -> Ceilings:

@@ -9,13 +9,10 @@ from benchmarks.gpu.records import Measurement
 from benchmarks.gpu.timing import device_seconds
 from benchmarks.harness.fingerprint import fingerprint, gpu_of
 
-__all__ = ["cases", "datasheet", "run"]
+__all__ = ["cases", "run"]
 
 # Copied far beyond the largest L2 (60 MB on an H200), multiplied far beyond the launch overhead.
 SIZES = {"cuda": (4 << 30, 8192, 20), "cpu": (16 << 20, 256, 3)}
-
-# Bytes/s and dense bfloat16 FLOP/s, from NVIDIA's datasheets of the SXM parts.
-DATASHEETS = {"H100": (3.35e12, 989e12), "H200": (4.8e12, 989e12), "A100": (2.04e12, 312e12)}
 
 
 def cases(device: str) -> list[str]:
@@ -41,11 +38,6 @@ def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]
         Measurement(MATMUL, matmul, "FLOP/s", "higher", "rate"),
     ]
     return measured, _facts(device)
-
-
-def datasheet(gpu_model: str | None) -> tuple[float, float] | None:
-    """Return bytes/s and bfloat16 FLOP/s of the datasheet, or None for a device not listed."""
-    return next((peak for name, peak in DATASHEETS.items() if name in (gpu_model or "")), None)
 
 
 def _facts(device: str) -> dict[str, Any]:

@@ -15,10 +15,10 @@ __all__ = ["decode", "prefill"]
 
 
 def decode(model: str, context: Context) -> list[Measurement]:
-    """Return tokens/s of each batch size, and its share of the copy bandwidth measured here.
+    """Return tokens/s of each batch size, and the share of the bandwidth it makes use of.
 
     The share is (weights + KV that a step must read and write, by the engine's own count) / step
-    time / bandwidth of a copy: 1 is a decoder that does nothing but read its weights.
+    time / bandwidth: 1 is a decoder that does nothing but read its weights.
     """
     size = SIZES[context.device]
     engine = make_engine(
@@ -40,12 +40,8 @@ def decode(model: str, context: Context) -> list[Measurement]:
         step = median(b - a for a, b in pairwise(times))
         name = f"gpu_engine.{label(model)}.track_decode_b{batch}"
         measured.append(Measurement(name, batch / step, "tokens/s", "higher", "rate"))
-        if context.ceilings.copy is not None:
-            moved = counters["model_bytes"] / counters["steps"]
-            share = moved / step / context.ceilings.copy
-            measured.append(
-                Measurement(f"{name}_roofline_share", share, "1", "higher", "utilization")
-            )
+        moved = counters["model_bytes"] / counters["steps"]
+        measured += context.shares(f"{name}_bandwidth", of="copy", amount=moved, seconds=step)
     return measured
 
 
@@ -73,9 +69,8 @@ def prefill(model: str, context: Context) -> list[Measurement]:
             waits.append(output.timing.ttft)
         ttft = median(waits[2:])  # the first two warm up
         measured.append(Measurement(f"{name}{what}_{tokens}", ttft, "s", "lower", "timing"))
-        if what == "prefill" and context.ceilings.matmul is not None:
-            share = engine.counters()["model_flops"] / ttft / context.ceilings.matmul
-            measured.append(
-                Measurement(f"{name}{what}_{tokens}_mfu", share, "1", "higher", "utilization")
-            )
+        if what == "prefill":
+            flops = engine.counters()["model_flops"]
+            share = f"{name}{what}_{tokens}_mfu"
+            measured += context.shares(share, of="matmul", amount=flops, seconds=ttft)
     return measured

@@ -8,7 +8,7 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 from benchmarks.gpu.asvfiles import Commit
-from benchmarks.gpu.facts import datasheet
+from benchmarks.gpu.context import datasheet
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.records import Measurement, Record
 
@@ -47,8 +47,9 @@ def _device(facts: dict[str, Any]) -> list[str]:
     known = {key: value for key, value in facts.items() if value not in (None, "", {})}
     lines = ["| fact | |", "|---|---|", *(f"| {key} | {value} |" for key, value in known.items())]
     peak = datasheet(facts.get("gpu_model"))
-    if peak is not None:
-        lines.append(f"| datasheet | {peak[0] / 1e12:g} TB/s, {peak[1] / 1e12:g} TFLOP/s bf16 |")
+    if peak.copy is not None and peak.matmul is not None:
+        rates = f"{peak.copy / 1e12:g} TB/s, {peak.matmul / 1e12:g} TFLOP/s bf16"
+        lines.append(f"| datasheet | {rates} |")
     return lines
 
 
