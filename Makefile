@@ -11,7 +11,7 @@ BUDGET ?= 3m
 .PHONY: help env track test lint format dashboard smollm gpu clean
 
 help:  ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -30,6 +30,9 @@ track: env  ## Measure HEAD and its parent, judge them, print the report.
 test: env  ## Run every test; installs Chromium and PostgreSQL through apt where it may.
 	@.ci/system-packages
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+calibration: env  ## Measure how often the statistics err; write the tables of docs/statistics.md.
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration $(CALIBRATION_ARGS)
 
 lint: env  ## Check style, types and import directions; changes nothing.
 	@$(BIN)/ruff check .

@@ -1,27 +1,21 @@
-"""The paired gate: its guarantee on simulated noise, its power, and every boundary."""
+"""The paired gate: what it says, and every boundary; its error rates are in test_gate_calibration."""
 
 import math
 
 import numpy as np
 import pytest
-from scipy import stats as scipy_stats
 
 from tracker.stats import PairedGate
 
 NAMES = [f"m{i}" for i in range(20)]
 
 
-def play(rng, *, shift, spread=0.01, shape="gauss", better="lower", max_pairs=50):
+def play(rng, *, shift, spread=0.01, better="lower"):
     """Run one gate on simulated log ratios; return its verdicts and the pairs it took."""
-    gate = PairedGate(dict.fromkeys(NAMES, better), max_pairs=max_pairs)
+    gate = PairedGate(dict.fromkeys(NAMES, better))
     sign = 1 if better == "lower" else -1
     while gate.pending():
-        if shape == "t3":
-            noise = rng.standard_t(3, len(NAMES)) * spread / math.sqrt(3)
-        elif shape == "node":
-            noise = rng.normal(0, spread, len(NAMES)) * 0.7 + rng.normal(0, spread) * 0.7
-        else:
-            noise = rng.normal(0, spread, len(NAMES))
+        noise = rng.normal(0, spread, len(NAMES))
         ratio = np.exp(sign * (noise + np.log1p(shift)))
         gate.add({name: (2.0, 2.0 * float(r)) for name, r in zip(NAMES, ratio, strict=True)})
     return gate.verdicts(), gate.pairs
@@ -29,27 +23,6 @@ def play(rng, *, shift, spread=0.01, shape="gauss", better="lower", max_pairs=50
 
 def called(verdicts):
     return [name for name, v in verdicts.items() if v.status == "regression"]
-
-
-@pytest.mark.parametrize("shape", ["gauss", "t3", "node"])
-@pytest.mark.parametrize("at", [0.0, 0.01], ids=["no-change", "at-the-margin"])
-def test_false_regressions_stay_within_alpha(shape, at):
-    rng = np.random.default_rng(7)
-    gates = 120
-    blocked = sum(
-        bool(called(play(rng, shift=np.full(20, at), shape=shape)[0])) for _ in range(gates)
-    )
-    # alpha is 1 %: more than this many in 120 gates has probability below 1e-4 under the bound.
-    assert blocked <= scipy_stats.binom.isf(1e-4, gates, 0.01)
-
-
-def test_three_percent_on_one_metric_is_called():
-    rng = np.random.default_rng(8)
-    shift = np.zeros(20)
-    shift[3] = 0.03
-    results = [play(rng, shift=shift) for _ in range(60)]
-    assert sum(called(v) == ["m3"] for v, _ in results) >= 57
-    assert np.mean([pairs for _, pairs in results]) < 16
 
 
 def test_the_direction_of_higher_is_better_is_respected():
