@@ -1,16 +1,20 @@
 """Pairs during which the node moved: dropped by the control alone, alike in both arms."""
 
 import dataclasses
+import math
 import random
 
 import pytest
 
 from tests.tracker.gate.fakes import BASE, HEAD, Lab, Notes
-from tracker.domain import Fingerprint, GateLaunch, Launch
+from tests.tracker.store.values import BENCHMARKS, commit, committed_at, file_of, measurement
+from tracker.domain import Fingerprint, GateLaunch, Launch, RevisionRecord
 from tracker.gate.control import FLOOR, KNOWN, MEMORY, ControlWatch, control_difference
 from tracker.gate.judge import make_report
 from tracker.gate.policy import Policy
 from tracker.gate.session import Session
+from tracker.gate.stored import known_control
+from tracker.store import Store
 
 
 def launch(gemm, copy=1.0, *, after=None, scenario="suite.A"):
@@ -117,3 +121,22 @@ def test_a_moved_node_is_dropped_in_both_arms_and_never_makes_the_gate_invalid()
     assert result.dropped == result.moved == len(notes.dropped) >= 4
     assert all(0.4 < base / head < 1.6 for base, head in result.values["suite.A.track_ttft"])
     assert any("the node itself moved during" in warning for warning in report.warnings)
+
+
+def test_what_is_usual_is_remembered_from_gate_to_gate(tmp_path):
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
+        revisions = [RevisionRecord(commit(number), committed_at(number)) for number in (1, 2)]
+        store.record_revisions("p", revisions)
+        gate = store.begin_gate("p", base=commit(1), head=commit(2), machine="box", policy={})
+        for number in range(1, KNOWN + 2):
+            for arm, which, factor in (("base", 1, 1.0), ("head", 2, 1.0 + number / 100)):
+                one = measurement(1.0, number=which, minute=number)
+                header = launch(factor).header | {"arm": arm}
+                made = Launch("p", f"{number}{arm}", "id", "suite.A", Fingerprint(), header)
+                store.record_file(
+                    "p", file_of(which, one), benchmarks=BENCHMARKS, source="gate",
+                    launches=[made], gate_id=gate, pair=number, arm=arm,
+                )  # fmt: skip
+        watch = known_control(store, "p", "box")
+        assert watch.usual == pytest.approx(5 * 1.4826 * math.log(1.05), rel=1e-6)
+        assert known_control(store, "p", "another").usual == math.inf

@@ -71,6 +71,9 @@ def test_a_whole_file(tmp_path):
         ({"gate": {"metrics": {"x": 3}}}, "must be a table"),
         ({"gate": 3}, "gate must be a table"),
         ({"limits": {"x": "2 s"}}, "must be a number"),
+        ({"creep": {"budjet": 0.1}}, r"\[creep\] unknown key 'budjet'; did you mean 'budget'"),
+        ({"creep": {"budget": 0}}, "budget must be a number above 0"),
+        ({"creep": {"against": 1}}, "against must be a text"),
         ({"project": {"commit_url": "https://example.org"}}, "must hold {commit}"),
     ],
 )
@@ -113,3 +116,14 @@ def test_margin_and_detect_of_one_metric_must_fit():
 def test_default_limits(metric, unit, worst):
     limit = Policy().limit(metric, unit)
     assert (limit.worst if limit else None) == worst
+
+
+def test_against_the_release_the_budget_is_the_margin_and_detect_is_nearer():
+    policy = parse_policy(
+        {"creep": {"budget": 0.05}, "gate": {"metrics": {"noisy": {"margin": 0.1}}}}
+    ).for_creep()
+    judged = policy.metric("suite.A.track_ttft", INFO)
+    assert judged.margin == 0.05
+    assert judged.detect == pytest.approx(1.05 * (1 + (1.03 / 1.01 - 1) / 2) - 1)
+    assert policy.metric("suite.A.track_noisy", INFO).margin == 0.1
+    assert policy.limits == ()
