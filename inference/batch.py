@@ -130,7 +130,7 @@ class BatchBuilder:
         last = self._last
         if (
             last is not None
-            and [c.start for c in step.chunks] == last.next_starts
+            and [c.start for c in step.chunks if c.length == 1] == last.next_starts
             and [c.request for c in step.chunks] == last.requests
             and last.lens[-1] < last.sizes.blocks * self._block_size
         ):

@@ -50,7 +50,7 @@ class Chunk:
     @property
     def is_last(self) -> bool:
         """Whether the request's newest token is in it, so that the next one can be sampled."""
-        return self.start + self.length == self.request.num_tokens
+        return self.length > 0 and self.start + self.length == self.request.num_tokens
 
     @property
     def is_decode(self) -> bool:
