@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ Floats = NDArray[np.float64]
 
 # Sums of scores that differ by less are equal: rounding must not make one arrangement win.
 _TIE = 1e-9
+_LARGEST_LOG = math.log(sys.float_info.max)
 _MDE_POWER = 0.95
 # Slowdowns beyond the margin that are tried for the minimum detectable effect, in units of what the
 # gate is to detect beyond it.
@@ -256,7 +258,7 @@ class PairedGate:
             return None
         last = max(int(called[0]), 1)
         between = np.interp(0.0, excess[last - 1 : last + 1], beyond[last - 1 : last + 1])
-        return math.expm1(self._margin[name] + float(between))
+        return _ratio(self._margin[name] + float(between))
 
     def _noisy_verdict(self, name: str) -> Verdict:
         values = self._values(name)
@@ -268,13 +270,13 @@ class PairedGate:
         low = high = None
         if n >= 2:
             half = _quantile(0.005, n) * _standard_error(values)
-            low, high = sorted((math.expm1(sign * (mean - half)), math.expm1(sign * (mean + half))))
+            low, high = sorted((_ratio(sign * (mean - half)), _ratio(sign * (mean + half))))
         status: Status
         if name in self._decided:
             status, reason = self._decided[name]
         else:
             status, reason = "inconclusive", self._why_undecided(name)
-        return Verdict(status, math.expm1(sign * mean), low, high, n, reason, self._mde(name))
+        return Verdict(status, _ratio(sign * mean), low, high, n, reason, self._mde(name))
 
     def _why_undecided(self, name: str) -> str:
         values = self._values(name)
@@ -292,6 +294,11 @@ class PairedGate:
         # Enough pairs to put both the critical value and the pass bound inside the room.
         needed = max(n + 1, able, math.ceil((6.0 * spread / room) ** 2))
         return f"pair noise of {spread:.1%} at {n} pairs; about {needed} pairs would decide"
+
+
+def _ratio(logarithm: float) -> float:
+    """Return the ratio less one; infinite where a float cannot hold it."""
+    return math.expm1(logarithm) if logarithm < _LARGEST_LOG else math.inf
 
 
 def _standard_error(values: Floats) -> float:

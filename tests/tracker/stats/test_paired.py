@@ -64,7 +64,7 @@ def test_noise_too_wide_to_decide_is_inconclusive_and_says_how_many_pairs_would(
     assert verdict.mde > 0.1
 
 
-@pytest.mark.parametrize("pairs", [0, 1, 5])
+@pytest.mark.parametrize("pairs", [0, 1, 2, 5])
 def test_too_few_pairs_decide_nothing(pairs):
     gate = PairedGate({"a": "lower"})
     for _ in range(pairs):
@@ -96,6 +96,35 @@ def test_identical_values_pass():
         gate.add({"a": (3.0, 3.0)})
     verdict = gate.verdicts()["a"]
     assert (verdict.status, verdict.effect) == ("pass", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "status"),
+    [(1e-300, 1e300, "regression"), (1e300, 1e-300, "improvement"), (5e-324, 5e-324, "pass")],
+)
+def test_huge_and_tiny_values_are_judged(base, head, status):
+    gate = PairedGate({"a": "lower"})
+    for _ in range(8):
+        gate.add({"a": (base, head)})
+    verdict = gate.verdicts()["a"]
+    assert verdict.status == status
+    assert verdict.effect == {"regression": math.inf, "improvement": -1.0, "pass": 0.0}[status]
+
+
+def test_regressions_are_the_verdicts_that_say_so():
+    gate = PairedGate(
+        {"slow": "lower", "same": "lower", "steps": "lower", "bytes": "lower"},
+        exact={"steps": 0.0, "bytes": 0.0},
+    )
+    assert gate.regressions() == frozenset()
+    for number in range(8):
+        noise = 1 + (-1) ** number / 1e3
+        gate.add(
+            {"slow": (1.0, 1.2 * noise), "same": (1.0, noise), "steps": (1, 2), "bytes": (1, 1)}
+        )
+        called = {name for name, v in gate.verdicts().items() if v.status == "regression"}
+        assert gate.regressions() == called
+    assert called == {"slow", "steps"}
 
 
 @pytest.mark.parametrize(
