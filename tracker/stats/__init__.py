@@ -1,10 +1,10 @@
 """Statistics of verdicts: pure numbers in, values out; numpy, scipy and nothing else.
 
 * `PairedGate` decides, pair by pair of interleaved launches, whether a metric got worse.
-* `detect_change_points` finds level shifts in a history.
+* `detect_change_points` finds level shifts in a history, `ShiftDetector` in one that grows.
 """
 
-from tracker.stats.changepoints import ALGORITHM, detect_change_points
+from tracker.stats.changepoints import ALGORITHM, ShiftDetector, detect_change_points
 from tracker.stats.looks import can_call, fewest_pairs
 from tracker.stats.paired import PairedGate
 from tracker.stats.verdict import Verdict
@@ -12,6 +12,7 @@ from tracker.stats.verdict import Verdict
 __all__ = [
     "ALGORITHM",
     "PairedGate",
+    "ShiftDetector",
     "Verdict",
     "can_call",
     "detect_change_points",

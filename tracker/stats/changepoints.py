@@ -1,148 +1,117 @@
-"""Level shifts in a history: rank CUSUM on seeded intervals, allowing for autocorrelation."""
+"""Level shifts in a history, all at once or point by point."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import optimize
-from scipy import stats as scipy_stats
 
-__all__ = ["ALGORITHM", "detect_change_points"]
+from tracker.stats.noise import Floats
+from tracker.stats.onset import onset
+from tracker.stats.sustained import splits
 
-ALGORITHM = "seeded-rank-cusum-1"
+__all__ = ["ALGORITHM", "ShiftDetector", "detect_change_points"]
 
-Floats = NDArray[np.float64]
+ALGORITHM = "rank-splits-onset-2"
 
-_MIN_SEGMENT = 4
-_MIN_POINTS = 2 * _MIN_SEGMENT
-# Below this many points ranks cannot reach the level that many intervals ask for.
-_MIN_INTERVAL = 30
-_INTERVAL_RATIO = math.sqrt(2)
-_WHOLE_SHARE = 0.5  # of the alarm rate, for a segment as a whole; the rest for its intervals
+# Levels that have been held for a while are looked for at every such point, not at each: looks
+# that repeat themselves would add up their false alarms, and cost a scan each.
+_LOOK_EVERY = 25
+# When so many points are open, the older ones are closed: a later point changes nothing there.
+_MAX_OPEN = 500
+_OPEN_AFTER = 250
+_CONTEXT = 100  # kept before the oldest shift that may still move
 
 
-def detect_change_points(values: Sequence[float], *, alarm_rate: float = 0.01) -> list[int]:
+def detect_change_points(values: Sequence[float]) -> list[int]:
     """Return the index of the first point of each new level, ascending.
 
-    In the segment as a whole, and in overlapping intervals of it of every length, the normalised
-    sum of normal scores is compared with what a stationary, autocorrelated series of that length
-    shows; the segment is split where the excess is largest, and both parts are treated alike. The
-    intervals find a step that a later one takes back. Ranks make single outliers and heavy tails
-    harmless.
+    What `ShiftDetector` says once it has seen all the values.
 
     Args:
-        values: The history, oldest first; at least 8 values to say anything.
-        alarm_rate: Share of stationary series in which any change point may be reported.
+        values: The history, oldest first; at least 7 values to say anything.
 
     Raises:
-        ValueError: A value is not finite (leave failed and skipped runs out), or `alarm_rate` is
-            not in (0, 1).
+        ValueError: A value is not finite (leave failed and skipped runs out), or `values` is not
+            one-dimensional.
+    """
+    detector = ShiftDetector()
+    detector.extend(values)
+    return detector.change_points()
+
+
+class ShiftDetector:
+    """The level shifts of a history that grows; a new point does not scan the history again.
+
+    Two tests, each for what it does best. Levels that both have been held for a while are found
+    by `tracker.stats.sustained`, at every 25th point; a level that began within the newest 40 points
+    by `tracker.stats.onset`, at every point. Once 500 points are open, all but the newest 250 are
+    closed with the shifts found among them; so a point costs the same at any length.
+
+    Whether points come one by one or all at once makes no difference to the answer.
 
     Assumptions:
-        Noise stationary within a level, autocorrelation like AR(1).
+        Noise stationary within a level, with short memory.
 
     Small samples:
-        Fewer than 8 values give no change point; a level must hold for 4 values.
-
-    Source:
-        Page 1954 (CUSUM); Kovacs et al. 2023, Biometrika 110 (seeded intervals); Yao & Davis 1986,
-        Sankhya A 48 (null threshold), checked by simulation in the tests.
+        Fewer than 7 values give no change point.
     """
-    series = np.asarray(values, dtype=np.float64)
-    if series.ndim != 1:
-        raise ValueError(f"values must be one-dimensional, not of shape {series.shape}")
-    if not np.isfinite(series).all():
-        where = int(np.flatnonzero(~np.isfinite(series))[0])
-        raise ValueError(f"value {where} is {series[where]}; leave missing results out")
-    if not 0 < alarm_rate < 1:
-        raise ValueError(f"alarm_rate must lie in (0, 1), not {alarm_rate}")
-    found: list[int] = []
-    pending = [(0, len(series))]
-    while pending:
-        start, stop = pending.pop()
-        split = _best_split(series[start:stop], alarm_rate)
-        if split is not None:
-            found.append(start + split)
-            pending += [(start, start + split), (start + split, stop)]
-    return sorted(found)
+
+    def __init__(self) -> None:
+        self._closed: list[int] = []
+        self._start = 0  # index of the first open point
+        self._open = np.empty(0)
+        self._look: tuple[int, list[int]] = (0, [])  # points seen at the last look, its shifts
+
+    def __len__(self) -> int:
+        return self._start + len(self._open)
+
+    def add(self, value: float) -> None:
+        """Append one value; `extend` with one.
+
+        Raises:
+            ValueError: `value` is not finite.
+        """
+        self.extend([value])
+
+    def extend(self, values: Iterable[float]) -> None:
+        """Append values, oldest first.
+
+        Raises:
+            ValueError: A value is not finite, or they are not one-dimensional; none is added.
+        """
+        fresh = np.asarray(values, dtype=np.float64)
+        if fresh.ndim != 1:
+            raise ValueError(f"values must be one-dimensional, not of shape {fresh.shape}")
+        if not np.isfinite(fresh).all():
+            where = int(np.flatnonzero(~np.isfinite(fresh))[0])
+            raise ValueError(f"value {where} is {fresh[where]}; leave missing results out")
+        series = np.concatenate((self._open, fresh))
+        while len(series) >= (seen := _MAX_OPEN + -(self._start + _MAX_OPEN) % _LOOK_EVERY):
+            series = np.concatenate((self._close(series[:seen]), series[seen:]))
+        self._open = series
+
+    def change_points(self) -> list[int]:
+        """Return the index of the first point of each new level, ascending."""
+        looked_at = len(self) - len(self) % _LOOK_EVERY
+        if self._look[0] != looked_at:
+            held = splits(_scaled(self._open[: max(looked_at - self._start, 0)]))
+            self._look = looked_at, [self._start + index for index in held]
+        found = self._closed + self._look[1]
+        level = max([self._start, *found[-1:]])
+        begun = onset(_scaled(self._open[level - self._start :]))
+        return found if begun is None else [*found, level + begun]
+
+    def _close(self, full: Floats) -> Floats:
+        """Settle the shifts of the older points of `full`; return the points that stay open."""
+        settled = [index for index in splits(_scaled(full)) if index <= len(full) - _OPEN_AFTER]
+        self._closed += [self._start + index for index in settled]
+        cut = max([len(full) - _OPEN_AFTER - _CONTEXT, *settled[-1:]])
+        self._start += cut
+        return full[cut:]
 
 
-def _best_split(segment: Floats, alarm_rate: float) -> int | None:
-    n = len(segment)
-    intervals = _seeded_intervals(n)
-    share = alarm_rate * (1 - _WHOLE_SHARE) / max(len(intervals), 1)
-    best, split = _strongest(segment, alarm_rate * _WHOLE_SHARE)
-    for start, stop in intervals:
-        strength, inside = _strongest(segment[start:stop], share)
-        if strength > best:
-            best, split = strength, start + inside
-    return split if best > 1 else None
-
-
-@lru_cache(maxsize=1024)
-def _seeded_intervals(n: int) -> tuple[tuple[int, int], ...]:
-    """Return intervals of ``range(n)`` of falling length, each half overlapping the next."""
-    found = []
-    length = n / _INTERVAL_RATIO
-    while length >= _MIN_INTERVAL:
-        size = round(length)
-        count = max(2, math.ceil(2 * n / length) - 1)
-        starts = np.unique(np.linspace(0, n - size, count).round().astype(int))
-        found += [(int(start), int(start) + size) for start in starts]
-        length /= _INTERVAL_RATIO
-    return tuple(found)
-
-
-def _strongest(segment: Floats, alarm_rate: float) -> tuple[float, int]:
-    """Return the largest normalised sum over its threshold, and the split where it stands."""
-    n = len(segment)
-    if n < _MIN_POINTS:
-        return 0.0, 0
-    ranks = scipy_stats.rankdata(segment)
-    scores = scipy_stats.norm.ppf((ranks - 0.375) / (n + 0.25))
-    scores -= scores.mean()
-    spread = scores.std()
-    if spread == 0:
-        return 0.0, 0
-    scores /= spread
-    left = np.arange(1, n)
-    cusum = np.abs(np.cumsum(scores)[:-1]) / np.sqrt(left * (n - left) / n)
-    split = int(np.argmax(cusum[_MIN_SEGMENT - 1 : n - _MIN_SEGMENT])) + _MIN_SEGMENT
-    inflation = math.sqrt(_long_run_variance(scores, split))
-    return float(cusum[split - 1]) / (inflation * _threshold(n, alarm_rate)), split
-
-
-def _long_run_variance(scores: Floats, split: int) -> float:
-    """Return the variance inflation of a mean by AR(1) noise, the split taken out; at least 1."""
-    residuals = scores.copy()
-    residuals[:split] -= scores[:split].mean()
-    residuals[split:] -= scores[split:].mean()
-    energy = float(residuals @ residuals)
-    if energy <= 1e-12 * float(scores @ scores):  # a noiseless step, but for rounding
-        return 1.0
-    n = len(scores)
-    rho = float(residuals[1:] @ residuals[:-1]) / energy
-    # Removing two fitted means biases the estimate down by about (2 + 4 rho) / n.
-    rho += (2 + 4 * max(rho, 0.0)) / n
-    rho = min(max(rho, 0.0), 0.9)
-    return (1 + rho) / (1 - rho)
-
-
-@lru_cache(maxsize=4096)
-def _threshold(n: int, alarm_rate: float) -> float:
-    """Return the level that the largest normalised sum of `n` values exceeds with `alarm_rate`.
-
-    Yao & Davis 1986, eq. 2.5, over splits that leave `_MIN_SEGMENT` values on either side.
-    """
-    edge = _MIN_SEGMENT / n
-    span = 2 * math.log((1 - edge) / edge)
-
-    def excess(x: float) -> float:
-        tail = x * scipy_stats.norm.pdf(x) * ((1 - x**-2) * span + 4 * x**-2)
-        return float(tail) - alarm_rate
-
-    return float(optimize.brentq(excess, 1.5, 12.0)) if excess(1.5) > 0 else 1.5
+def _scaled(values: Floats) -> Floats:
+    """Return `values` times a power of two that leaves room for sums and differences."""
+    largest = np.abs(values).max(initial=0.0)
+    return np.ldexp(values, -int(np.frexp(largest)[1]))

@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import signal
 from scipy import stats as scipy_stats
 
-from tracker.stats import detect_change_points
-from tracker.stats.changepoints import _seeded_intervals, _threshold
+from tracker.stats import ShiftDetector, detect_change_points
+from tracker.stats.onset import onset
+from tracker.stats.sustained import splits
 
 
 def autoregressive(rng, n, rho):
-    noise = rng.normal(size=n + 50)
-    for i in range(1, n + 50):
-        noise[i] += rho * noise[i - 1]
-    return noise[50:]
+    return signal.lfilter([1], [1, -rho], rng.normal(size=n + 100))[100:]
 
 
 SHAPES = {
@@ -27,11 +26,11 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("n", [50, 200])
+@pytest.mark.parametrize("n", [20, 100, 200])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_stationary_series_raise_no_alarm(shape, n):
     rng = np.random.default_rng(3)
-    trials = 200
+    trials = 300
     alarms = sum(bool(detect_change_points(100 + SHAPES[shape](rng, n))) for _ in range(trials))
     assert alarms <= scipy_stats.binom.isf(1e-4, trials, 0.01)
 
@@ -62,19 +61,42 @@ def test_a_step_that_a_later_one_takes_back_is_found(levels):
     rng = np.random.default_rng(1)
     both = 0
     for _ in range(40):
-        series = np.repeat(levels, 20) * (1 + 0.005 * rng.normal(size=60))
+        series = np.repeat(levels, 25) * (1 + 0.005 * rng.normal(size=75))
         found = detect_change_points(series)
-        both += all(any(abs(c - t) <= 2 for c in found) for t in (20, 40))
-    assert both >= 26
+        both += all(any(abs(c - t) <= 2 for c in found) for t in (25, 50))
+    assert both >= 36
 
 
-def test_seeded_intervals_cover_the_series_at_every_length():
-    intervals = _seeded_intervals(200)
-    assert all(0 <= start < stop <= 200 and stop - start >= 30 for start, stop in intervals)
-    for size in {stop - start for start, stop in intervals}:
-        covered = {i for a, b in intervals if b - a == size for i in range(a, b)}
-        assert covered == set(range(200))
-    assert _seeded_intervals(20) == ()
+def test_a_step_of_noise_with_several_modes_is_found():
+    """Half of the runners are 25 % slower: a step of 10 % hides in the ranks, not in the modes."""
+    rng = np.random.default_rng(2)
+    hits = 0
+    for _ in range(20):
+        series = rng.choice([1.0, 1.25], 200) * (1 + 0.01 * rng.normal(size=200))
+        series[100:] *= 1.1
+        hits += any(abs(c - 100) <= 5 for c in detect_change_points(series))
+    assert hits >= 16
+
+
+def test_a_large_step_is_reported_after_two_or_three_points():
+    rng = np.random.default_rng(7)
+    delays = []
+    for _ in range(20):
+        series = 1 + 0.01 * rng.normal(size=110)
+        series[90:] *= 1.1
+        delays.append(
+            next(
+                k
+                for k in range(1, 20)
+                if any(abs(c - 90) <= 1 for c in found_up_to(series, 90 + k))
+            )
+        )
+    assert np.median(delays) <= 2
+    assert max(delays) <= 6
+
+
+def found_up_to(series, length):
+    return detect_change_points(series[:length])
 
 
 def test_a_single_outlier_is_no_level():
@@ -85,14 +107,29 @@ def test_a_single_outlier_is_no_level():
         assert detect_change_points(series) == []
 
 
-def test_a_noiseless_step_is_found_once_it_has_held_for_four_points():
-    assert detect_change_points([1.0] * 20 + [2.0] * 4) == [20]
-    assert detect_change_points([1.0] * 20 + [2.0] * 2) == []
+def test_two_outliers_that_disagree_are_no_level():
+    rng = np.random.default_rng(8)
+    series = 1 + 0.01 * rng.normal(size=100)
+    series[-2:] = 1.3, 1.9
+    assert detect_change_points(series) == []
 
 
-@pytest.mark.parametrize("series", [[], [1.0], [1.0, 2.0], [1.0] * 7, [5.0] * 100])
+def test_a_noiseless_step_is_found_once_it_has_held_for_three_points():
+    assert detect_change_points([1.0] * 20 + [2.0] * 3) == [20]
+    assert detect_change_points([1.0] * 20 + [2.0]) == []
+
+
+@pytest.mark.parametrize("series", [[], [1.0], [1.0, 2.0], [1.0] * 7, [5.0] * 100, [0.0] * 1000])
 def test_nothing_to_see(series):
     assert detect_change_points(series) == []
+
+
+@pytest.mark.parametrize("level", [0.0, -5.0, 1e-300, 1e300, -1e308])
+def test_a_step_is_found_at_any_size_and_sign(level):
+    step = abs(level) / 2 or 1.0
+    noise = step * 0.02 * np.random.default_rng(0).normal(size=60)
+    found = detect_change_points(level + noise + step * (np.arange(60) >= 40))
+    assert found == [40]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -101,10 +138,18 @@ def test_values_that_are_not_finite_are_refused(bad):
         detect_change_points([1.0, bad, 1.0])
 
 
-@pytest.mark.parametrize("rate", [0.0, 1.0, -1.0, math.nan])
-def test_an_alarm_rate_outside_its_range_is_refused(rate):
-    with pytest.raises(ValueError, match="alarm_rate"):
-        detect_change_points([1.0], alarm_rate=rate)
+def test_values_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match="one-dimensional"):
+        detect_change_points([[1.0, 2.0]])
+
+
+def test_a_refused_value_leaves_the_detector_as_it_was():
+    detector = ShiftDetector()
+    detector.extend([1.0] * 20 + [2.0] * 8)
+    with pytest.raises(ValueError, match="value 0 is nan"):
+        detector.add(math.nan)
+    assert len(detector) == 28
+    assert detector.change_points() == [20]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=60))
@@ -114,9 +159,40 @@ def test_scale_and_offset_do_not_matter(values):
     moved = [v * 4.0 + 1024.0 for v in rounded]
     assert detect_change_points(rounded) == detect_change_points(moved)
     mirrored = [-v for v in rounded]
-    assert detect_change_points(rounded) == detect_change_points(mirrored)
+    assert set(detect_change_points(rounded)) == set(detect_change_points(mirrored))
 
 
-def test_the_threshold_rises_with_length_and_strictness():
-    assert _threshold(50, 0.01) < _threshold(5000, 0.01)
-    assert _threshold(50, 0.05) < _threshold(50, 0.01)
+def long_history(seed):
+    rng = np.random.default_rng(seed)
+    levels = np.repeat([1.0, 1.05, 0.97, 1.02, 1.1, 1.0], rng.multinomial(1300, [1 / 6] * 6))
+    return levels * (1 + 0.01 * rng.standard_t(3, 1300))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_points_one_by_one_give_what_they_give_all_at_once(seed):
+    series = long_history(seed)
+    detector = ShiftDetector()
+    for length, value in enumerate(series, start=1):
+        detector.add(value)
+        if length % 83 == 0 or length in (499, 500, 501, 525, 1300):
+            assert detector.change_points() == detect_change_points(series[:length])
+    assert len(detector) == 1300
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_was_closed_stays_and_little_is_lost_by_it(seed):
+    series = long_history(seed)
+    whole = splits(series)
+    found = detect_change_points(series)
+    early = [c for c in detect_change_points(series[:1000]) if c < 600]
+    assert set(early) <= set(found)
+    assert sum(any(abs(c - w) <= 5 for c in found) for w in whole) >= len(whole) - 1
+
+
+def test_only_the_newest_level_is_asked_for_an_onset():
+    rng = np.random.default_rng(9)
+    series = 1 + 0.01 * rng.normal(size=100)
+    series[40:] *= 1.2
+    series[-3:] *= 1.2
+    assert onset(series[40:]) == 57
+    assert detect_change_points(series) == [40, 97]

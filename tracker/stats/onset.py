@@ -1,0 +1,144 @@
+"""Whether the newest few points of a history stand on a level of their own."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from typing import NamedTuple
+
+import numpy as np
+
+from tracker.stats.noise import Floats, inflation, midranks, normal_scores
+
+__all__ = ["onset"]
+
+_MIN_BASE = 5
+_MAX_POINTS = 40  # of the new level
+_UNTAINTED = 16  # newest points that the noise is not taken from, where there are others
+# -log10 of the chance that the newest points all lie so far out in a series without a shift:
+_ALONE = 5.8  # enough by itself
+_WITH_ONSET = 2.0  # enough where they also agree with each other and set in out of the quiet
+_NEAR = 0.7  # of the step: an earlier point that went so far makes the onset less clean
+_QUIET = 40  # points without such a point before two; half as many before three, and so on
+
+
+class _Noise(NamedTuple):
+    level: float
+    spread: float
+    inflation: float
+
+
+def onset(values: Floats) -> int | None:
+    """Return the index of the first point of a level that began at most 40 points ago, or None.
+
+    For the newest 2, 3, ... points: the chance that all of them (from 4 on, all but one) lie as far
+    out as they do among the older ones, were the order of values random. A chance below 10^-5.8
+    decides by itself. One of 10^-2 decides where the new points agree with each other, stand clear
+    of the noise, and no earlier point nearby went as far: outliers come scattered and of all sizes,
+    a step comes at once and stays.
+
+    Args:
+        values: ``[n]``, finite, of one level but for the newest points; fewer than 7 say nothing.
+
+    Assumptions:
+        Older points exchangeable but for autocorrelation like AR(1), which shrinks the exponent.
+
+    Small samples:
+        Five older points, then seven on a new level: (1/7)^7 is the first chance below 10^-5.8.
+
+    Source:
+        The chance is that of order statistics, Wilks 1942; the constants were tuned on recorded
+        histories: docs/experiments.md.
+    """
+    n = len(values)
+    if n < _MIN_BASE + 2:
+        return None
+    noise = _noise(values)
+    deviations = values - noise.level
+    newest_first = deviations[: -_MAX_POINTS - _QUIET - 1 : -1]
+    ordered = np.sort(deviations)
+    rising = _strongest(newest_first.tolist(), ordered.tolist(), noise)
+    falling = _strongest((-newest_first).tolist(), (-ordered[::-1]).tolist(), noise)
+    _, points = max(rising, falling)
+    if not points:
+        return None
+    # Ranks cannot tell the last of the old level from the first of the new one; nearness can.
+    half_way = float(np.median(deviations[n - points :])) / 2
+    while deviations[n - points] / half_way < 1:
+        points -= 1
+    return n - points
+
+
+def _noise(values: Floats) -> _Noise:
+    n = len(values)
+    half = (n + 1) // 2
+    older = values[: max(n - _UNTAINTED, half)]
+    level = float(np.median(older))
+    sizes = np.sort(np.abs(older - level))
+    usual, large = sizes[len(sizes) // 2], sizes[int(0.9 * (len(sizes) - 1))]
+    # More than half of the values may be equal, so the larger deviations count as well.
+    spread = max(1.4826 * usual, large / (3 * 1.645), 1e-12 * abs(level), 1e-300)
+    # A new level that is older than that must not pass for memory: its points have their own mean.
+    scores = normal_scores(midranks(older))
+    parts = np.split(scores, [max(n - _MAX_POINTS, half)])
+    residuals = np.concatenate([part - part.mean() for part in parts if len(part)])
+    return _Noise(level, float(spread), inflation(residuals, num_means=2))
+
+
+def _strongest(newest: list[float], ordered: list[float], noise: _Noise) -> tuple[float, int]:
+    """Return -log10 of the least chance that decides, and of how many points; upwards only.
+
+    Args:
+        newest: Deviations from the level, the newest first.
+        ordered: Those of the whole series, ascending.
+        noise: Of the series.
+    """
+    n = len(ordered)
+    strongest = (0.0, 0)
+    level: list[float] = []  # the deviations of the newest points, ascending
+    for points, deviation in enumerate(newest[: min(_MAX_POINTS, n - _MIN_BASE)], start=1):
+        insort(level, deviation)
+        if points < 2:
+            continue
+        if level[1] <= 0:
+            break
+        all_beyond = _exponent(_share_beyond(level, 0, ordered), points) / noise.inflation
+        exponent = all_beyond
+        if points >= 4 and deviation > level[0]:  # else the odd one out is the first: another start
+            share = _share_beyond(level, 1, ordered)
+            exponent = max(exponent, _exponent_but_one(share, points) / noise.inflation)
+        decides = exponent >= _ALONE or (
+            all_beyond >= _WITH_ONSET
+            and _agree(level, noise.spread)
+            and max(newest[points : points + (_QUIET >> (points - 2))], default=0.0)
+            < _NEAR * level[0]
+        )
+        if decides:
+            strongest = max(strongest, (exponent, points))
+    return strongest
+
+
+def _share_beyond(level: list[float], dropped: int, ordered: list[float]) -> float:
+    """Return the share of older points at or beyond the newest ones, but for the `dropped` least."""
+    num_older = len(ordered) - len(level)
+    if level[dropped] <= 0:
+        return 1.0
+    beyond = len(ordered) - bisect_left(ordered, level[dropped]) - (len(level) - dropped)
+    return min(1.0, (beyond + 1) / (num_older + 2))
+
+
+def _exponent(share: float, points: int) -> float:
+    return -points * math.log10(share)
+
+
+def _exponent_but_one(share: float, points: int) -> float:
+    return -math.log10(points * share ** (points - 1) - (points - 1) * share**points)
+
+
+def _agree(level: list[float], spread: float) -> bool:
+    """Whether the points stand clear of the noise, no further apart than noise would set them."""
+    points = len(level)
+    return (
+        level[0] >= (1 + 4 / points) * spread
+        and level[-1] - level[0] <= (2 + 1.25 * math.log2(points)) * spread
+    )
