@@ -88,7 +88,9 @@ def run(jobs: dict[str, Callable[[], object]], *, processes: int, fresh: bool) -
         for number, future in enumerate(as_completed(futures), start=1):
             key = futures[future]
             results[key] = future.result()
-            files[key].write_text(json.dumps({"key": key, "result": results[key]}))
+            whole = files[key].with_suffix(".new")
+            whole.write_text(json.dumps({"key": key, "result": results[key]}))
+            whole.replace(files[key])
             print(f"{number}/{len(waiting)} {key}", file=sys.stderr, flush=True)
     return results
 
