@@ -16,7 +16,6 @@ grid follows from the number of tokens and rows alone.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import triton
@@ -25,15 +24,14 @@ from torch import Tensor
 
 from inference.ops.attention import AttentionPlan
 from inference.ops.triton.arrival import arrival_counters, is_last, num_splits
-from inference.ops.triton.device import DeviceShape, device_shape
+from inference.ops.triton.attention_blocks import LEAST_TILE, STAGES, choose_blocks
+from inference.ops.triton.device import device_shape
 from inference.ops.triton.dot import dot
 from inference.ops.triton.layout import require_contiguous
 
-__all__ = ["Blocks", "choose_blocks", "paged_attention"]
+__all__ = ["paged_attention"]
 
-_LEAST_TILE = 16  # of a tensor core
 _LEAST_TILES_PER_SPLIT = 2  # fewer cost more in the adding up than they gain
-_STAGES = 2  # tiles of K and V in flight
 
 
 def paged_attention(
@@ -107,49 +105,13 @@ def paged_attention(
         BLOCK_Q=blocks.queries,
         BLOCK_M=blocks.rows,
         BLOCK_N=blocks.context,
-        BLOCK_D=triton.next_power_of_2(max(dim, _LEAST_TILE)),
+        BLOCK_D=triton.next_power_of_2(max(dim, LEAST_TILE)),
         ONE_QUERY_A_ROW=tokens == rows,
         WIDEN=shape.interpreted,
         num_warps=blocks.warps,
-        num_stages=_STAGES,
+        num_stages=STAGES,
     )
     return out
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """Block shapes: ``rows`` of q (``queries`` × group, and padding) against ``context`` of KV.
-
-    ``resident`` programs of ``warps`` are what a multiprocessor's registers hold.
-    """
-
-    queries: int
-    rows: int
-    context: int
-    warps: int
-    resident: int
-
-
-def choose_blocks(
-    *, group: int, queries: int, dim: int, itemsize: int, shape: DeviceShape
-) -> Blocks:
-    """Return the shapes for a step of ``queries`` a row in the mean.
-
-    Decode takes the least tile that holds a group, since its rows are padding; prefill takes one
-    that keeps the tensor cores busy. The context's tile is the longest of which ``_STAGES`` of K
-    and V fit into half the shared memory, so that two programs share a multiprocessor.
-    """
-    wanted = min(max(group * queries, _LEAST_TILE), 128 if dim <= 128 else 64)
-    rows = triton.next_power_of_2(max(wanted, group))
-    tile = 2 * triton.next_power_of_2(dim) * itemsize * _STAGES
-    context = min(max(shape.shared_bytes // 2 // tile, _LEAST_TILE), 128)
-    return Blocks(
-        queries=rows // group,
-        rows=rows,
-        context=1 << (context.bit_length() - 1),
-        warps=4 if rows <= 64 else 8,
-        resident=4 if rows <= 32 else 1,
-    )
 
 
 @triton.jit

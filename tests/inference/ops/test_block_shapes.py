@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from inference.ops.triton import arrival
 from inference.ops.triton.arrival import arrival_counters, num_splits
-from inference.ops.triton.attention import choose_blocks
+from inference.ops.triton.attention_blocks import choose_blocks
 from inference.ops.triton.device import DeviceShape, device_shape
 
 H100, A100, ADA = (
@@ -40,13 +40,14 @@ def test_attention_blocks_hold_whole_groups_and_two_programs_share_the_memory(
 
 
 def test_attention_blocks_follow_the_work_and_the_device() -> None:
-    def chosen(queries: int, shape: DeviceShape) -> tuple[int, int]:
-        blocks = choose_blocks(group=4, queries=queries, dim=128, itemsize=2, shape=shape)
+    def chosen(queries: int, shape: DeviceShape, itemsize: int = 2) -> tuple[int, int]:
+        blocks = choose_blocks(group=4, queries=queries, dim=128, itemsize=itemsize, shape=shape)
         return blocks.rows, blocks.context
 
     assert chosen(1, H100) == (16, 64)
     assert chosen(1000, H100) == (128, 64)
     assert chosen(1000, ADA) == (128, 32)
+    assert chosen(1000, H100, itemsize=4) == (16, 32)
 
 
 @given(st.integers(1, 10_000), st.integers(0, 500), st.integers(1, 40))
