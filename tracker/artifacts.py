@@ -1,7 +1,6 @@
 """Launch artifacts: the first line of each, which says what was launched and on what.
 
-The lines below it (requests, telemetry) are for whoever looks closer; the tracker reads them
-for their digest alone.
+Of the lines below it the tracker reads the requests, for the tails of their latencies.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from tracker.domain import Fingerprint, Launch, Problem
+from tracker.domain import Fingerprint, Launch, Problem, RequestTimes
 
 FORMAT = 1
 _NUMBERS = frozenset({"gpu_count", "num_cpu", "threads"})
@@ -72,6 +71,25 @@ def read_launch(path: Path) -> Launch | Problem:
         fingerprint=fingerprint_of(facts),
         header=header,
     )
+
+
+def read_requests(path: Path) -> list[RequestTimes] | None:
+    """Return the times of an artifact's requests that gave a token; None where the file is gone.
+
+    A line that cannot be read ends the list: the rest was never written.
+    """
+    found: list[RequestTimes] = []
+    try:
+        with path.open("rb") as stream:
+            for line in stream:
+                entry = json.loads(line)
+                if entry.get("record") == "request" and entry["token_times"]:
+                    found.append(RequestTimes(entry["submitted"], tuple(entry["token_times"])))
+    except OSError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    return found
 
 
 def fingerprint_of(facts: Mapping[str, Any]) -> Fingerprint:

@@ -6,6 +6,7 @@ known", never zero. A `*Info` names a thing that the store keeps, a row of a tab
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -138,6 +139,23 @@ class Launch:
     benchmark: str  # the suite class whose track_* methods read it: "bench_serving.MixedC4"
     fingerprint: Fingerprint
     header: dict[str, object]  # the whole first line, as written
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTimes:
+    """When a request was handed in and each of its tokens came, seconds on one clock."""
+
+    submitted: float
+    token_times: tuple[float, ...]  # at least one
+
+    @property
+    def ttft(self) -> float:
+        return self.token_times[0] - self.submitted
+
+    @property
+    def gaps(self) -> tuple[float, ...]:
+        """Seconds between consecutive tokens."""
+        return tuple(b - a for a, b in itertools.pairwise(self.token_times))
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,13 +369,14 @@ class GateInfo:
 
 @dataclass(frozen=True, slots=True)
 class GateLaunch:
-    """One launch of a gate's valid pair; `header` is the artifact's first line."""
+    """One launch of a gate's valid pair; `header` is the first line of the artifact at `path`."""
 
     gate_id: str
     pair: int
     arm: Arm
     benchmark: str
     header: dict[str, object]
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

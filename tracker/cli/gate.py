@@ -158,6 +158,7 @@ def _measure(
     from tracker.cli.lab import open_lab
     from tracker.gate.creep import with_creep
     from tracker.gate.measured import gate_commits
+    from tracker.gate.tails import with_tails
 
     with open_lab(
         settings.db, config=config, policy_path=policy_path, given=given, python=python,
@@ -174,7 +175,7 @@ def _measure(
             )  # fmt: skip
             _alert(lab.recorder.store, report, lab.policy)
             return with_creep(
-                report, lab.recorder, lab.runner, first, second, lab.policy,
+                with_tails(report, lab.recorder.store), lab.recorder, lab.runner, first, second, lab.policy,
                 listener=listener, seed=seed or 0, force=creep,
             )  # fmt: skip
 
@@ -216,14 +217,16 @@ def _judge_stored(
 ) -> Report:
     from tracker.cli.project import stored_project, stored_ref
     from tracker.gate.measured import gate_stored
+    from tracker.gate.tails import with_tails
     from tracker.store import Store
 
     with Store.open(settings.db, read_only=True) as store:
         name = stored_project(store, project)
-        return gate_stored(
+        report = gate_stored(
             store, name, stored_ref(base), stored_ref(head), policy,
             machine=machine, gate_id=gate_id,
         )  # fmt: skip
+        return with_tails(report, store)
 
 
 def _back_test(

@@ -7,6 +7,7 @@ import math
 
 from tracker.report.creep import creep_document
 from tracker.report.model import Report, ReportRow
+from tracker.report.tails import tail_document
 
 __all__ = ["render_json"]
 
@@ -22,7 +23,8 @@ def render_json(report: Report) -> str:
     on it), `headline`, `exit_code`, `alpha`, `pairs`,
     `dropped`, `seconds`, `stopped`, `gate_id`, `metrics` (list; values in `unit`, `effect`, `low`,
     `high`, `mde`, `sees` and `expected` as ratios), `missing` (list of {`metric`, `where`, `reason`}), `creep` (the drift since the last release: `release`,
-    `how`, `note`, `gate_id`, `metrics`; null where none was looked at), `warnings` and
+    `how`, `note`, `gate_id`, `metrics`; null where none was looked at), `tails` (list: `scenario`, `what`, `base` and `head` in seconds,
+    `effect`, `low`, `high`, `reason`), `warnings` and
     `invalid` (lists of texts). What is not known is null; NaN and Infinity never appear.
     """
     content = {
@@ -46,6 +48,7 @@ def render_json(report: Report) -> str:
             {"metric": m.metric, "where": m.where, "reason": m.reason} for m in report.missing
         ],
         "creep": creep_document(report.creep),
+        "tails": tail_document(report.tails),
         "warnings": list(report.warnings),
         "invalid": list(report.invalid),
     }

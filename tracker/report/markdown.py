@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tracker.report.creep import creep_lines
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import duration, interval, scale_for, scaled, value_with_unit
+from tracker.report.tails import tail_lines
 from tracker.report.text import change, sees
 
 __all__ = ["render_markdown"]
@@ -46,13 +47,14 @@ def render_markdown(report: Report) -> str:
     out += [
         f"- not measured in {m.where}: `{m.metric}`: {_escape(m.reason)}" for m in report.missing
     ]
-    if report.creep is not None:
-        first, *others = creep_lines(report.creep)
-        out += [f"- {_escape(first)}", *(f"  - {_escape(line.strip())}" for line in others)]
+    out += _nested(creep_lines(report.creep)) if report.creep is not None else []
     out += [f"- invalid: {_escape(reason)}" for reason in report.invalid[1:]]
     out += [f"- warning: {_escape(warning)}" for warning in report.warnings]
     if out[-1] != "":
         out.append("")
+    if report.tails:
+        out += ["<details><summary>Tail latencies</summary>", ""]
+        out += [*_nested(tail_lines(report.tails)), "", "</details>", ""]
     if folded:
         out += [f"<details><summary>{len(folded)} metrics without a finding</summary>", ""]
         out += [*_table(folded), "", "</details>", ""]
@@ -63,6 +65,13 @@ def render_markdown(report: Report) -> str:
         + "</sub>"
     )
     return "\n".join(out) + "\n"
+
+
+def _nested(lines: Sequence[str]) -> list[str]:
+    """A section's lines as a list: the first as its head."""
+    return [
+        f"{'  ' if number else ''}- {_escape(line.strip())}" for number, line in enumerate(lines)
+    ]
 
 
 def _table(rows: Sequence[ReportRow]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from tracker.domain import Better, Kind, VerdictStatus
 from tracker.report.creep import Creep
+from tracker.report.tails import Tail
 
 __all__ = ["Missing", "Outcome", "Report", "ReportRow"]
 
@@ -127,6 +128,7 @@ class Report:
         exit_code: As the command line exits.
         gate_id: Of the stored gate, or None.
         creep: The drift since the last release, where there is one.
+        tails: Tail latencies of all requests.
     """
 
     project: str
@@ -148,6 +150,7 @@ class Report:
     exit_code: int
     gate_id: str | None = None
     creep: Creep | None = None
+    tails: tuple[Tail, ...] = ()
 
     @property
     def undecided(self) -> tuple[ReportRow, ...]:

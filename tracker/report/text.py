@@ -14,6 +14,7 @@ from tracker.report.numbers import (
     scaled,
     value_with_unit,
 )
+from tracker.report.tails import tail_lines
 
 __all__ = ["render_text"]
 
@@ -35,6 +36,7 @@ def render_text(report: Report) -> str:
         f"not measured in {m.where if m.where != 'both' else 'either'}: {m.metric}: {m.reason}"
         for m in report.missing
     ]
+    lines += tail_lines(report.tails)
     lines += creep_lines(report.creep) if report.creep is not None else []
     lines += [f"warning: {warning}" for warning in report.warnings]
     lines += [f"invalid: {reason}" for reason in report.invalid[1:]]  # the first is the headline

@@ -2,6 +2,7 @@
 
 from tracker.report import Missing, Report, ReportRow
 from tracker.report.creep import Creep, Drift
+from tracker.report.tails import Tail
 
 
 def row(metric, unit, better, kind, base, head, outcome, **more):
@@ -93,6 +94,26 @@ REPORTS = {
                 reason="as expected +6.00% because prompts are checked first",
             ),
             full_report().rows[1],
+        ),
+    ),
+    "gate-tails": full_report(
+        exit_code=0,
+        missing=(),
+        warnings=(),
+        dropped=0,
+        rows=full_report().rows[1:3],
+        tails=(
+            Tail("bench_serving.C4", "ITL p99", 0.0213, 0.0221, 0.0376, -0.011, 0.082),
+            Tail(
+                "bench_serving.C4",
+                "TTFT p99",
+                0.31,
+                0.45,
+                0.4516,
+                None,
+                None,
+                "192 requests an arm; 1000 would do",
+            ),
         ),
     ),
     "gate-creep": full_report(

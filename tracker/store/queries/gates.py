@@ -83,7 +83,7 @@ def gate_launches(
     """
     a, run = t.artifact.c, t.run.c
     statement = (
-        select(run.gate_id, run.pair, run.arm, a.benchmark, a.header)
+        select(run.gate_id, run.pair, run.arm, a.benchmark, a.header, a.path)
         .join(t.run, run.id == a.run_id)
         .order_by(a.id.desc())
         .limit(limit)
