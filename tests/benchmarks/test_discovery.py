@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench_kernels
+from benchmarks import bench_host, bench_kernels
 from benchmarks.harness.find import scenarios
 from benchmarks.harness.scenario import describe
 from benchmarks.harness.suite import benchmark_name
@@ -79,7 +79,8 @@ def test_every_class_has_a_cache_of_its_own(discovered):
         keys.setdefault(benchmark["setup_cache_key"], set()).add(owner)
     assert all(len(owners) == 1 for owners in keys.values())
     kernels = {benchmark_name(cls) for cls in vars(bench_kernels).values() if hasattr(cls, "op")}
-    assert {o for owners in keys.values() for o in owners} == set(scenarios()) | kernels
+    hosts = {benchmark_name(cls) for cls in (bench_host.TinyB1, bench_host.TinyB32)}
+    assert {o for owners in keys.values() for o in owners} == set(scenarios()) | kernels | hosts
 
 
 def test_nothing_but_suites_is_taken_for_a_benchmark(discovered):
