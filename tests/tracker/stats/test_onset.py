@@ -1,0 +1,77 @@
+"""A level that has just begun: by the chance of order statistics, or by a clean onset."""
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from tracker.stats.onset import _exponent, _exponent_but_one, onset
+
+BASE = np.random.default_rng(4).normal(size=80)
+
+
+def begun(*tail, base=BASE):
+    return onset(np.concatenate((base, tail)))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_two_points_that_agree_far_out_are_a_level(sign):
+    assert onset(sign * np.concatenate((BASE, [8.0, 8.4]))) == 80
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [(8.0,), (8.0, 14.0), (8.0, -8.0), (8.0, 0.1, 8.1), (1.5, 1.7)],
+    ids=["one", "apart", "both sides", "back between", "within the noise"],
+)
+def test_no_level(tail):
+    assert begun(*tail) is None
+
+
+def test_an_earlier_point_as_far_out_taints_the_onset_of_two_points():
+    tainted = BASE.copy()
+    tainted[55] = 8.0
+    assert begun(8.0, 8.4, base=tainted) is None
+    assert begun(8.0, 8.4, 8.1, base=tainted) == 80  # three ask for twenty clean points
+    tainted[55], tainted[20] = 0.0, 8.0
+    assert begun(8.0, 8.4, base=tainted) == 80  # forty clean points lie between
+
+
+def test_many_points_moderately_out_decide_by_their_number():
+    tail = np.random.default_rng(1).normal(2.5, 1.0, 12)
+    assert abs(begun(*tail) - 80) <= 1
+
+
+def test_one_straggler_among_many_is_allowed():
+    tail = [5.0, 6.0, 4.5, -0.5, 5.5, 4.8, 5.2, 6.1]
+    assert begun(*tail) == 80
+
+
+def test_the_last_of_the_old_level_is_not_the_first_of_the_new():
+    base = np.append(BASE, 2.2)  # a high one, but of the old level
+    assert begun(*[9.0, 9.3, 8.8, 9.1, 9.2, 8.9], base=base) == 81
+
+
+@pytest.mark.parametrize("points", [2, 3, 5])
+@pytest.mark.parametrize("outer", [1, 2, 4])
+def test_the_exponents_are_those_of_independent_points(points, outer):
+    """Against counting: each of `points` lies among the outer tenths with a chance of outer/10."""
+    share = outer / 10
+    all_out = share**points
+    one_in = sum(
+        share ** (points - 1) * (1 - share) for _ in combinations(range(points), points - 1)
+    )
+    assert _exponent(share, points) == pytest.approx(-math.log10(all_out))
+    assert _exponent_but_one(share, points) == pytest.approx(-math.log10(all_out + one_in))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 6, 7, 100])
+@pytest.mark.parametrize("level", [0.0, -2.0, 1e300])
+def test_equal_values_have_no_onset(n, level):
+    assert onset(np.full(n, level)) is None
+
+
+def test_a_noiseless_step_needs_a_few_older_points():
+    assert onset(np.array([1.0] * 4 + [2.0] * 2)) is None
+    assert onset(np.array([1.0] * 12 + [2.0] * 2)) == 12
