@@ -165,19 +165,20 @@ def _measure(
         machine=machine,
     ) as lab:  # fmt: skip
         first, second = lab.commit(base), lab.commit(head)
+        store = lab.recorder.store
+        order = random.SystemRandom().randrange(2**31) if seed is None else seed
+        resume = not fresh and seed is None
         with _progress() as listener:
             report = gate_commits(
                 lab.recorder, lab.runner, first, second, lab.policy,
-                listener=listener,
-                seed=random.SystemRandom().randrange(2**31) if seed is None else seed,
-                fail_fast=fail_fast,
-                resume=not fresh and seed is None,
+                listener=listener, seed=order, fail_fast=fail_fast, resume=resume,
             )  # fmt: skip
-            _alert(lab.recorder.store, report, lab.policy)
-            return with_creep(
-                with_tails(report, lab.recorder.store), lab.recorder, lab.runner, first, second, lab.policy,
-                listener=listener, seed=seed or 0, force=creep,
+            report = with_creep(
+                with_tails(report, store), lab.recorder, lab.runner, first, second, lab.policy,
+                listener=listener, seed=order, resume=resume, force=creep,
             )  # fmt: skip
+        _alert(store, report, lab.policy)
+        return report
 
 
 @contextmanager
@@ -198,12 +199,14 @@ def _alert(store: Store, report: Report, policy: Policy) -> None:
     from tracker.alerts import alert_for_gate
     from tracker.store import queries
 
-    if report.gate_id is None or report.base == report.head:
+    if report.base == report.head:
         return  # the same commit twice measures the gate, not the commit
-    try:
-        alert_for_gate(store, queries.get_gate(store, report.gate_id), policy.alerts)
-    except PacekeeperError as error:
-        click.echo(f"warning: no alert was opened: {error}", err=True)
+    against_release = report.creep.gate_id if report.creep is not None else None
+    for gate_id in filter(None, (report.gate_id, against_release)):
+        try:
+            alert_for_gate(store, queries.get_gate(store, gate_id), policy.alerts)
+        except PacekeeperError as error:
+            click.echo(f"warning: no alert was opened: {error}", err=True)
 
 
 def _judge_stored(

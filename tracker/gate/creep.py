@@ -37,6 +37,7 @@ def with_creep(
     *,
     listener: Listener,
     seed: int = 0,
+    resume: bool = False,
     force: bool = False,
 ) -> Report:
     """Return the report of a gate with what is known of the drift since the last release.
@@ -50,13 +51,15 @@ def with_creep(
         policy: With its creep budget.
         listener: Told what is measured.
         seed: Of the order of launches.
+        resume: As in `gate_commits`.
         force: Measure against the release whatever the stored gates say.
 
     The exit code becomes 1 where the head measures worse than the release by more than the budget.
-    Nothing is looked at for an A/A gate, an invalid one, one that blocks anyway, without a tag, or
-    where the base is the release.
+    Nothing is looked at for an A/A gate, an invalid one, one that blocks anyway or was
+    interrupted, without a tag, or where the base is the release.
     """
-    if base.hash == head.hash or report.exit_code not in (0, 3):
+    over_anyway = report.exit_code not in (0, 3) or report.stopped == "interrupted"
+    if base.hash == head.hash or over_anyway:
         return report
     release = runner.project.repository.last_tag(base.hash, policy.creep_against)
     if release is None:
@@ -72,7 +75,7 @@ def with_creep(
     if not force and all(drift.spent < _NEARLY for drift in known.drifts):
         return replace(report, creep=known)
     measured = gate_commits(
-        recorder, runner, commit, head, strict, listener=listener, seed=seed, resume=True
+        recorder, runner, commit, head, strict, listener=listener, seed=seed, resume=resume
     )
     found = _measured(tag, measured, budget)
     code = 1 if found.over else report.exit_code

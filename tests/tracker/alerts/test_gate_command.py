@@ -30,7 +30,7 @@ def finished(store, *, head=1):
         gate_id, TTFT.name, "s", "lower", "timing", "regression", 0.2, 0.1, 0.3, 6, 1.0, 1.2, 0.01
     )
     store.finish_gate(gate_id, 1, [verdict], pairs=6)
-    return SimpleNamespace(gate_id=gate_id, base=base, head=other)
+    return SimpleNamespace(gate_id=gate_id, base=base, head=other, creep=None)
 
 
 QUIET = Policy(alerts=AlertsConfig(console=False))
@@ -53,6 +53,14 @@ def test_a_report_that_was_not_stored_alerts_nobody(store):
     report.gate_id = None
     _alert(store, report, QUIET)
     assert queries.list_alerts(store, "engine") == []
+
+
+def test_a_gate_against_the_release_alerts_like_any_other(store):
+    report = finished(store)
+    report.creep = SimpleNamespace(gate_id=report.gate_id)
+    report.gate_id = None
+    _alert(store, report, QUIET)
+    assert len(queries.list_alerts(store, "engine")) == 1
 
 
 def test_the_verdict_stands_when_the_alert_cannot_be_kept(store, capsys, monkeypatch):
