@@ -117,7 +117,7 @@ class BatchBuilder:
     def build(self, step: Step) -> Batch:
         """Lay out a step: rows of a single token first and by context length, then the longer ones.
 
-        The lanes of a chunk's padding hold token 0 at the positions after its own. Attention is
+        The lanes of a chunk's padding hold some token at the positions after its own. Attention is
         causal, so no token of the request sees them, and what they store is overwritten before it
         is read.
 
@@ -130,7 +130,7 @@ class BatchBuilder:
         last = self._last
         if (
             last is not None
-            and [c.start for c in step.chunks if c.length == 1] == last.next_starts
+            and [c.start for c in step.chunks] == last.next_starts
             and [c.request for c in step.chunks] == last.requests
             and last.lens[-1] < last.sizes.blocks * self._block_size
         ):
@@ -310,7 +310,7 @@ class BatchBuilder:
 
 
 def _token(chunk: Chunk) -> int:
-    if chunk.padding:
-        return 0
     tokens = chunk.request.tokens
+    if chunk.padding:  # an ended lane: any token will do
+        return tokens[-1]
     return tokens[chunk.start] if chunk.start < len(tokens) else _PENDING

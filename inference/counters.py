@@ -62,6 +62,9 @@ class WorkCounters:
         counts["kv_tokens_read"] += positions
         # What attention read beyond the contexts: rows filled up to their group's, lanes of padding.
         counts["kv_tokens_padded"] += launched.num_kv_read - positions
-        cost = self._cost.step(spans, num_sampled=len(launched.sampled), contexts=contexts)
+        # Ended lanes of a padded batch meet the vocabulary for nothing.
+        ended = sum([c.length == 0 for c in chunks]) if launched.num_lanes > tokens else 0
+        num_sampled = len(launched.sampled) - ended
+        cost = self._cost.step(spans, num_sampled=num_sampled, contexts=contexts)
         counts["model_flops"] += cost.linear_flops + cost.attention_flops
         counts["model_bytes"] += cost.weight_bytes + cost.kv_bytes

@@ -49,8 +49,11 @@ class Chunk:
 
     @property
     def is_last(self) -> bool:
-        """Whether the request's newest token is in it, so that the next one can be sampled."""
-        return self.length > 0 and self.start + self.length == self.request.num_tokens
+        """Whether the request's newest token is in it, so that the next one can be sampled.
+
+        An ended lane of a padded batch goes on with the others, and its token is thrown away.
+        """
+        return self.length == 0 or self.start + self.length == self.request.num_tokens
 
     @property
     def is_decode(self) -> bool:

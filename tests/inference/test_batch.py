@@ -35,7 +35,8 @@ def plain_layout(step: Step, block_size: int) -> dict[str, Any]:
             position = chunk.start + i
             positions.append(position)
             slots.append(blocks[position // block_size] * block_size + position % block_size)
-            tokens.append(chunk.request.tokens[position] if i < chunk.length else 0)
+            padding = 0 if chunk.length else chunk.request.tokens[-1]
+            tokens.append(chunk.request.tokens[position] if i < chunk.length else padding)
     starts = list(accumulate((c.width for c in chunks), initial=0))
     sampled = [(i, c.request) for i, c in enumerate(chunks) if c.is_last]
     return {
@@ -47,12 +48,13 @@ def plain_layout(step: Step, block_size: int) -> dict[str, Any]:
         "blocks": [c.request.table.blocks[: -(-(c.start + c.width) // block_size)] for c in chunks],
         "num_single": len(singles),
         "sampled": [request for _, request in sampled],
-        "sample_rows": [starts[i] + chunks[i].length - 1 for i, _ in sampled],
+        "sample_rows": [starts[i] + max(chunks[i].length, 1) - 1 for i, _ in sampled],
         "temperature": [r.params.temperature for _, r in sampled],
         "top_k": [r.params.top_k for _, r in sampled],
         "top_p": [r.params.top_p for _, r in sampled],
         "seeds": [r.seed % 2**63 for _, r in sampled],
-        "sample_positions": [len(r.tokens) for _, r in sampled],
+        # An ended lane's token is thrown away, wherever it would stand.
+        "sample_positions": [None if r.finished else len(r.tokens) for _, r in sampled],
     }
 
 
@@ -83,7 +85,10 @@ def as_plain(batch: Batch) -> dict[str, Any]:
         "top_k": top_k,
         "top_p": [round(p, 3) for p in top_p],
         "seeds": seeds,
-        "sample_positions": positions,
+        "sample_positions": [
+            None if request.finished else position
+            for request, position in zip(batch.sampled, positions, strict=True)
+        ],
     }
 
 
@@ -124,7 +129,7 @@ def test_every_step_is_laid_out_as_from_nothing(
         in_place += before is not None and builder._last is before
         assert as_plain(batch) == plain_layout(step, block_size)
         scheduler.complete(step)
-        for request in list(batch.sampled):
+        for request in [r for r in batch.sampled if not r.finished]:
             request.tokens.append(rng.randrange(3, 100))
             if len(request.tokens) >= request.max_total or rng.random() < 0.02:
                 scheduler.remove(request)

@@ -212,6 +212,12 @@ def test_padding_is_computed_and_counted() -> None:
     assert counts["kv_tokens_read"] == 4 + 10 + 11 + 12
     assert counts["kv_tokens_padded"] == 6 + (11 + 12)
     assert counts["op_calls.embedding"] == counts["steps"] == 3
+    # What had to be done is what continuous batching does.
+    ragged = LLM("tiny", EngineConfig())
+    ragged.generate(
+        [[1] * 4, [2] * 10], [SamplingParams(max_tokens=1), SamplingParams(max_tokens=3)]
+    )
+    assert counts["model_flops"] == ragged.counters()["model_flops"]
 
 
 def test_a_shared_prefix_survives_the_padding_beside_it() -> None:
