@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats as scipy_stats
 
 from tests.calibration.noise import SHAPES, interleaved
 from tracker.stats import PairedGate
@@ -30,12 +29,6 @@ class Tally:
     false: int
     found: int
     pairs: float
-
-    def at_most(self, count: int) -> float:
-        """Return the upper 95 % Clopper-Pearson bound of a rate seen `count` times."""
-        if count == self.gates:
-            return 1.0
-        return float(scipy_stats.beta.ppf(0.95, count + 1, self.gates - count))
 
 
 def tally(

@@ -12,6 +12,7 @@ from tests.calibration.candidates import CANDIDATES
 from tests.calibration.gates import CHANGED, MAX_PAIRS, Tally, tally
 from tests.calibration.noise import SHAPES, interleaved
 from tests.calibration.peers import PEERS, call_rate
+from tracker.stats.calibration import upper_bound
 
 __all__ = ["Job", "Table", "gate_tables"]
 
@@ -99,7 +100,7 @@ def power_row(shape: str, gates: int, slowdown: float) -> Cells:
 
 
 def _rate(found: Tally, count: int) -> Cells:
-    return f"{count} ({count / found.gates:.2%})", f"{found.at_most(count):.2%}"
+    return f"{count} ({count / found.gates:.2%})", f"{upper_bound(count, found.gates):.2%}"
 
 
 def candidate_row(name: str, sessions: int) -> Cells:
