@@ -55,6 +55,7 @@ def load_model(
     dtype: torch.dtype,
     device: torch.device,
     seed: int,
+    quantization: str | None = None,
     cpu_layout: bool = False,
 ) -> Model:
     """Return description, weights and tokenizer (None for presets and bare directories).
@@ -64,16 +65,18 @@ def load_model(
         dtype: Weights are converted to it.
         device: Weights are placed there.
         seed: Of a preset's dummy weights.
+        quantization: Bits of the matrices; None keeps ``dtype``.
         cpu_layout: Hold the matrices as a CPU multiplies fastest by them.
 
     Raises:
         ConfigError: Neither a preset nor an existing path.
         CheckpointError: The checkpoint is missing, incomplete or not supported.
+        BackendUnavailable: The device has no product in these bits.
     """
     path = Path(source)
     is_gguf = path.suffix == ".gguf"
     config = _describe_gguf(path) if is_gguf else describe_model(source)
-    long_rows = cpu_layout and dtype is torch.float32
+    long_rows = cpu_layout and dtype is torch.float32 and quantization is None
     weights = allocate(config, dtype=dtype, device=device, long_rows=long_rows)
     tokenizer: Tokenizer | None = None
     if is_gguf:
@@ -84,7 +87,7 @@ def load_model(
     else:
         load(weights, config, safetensors(path))
         tokenizer = load_tokenizer(path)
-    return config, pack(weights, cpu_layout=cpu_layout), tokenizer
+    return config, pack(weights, quantization=quantization, cpu_layout=cpu_layout), tokenizer
 
 
 def _names_preset(source: str | Path) -> bool:

@@ -20,6 +20,7 @@ _T = TypeVar("_T")
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 BACKENDS = ("auto", "reference", "triton")
+QUANTIZATIONS = ("int8", "int4", "fp8")
 BATCHING = ("continuous", "bucketed", "padded")
 
 
@@ -95,6 +96,9 @@ class EngineConfig:
             on CUDA with continuous batching. On a CPU there is nothing to overlap with.
         enable_cuda_graphs: Replay decoding steps from CUDA graphs, padded to few sizes, where the
             ops run as kernels and ``enable_staging`` is on.
+        quantization: Bits of the layers' and the vocabulary's matrices: ``"int8"`` (a scale per
+            output), ``"int4"`` (one per group of a row; CPU only) or ``"fp8"`` (e4m3; meant for
+            CUDA). None keeps ``dtype``. Activations and the embedding keep ``dtype`` always.
         batching: ``"continuous"``: a request joins and leaves at any step, nothing is padded.
             ``"padded"``: batches of requests as they come, padded to the longest prompt and run to
             the longest output. ``"bucketed"``: the same within buckets of similar prompts.
@@ -124,6 +128,7 @@ class EngineConfig:
     enable_overlap: bool | None = None
     enable_cuda_graphs: bool = True
     enable_cpu_layout: bool = True
+    quantization: str | None = None
     batching: str = "continuous"
     bucket_edges: Sequence[int] = (64, 256, 1024, 4096)
     bucket_wait: float = 0.05
@@ -150,6 +155,8 @@ class EngineConfig:
         for key in (f.name for f in fields(self) if f.name.startswith("enable_")):
             if key != "enable_overlap" or self.enable_overlap is not None:
                 _flag(name, key, getattr(self, key))
+        if self.quantization is not None:
+            _one_of(name, "quantization", self.quantization, QUANTIZATIONS)
         _one_of(name, "batching", self.batching, BATCHING)
         edges = _tuple(name, "bucket_edges", self.bucket_edges, of="prompt lengths")
         for edge in edges:

@@ -68,6 +68,7 @@ class LLM:
             dtype=dtype_of(self.config, device),
             device=device,
             seed=self.config.seed,
+            quantization=self.config.quantization,
             cpu_layout=self.config.enable_cpu_layout
             and device.type == "cpu"
             and ops.backends["linear"] == "reference",

@@ -3,22 +3,66 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
+import torch
+from torch import Tensor
+
+from inference.errors import BackendUnavailable
 from inference.ops.both_ways import BothWays
+from inference.ops.cpu_matrices import HalfMatrix, Int4Matrix, Int8Matrix, is_available
+from inference.ops.matrix import Matrix
+from inference.ops.scaled_matrix import ScaledMatrix
 from inference.weights import ModelWeights
 
 __all__ = ["pack"]
 
+_MATRICES = ("qkv", "out", "gate_up", "down")
 
-def pack(weights: ModelWeights, *, cpu_layout: bool) -> ModelWeights:
-    """Return weights whose matrices are held as they are multiplied fastest.
+
+def pack(weights: ModelWeights, *, quantization: str | None, cpu_layout: bool) -> ModelWeights:
+    """Return weights whose matrices are held as the engine multiplies by them.
+
+    The embedding stays as it is. The vocabulary's matrix is packed like those of the layers; tied,
+    it becomes a second copy of the embedding.
 
     Args:
-        weights: Filled.
-        cpu_layout: Hold a vocabulary's matrix that is the embedding, hence must keep its rows
-            contiguous, both ways (float32 on a CPU).
+        weights: Filled; **its layers are replaced** one by one, so that the model is never held
+            twice.
+        quantization: ``"int8"``, ``"int4"``, ``"fp8"`` or None.
+        cpu_layout: Without quantization, hold matrices as a CPU multiplies fastest by them:
+            float32 as it lies but a tied vocabulary both ways, half precision packed.
+
+    Raises:
+        BackendUnavailable: The device has no product in these bits.
+        ConfigError: A matrix has no shape for int4.
     """
-    embedding = weights.embedding
-    if cpu_layout and weights.lm_head is embedding and embedding.dtype.itemsize == 4:
+    embedding, head = weights.embedding, weights.lm_head
+    make = _maker(quantization, embedding, cpu_layout=cpu_layout)
+    if make is not None:
+        for i, layer in enumerate(weights.layers):
+            packed = {name: make(getattr(layer, name)) for name in _MATRICES}
+            weights.layers[i] = dataclasses.replace(layer, **packed)
+        return dataclasses.replace(weights, lm_head=make(head))
+    if cpu_layout and head is embedding:
         return dataclasses.replace(weights, lm_head=BothWays(embedding))
     return weights
+
+
+def _maker(
+    quantization: str | None, like: Tensor, *, cpu_layout: bool
+) -> Callable[[Tensor], Matrix] | None:
+    """Return what turns a tensor into the matrix to hold, or None to hold the tensor."""
+    on_cpu = like.device.type == "cpu"
+    if quantization is None:
+        half = cpu_layout and like.dtype is not torch.float32 and is_available()
+        return HalfMatrix if half else None
+    if quantization == "fp8" or (quantization == "int8" and not on_cpu):
+        return lambda weight: ScaledMatrix(weight, quantization)
+    if not on_cpu:
+        raise BackendUnavailable("quantization='int4' runs on a CPU only; use 'int8' or 'fp8'")
+    if not is_available():
+        raise BackendUnavailable(
+            f"quantization={quantization!r}: this torch has no FBGEMM on this CPU; use 'fp8' or None"
+        )
+    return Int8Matrix if quantization == "int8" else Int4Matrix

@@ -88,7 +88,8 @@ def _scaled(
             mask=(row < rows)[None, :] & (i < width)[:, None],
             other=0.0,
         )
-        acc += dot(values.to(x.dtype), x, WIDEN)
+        # Exact in any dtype; by way of float32, since the interpreter casts int8 to bfloat16 wrong.
+        acc += dot(values.to(tl.float32).to(x.dtype), x, WIDEN)
     scale = tl.load(scales_ptr + out, mask=out < num_out, other=0.0)
     tl.store(
         out_ptr + row[None, :] * num_out + out[:, None],
