@@ -78,6 +78,7 @@ class Delivery:
         A request that ended while its token was computed gets none. A token below 0 stands for
         logits that were not finite.
         """
+        outlets = self._outlets
         wanted: list[tuple[Request, int]] = []
         ended: dict[Request, tuple[FinishReason, str | None]] = {}
         for request, token in zip(requests, tokens, strict=True):
@@ -89,7 +90,7 @@ class Delivery:
                 ended[request] = "error", "the model's logits were not finite"
                 continue
             request.tokens.append(token)
-            outlet = self._outlets[request]
+            outlet = outlets[request]
             if token in outlet.stop_tokens:
                 ended[request] = "stop", None
             elif outlet.checker is not None and (end := self._check(request, outlet.checker)):
@@ -103,9 +104,8 @@ class Delivery:
             reason, error = ended.get(request, _GOES_ON) if ended else _GOES_ON
             if token >= 0:
                 request.token_times_ns.append(now)
-                self._outlets[request].inbox.append(
-                    TokenEvent(request.request_id, token, seconds, reason)
-                )
+                event = TokenEvent(request.request_id, token, seconds, reason)
+                outlets[request].inbox.append(event)
                 self.tokens_generated += 1
             if reason is not None:
                 self._finish(request, reason, error)

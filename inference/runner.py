@@ -137,7 +137,9 @@ class Runner:
         else:
             graphs = self.graphs if batch.sample_rows is None else None
             tokens = self._sample(batch) if graphs is None else graphs.run(batch)
-            tokens, arrived = _send_home(tokens[: len(batch.sampled)])
+            if batch.plan.num_single < len(batch.tokens) and batch.sample_rows is None:
+                tokens = tokens[: len(batch.sampled)]  # the rest is padding
+            tokens, arrived = _send_home(tokens)
         for request in batch.sampled:
             request.num_pending += 1
         return Launched(

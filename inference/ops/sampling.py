@@ -54,8 +54,8 @@ def sample(
         Holtzman et al. 2020, arXiv:1904.09751.
     """
     tokens = _most_likely(logits)
-    drawn = temperature.nonzero().squeeze(1)
-    if drawn.numel():
+    if any(temperature.tolist()):
+        drawn = temperature.nonzero().squeeze(1)
         rows, heat = logits[drawn].float(), temperature[drawn, None].clamp_max(1e30)
         rows = _keep_likely(rows, heat, top_k[drawn, None], top_p[drawn, None])
         noise = _exponential(seeds[drawn], positions[drawn], logits.shape[-1])
