@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from statistics import median
 from typing import Literal
 
 from tracker.domain import BenchmarkInfo, GateInfo, PairedValues, VerdictInfo
@@ -192,6 +193,10 @@ def bisect(
             return found
     found.metric = target.metric
     search = _Search(found, memory, target)
+    if not search.shows_regression():
+        found.outcome = "no regression"
+        found.note = "all pairs in the store together do not show it; --fresh counts new ones only"
+        return found
     probe = _probe_policy(policy, search.benchmark, target.metric)
     measured, longest = 0, 0.0
     while not found.stopped:
@@ -300,6 +305,10 @@ class _Search:
             self._found.pairs += 1
             if base > 0:
                 self._effects[number].append(after / base - 1)
+
+    def shows_regression(self) -> bool:
+        """Whether the pairs of the bad commit, of all gates that count, lie on the worse side."""
+        return self._exact or median(self.bisection.observed[len(self._found.commits)]) > 0
 
     def skip(self, number: int, reason: str) -> None:
         self.bisection.skip(number)

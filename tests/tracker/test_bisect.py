@@ -7,11 +7,13 @@ import pytest
 from tests.tracker.fake_lab import STEPS, TTFT, FakeRunner, commits, recorder
 from tracker.bisect import bisect
 from tracker.errors import MeasurementError, UsageError
+from tracker.gate.measured import gate_commits
 from tracker.gate.policy import MetricRule, Policy
 from tracker.gate.progress import SilentProgress
 from tracker.report.bisect import bisect_json, bisect_text, headline
 from tracker.store import Store
 
+RATE = "suite.A.track_rate"
 POLICY = Policy(margin=0.02, detect=0.06)
 
 
@@ -136,6 +138,21 @@ def test_no_regression_is_nothing_to_find(store, toy):
     assert history.measured() == {history.hashes[0], history.hashes[-1]}
 
 
+def test_a_regression_that_other_gates_of_the_store_deny_is_none(store, toy):
+    history = History(toy, step(5, 2))
+    history.bisect(store, toy)
+    fine = dict.fromkeys(history.hashes[1:], 0.95)
+    history.slow.update(fine)
+    for _ in range(3):
+        gate_commits(
+            recorder(store, toy.root), history.runner, *commits(toy.root, history.hashes[0]),
+            *commits(toy.root, history.hashes[-1]), POLICY, listener=SilentProgress(),
+        )  # fmt: skip
+    found = history.bisect(store, toy)
+    assert (found.outcome, found.exit_code) == ("no regression", 3)
+    assert "--fresh" in headline(found)
+
+
 def test_two_changes_are_not_called_one(store, toy):
     history = History(toy, [1.0] * 4 + [1.1] * 6 + [1.25] * 7, noise=0.004)
     found = history.bisect(store, toy)
@@ -148,8 +165,6 @@ def test_exact_values_that_go_back_and_forth_are_several_changes(store, toy):
     history = History(toy, [1.0] * 11, steps=steps)
     store_first = history.bisect(store, toy)
     # What an earlier session measured by hand counts as well.
-    from tracker.gate.measured import gate_commits
-
     good, second = commits(toy.root, history.hashes[0]) + commits(toy.root, history.hashes[2])
     gate_commits(
         recorder(store, toy.root), history.runner, good, second, POLICY, listener=SilentProgress()
@@ -171,6 +186,16 @@ def test_a_named_metric_is_bisected_though_another_is_worse_and_votes(store, toy
         UsageError, match="no metric 'track_step' was judged; did you mean 'track_st"
     ):
         history.bisect(store, toy, metric="track_step")
+
+
+def test_a_rate_that_falls_is_bisected_as_well(store, toy):
+    history = History(toy, step(9, 5))
+    times = history.measure
+    history.runner._measure = lambda commit, source: {RATE: 1 / times(commit, source)[TTFT]}
+    found = history.bisect(store, toy)
+    assert found.metric == RATE
+    assert [one.hash for one in found.culprits] == [history.hashes[5]]
+    assert found.seen[-1].effect == pytest.approx(-0.09, abs=0.03)
 
 
 def test_out_of_pairs_or_budget_lists_who_is_left(store, toy):
