@@ -155,10 +155,19 @@ class BatchBuilder:
             arrays["slots"][row] = block * size
         last.next_starts = [start + 1 for start in last.next_starts]
         last.lens = tuple([context + 1 for context in last.lens])
-        twin = self._decoding.send(host, last.sizes)
+        self._decoding.send(host, last.sizes)
         batch = last.batch
-        batch.plan = self._plan(
-            twin, last.sizes, self._counting[: last.sizes.rows + 1], last.lens, count
+        plan = batch.plan
+        batch.plan = AttentionPlan(
+            query_starts=plan.query_starts,
+            context_lens=plan.context_lens,
+            block_tables=plan.block_tables,
+            block_size=size,
+            host_query_starts=plan.host_query_starts,
+            host_context_lens=last.lens,
+            single_groups=self._groups(last.lens),
+            num_single=count,
+            max_context=self._max_context(last.sizes),
         )
         batch.has_pending = _PENDING in tokens
         return batch
@@ -289,9 +298,12 @@ class BatchBuilder:
             host_context_lens=lens,
             single_groups=self._groups(lens[:num_single]),
             num_single=num_single,
-            # Of a padded step, what its shapes serve, whatever its contexts are.
-            max_context=0 if self._padded is None else sizes.blocks * self._block_size,
+            max_context=self._max_context(sizes),
         )
+
+    def _max_context(self, sizes: Sizes) -> int:
+        """Return the longest context that the shapes of a padded step serve; 0 takes its own."""
+        return 0 if self._padded is None else sizes.blocks * self._block_size
 
     def _groups(self, lens: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Cut rows sorted by context where the number of blocks passes a power of two.
@@ -303,8 +315,10 @@ class BatchBuilder:
         if not self._length_buckets:
             return ((0, len(lens)),)
         size = self._block_size
-        first, last = ((n - 1) // size for n in (lens[0], lens[-1]))
+        first, last = (lens[0] - 1) // size, (lens[-1] - 1) // size
         powers = range(first.bit_length(), last.bit_length())
+        if not powers:
+            return ((0, len(lens)),)
         bounds = [0, *(bisect_right(lens, size << power) for power in powers), len(lens)]
         return tuple((a, b) for a, b in pairwise(bounds) if a < b)
 
