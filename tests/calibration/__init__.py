@@ -7,6 +7,7 @@ The tests run the same simulations at a smaller size.
 * `gates`: one simulated gate, and tallies of many.
 * `candidates`: other sequential tests on the same pairs.
 * `peers`: what other tools would have said of the same launches.
-* `tables`: the cells of each table, and its markdown.
+* `tables`: the gate's tables, row by row.
+* `history`: the detector's tables.
 * `__main__`: runs them in two processes, keeps what is finished, writes the page.
 """

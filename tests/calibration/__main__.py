@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -19,13 +18,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
+from tests.calibration import history
 from tests.calibration.tables import GATES, SEED, gate_tables
 from tracker.stats import changepoints
 from tracker.stats import paired as gate
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "statistics.md"
-HISTORY = "tests.calibration.history"  # the detector's tables, where they are written
 KEPT = ROOT / ".pacekeeper" / "calibration"
 
 
@@ -49,9 +48,7 @@ def main() -> None:
         for job in table.jobs
     }
     histories = _key(changepoints.ALGORITHM, "quick" if options.quick else "full")
-    if importlib.util.find_spec(HISTORY):
-        tables_of = importlib.import_module(HISTORY).tables
-        jobs[histories] = partial(tables_of, options.data, options.quick)
+    jobs[histories] = partial(history.tables, options.data, options.quick)
     results = run(jobs, processes=options.jobs, fresh=options.fresh)
     rows = [
         (
@@ -61,9 +58,7 @@ def main() -> None:
         )
         for t in tables
     ]
-    texts = {"gate": markdown(rows)}
-    if histories in results:
-        texts["history"] = markdown(results[histories])
+    texts = {"gate": markdown(rows), "history": markdown(results[histories])}
     if options.quick:
         print("\n".join(texts.values()))
     else:
