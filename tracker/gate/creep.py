@@ -17,7 +17,7 @@ from tracker.gate.policy import Policy
 from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Commit
 from tracker.measure.recorder import Recorder
-from tracker.report import Report
+from tracker.report import Report, ReportRow
 from tracker.report.creep import Creep, Drift
 from tracker.store import queries
 
@@ -111,12 +111,28 @@ def _measured(tag: str, report: Report, budget: dict[str, float]) -> Creep:
         note = f"could not be measured: {report.headline}"
         return Creep(tag, "unknown", note=note, gate_id=report.gate_id)
     drifts = tuple(
-        Drift(
-            row.metric, row.better, row.effect, row.low, row.high, budget[row.metric],
-            over=row.outcome == "regression",
-        )
+        _drift(row, budget[row.metric])
         for row in report.rows
         if row.metric in budget and row.effect is not None
-    )  # fmt: skip
+    )
     note = f"measured in {report.pairs} pairs"
     return Creep(tag, "measured", drifts, note, report.gate_id)
+
+
+def _drift(row: ReportRow, budget: float) -> Drift:
+    intended = 1.0
+    if row.expected is not None and (row.expected > 0) is (row.better == "lower"):
+        intended += row.expected
+
+    def net(effect: float) -> float:
+        return (1 + effect) / intended - 1
+
+    return Drift(
+        metric=row.metric,
+        better=row.better,
+        effect=net(row.effect or 0.0),
+        low=None if row.low is None else net(row.low),
+        high=None if row.high is None else net(row.high),
+        budget=budget,
+        over=row.outcome == "regression",
+    )

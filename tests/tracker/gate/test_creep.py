@@ -108,6 +108,8 @@ def test_what_was_intended_is_not_crept(history):
     assert abs(report.creep.drifts[0].effect) < 0.01
     forced = history.gate(dear, head, force=True)
     assert (forced.exit_code, forced.creep.how, forced.creep.over) == (0, "measured", ())
+    net = {drift.metric: drift for drift in forced.creep.drifts}[TTFT]
+    assert abs(net.effect) < 0.01 and net.low < 0.002 < net.high
 
 
 def test_an_exact_metric_may_creep_within_the_budget(history):
