@@ -133,3 +133,12 @@ def test_missing_arguments_are_usage(branched):
     done = branched.run("gate", "main")
     assert done.returncode == 2
     assert "usage: .ci/gate" in done.stderr
+
+
+@pytest.mark.parametrize("said", ["LIMIT BROKEN: ttft", "CREEP beyond its budget since v1.2: ttft"])
+def test_whatever_blocks_is_named_in_the_annotation(branched, said):
+    done = branched.run(
+        "gate", "main", "HEAD", FAKE_CODE="1", FAKE_SAYS=said, GITHUB_ACTIONS="true"
+    )
+    (annotation,) = [line for line in done.stdout.splitlines() if line.startswith("::error")]
+    assert said in annotation
