@@ -19,12 +19,14 @@ import argparse
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracker.domain import GateInfo
+from tracker.domain import BenchmarkInfo, GateInfo, VerdictInfo
+from tracker.gate.policy import parse_policy
 from tracker.stats.calibration import lower_bound, upper_bound
 from tracker.store import Store, queries
 
@@ -89,7 +91,8 @@ class Tally:
     @property
     def undecided(self) -> int:
         return sum(
-            gate.exit_code in (0, 3) and any(v.status == "inconclusive" for v in gate.verdicts)
+            gate.exit_code in (0, 3)
+            and any(v.status == "inconclusive" and _votes(v) for v in gate.verdicts)
             for gate in self.gates
         )
 
@@ -118,6 +121,12 @@ class Tally:
             f"{self.invalid} | {low:.1%} to {high:.1%} | {sum(pairs) / len(pairs):.1f} | "
             f"{sum(seconds) / len(seconds):.0f} s |"
         )
+
+
+def _votes(verdict: VerdictInfo) -> bool:
+    policy = parse_policy(tomllib.loads(POLICY))
+    one = BenchmarkInfo(verdict.metric, "", "", verdict.unit, verdict.better, verdict.kind)
+    return policy.metric(verdict.metric, one).vote
 
 
 class Clone:
