@@ -40,6 +40,11 @@ def test_the_direction_is_the_metrics():
     assert guess(between) == 4
 
 
+def test_a_regression_is_as_near_as_the_margin_is_far():
+    as_bad_as_detect = [(1.0, 1.03 * 1.01), (1.0, 1.03 / 1.01)] * 3
+    assert guess(as_bad_as_detect) == 2
+
+
 def test_nothing_is_left_after_the_last_look():
     assert guess([(1.0, 1.5), (1.0, 0.5)] * 25) == 0
 
