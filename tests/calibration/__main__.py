@@ -42,13 +42,14 @@ def main() -> None:
     started = time.monotonic()
     gates = GATES // 20 if options.quick else GATES
     tables = gate_tables(gates)
-    jobs: dict[str, Callable[[], object]] = {
-        _key(gate.ALGORITHM, table.title, job.label): job.compute
-        for table in tables
-        for job in table.jobs
-    }
     histories = _key(changepoints.ALGORITHM, "quick" if options.quick else "full")
-    jobs[histories] = partial(history.tables, options.data, options.quick)
+    # The longest first, so that the other process does the rows meanwhile.
+    jobs: dict[str, Callable[[], object]] = {
+        histories: partial(history.tables, options.data, options.quick)
+    }
+    for table in tables:
+        for job in table.jobs:
+            jobs[_key(gate.ALGORITHM, table.title, job.label)] = job.compute
     results = run(jobs, processes=options.jobs, fresh=options.fresh)
     rows = [
         (
