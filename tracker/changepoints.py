@@ -38,9 +38,10 @@ def analyze(
     """
     chosen = _choose(store, project, machine, search)
     looked: list[SeriesShifts] = []
-    for done, series in enumerate(chosen, start=1):
-        found = find_shifts(queries.history(store, series.id))
-        store.replace_shifts(series.id, found.shifts, algorithm=found.algorithm)
+    for done, history in enumerate(queries.histories(store, chosen), start=1):
+        found = find_shifts(history)
+        if found.shifts != history.shifts:
+            store.replace_shifts(found.series.id, found.shifts, algorithm=found.algorithm)
         looked.append(found)
         if progress is not None:
             progress(done, len(chosen))
@@ -59,8 +60,8 @@ def stored_findings(store: Store, project: str) -> tuple[Finding, ...]:
     """The level shifts that the store holds for `project`, as `analyze` would group them."""
     return group_by_commit(
         change
-        for series in queries.list_series(store, project)
-        for change in stored_changes(queries.history(store, series.id))
+        for history in queries.histories(store, queries.list_series(store, project))
+        for change in stored_changes(history)
     )
 
 

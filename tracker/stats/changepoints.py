@@ -18,8 +18,8 @@ ALGORITHM = "rank-splits-onset-2"
 # that repeat themselves would add up their false alarms, and cost a scan each.
 _LOOK_EVERY = 25
 # When so many points are open, the older ones are closed: a later point changes nothing there.
-_MAX_OPEN = 500
-_OPEN_AFTER = 250
+_MAX_OPEN = 600
+_OPEN_AFTER = 200
 _CONTEXT = 100  # kept before the oldest shift that may still move
 
 
@@ -45,7 +45,7 @@ class ShiftDetector:
 
     Two tests, each for what it does best. Levels that both have been held for a while are found
     by `tracker.stats.sustained`, at every 25th point; a level that began within the newest 40 points
-    by `tracker.stats.onset`, at every point. Once 500 points are open, all but the newest 250 are
+    by `tracker.stats.onset`, at every point. Once 600 points are open, all but the newest 200 are
     closed with the shifts found among them; so a point costs the same at any length.
 
     Whether points come one by one or all at once makes no difference to the answer.

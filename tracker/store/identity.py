@@ -44,6 +44,11 @@ def milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
+def moment(key: int) -> datetime | None:
+    """Return the start that an attempt's key stands for, or None where none was known."""
+    return _EPOCH + timedelta(milliseconds=key) if key >= 0 else None
+
+
 def problem_digest(problem: Problem) -> str:
     content = to_json([problem.path, problem.benchmark, problem.reason])
     return hashlib.sha256(content.encode()).hexdigest()

@@ -16,6 +16,7 @@ from tracker.store.queries.gates import (
     get_gate,
     list_gates,
 )
+from tracker.store.queries.histories import histories
 from tracker.store.queries.history import history
 from tracker.store.queries.overview import overview
 from tracker.store.queries.problems import ingest_problems
@@ -34,6 +35,7 @@ __all__ = [
     "get_alert",
     "get_gate",
     "get_series",
+    "histories",
     "history",
     "ingest_problems",
     "list_alerts",

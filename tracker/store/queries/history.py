@@ -54,7 +54,7 @@ def history(store: Store, series_id: int, *, limit: int | None = None) -> Series
         place = {revision.id: position for position, revision in enumerate(ordered)}
         shifts = [shift for shift in _shifts(conn, series_id) if shift.revision.id in place]
         shifts.sort(key=lambda shift: place[shift.revision.id])
-        prints = _fingerprints(conn, {p.fingerprint_id for p in points} - {None})
+        prints = load_fingerprints(conn, {p.fingerprint_id for p in points} - {None})
     return SeriesHistory(series, points, tuple(shifts), fingerprint_changes(points, prints))
 
 
@@ -145,7 +145,7 @@ def shift_of(row: Any) -> LevelShift:
 _FIELDS = tuple(field.name for field in fields(Fingerprint) if field.name != "extra")
 
 
-def _fingerprints(conn: Connection, ids: set[int | None]) -> dict[int, dict[str, str]]:
+def load_fingerprints(conn: Connection, ids: set[int | None]) -> dict[int, dict[str, str]]:
     """Return what each fingerprint knows, as text by field; what it does not know is absent."""
     if not ids:
         return {}
@@ -170,10 +170,12 @@ def fingerprint_changes(
     """
     changes = []
     known: dict[str, str] = {}
+    newest = None
     for point in points:
-        if point.fingerprint_id is None:
+        if point.fingerprint_id in (None, newest):
             continue
-        facts = prints[point.fingerprint_id]
+        newest = point.fingerprint_id
+        facts = prints[newest]
         changed = tuple(
             (name, known[name], value)
             for name, value in sorted(facts.items())
