@@ -278,7 +278,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         _sample(
             "ties in two blocks",
             4100,
-            [(1.0, 2, 1.0)] * 4,
+            [(1.0, 1, 1.0)] * 5,
             put=[((slice(None), slice(0, 4095)), -1e4), ((slice(None), slice(4095, 4100)), 0.0)],
         ),
         _sample(
