@@ -25,7 +25,6 @@ from typing import Any, Protocol
 
 from benchmarks.harness.lengths import Production, draw
 from benchmarks.harness.models import SMOLLM2, cache_directory
-from inference import LLM, EngineConfig, SamplingParams
 
 __all__ = ["Case", "Figures", "main", "measure"]
 
@@ -66,6 +65,9 @@ class Engine:
     """This engine."""
 
     def __init__(self, directory: Path, **config: Any) -> None:
+        # Here: asv imports every module of this package, and must not load the engine.
+        from inference import LLM, EngineConfig
+
         self.llm = LLM(
             directory,
             EngineConfig(
@@ -82,6 +84,8 @@ class Engine:
         return nullcontext(self._run)
 
     def _run(self, case: Case) -> Tokens:
+        from inference import SamplingParams
+
         params = [SamplingParams(max_tokens=n, ignore_eos=True) for n in case.outputs]
         return [output.token_ids for output in self.llm.generate(case.prompts, params)]
 
@@ -231,6 +235,8 @@ def decode_bandwidth(engine: Engine, case: Case, *, rounds: int) -> tuple[float,
         The bytes that a step must read, the least time per output token, seconds, and the most
         bytes per second that reading alone reached.
     """
+    from inference import SamplingParams
+
     engine.llm.reset_counters()
     params = SamplingParams(max_tokens=case.outputs[0], ignore_eos=True)
     step, bandwidth = float("inf"), 0.0
