@@ -1,4 +1,7 @@
-"""The engine without its model: how long, and how many calls, the host takes for a decoding step."""
+"""The engine without its model: how long, and how many calls, the host takes for a decoding step.
+
+``python -m benchmarks.harness.host`` prints the price of each way to do it, taken in turns.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ METRICS = (
     Metric("host_time_per_step", "Host time of a decoding step, no model", "s", "lower", "timing"),
     Metric("host_calls_per_step", "Function calls of a decoding step, no model", "calls", "lower", "exact"),
 )  # fmt: skip
+WAYS: tuple[dict[str, Any], ...] = ({}, {"enable_staging": False}, {"enable_overlap": True})
+ROUNDS = 7
 T = TypeVar("T")
 
 
@@ -113,3 +118,20 @@ def _count_calls(run: Callable[[], Any]) -> int:
     finally:
         sys.setprofile(None)
     return calls
+
+
+def _print_prices() -> None:
+    """Print every way's fastest median and its calls, in rounds over all ways."""
+    import_engine()
+    pin_threads()
+    for batch in (1, 32):
+        rounds = [[host_metrics(batch, **way) for way in WAYS] for _ in range(ROUNDS)]
+        for way, results in zip(WAYS, zip(*rounds, strict=True), strict=True):
+            fastest = min(result["host_time_per_step"] for result in results)
+            calls = results[0]["host_calls_per_step"]
+            name = ", ".join(f"{key}={value}" for key, value in way.items()) or "as it comes"
+            sys.stdout.write(f"{batch:3} {name:24} {fastest * 1e6:6.0f} us {calls:7.1f} calls\n")
+
+
+if __name__ == "__main__":
+    _print_prices()
