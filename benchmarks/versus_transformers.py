@@ -30,6 +30,12 @@ __all__ = ["Case", "Figures", "main", "measure"]
 
 PROMPT = Production("azure_conv_prompt", scale=1 / 16, least=4, most=128)
 OUTPUT = Production("azure_conv_output", scale=1 / 8, least=2, most=64)
+# Beside float32: fewer bytes a weight. Their tokens may differ, float32's may not.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "bfloat16": {"dtype": "bfloat16"},
+    "int8": {"quantization": "int8"},
+    "int4": {"quantization": "int4"},
+}
 Tokens = list[list[int]]
 
 
@@ -268,6 +274,12 @@ def _report(directory: Path, *, rounds: int, quick: bool) -> int:
         _line(f"ceiling: F.linear of {rows} rows", f"{rate / 1e9:.1f} GFLOP/s")
     share = step_bytes / step / bandwidth
     _line("decode, batch 1", f"{step * 1e3:.1f} ms a token, {share:.0%} of the memory ceiling")
+    for name, config in VARIANTS.items():
+        rival = Engine(directory, **config)
+        for case in equal:
+            figures = measure(case, {"float32": engine, name: rival}, rounds=rounds).seconds
+            ratio = figures["float32"] / figures[name]
+            _line(f"{name}, {case.name}", f"{figures[name]:.2f} s, {ratio:.2f} x own float32")
     same = True
     for case in equal:
         same &= _compare(case, {"own": engine, "generate": generate}, rounds=rounds)
