@@ -120,6 +120,8 @@ def find_unfinished(
         told = {key: value for key, value in gate.policy.items() if key != "seed"}
         if gate.exit_code is not None or gate.machine != runner.machine or told != plain:
             continue
+        if _earlier(store, gate) is None:  # perhaps just begun: its lock is not to be touched
+            continue
         try:
             claim = Claim.of(runner.project.repository.root, gate.id)
         except BlockingIOError:
