@@ -15,12 +15,12 @@ SLOW = ("bimodal launches", "recorded A/A launches", "drift of 10 s")  # gates o
 
 
 def too_many(gates, rate):
-    """More than this many has probability below 1e-4 under `rate`."""
-    return scipy_stats.binom.isf(1e-4, gates, rate)
+    """More than this many has probability below 1 % under `rate`; the seeds are fixed."""
+    return scipy_stats.binom.isf(0.01, gates, rate)
 
 
 def too_few(gates, rate):
-    return scipy_stats.binom.ppf(1e-4, gates, rate)
+    return scipy_stats.binom.ppf(0.01, gates, rate)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -29,9 +29,10 @@ def test_no_shape_of_noise_raises_the_rate_of_false_regressions(shape):
     assert tally(shape, gates, 1).false <= too_many(gates, ALPHA)
 
 
-@pytest.mark.parametrize("leave_out", [False, True], ids=["all-measured", "decided-left-out"])
-def test_at_the_margin_the_rate_stays_within_alpha(leave_out):
-    gates = 150
+@pytest.mark.parametrize(
+    ("leave_out", "gates"), [(False, 300), (True, 100)], ids=["all-measured", "decided-left-out"]
+)
+def test_at_the_margin_the_rate_stays_within_alpha(leave_out, gates):
     false = sum(
         bool(play("Gaussian", seed, everywhere=0.01, leave_out=leave_out)[0])
         for seed in range(gates)
