@@ -11,6 +11,7 @@ The first step of a size runs as it is, which compiles its kernels, and is captu
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,8 +75,9 @@ class DecodeGraphs:
 
     def _try_capture(self, batch: Batch) -> _Captured | None:
         before = dict(self._ops.calls)
+        fixed = copy(batch)  # as a graph sees it: nothing of the host changes any more
         try:
-            replay, tokens = self._capture(lambda: self._forward(batch))
+            replay, tokens = self._capture(lambda: self._forward(fixed))
         except torch.OutOfMemoryError:
             # Steps of this size still run, one kernel at a time.
             return None

@@ -136,7 +136,12 @@ class Runner:
             self._forward(batch)
         else:
             graphs = self.graphs if batch.sample_rows is None else None
-            tokens = self._sample(batch) if graphs is None else graphs.run(batch)
+            if graphs is None:
+                tokens = self._sample(batch)
+            else:
+                # The same kernels whether or not this step has any.
+                batch.has_pending = self._latest is not None
+                tokens = graphs.run(batch)
             if batch.plan.num_single < len(batch.tokens) and batch.sample_rows is None:
                 tokens = tokens[: len(batch.sampled)]  # the rest is padding
             tokens, arrived = _send_home(tokens)
@@ -194,7 +199,7 @@ class Runner:
 def _send_home(tokens: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
     """Begin to copy tokens to the host; the event tells when they are there, None that they are."""
     if tokens.device.type == "cpu":
-        return tokens, None
+        return tokens.clone(), None  # the next step may write to them before they are read
     home = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
     home.copy_(tokens, non_blocking=True)
     arrived = torch.cuda.Event()

@@ -67,6 +67,15 @@ def test_the_same_tokens_from_graphs(engine: Callable[..., LLM]) -> None:
             assert torch.allclose(graphed._runner.cache.data, plain._runner.cache.data, atol=1e-5)
 
 
+def test_a_step_captured_with_known_tokens_serves_pending_ones(engine: Callable[..., LLM]) -> None:
+    # The prompt is one token, so its step is captured as a decoding step of one row.
+    params = SamplingParams(max_tokens=3)
+    wanted = engine(backend="auto", enable_cuda_graphs=False).generate([[5]], params)[0].token_ids
+    llm = engine(enable_overlap=True)
+    assert llm.generate([[5]], params)[0].token_ids == wanted
+    assert llm.counters()["graph_replays"] == 2
+
+
 def test_replays_and_calls_are_reset(engine: Callable[..., LLM]) -> None:
     llm = engine(backend="auto")
     llm.generate([[1]], SamplingParams(max_tokens=4))
