@@ -139,7 +139,7 @@ def test_backends_and_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch
     import torch
 
     monkeypatch.setenv("TRITON_INTERPRET", "0")
-    with pytest.raises(BackendUnavailable, match="op 'embedding': .* set TRITON_INTERPRET=1"):
+    with pytest.raises(BackendUnavailable, match=r"op 'embedding': .* set TRITON_INTERPRET=1"):
         LLM("tiny", EngineConfig(device="cpu", backend="triton"))
     if not torch.cuda.is_available():
         with pytest.raises(BackendUnavailable, match="no CUDA device; use device='cpu'"):
