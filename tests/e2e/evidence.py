@@ -48,8 +48,8 @@ max_pairs = 24
 vote = false
 """
 
-# Appended to the engine: whatever a step took, it takes that much longer. What a sleep overshoots
-# is taken off the next one.
+# Appended to the engine: whatever CPU time a step took, it takes that share of it longer. What the
+# wait overshoots is taken off the next one.
 PLANTED = """
 
 import time as _time
@@ -60,20 +60,21 @@ _owed = 0.0
 
 def _slow_step(self):
     global _owed
-    began = _time.perf_counter()
+    began = _time.thread_time()
     events = _step(self)
-    now = _time.perf_counter()
-    _owed += {share} * (now - began)
+    _owed += {share} * (_time.thread_time() - began)
+    began = _time.{clock}()
     {wait}
-    _owed -= _time.perf_counter() - now
+    _owed -= _time.{clock}() - began
     return events
 
 
 LLM.step = _slow_step
 """
+# By kind: the clock that the wait is measured by, and the wait.
 WAITS = {
-    "busy": "while _time.perf_counter() - now < _owed: pass",
-    "sleep": "_time.sleep(max(0.0, _owed))",
+    "busy": ("thread_time", "while _time.thread_time() - began < _owed: pass"),
+    "sleep": ("perf_counter", "_time.sleep(max(0.0, _owed))"),
 }
 
 
@@ -157,11 +158,9 @@ class Clone:
         if not self.git("branch", "--list", branch):
             self.git("checkout", "-q", "-b", branch, "base")
             engine = self.path / "inference" / "engine.py"
-            engine.write_text(
-                engine.read_text()
-                + PLANTED.format(share=share, wait=WAITS[kind])
-                + f"\n# {number}\n"
-            )
+            clock, wait = WAITS[kind]
+            slowdown = PLANTED.format(share=share, clock=clock, wait=wait)
+            engine.write_text(f"{engine.read_text()}{slowdown}\n# {number}\n")
             self.git("commit", "-q", "-am", f"Plant {share:.0%} of {kind} ({number})")
             self.git("checkout", "-q", "base")
         return self.git("rev-parse", branch)
