@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tracker.confirmation import with_confirmation
 from tracker.domain import SeriesInfo
 from tracker.errors import MeasurementError, UsageError
 from tracker.findings import Analysis, Finding, group_by_commit
 from tracker.shifts import SeriesShifts, find_shifts, stored_changes
 from tracker.store import Store, queries
 
-__all__ = ["analyze", "stored_findings"]
+__all__ = ["analyze", "confirmed", "stored_findings"]
 
 Progress = Callable[[int, int], None]
 
@@ -46,14 +47,32 @@ def analyze(
         if progress is not None:
             progress(done, len(chosen))
     return Analysis(
-        findings=group_by_commit(change for found in looked for change in found.changes),
+        findings=tuple(
+            confirmed(store, finding)
+            for finding in group_by_commit(change for found in looked for change in found.changes)
+        ),
         num_series=len(looked),
         num_without_values=sum(found.num_points == 0 for found in looked),
         num_points=sum(found.num_points for found in looked),
         num_missing=sum(found.num_missing for found in looked),
         num_segments=sum(found.num_segments for found in looked),
         num_shifts=sum(len(found.changes) for found in looked),
+        moves=group_by_commit(change for found in looked for change in found.moves),
     )
+
+
+def confirmed(store: Store, finding: Finding) -> Finding:
+    """The finding with what the stored gates of its commit against the one before say of it."""
+    if finding.before is None:
+        return finding
+    gates = queries.gates_between(
+        store,
+        finding.project,
+        finding.before.commit,
+        finding.revision.commit,
+        machine=finding.machine,
+    )
+    return with_confirmation(finding, gates)
 
 
 def stored_findings(store: Store, project: str) -> tuple[Finding, ...]:

@@ -8,9 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from tracker.causes import Cause
 from tracker.domain import LevelShift, RevisionInfo, SeriesInfo
 
-__all__ = ["Analysis", "Change", "Direction", "Finding", "group_by_commit"]
+__all__ = ["Analysis", "Change", "Confirmation", "Direction", "Finding", "group_by_commit"]
+
+Confirmation = Literal["confirmed", "refuted", "inconclusive"]
 
 Direction = Literal["worse", "unknown", "better"]
 
@@ -24,11 +27,15 @@ class Change:
     Attributes:
         recovered: The series has since come back: its newest level lies nearer to the level
             before this shift than to the one after it.
+        previous: The last revision of the level before.
+        cause: What changed there: the code, or something of the environment.
     """
 
     series: SeriesInfo
     shift: LevelShift
     recovered: bool = False
+    previous: RevisionInfo | None = None
+    cause: Cause = "code"
 
     @property
     def direction(self) -> Direction:
@@ -48,12 +55,28 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Everything that shifted at one commit on one machine; `changes` come worst first."""
+    """Everything that shifted at one commit on one machine; `changes` come worst first.
+
+    `confirmation` is what a paired run of the commits before and after says, `gate_id` that run.
+    """
 
     project: str
     machine: str
     revision: RevisionInfo
     changes: tuple[Change, ...]
+    confirmation: Confirmation | None = None
+    gate_id: str | None = None
+
+    @property
+    def before(self) -> RevisionInfo | None:
+        """The newest revision that a series had before it shifted here."""
+        known = [change.previous for change in self.changes if change.previous is not None]
+        return max(known, key=lambda revision: revision.committed_at, default=None)
+
+    @property
+    def cause(self) -> Cause:
+        """What the shift comes from, as far as is known: noise where a paired run refuted it."""
+        return "noise" if self.confirmation == "refuted" else self.changes[0].cause
 
     @property
     def direction(self) -> Direction:
@@ -68,7 +91,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What a look at many series found; `findings` come worst first."""
+    """What a look at many series found; `findings` come worst first.
+
+    `moves` are levels that changed where the environment did: never regressions.
+    """
 
     findings: tuple[Finding, ...]
     num_series: int
@@ -77,6 +103,7 @@ class Analysis:
     num_missing: int
     num_segments: int
     num_shifts: int
+    moves: tuple[Finding, ...] = ()
 
 
 def group_by_commit(changes: Iterable[Change]) -> tuple[Finding, ...]:

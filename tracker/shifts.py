@@ -8,18 +8,22 @@ Failed and skipped results are left out and counted, never filled in.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from tracker.domain import Better, LevelShift, Point, SeriesHistory, SeriesInfo
+from tracker.causes import cause_of
+from tracker.domain import Better, LevelShift, Point, RevisionInfo, SeriesHistory, SeriesInfo
 from tracker.findings import Change
 from tracker.stats import ALGORITHM, detect_change_points
 
 __all__ = ["EXACT_ALGORITHM", "SeriesShifts", "exact_steps", "find_shifts", "stored_changes"]
 
 EXACT_ALGORITHM = "exact-step-1"
+
+_MOVE_POINTS = 40  # on either side of a change of the environment
+_MOVE_SLACK = 1
 
 Detector = Callable[[Sequence[float]], Iterable[int]]
 
@@ -32,6 +36,7 @@ class SeriesShifts:
         num_points: Revisions with a finite value, all segments together.
         num_missing: Revisions that failed, were skipped or hold no finite value: left out.
         num_segments: Stretches of the history measured in one environment.
+        moves: Levels that changed where the environment did, with its cause: no regressions.
     """
 
     series: SeriesInfo
@@ -40,6 +45,7 @@ class SeriesShifts:
     num_missing: int
     num_segments: int
     algorithm: str
+    moves: tuple[Change, ...] = ()
 
     @property
     def shifts(self) -> tuple[LevelShift, ...]:
@@ -91,27 +97,30 @@ def find_shifts(history: SeriesHistory, *, detect: Detector | None = None) -> Se
         num_missing=len(history.points) - num_points,
         num_segments=len(segments),
         algorithm=algorithm,
+        moves=tuple(_moves(history, segments, detect, algorithm)),
     )
 
 
 def stored_changes(history: SeriesHistory) -> list[Change]:
     """The shifts that the store holds for a history, as `find_shifts` gave them."""
-    segment_of = {
-        point.revision.commit: number
-        for number, segment in enumerate(_segments(history))
-        for point in segment
+    segments = _segments(history)
+    place = {
+        point.revision.commit: (number, position)
+        for number, segment in enumerate(segments)
+        for position, point in enumerate(segment)
     }
-    newest = {segment_of.get(shift.revision.commit): shift.after for shift in history.shifts}
-    return [
-        Change(
-            history.series,
-            shift,
-            recovered=_recovered(
-                shift.before, shift.after, newest[segment_of.get(shift.revision.commit)]
-            ),
+    # A shift whose own results were pruned has no place; it then stands alone.
+    number_of = {commit: number for commit, (number, _) in place.items()}
+    newest = {number_of.get(shift.revision.commit): shift.after for shift in history.shifts}
+    found = []
+    for shift in history.shifts:
+        number, position = place.get(shift.revision.commit, (None, 0))
+        previous = (
+            segments[number][position - 1].revision if number is not None and position else None
         )
-        for shift in history.shifts
-    ]
+        recovered = _recovered(shift.before, shift.after, newest[number])
+        found.append(Change(history.series, shift, recovered=recovered, previous=previous))
+    return found
 
 
 def _value(point: Point) -> float | None:
@@ -140,6 +149,36 @@ def _recovered(before: float, after: float, newest: float) -> bool:
     return abs(newest - before) < abs(newest - after)
 
 
+def _moves(
+    history: SeriesHistory, segments: Sequence[Sequence[Point]], detect: Detector, algorithm: str
+) -> Iterator[Change]:
+    """The levels that changed between two segments, by what the environment changed there."""
+    position = {point.revision.commit: number for number, point in enumerate(history.points)}
+    for before, after in pairwise(segments):
+        old = [value for point in before[-_MOVE_POINTS:] if (value := _value(point)) is not None]
+        new = [value for point in after[:_MOVE_POINTS] if (value := _value(point)) is not None]
+        starts = list(detect([*old, *new]))
+        if not any(abs(start - len(old)) <= _MOVE_SLACK for start in starts):
+            continue
+        edges = [0, *starts, len(old) + len(new)]
+        level_start = max(edge for edge in edges if edge < len(old) - _MOVE_SLACK)
+        level_stop = min(edge for edge in edges if edge > len(old) + _MOVE_SLACK) - len(old)
+        old, new = old[level_start:], new[:level_stop]
+        last, first = before[-1].revision, after[0].revision
+        changed = {
+            name
+            for change in history.fingerprint_changes
+            if position[last.commit] < position[change.revision.commit] <= position[first.commit]
+            for name, _, _ in change.changed
+        }
+        yield Change(
+            series=history.series,
+            shift=_shift(history.series, first, median(old), median(new), algorithm),
+            previous=last,
+            cause=cause_of(changed),
+        )
+
+
 def _segment_changes(
     series: SeriesInfo, segment: Sequence[Point], detect: Detector, algorithm: str
 ) -> list[Change]:
@@ -151,19 +190,26 @@ def _segment_changes(
     return [
         Change(
             series=series,
-            shift=LevelShift(
-                series_id=series.id,
-                revision=segment[start].revision,
-                before=before,
-                after=after,
-                effect=_effect(before, after),
-                worse=_worse(series.better, before, after),
-                algorithm=algorithm,
-            ),
+            shift=_shift(series, segment[start].revision, before, after, algorithm),
             recovered=_recovered(before, after, levels[-1]),
+            previous=segment[start - 1].revision,
         )
         for start, (before, after) in zip(starts, pairwise(levels), strict=True)
     ]
+
+
+def _shift(
+    series: SeriesInfo, revision: RevisionInfo, before: float, after: float, algorithm: str
+) -> LevelShift:
+    return LevelShift(
+        series_id=series.id,
+        revision=revision,
+        before=before,
+        after=after,
+        effect=_effect(before, after),
+        worse=_worse(series.better, before, after),
+        algorithm=algorithm,
+    )
 
 
 def _effect(before: float, after: float) -> float:

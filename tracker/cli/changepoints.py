@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import click
 from rich.console import Console
 
 from tracker.alerts import notify
-from tracker.changepoints import analyze
+from tracker.changepoints import analyze, confirmed
 from tracker.cli import Settings
 from tracker.cli.progress import counted
 from tracker.cli.project import stored_project
+from tracker.findings import Analysis
 from tracker.gate.policy import load_policy
 from tracker.report.findings import findings_document, findings_text
 from tracker.store import Store, queries
@@ -24,6 +26,12 @@ __all__ = ["command"]
 @click.option("--machine", metavar="NAME", help="Only results of this machine.")
 @click.option("--search", metavar="TEXT", help="Only benchmarks whose name contains TEXT.")
 @click.option("--alert", is_flag=True, help="Alert on what is new in this directory's project.")
+@click.option(
+    "--confirm",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run the worst N unconfirmed regressions in pairs on this machine.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def command(
@@ -32,6 +40,7 @@ def command(
     machine: str | None,
     search: str | None,
     alert: bool,
+    confirm: int | None,
     as_json: bool,
 ) -> None:
     """Find level shifts in every series' history and keep them in the store.
@@ -41,6 +50,10 @@ def command(
 
     With --alert, each new regression of a recent commit opens an alert and is sent where the
     [alerts] table of pacekeeper.toml says; a commit never alerts twice.
+
+    With --confirm, in the project's checkout, the commits before and after a shift are measured in
+    interleaved pairs, as `tracker gate` does, on the benchmarks that shifted: the finding is then
+    confirmed, refuted (noise) or inconclusive. Findings say so of any gate that the store holds.
 
     Finding something exits 0: `tracker gate` is the command that blocks. Exits 4 when the store
     has no series.
@@ -54,6 +67,8 @@ def command(
             analysis = analyze(
                 store, project=project, machine=machine, search=search, progress=progress
             )
+        if confirm is not None:
+            analysis = _confirmed(settings, store, analysis, confirm)
         if policy is not None and name is not None:
             result = notify(store, name, policy.alerts, findings=analysis.findings)
             for failure in result.failures:
@@ -62,3 +77,13 @@ def command(
         click.echo(json.dumps(findings_document(analysis), indent=2, allow_nan=False))
     else:
         Console(highlight=False).print(findings_text(analysis), soft_wrap=True)
+
+
+def _confirmed(settings: Settings, store: Store, analysis: Analysis, most: int) -> Analysis:
+    """Measure the worst findings in pairs; return the analysis with what the pairs say."""
+    from tracker.cli.confirming import measure, worth_confirming
+
+    for finding in worth_confirming(analysis.findings)[:most]:
+        measure(settings, finding)
+    findings = tuple(confirmed(store, finding) for finding in analysis.findings)
+    return replace(analysis, findings=findings)

@@ -27,6 +27,7 @@ def findings_document(analysis: Analysis) -> dict[str, object]:
         "num_segments": analysis.num_segments,
         "num_shifts": analysis.num_shifts,
         "findings": [_finding_document(finding) for finding in analysis.findings],
+        "moves": [_finding_document(finding) for finding in analysis.moves],
     }
 
 
@@ -39,20 +40,34 @@ def findings_text(analysis: Analysis, *, max_changes: int = 10) -> Text:
     """
     text = Text(_looked_at(analysis))
     for finding in analysis.findings:
-        text.append("\n\n")
-        text.append(_heading(finding), style="bold")
-        for direction in _STYLES:
-            changes = finding.of(direction)
-            if not changes:
-                continue
-            text.append("\n  ")
-            text.append(direction, style=_STYLES[direction])
-            text.append(f"  {len(changes)} series")
-            for change in changes[:max_changes]:
-                text.append(f"\n    {_line(change)}")
-            if len(changes) > max_changes:
-                text.append(f"\n    and {len(changes) - max_changes} more")
+        _append(text, finding, max_changes)
+    if analysis.moves:
+        text.append("\n\nmoved where the environment changed; no regressions", style="bold")
+    for finding in analysis.moves:
+        _append(text, finding, max_changes)
     return text
+
+
+def _append(text: Text, finding: Finding, max_changes: int) -> None:
+    text.append("\n\n")
+    text.append(_heading(finding), style="bold")
+    if finding.confirmation is not None and finding.before is not None:
+        text.append(
+            f"\n  {finding.confirmation} by a paired run against {finding.before.commit[:12]}"
+        )
+    if finding.cause != "code":
+        text.append(f"\n  cause: {finding.cause}")
+    for direction in _STYLES:
+        changes = finding.of(direction)
+        if not changes:
+            continue
+        text.append("\n  ")
+        text.append(direction, style=_STYLES[direction])
+        text.append(f"  {len(changes)} series")
+        for change in changes[:max_changes]:
+            text.append(f"\n    {_line(change)}")
+        if len(changes) > max_changes:
+            text.append(f"\n    and {len(changes) - max_changes} more")
 
 
 def _looked_at(analysis: Analysis) -> str:
@@ -94,6 +109,10 @@ def _finding_document(finding: Finding) -> dict[str, object]:
         "committed_at": revision.committed_at.isoformat(),
         "subject": revision.subject,
         "direction": finding.direction,
+        "cause": finding.cause,
+        "before": finding.before.commit if finding.before else None,
+        "confirmation": finding.confirmation,
+        "gate": finding.gate_id,
         "num_series": len(finding.changes),
         "changes": [_change_document(change) for change in finding.changes],
     }

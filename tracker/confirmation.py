@@ -1,0 +1,55 @@
+"""What a paired run of the commits before and after a shift says of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tracker.domain import GateInfo, VerdictInfo
+from tracker.findings import Change, Confirmation, Finding
+
+__all__ = ["with_confirmation"]
+
+_VALID = (0, 1, 3)  # exit codes of gates whose measurement decided or could have decided
+
+
+def with_confirmation(finding: Finding, gates: Sequence[GateInfo]) -> Finding:
+    """Return the finding with what the newest valid gate says that judged one of its series.
+
+    It is confirmed where one of its series moved the same way when both commits were run in turn,
+    refuted where every series that was judged did not, and inconclusive otherwise.
+
+    Args:
+        finding: What shifted at a commit.
+        gates: Of that commit against the one before the shift, on the same machine, newest first.
+    """
+    for gate in gates:
+        if gate.exit_code not in _VALID:
+            continue
+        verdicts = {verdict.metric: verdict for verdict in gate.verdicts}
+        said = [
+            _judged(change, verdicts[change.series.metric])
+            for change in finding.changes
+            if change.series.metric in verdicts
+        ]
+        if said:
+            return replace(finding, confirmation=_together(said), gate_id=gate.id)
+    return finding
+
+
+def _judged(change: Change, verdict: VerdictInfo) -> Confirmation:
+    if change.direction == "unknown" or verdict.status == "inconclusive":
+        return "inconclusive"
+    expected = "regression" if change.direction == "worse" else "improvement"
+    if verdict.status == expected:
+        return "confirmed"
+    # A pass excludes a slowdown; an improvement may have been too small to call.
+    if verdict.status == "pass" and change.direction == "better":
+        return "inconclusive"
+    return "refuted"
+
+
+def _together(said: Sequence[Confirmation]) -> Confirmation:
+    if "confirmed" in said:
+        return "confirmed"
+    return "refuted" if set(said) == {"refuted"} else "inconclusive"
