@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -126,7 +125,8 @@ def _peers() -> dict[str, Detector | None]:
     ruptures = _import("ruptures")
     return {
         "asv steps": asv and (lambda y: [left for left, *_ in asv.detect_steps(y)[1:]]),
-        "Apache Otava": otava and partial(_otava, otava),
+        "Apache Otava": otava
+        and (lambda y: [point.index for point in otava.compute_change_points(y)[0]]),
         "ruptures rbf, penalty 10": ruptures
         and (
             lambda y: (
@@ -136,13 +136,6 @@ def _peers() -> dict[str, Detector | None]:
             )
         ),
     }
-
-
-def _otava(module: ModuleType, values: list[float]) -> list[int]:
-    try:
-        return [point.index for point in module.compute_change_points(np.array(values))[0]]
-    except ValueError:  # it compares with an empty side
-        return []
 
 
 def _import(name: str) -> ModuleType | None:
