@@ -96,8 +96,8 @@ def test_a_redundant_cache_copy_per_step_blocks_and_is_named(scratch):
         clone,
         "Keep a snapshot of the cache",
         "inference/runner.py",
-        "        hidden = self.decoder.forward(",
-        "        self._snapshot = self.cache.data[:, :, :1024].clone()\n        hidden = self.decoder.forward(",
+        "        return self.decoder.forward(",
+        "        self._snapshot = self.cache.data[:, :, :1024].clone()\n        return self.decoder.forward(",
     )
     report = tracker(
         "gate", "base", slow, "--bench", r"bench_decode\.TinyB8", "--max-pairs", "12",
