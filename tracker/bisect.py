@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from statistics import median
 from typing import Literal
 
-from tracker.domain import BenchmarkInfo, GateInfo, PairedValues, VerdictInfo
+from tracker.domain import VALID_EXIT_CODES, BenchmarkInfo, GateInfo, PairedValues, VerdictInfo
 from tracker.errors import UsageError
 from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
@@ -32,7 +32,6 @@ __all__ = ["Bisected", "CommitSeen", "Outcome", "bisect"]
 
 Outcome = Literal["named", "group", "undecided", "several", "no regression", "invalid"]
 
-_VALID = (0, 1, 3)  # exit codes of gates whose measurement decided or could have decided
 _BLOCK = 2  # pairs a step: each commit goes first once
 
 
@@ -183,7 +182,7 @@ def bisect(
         if report.stopped == "interrupted":
             found.interrupted, found.stopped = True, "interrupted"
             return found
-        if report.exit_code not in _VALID:
+        if report.exit_code not in VALID_EXIT_CODES:
             found.outcome, found.note = "invalid", report.headline
             return found
         newest = memory.valid(found.bad)[0]
@@ -219,7 +218,7 @@ def bisect(
             longest = max(longest, clock() - before)
             if report.stopped == "interrupted":
                 found.interrupted, found.stopped = True, "interrupted"
-            elif report.exit_code in _VALID:
+            elif report.exit_code in VALID_EXIT_CODES:
                 measured += report.pairs
                 search.learn(number)
             else:
@@ -240,7 +239,7 @@ class _Memory:
 
     def valid(self, head: Commit) -> list[GateInfo]:
         """Gates of `head` with a valid measurement, newest first."""
-        return [gate for gate in self._gates(head) if gate.exit_code in _VALID]
+        return [gate for gate in self._gates(head) if gate.exit_code in VALID_EXIT_CODES]
 
     def pairs(self, head: Commit, metric: str) -> list[PairedValues]:
         """Values of `metric` in the valid gates of `head`, oldest gate first."""
@@ -257,7 +256,7 @@ class _Memory:
     def failed(self, head: Commit) -> bool:
         """Whether the newest finished gate of `head` was invalid."""
         ended = [gate for gate in self._gates(head) if gate.exit_code is not None]
-        return bool(ended) and ended[0].exit_code not in _VALID
+        return bool(ended) and ended[0].exit_code not in VALID_EXIT_CODES
 
     def _gates(self, head: Commit) -> list[GateInfo]:
         """Newest first."""

@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from statistics import median
 
 from tracker.domain import (
-    BenchmarkInfo,
+    VALID_EXIT_CODES,
     CalibrationBlock,
     GateInfo,
     PairedValues,
-    SeriesInfo,
     VerdictInfo,
 )
 from tracker.errors import UsageError
@@ -23,6 +22,7 @@ from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
 from tracker.gate.promise import pooled, tightened
+from tracker.gate.stored import benchmark_of
 from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Commit
 from tracker.measure.recorder import Recorder
@@ -38,7 +38,6 @@ from tracker.store import Store, queries
 
 __all__ = ["Calibration", "MetricNoise", "calibrate"]
 
-_VALID = (0, 1, 3)  # exit codes of gates whose measurement decided or could have decided
 _MAX_INVALID = 3  # in a row; the machine or the commit cannot be measured
 
 
@@ -199,7 +198,7 @@ def calibrate(
         if report.stopped == "interrupted":
             found.interrupted, found.stopped = True, "interrupted"
             break
-        if report.exit_code in _VALID:
+        if report.exit_code in VALID_EXIT_CODES:
             failures = 0
             found.gates = _gates_of(store, found, since)
             _record(store, found, is_fresh)
@@ -247,7 +246,7 @@ def _gates_of(store: Store, found: Calibration, since: datetime | None) -> list[
         gate
         for gate in reversed(queries.gates_between(store, found.project, commit, commit))
         if gate.machine == found.machine
-        and gate.exit_code in _VALID
+        and gate.exit_code in VALID_EXIT_CODES
         and (since is None or gate.started_at >= since)
         and all(gate.policy.get(key) == value for key, value in wanted.items())
     ]
@@ -290,7 +289,7 @@ def _measure_noise(store: Store, found: Calibration) -> None:
             continue
         judged = verdicts[metric]
         status = [verdict.status for verdict in judged]
-        detect = found.policy.metric(metric, _benchmark(stored_values[0].series)).detect
+        detect = found.policy.metric(metric, benchmark_of(stored_values[0].series)).detect
         sees = [seen for verdict in judged if (seen := _sees(verdict, detect)) is not None]
         found.metrics.append(
             MetricNoise(
@@ -308,16 +307,3 @@ def _measure_noise(store: Store, found: Calibration) -> None:
 def _sees(verdict: VerdictInfo, detect: float) -> float | None:
     """A pass excludes `detect` also with fewer pairs than any call takes."""
     return detect if verdict.mde is None and verdict.status == "pass" else verdict.mde
-
-
-def _benchmark(series: SeriesInfo) -> BenchmarkInfo:
-    return BenchmarkInfo(
-        name=series.benchmark,
-        version=series.version,
-        type="",
-        unit=series.unit,
-        better=series.better,
-        kind=series.kind,
-        param_names=series.param_names,
-        step=series.step,
-    )

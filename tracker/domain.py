@@ -350,6 +350,10 @@ class VerdictInfo:
     reason: str = ""
 
 
+# Exit codes of gates whose measurement decided, or could have: passed, regressed, undecided.
+VALID_EXIT_CODES = (0, 1, 3)
+
+
 @dataclass(frozen=True, slots=True)
 class GateInfo:
     """One gate: two commits, its verdicts, the exit code it ended with (None: unfinished)."""

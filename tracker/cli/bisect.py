@@ -10,6 +10,7 @@ from rich.console import Console
 from tracker.bisect import Bisected, bisect
 from tracker.cli import Settings
 from tracker.cli.lab import open_lab
+from tracker.cli.options import lab_options
 from tracker.cli.timespan import seconds
 from tracker.errors import UsageError
 from tracker.gate.progress import SilentProgress
@@ -43,16 +44,7 @@ __all__ = ["command"]
 @click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
 @click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option(
-    "--policy",
-    "policy_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Else pacekeeper.toml beside asv.conf.json.",
-)
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json.")
-@click.option("--python", metavar="PATH", help="Interpreter that runs the suites; else this one.")
-@click.option("--machine", metavar="NAME", help="Name of this machine; else asv's.")
+@lab_options
 @click.pass_obj
 def command(
     settings: Settings,

@@ -10,6 +10,7 @@ from rich.console import Console
 from tracker.calibrate import calibrate
 from tracker.cli import Settings
 from tracker.cli.lab import open_lab
+from tracker.cli.options import lab_options
 from tracker.cli.timespan import seconds
 from tracker.gate.progress import SilentProgress
 from tracker.report import Report
@@ -35,16 +36,7 @@ __all__ = ["command"]
     default="text",
     show_default=True,
 )
-@click.option(
-    "--policy",
-    "policy_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Else pacekeeper.toml beside asv.conf.json.",
-)
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json.")
-@click.option("--python", metavar="PATH", help="Interpreter that runs the suites; else this one.")
-@click.option("--machine", metavar="NAME", help="Name of this machine; else asv's.")
+@lab_options
 @click.pass_obj
 def command(
     settings: Settings,

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from tracker.cli import Settings
+from tracker.cli.options import lab_options
 from tracker.cli.timespan import seconds
 from tracker.errors import PacekeeperError, UsageError
 from tracker.gate.policy import Policy, check_patterns, load_policy
@@ -54,16 +55,7 @@ __all__ = ["command"]
     metavar="FILE",
     help="Write FILE besides, as its suffix says: .txt, .md, .json, .xml (JUnit); repeatable.",
 )
-@click.option(
-    "--policy",
-    "policy_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Else pacekeeper.toml beside asv.conf.json.",
-)
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json.")
-@click.option("--python", metavar="PATH", help="Interpreter that runs the suites; else this one.")
-@click.option("--machine", metavar="NAME", help="Name of this machine; else asv's.")
+@lab_options
 @click.option("--project", metavar="NAME", help="With --stored: which project of the store.")
 @click.option("--gate", "gate_id", metavar="ID", help="With --stored: this gate, not the newest.")
 @click.pass_obj

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tracker.gate.measured import VALID, gate_stored
+from tracker.domain import VALID_EXIT_CODES
+from tracker.gate.measured import gate_stored
 from tracker.gate.policy import Policy
 from tracker.report.backtest import BackTest, Replayed
 from tracker.store import Store, queries
@@ -30,7 +31,7 @@ def backtest(store: Store, project: str, policy: Policy, *, machine: str | None 
         for gate in reversed(queries.list_gates(store, project, limit=None))
         if machine is None or gate.machine == machine
     ]
-    valid = [gate for gate in gates if gate.exit_code in VALID]
+    valid = [gate for gate in gates if gate.exit_code in VALID_EXIT_CODES]
     replayed = tuple(
         Replayed(
             gate,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tracker.domain import GateInfo
+from tracker.domain import VALID_EXIT_CODES, GateInfo
 from tracker.gate.drift import chain, summed
 from tracker.gate.listener import Listener
-from tracker.gate.measured import VALID, gate_commits
+from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
 from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Commit
@@ -94,7 +94,7 @@ def _known(
     gates: list[GateInfo] = [
         gate
         for gate in queries.list_gates(recorder.store, recorder.project, limit=_GATES)
-        if gate.exit_code in VALID and gate.machine == runner.machine
+        if gate.exit_code in VALID_EXIT_CODES and gate.machine == runner.machine
     ]
     commits = {gate.base.commit for gate in gates} | {gate.head.commit for gate in gates}
     trees = runner.project.repository.trees([*commits, release.hash, head.hash])
@@ -107,7 +107,7 @@ def _known(
 
 
 def _measured(tag: str, report: Report, budget: dict[str, float]) -> Creep:
-    if report.exit_code not in VALID:
+    if report.exit_code not in VALID_EXIT_CODES:
         note = f"could not be measured: {report.headline}"
         return Creep(tag, "unknown", note=note, gate_id=report.gate_id)
     drifts = tuple(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
-from tracker.domain import Arm, Expectation, GateInfo
+from tracker.domain import VALID_EXIT_CODES, Arm, Expectation, GateInfo
 from tracker.errors import UsageError
 from tracker.expected import applicable, parse_message
 from tracker.gate.drift import expected_of
@@ -26,9 +26,7 @@ from tracker.measure.recorder import Recorder
 from tracker.report import Report
 from tracker.store import Store, queries
 
-__all__ = ["VALID", "gate_commits", "gate_stored"]
-
-VALID = (0, 1, 3)  # exit codes of gates whose measurement decided or could have decided
+__all__ = ["gate_commits", "gate_stored"]
 
 
 def gate_commits(
@@ -197,7 +195,7 @@ def gate_stored(
         raise UsageError(f"measured on several machines: {', '.join(names)}; give --machine")
     name = names[0] if names else machine
     if gate_id is None:
-        gate = next((gate for gate in gates if gate.exit_code in VALID), None)
+        gate = next((gate for gate in gates if gate.exit_code in VALID_EXIT_CODES), None)
     else:
         gate = next((gate for gate in gates if gate.id.startswith(gate_id)), None)
         if gate is None:
@@ -230,7 +228,7 @@ def gate_stored(
     if values and not chosen:
         patterns = ", ".join(map(repr, policy.bench))
         result.invalid = [f"none of the {len(values)} stored metrics matches {patterns}"]
-    if gate is not None and gate.exit_code not in VALID:
+    if gate is not None and gate.exit_code not in VALID_EXIT_CODES:
         result.invalid = [f"gate {gate.id} has no valid measurement ({_end(gate)})"]
     if gate is None and gates:
         result.invalid = [

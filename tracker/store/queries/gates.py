@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, case, func, select
 
 from tracker.domain import (
+    VALID_EXIT_CODES,
     CalibrationBlock,
     CalibrationInfo,
     GateInfo,
@@ -148,7 +149,9 @@ def load_calibration(conn: Connection, project_id: int) -> CalibrationInfo:
     """Count finished gates of a revision against itself that reached a verdict."""
     gates, blocks = conn.execute(
         select(func.count(), func.sum(case((_g.exit_code == 1, 1), else_=0))).where(
-            _g.project_id == project_id, _g.base_id == _g.head_id, _g.exit_code.in_((0, 1, 3))
+            _g.project_id == project_id,
+            _g.base_id == _g.head_id,
+            _g.exit_code.in_(VALID_EXIT_CODES),
         )
     ).one()
     blocks = int(blocks or 0)
