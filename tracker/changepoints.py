@@ -77,11 +77,12 @@ def confirmed(store: Store, finding: Finding) -> Finding:
 
 def stored_findings(store: Store, project: str) -> tuple[Finding, ...]:
     """The level shifts that the store holds for `project`, as `analyze` would group them."""
-    return group_by_commit(
+    changes = (
         change
         for history in queries.histories(store, queries.list_series(store, project))
         for change in stored_changes(history)
     )
+    return tuple(confirmed(store, finding) for finding in group_by_commit(changes))
 
 
 def _choose(

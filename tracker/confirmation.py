@@ -12,7 +12,7 @@ __all__ = ["with_confirmation"]
 
 
 def with_confirmation(finding: Finding, gates: Sequence[GateInfo]) -> Finding:
-    """Return the finding with what the newest valid gate says that judged one of its series.
+    """Return the finding, and its changes, with what the newest valid gate says of its series.
 
     It is confirmed where one of its series moved the same way when both commits were run in turn,
     refuted where every series that was judged did not, and inconclusive otherwise.
@@ -25,17 +25,19 @@ def with_confirmation(finding: Finding, gates: Sequence[GateInfo]) -> Finding:
         if gate.exit_code not in VALID_EXIT_CODES:
             continue
         verdicts = {verdict.metric: verdict for verdict in gate.verdicts}
-        said = [
-            _judged(change, verdicts[change.series.metric])
+        changes = tuple(
+            replace(change, confirmation=_judged(change, verdicts.get(change.series.metric)))
             for change in finding.changes
-            if change.series.metric in verdicts
-        ]
+        )
+        said = [change.confirmation for change in changes if change.confirmation is not None]
         if said:
-            return replace(finding, confirmation=_together(said), gate_id=gate.id)
+            return replace(finding, changes=changes, confirmation=_together(said), gate_id=gate.id)
     return finding
 
 
-def _judged(change: Change, verdict: VerdictInfo) -> Confirmation:
+def _judged(change: Change, verdict: VerdictInfo | None) -> Confirmation | None:
+    if verdict is None:
+        return None
     if change.direction == "unknown" or verdict.status == "inconclusive":
         return "inconclusive"
     expected = "regression" if change.direction == "worse" else "improvement"

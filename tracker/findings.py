@@ -29,6 +29,7 @@ class Change:
             before this shift than to the one after it.
         previous: The last revision of the level before.
         cause: What changed there: the code, or something of the environment.
+        confirmation: What a paired run says of this series; None where none judged it.
     """
 
     series: SeriesInfo
@@ -36,6 +37,7 @@ class Change:
     recovered: bool = False
     previous: RevisionInfo | None = None
     cause: Cause = "code"
+    confirmation: Confirmation | None = None
 
     @property
     def direction(self) -> Direction:

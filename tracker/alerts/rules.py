@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from tracker.alerts.config import AlertsConfig
 from tracker.domain import Expectation, GateInfo, VerdictInfo
 from tracker.expected import expectation_of, is_excused
-from tracker.findings import Change, Finding
+from tracker.findings import Change, Confirmation, Finding
+from tracker.report.findings import confirmation_text
 from tracker.report.numbers import interval, percent, value_with_unit
 
-__all__ = ["NewAlert", "alert_key", "gate_alert", "new_alerts"]
+__all__ = ["NewAlert", "alert_key", "gate_alert", "key_of", "new_alerts", "said_of_worse"]
 
 _MAX_LINES = 20  # of an alert's detail; the store and the dashboard hold the rest
 
@@ -35,6 +36,11 @@ def alert_key(project: str, commit: str, machine: str) -> str:
     return f"{project}/{commit}/{machine}"
 
 
+def key_of(finding: Finding) -> str:
+    """The key of a finding's alert."""
+    return alert_key(finding.project, finding.revision.commit, finding.machine)
+
+
 def new_alerts(
     findings: Iterable[Finding],
     existing: Collection[str],
@@ -44,6 +50,8 @@ def new_alerts(
     expectations: Iterable[Expectation] = (),
 ) -> list[NewAlert]:
     """One alert for each finding that is worse, still stands, matters and is new.
+
+    A series that a paired run refuted did not get worse, whatever its history looks like.
 
     Args:
         findings: Level shifts grouped by commit; the order is kept.
@@ -60,7 +68,7 @@ def new_alerts(
     intended = list(expectations)
     alerts: list[NewAlert] = []
     for finding in findings:
-        key = alert_key(finding.project, finding.revision.commit, finding.machine)
+        key = key_of(finding)
         ours = [one for one in intended if one.commit == finding.revision.commit]
         worse = [change for change in finding.of("worse") if _matters(change, config, ours)]
         old = oldest is not None and finding.revision.committed_at < oldest
@@ -69,6 +77,14 @@ def new_alerts(
         known.add(key)
         alerts.append(_from_changes(key, finding, worse))
     return alerts
+
+
+def said_of_worse(finding: Finding) -> Confirmation | None:
+    """What a paired run says of all that seemed to get worse; None where it leaves that open."""
+    said = {change.confirmation for change in finding.of("worse")}
+    if "confirmed" in said:
+        return "confirmed"
+    return "refuted" if said == {"refuted"} else None
 
 
 def gate_alert(gate: GateInfo) -> NewAlert | None:
@@ -99,7 +115,7 @@ def gate_alert(gate: GateInfo) -> NewAlert | None:
 
 
 def _matters(change: Change, config: AlertsConfig, expectations: Sequence[Expectation]) -> bool:
-    if change.recovered:
+    if change.recovered or change.confirmation == "refuted":
         return False
     expected = expectation_of(change.series.metric, expectations)
     if is_excused(expected, change.series.better) and expected is not None:
@@ -114,12 +130,16 @@ def _from_changes(key: str, finding: Finding, worse: list[Change]) -> NewAlert:
     worst = worse[0]
     commit = finding.revision.commit
     subject = f" {finding.revision.subject}" if finding.revision.subject else ""
+    said = said_of_worse(finding)
+    lines = [f"{commit[:12]}{subject}", *(_change_line(change) for change in worse)]
+    if said is not None:
+        lines.insert(1, confirmation_text(said, finding))
     return NewAlert(
         key=key,
         title=_title(
             commit, finding.machine, len(worse), "series", worst.series.metric, worst.shift.effect
         ),
-        detail=_clip([f"{commit[:12]}{subject}", *(_change_line(change) for change in worse)]),
+        detail=_clip(lines),
         commit=commit,
         num_series=len(worse),
         worst_effect=_finite(worst.shift.effect),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TextIO
 
 from tracker.alerts.config import AlertsConfig
 from tracker.alerts.delivery import Failure, deliver
 from tracker.alerts.notes import add_line, awaits_delivery
+from tracker.alerts.paired import hear
 from tracker.alerts.rules import NewAlert, gate_alert, new_alerts
 from tracker.alerts.sinks import sinks_of
 from tracker.alerts.states import ALL_STATES, Action, next_state
@@ -23,9 +24,10 @@ __all__ = ["Notified", "alert_for_gate", "move_alert", "notify"]
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What one look did: the alerts it opened, and the deliveries that failed."""
+    """What one look did: the alerts it opened and closed, and the deliveries that failed."""
 
     opened: tuple[AlertInfo, ...]
+    closed: tuple[AlertInfo, ...]
     failures: tuple[Failure, ...]
 
 
@@ -40,7 +42,8 @@ def notify(
     """Open an alert for each new regression among the level shifts, and send what is unsent.
 
     A commit that alerted before on the same class of machine, whatever became of the alert, does
-    not alert again. A delivery that fails is noted on the alert and tried again at the next call.
+    not alert again. What a paired run has said since is noted on its alert; a refuted one that
+    nobody took up is resolved. A delivery that fails is noted and tried again at the next call.
 
     Args:
         store: Open for writing.
@@ -55,16 +58,20 @@ def notify(
     """
     if findings is None:
         findings = stored_findings(store, project)
+    findings = tuple(finding for finding in findings if finding.project == project)
     before = queries.list_alerts(store, project, states=ALL_STATES)
+    known = {alert.key: alert for alert in before if alert.key}
+    closed = hear(store, known, findings, now=datetime.now(UTC))
     alerts = new_alerts(
-        [finding for finding in findings if finding.project == project],
-        {alert.key for alert in before if alert.key},
+        findings,
+        known,
         config,
         newest=_newest(store, project),
         expectations=queries.list_expectations(store, project),
     )
     opened = [alert for new in alerts if (alert := _open(store, project, new)) is not None]
-    return Notified(tuple(opened), tuple(_send_unsent(store, project, config, stream)))
+    failures = _send_unsent(store, project, config, stream)
+    return Notified(tuple(opened), tuple(closed), tuple(failures))
 
 
 def alert_for_gate(

@@ -6,10 +6,10 @@ import math
 
 from rich.text import Text
 
-from tracker.findings import Analysis, Change, Direction, Finding
+from tracker.findings import Analysis, Change, Confirmation, Direction, Finding
 from tracker.report.numbers import percent, value_with_unit
 
-__all__ = ["FORMAT", "findings_document", "findings_text"]
+__all__ = ["FORMAT", "confirmation_text", "findings_document", "findings_text"]
 
 FORMAT = 1
 
@@ -48,13 +48,17 @@ def findings_text(analysis: Analysis, *, max_changes: int = 10) -> Text:
     return text
 
 
+def confirmation_text(said: Confirmation, finding: Finding) -> str:
+    """What a paired run said, against which commit, and the gate that it was."""
+    before = finding.before.commit[:12] if finding.before else "the commit before"
+    return f"{said} by a paired run against {before} (gate {finding.gate_id})"
+
+
 def _append(text: Text, finding: Finding, max_changes: int) -> None:
     text.append("\n\n")
     text.append(_heading(finding), style="bold")
-    if finding.confirmation is not None and finding.before is not None:
-        text.append(
-            f"\n  {finding.confirmation} by a paired run against {finding.before.commit[:12]}"
-        )
+    if finding.confirmation is not None:
+        text.append(f"\n  {confirmation_text(finding.confirmation, finding)}")
     if finding.cause != "code":
         text.append(f"\n  cause: {finding.cause}")
     for direction in _STYLES:
@@ -134,5 +138,6 @@ def _change_document(change: Change) -> dict[str, object]:
         "after": shift.after,
         "effect": shift.effect if math.isfinite(shift.effect) else None,
         "recovered": change.recovered,
+        "confirmation": change.confirmation,
         "algorithm": shift.algorithm,
     }

@@ -219,5 +219,7 @@ def _look(store: Store, root: str, project: str, machine: str) -> None:
     result = notify(store, project, load_policy(start=Path(root)).alerts, findings=findings)
     for alert in result.opened:
         _log.warning("alert %d: %s", alert.id, alert.title)
+    for alert in result.closed:
+        _log.info("alert %d is resolved: a paired run refuted it", alert.id)
     for failure in result.failures:
         _log.warning("%s", failure)

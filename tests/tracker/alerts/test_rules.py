@@ -1,5 +1,6 @@
 """Which findings become alerts."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -54,6 +55,32 @@ def test_only_what_is_worse_is_counted():
 
 def test_what_recovered_does_not_alert():
     assert new_alerts(findings(change(3, 0.5, recovered=True)), []) == []
+
+
+def judged(one, confirmation):
+    return replace(one, confirmation=confirmation, previous=revision(2))
+
+
+@pytest.mark.parametrize("said", [None, "inconclusive", "confirmed"])
+def test_what_a_paired_run_did_not_refute_alerts(said):
+    (alert,) = new_alerts(findings(judged(change(3, 0.12), said)), [])
+    assert ("confirmed by a paired run against 000000000002" in alert.detail) == (
+        said == "confirmed"
+    )
+
+
+def test_what_a_paired_run_refuted_does_not_alert():
+    refuted = judged(change(3, 0.3), "refuted")
+    assert new_alerts(findings(refuted), []) == []
+    (alert,) = new_alerts(findings(refuted, change(3, 0.12, benchmark="unjudged")), [])
+    assert (alert.num_series, alert.worst_effect) == (1, pytest.approx(0.12))
+    assert "a paired run" not in alert.detail
+
+
+def test_a_better_series_that_is_confirmed_confirms_no_regression():
+    better = judged(change(3, -0.2, worse=False, benchmark="b"), "confirmed")
+    (alert,) = new_alerts(findings(better, change(3, 0.12)), [])
+    assert "confirmed" not in alert.detail
 
 
 def test_significant_is_not_relevant():
@@ -121,8 +148,6 @@ def test_a_gate_alerts_on_its_regressions_only():
 
 
 def test_a_gate_on_a_metric_that_left_zero_says_so():
-    from dataclasses import replace
-
     alert = gate_alert(gate(replace(verdict("a", "regression", 0.0), effect=None, base=0.0)))
     assert alert.title.endswith("most a from 0")
     assert alert.worst_effect is None

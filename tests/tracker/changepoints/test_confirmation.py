@@ -8,7 +8,7 @@ from tests.tracker.changepoints.histories import START, revision
 from tests.tracker.changepoints.stores import TTFT, record_history
 from tests.tracker.changepoints.test_find_shifts import noisy
 from tests.tracker.changepoints.test_findings import change
-from tracker.changepoints import analyze
+from tracker.changepoints import analyze, stored_findings
 from tracker.confirmation import with_confirmation
 from tracker.domain import GateInfo, VerdictInfo
 from tracker.findings import Analysis, group_by_commit
@@ -58,6 +58,14 @@ def test_one_series_that_moved_again_confirms_the_commit():
     other = change(3, 1, 1.2, worse=True, benchmark="b")
     both = gate(verdict("pass"), verdict("regression", "b"))
     assert with_confirmation(finding(WORSE, other), [both]).confirmation == "confirmed"
+    told = with_confirmation(
+        finding(WORSE, other, change(3, 1, 2, worse=True, benchmark="c")), [both]
+    )
+    assert {one.series.benchmark: one.confirmation for one in told.changes} == {
+        WORSE.series.benchmark: "refuted",
+        "b": "confirmed",
+        "c": None,
+    }
     unsure = gate(verdict("pass"), verdict("inconclusive", "b"))
     assert with_confirmation(finding(WORSE, other), [unsure]).confirmation == "inconclusive"
 
@@ -78,7 +86,9 @@ def test_the_newest_valid_gate_that_judged_the_series_counts():
 def test_the_report_shows_it():
     told = with_confirmation(finding(WORSE), [gate(verdict("regression"))])
     analysis = Analysis((told,), 1, 0, 20, 0, 1, 1)
-    assert "confirmed by a paired run against 000000000002" in findings_text(analysis).plain
+    assert (
+        "confirmed by a paired run against 000000000002 (gate g)" in findings_text(analysis).plain
+    )
     (document,) = findings_document(analysis)["findings"]
     assert (document["confirmation"], document["gate"], document["cause"]) == (
         "confirmed",
@@ -102,3 +112,4 @@ def test_stored_gates_are_found():
         store.finish_gate(opened, 1, [verdict("regression", gate_id=opened)], 8)
         (after,) = analyze(store).findings
         assert (after.confirmation, after.gate_id) == ("confirmed", opened)
+        assert stored_findings(store, "engine") == (after,)

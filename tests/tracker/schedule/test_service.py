@@ -228,7 +228,7 @@ def service(tmp_path):
         process.stderr.close()
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came"
