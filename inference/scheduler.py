@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from inference.blocks import BlockManager
 from inference.config import EngineConfig
-from inference.request import Request, RequestState
+from inference.request import Request
 
 __all__ = ["Chunk", "Scheduler", "Step"]
 
@@ -131,7 +131,7 @@ class Scheduler:
             if start + 1 != num_tokens:
                 prompts.append(request)
             # An older one may have preempted it in this same pass. Most tokens need no new block.
-            elif request.state is RequestState.RUNNING and (
+            elif request.state == "running" and (
                 start < len(request.table.blocks) * size or self._make_room(request, start + 1)
             ):
                 chunks.append(Chunk(request, start, 1))
@@ -139,7 +139,7 @@ class Scheduler:
         # At least 0: no more are seated than there is budget for.
         budget = self.config.max_num_batched_tokens - num_decodes
         for request in prompts:
-            if request.state is not RequestState.RUNNING:
+            if request.state != "running":
                 continue
             length = self._chunk_length(request, budget, first=not chunks)
             if length == 0:
@@ -148,7 +148,7 @@ class Scheduler:
                 chunks.append(Chunk(request, request.num_computed, length))
                 budget -= length
         if self.num_preemptions != preempted:
-            chunks = [c for c in chunks if c.request.state is RequestState.RUNNING]
+            chunks = [c for c in chunks if c.request.state == "running"]
         elif self.waiting:
             self._admit(chunks, prompts, budget, now_ns)
         if len(chunks) > num_decodes:
@@ -160,7 +160,7 @@ class Scheduler:
         size = self.blocks.block_size
         for chunk in step.chunks:
             request = chunk.request
-            if request.state is RequestState.FINISHED:
+            if request.state == "finished":
                 continue  # it ended while the step was under way
             computed = chunk.start + chunk.length
             request.num_computed = computed
@@ -169,12 +169,12 @@ class Scheduler:
 
     def remove(self, request: Request) -> None:
         """Drop a finished or aborted request and give its blocks back."""
-        if request.state is RequestState.RUNNING:
+        if request.state == "running":
             del self.running[request]
-        elif request.state is RequestState.WAITING:
+        elif request.state == "waiting":
             del self.waiting[request]
         self.blocks.release(request.table)
-        request.state = RequestState.FINISHED
+        request.state = "finished"
 
     def check_integrity(self) -> None:
         """Recount every block; raises AssertionError on a mismatch."""
@@ -208,7 +208,7 @@ class Scheduler:
         self.blocks.release(request.table)
         request.num_computed = 0
         request.num_preemptions += 1
-        request.state = RequestState.WAITING
+        request.state = "waiting"
         # Victims leave newest first, so pushing each to the front keeps the order of arrival.
         self.waiting[request] = None
         self.waiting.move_to_end(request, last=False)
@@ -240,7 +240,7 @@ class Scheduler:
             promised += self._missing(request)
             del self.waiting[request]
             self.running[request] = None
-            request.state = RequestState.RUNNING
+            request.state = "running"
             if request.scheduled_ns is None:
                 request.scheduled_ns = now_ns()
                 request.num_cached = cached

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 from inference.blocks import BlockManager
 from inference.config import EngineConfig
-from inference.request import Request, RequestState
+from inference.request import Request
 from inference.scheduler import Chunk, Step
 
 __all__ = ["StaticScheduler"]
@@ -92,11 +92,11 @@ class StaticScheduler:
 
     def remove(self, request: Request) -> None:
         """Drop a finished or aborted request; its lane is padding until the batch has ended."""
-        if request.state is RequestState.WAITING:
+        if request.state == "waiting":
             del self._bucket_of(request)[request]
-        elif request.state is RequestState.RUNNING:
+        elif request.state == "running":
             self._num_live -= 1
-        request.state = RequestState.FINISHED
+        request.state = "finished"
         if not self._num_live:
             for lane in self._lanes:
                 self.blocks.release(lane.table)
@@ -146,7 +146,7 @@ class StaticScheduler:
         room = self._longest if len(self._lanes) > 1 else self._longest - 1
         grown = self.blocks.grow(request.table, room)
         assert grown, "a batch is formed of what fits the cache"
-        request.state = RequestState.RUNNING
+        request.state = "running"
         request.scheduled_ns = now
 
     def _fill(self) -> list[Chunk]:

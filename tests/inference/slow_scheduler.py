@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inference.blocks import BlockManager
 from inference.config import EngineConfig
-from inference.request import Request, RequestState
+from inference.request import Request
 
 
 class SlowScheduler:
@@ -31,7 +31,7 @@ class SlowScheduler:
                 yielded.append(newest)
                 self.blocks.release(newest.table)
                 newest.num_computed = 0
-                newest.state = RequestState.WAITING
+                newest.state = "waiting"
                 self.waiting.insert(0, newest)
                 if newest is request:
                     length = 0
@@ -57,7 +57,7 @@ class SlowScheduler:
             return False
         self.blocks.grow(request.table, request.num_computed + length)
         self.running.append(self.waiting.pop(0))
-        request.state = RequestState.RUNNING
+        request.state = "running"
         step.append((request, request.num_computed, length))
         return True
 
