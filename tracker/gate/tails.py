@@ -28,12 +28,16 @@ def with_tails(report: Report, store: Store) -> Report:
     """Return the report with the p99 of first-token times and of token gaps of its gate.
 
     Pairs whose artifacts are gone (they lie in the checkout that measured) are left out; without
-    any there are no rows. They inform and never vote (`tracker.stats.tails`).
+    any there are no rows. A scenario of which only exact metrics were judged has none either: it was
+    launched for its counts, mostly once. They inform and never vote (`tracker.stats.tails`).
     """
     if report.gate_id is None:
         return report
+    noisy = [row.metric for row in report.rows if row.kind != "exact"]
     pairs: dict[str, dict[int, dict[Arm, Requests]]] = {}
     for launch in queries.gate_launches(store, report.project, gate_id=report.gate_id):
+        if not any(metric.startswith(f"{launch.benchmark}.") for metric in noisy):
+            continue
         if requests := read_requests(Path(launch.path)):
             arms = pairs.setdefault(launch.benchmark, {}).setdefault(launch.pair, {})
             arms[launch.arm] = requests

@@ -135,7 +135,8 @@ class _Pool:
 def _obstacle(quantile: float, pairs: int, requests: int, effect: float | None) -> str:
     enough = math.ceil(MIN_BEYOND / (1 - quantile) * (1 - 1e-12))
     if pairs < MIN_PAIRS:
-        return f"{pairs} pairs of launches; {MIN_PAIRS} would do"
+        noun = "pair" if pairs == 1 else "pairs"
+        return f"{pairs} {noun} of launches; {MIN_PAIRS} would do"
     if requests < enough:
         return f"{requests} requests an arm; p{100 * quantile:g} needs {enough}"
     if effect is None:

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from tests.tracker.store.values import BENCHMARKS, commit, committed_at, file_of, measurement
+from tests.tracker.store.values import commit, committed_at, file_of, measurement
 from tracker.artifacts import read_launch, read_requests
-from tracker.domain import RequestTimes, RevisionRecord
+from tracker.domain import BenchmarkInfo, RequestTimes, RevisionRecord
 from tracker.gate.measured import gate_stored
 from tracker.gate.policy import Policy
 from tracker.gate.tails import with_tails
@@ -16,7 +16,7 @@ from tracker.store import Store
 
 def write_artifact(path, seconds):
     header = {
-        "record": "launch", "format": 1, "launch_id": path.stem, "benchmark": "suite.A",
+        "record": "launch", "format": 1, "launch_id": path.stem, "benchmark": "suite.Chat",
         "fingerprint": {},
     }  # fmt: skip
     lines = [header, {"record": "telemetry", "t": 0.0}]
@@ -36,16 +36,25 @@ def store(tmp_path):
         yield opened
 
 
-def measured(store, folder, pairs, requests, slower=1.0):
+TTFT = BenchmarkInfo("suite.Chat.track_ttft", "1", "track", "s", "lower", "timing")
+STEPS = BenchmarkInfo("suite.Chat.track_steps", "1", "track", "1", "lower", "exact")
+OTHER = BenchmarkInfo("suite.Chatter.track_ttft", "1", "track", "s", "lower", "timing")
+
+
+def measured(store, folder, pairs, requests, slower=1.0, benchmarks=(TTFT, STEPS)):
     draw = random.Random(1)
     gate = store.begin_gate("p", base=commit(1), head=commit(2), machine="box", policy={})
     for number in range(1, pairs + 1):
         for arm, which, factor in (("base", 1, 1.0), ("head", 2, slower)):
             seconds = [factor * draw.expovariate(10) for _ in range(requests)]
             made = write_artifact(folder / f"{arm}{number}.jsonl", seconds)
+            values = [
+                measurement(1.0, benchmark=info.name, number=which, minute=number)
+                for info in benchmarks
+            ]
             store.record_file(
-                "p", file_of(which, measurement(1.0, number=which, minute=number)),
-                benchmarks=BENCHMARKS, source="gate", launches=[made],
+                "p", file_of(which, *values),
+                benchmarks={info.name: info for info in benchmarks}, source="gate", launches=[made],
                 gate_id=gate, pair=number, arm=arm,
             )  # fmt: skip
     store.finish_gate(gate, 0, [], pairs)
@@ -74,6 +83,10 @@ def test_a_tail_that_moved_is_shown_with_its_interval(store, tmp_path):
 def test_too_few_requests_have_no_interval_and_the_reason(store, tmp_path):
     tail = measured(store, tmp_path, pairs=9, requests=4)["TTFT p99"]
     assert tail.low is None and tail.reason and tail.base > 0
+
+
+def test_a_scenario_of_which_only_exact_metrics_are_judged_has_no_tails(store, tmp_path):
+    assert measured(store, tmp_path, pairs=1, requests=3, benchmarks=(STEPS, OTHER)) == {}
 
 
 def test_pairs_whose_artifacts_are_gone_are_left_out(store, tmp_path):

@@ -71,7 +71,7 @@ def test_launches_not_requests_make_the_interval_narrow():
     ("pairs", "requests", "reason"),
     [
         (0, 0, "no requests"),
-        (1, 2000, "1 pairs of launches; 8 would do"),
+        (1, 2000, "1 pair of launches; 8 would do"),
         (7, 2000, "7 pairs of launches; 8 would do"),
         (8, 124, "992 requests an arm; p99 needs 1000"),
         (8, 125, ""),
