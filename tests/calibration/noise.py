@@ -1,7 +1,8 @@
-"""Launches in time, in the shapes that machines show: logarithms of a launch's metrics.
+"""Launches in time, in the shapes that machines show: logarithms of a launch's metrics and controls.
 
-Every shape but the recorded one is scaled so that the log ratio of a pair of neighbouring
-launches has standard deviation `SPREAD`; modes and drifts come on top.
+Every shape but the recorded ones is scaled so that the log ratio of a pair of neighbouring
+launches has standard deviation `SPREAD`; modes, drifts and a loud node come on top. The last two columns are
+the times of a control workload, which knows of a node's effect and of nothing else.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,37 +19,44 @@ from numpy.typing import NDArray
 from tracker.gate.order import PairOrder
 
 Floats = NDArray[np.float64]
-Shape = Callable[[np.random.Generator, int], Floats]  # launches -> [launches, metrics]
+Shape = Callable[[np.random.Generator, int], Floats]  # launches -> [launches, metrics + controls]
 
 METRICS = 20
+CONTROLS = ("gemm", "copy")
 SPREAD = 0.01
 LAUNCH_SECONDS = 20.0  # against which modes and drifts of some seconds are held
 RECORDED = Path(__file__).parent.parent / "testdata" / "calibration" / "launches.csv"
 
 
 def gaussian(rng: np.random.Generator, launches: int) -> Floats:
-    return rng.normal(0, SPREAD / math.sqrt(2), (launches, METRICS))
+    return rng.normal(0, SPREAD / math.sqrt(2), (launches, METRICS + len(CONTROLS)))
 
 
 def student_t3(rng: np.random.Generator, launches: int) -> Floats:
-    return rng.standard_t(3, (launches, METRICS)) / math.sqrt(3) * SPREAD / math.sqrt(2)
+    shape = (launches, METRICS + len(CONTROLS))
+    return rng.standard_t(3, shape) / math.sqrt(3) * SPREAD / math.sqrt(2)
 
 
 def bimodal(rng: np.random.Generator, launches: int) -> Floats:
     """One launch in ten takes 4 s longer, in every metric."""
     slow = rng.random((launches, 1)) < 0.1
-    return gaussian(rng, launches) + slow * math.log1p(4 / LAUNCH_SECONDS)
+    return gaussian(rng, launches) + slow * math.log1p(4 / LAUNCH_SECONDS) * _metrics_only()
 
 
 def node(rng: np.random.Generator, launches: int) -> Floats:
-    """Half of the variance moves all metrics of a launch together."""
+    """Half of the variance moves all metrics of a launch together, and the controls."""
     shared = rng.normal(0, SPREAD / math.sqrt(2), (launches, 1))
     return math.sqrt(0.5) * (gaussian(rng, launches) + shared)
 
 
+def loud_node(rng: np.random.Generator, launches: int) -> Floats:
+    """A node whose speed wanders by five times the metrics' own noise."""
+    return gaussian(rng, launches) + rng.normal(0, 5 * SPREAD / math.sqrt(2), (launches, 1))
+
+
 def autocorrelated(rng: np.random.Generator, launches: int) -> Floats:
     """AR(1) 0.5 over the launches in time."""
-    noise = rng.normal(0, SPREAD, (launches, METRICS))
+    noise = rng.normal(0, SPREAD, (launches, METRICS + len(CONTROLS)))
     for k in range(1, launches):
         noise[k] = 0.5 * noise[k - 1] + math.sqrt(0.75) * noise[k]
     return noise
@@ -56,7 +65,11 @@ def autocorrelated(rng: np.random.Generator, launches: int) -> Floats:
 def drifting(rng: np.random.Generator, launches: int) -> Floats:
     """A steady drift of 10 s over twenty launches, which is a session of ten pairs."""
     seconds = LAUNCH_SECONDS + 10.0 / 20 * np.arange(launches)
-    return gaussian(rng, launches) + np.log(seconds / LAUNCH_SECONDS)[:, None]
+    return gaussian(rng, launches) + np.log(seconds / LAUNCH_SECONDS)[:, None] * _metrics_only()
+
+
+def _metrics_only() -> Floats:
+    return np.array([1.0] * METRICS + [0.0] * len(CONTROLS))
 
 
 def recorded(rng: np.random.Generator, launches: int) -> Floats:
@@ -68,8 +81,9 @@ def recorded(rng: np.random.Generator, launches: int) -> Floats:
 
 @lru_cache(maxsize=1)
 def recorded_launches() -> tuple[tuple[str, ...], Floats]:
-    """Return the metrics' names and the logarithms of their values, ``[launches, metrics]``."""
+    """Return the columns' names and the logarithms of their values, ``[launches, columns]``."""
     names = RECORDED.read_text().partition("\n")[0].split(",")
+    assert tuple(names[-len(CONTROLS) :]) == tuple(f"control_{name}" for name in CONTROLS)
     return tuple(names), np.log(np.loadtxt(RECORDED, delimiter=",", skiprows=1))
 
 
@@ -78,16 +92,28 @@ SHAPES: dict[str, Shape] = {
     "Student t₃": student_t3,
     "bimodal launches": bimodal,
     "node effect": node,
+    "loud node": loud_node,
     "AR(1) 0.5": autocorrelated,
     "recorded A/A launches": recorded,
     "drift of 10 s": drifting,
 }
 
 
-def interleaved(rng: np.random.Generator, shape: Shape, pairs: int) -> tuple[Floats, Floats]:
-    """Return base and head, ``[pairs, metrics]`` each, of launches in the gate's own order."""
+class Pairs(NamedTuple):
+    """Logarithms: base and head ``[pairs, metrics]``, and their controls ``[pairs, controls]``."""
+
+    base: Floats
+    head: Floats
+    base_controls: Floats
+    head_controls: Floats
+
+
+def interleaved(rng: np.random.Generator, shape: Shape, pairs: int) -> Pairs:
+    """Return pairs of launches in the gate's own order."""
     launches = shape(rng, 2 * pairs).reshape(pairs, 2, -1)
     order = PairOrder(int(rng.integers(2**32)))
     base_first = np.array([next(order)[0] == "base" for _ in range(pairs)])[:, None]
     first, second = launches[:, 0], launches[:, 1]
-    return np.where(base_first, first, second), np.where(base_first, second, first)
+    base, head = np.where(base_first, first, second), np.where(base_first, second, first)
+    split = -len(CONTROLS)
+    return Pairs(base[:, :split], head[:, :split], base[:, split:], head[:, split:])

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 
-from tests.calibration.noise import SHAPES
+from tests.calibration.noise import CONTROLS, SHAPES
 
 Floats = NDArray[np.float64]
 Calls = NDArray[np.bool_]
@@ -66,7 +66,8 @@ def call_rate(peer: Peer, shape: str, sessions: int, seed: int, slowdown: float)
     """Return the share of metrics called slower when all are slower by `slowdown`."""
     called = 0.0
     for number in range(sessions):
-        time = SHAPES[shape](np.random.default_rng(seed + number), 2 * peer.launches)
+        drawn = SHAPES[shape](np.random.default_rng(seed + number), 2 * peer.launches)
+        time = drawn[:, : -len(CONTROLS)]
         if peer.interleaved:
             base, head = time[0::2], time[1::2]
         else:

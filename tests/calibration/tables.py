@@ -60,6 +60,21 @@ def gate_tables(gates: int = GATES) -> list[Table]:
             ),
         ),
         Table(
+            f"With and without the control: {few:,} gates a row, one metric of 20 slower or none",
+            (
+                "noise, slowdown",
+                "without: called, another",
+                "mean pairs",
+                "with: called, another",
+                "mean pairs",
+            ),
+            tuple(
+                Job(f"{shape}, +{slowdown:.0%}", partial(control_row, shape, few, slowdown))
+                for shape in ("Gaussian", "node effect", "loud node", "recorded A/A launches")
+                for slowdown in (0.0, 0.03, 0.1)
+            ),
+        ),
+        Table(
             f"Ways to call a regression, without the pass rule: {gates // 10:,} sessions a cell",
             (
                 "test",
@@ -99,6 +114,14 @@ def power_row(shape: str, gates: int, slowdown: float) -> Cells:
     )
 
 
+def control_row(shape: str, gates: int, slowdown: float) -> Cells:
+    cells: list[str] = []
+    for correct in (False, True):
+        found = tally(shape, gates, SEED, changed=slowdown, correct=correct)
+        cells += [f"{found.found / gates:.1%}, {found.false / gates:.1%}", f"{found.pairs:.1f}"]
+    return tuple(cells)
+
+
 def _rate(found: Tally, count: int) -> Cells:
     return f"{count} ({count / found.gates:.2%})", f"{upper_bound(count, found.gates):.2%}"
 
@@ -129,8 +152,8 @@ def candidate_calls(
     """
     called = total = 0
     for number in range(sessions):
-        base, head = interleaved(np.random.default_rng(SEED + number), SHAPES[shape], MAX_PAIRS)
-        differences = head - base + np.log1p(everywhere) - np.log1p(0.01)
+        drawn = interleaved(np.random.default_rng(SEED + number), SHAPES[shape], MAX_PAIRS)
+        differences = drawn.head - drawn.base + np.log1p(everywhere) - np.log1p(0.01)
         differences[:, CHANGED] += np.log1p(changed)
         metrics, pairs = CANDIDATES[name](differences)
         called += CHANGED in metrics if changed else bool(metrics)

@@ -12,39 +12,99 @@ before, kept and dropped ones: a machine that always wobbles is measured as it i
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
+from statistics import fmean, geometric_mean, median, stdev
 
 from tracker.domain import GateLaunch, Launch
 from tracker.gate.validity import Complaint
 
-__all__ = ["ControlWatch", "control_difference"]
+__all__ = [
+    "ControlWatch",
+    "Controls",
+    "control_difference",
+    "control_times",
+    "controls_of",
+    "leaning",
+]
 
 FLOOR = 0.03  # a difference below this is never a moved node
 REACH = 5.0  # robust standard deviations that are usual
 SHARE = 0.8  # of the pairs known are usual, whatever their spread: most pairs are always kept
 KNOWN = 8  # pairs until which nothing is dropped, for nothing is known to be usual
+LEANS = 6.0  # standard errors at which the control is not alike in both arms
 MEMORY = 30  # pairs; a node that changed for good is learned anew
 _NORMAL = 1.4826  # median absolute deviation to standard deviation
 
 Launched = Launch | GateLaunch
+Arms = tuple[float, float]  # base, head
+Controls = Mapping[str, Mapping[str, Arms]]  # seconds by scenario and part
 
 
-def control_difference(base: Sequence[Launched], head: Sequence[Launched]) -> float | None:
-    """Return the largest |ln(head/base)| of the control's times over scenarios and parts.
+def control_times(base: Sequence[Launched], head: Sequence[Launched]) -> Controls:
+    """Return the seconds that each part of the control took in (base, head), by scenario.
 
-    A launch's time is the geometric mean of before and after. None where no scenario that both
-    arms ran has control times.
+    A launch's time is the geometric mean of before and after its load. Only what both arms have.
     """
     ours = {launch.benchmark: _times(launch.header) for launch in base}
     theirs = {launch.benchmark: _times(launch.header) for launch in head}
-    differences = [
-        abs(theirs[scenario][part] - ours[scenario][part])
-        for scenario in ours.keys() & theirs.keys()
-        for part in ours[scenario].keys() & theirs[scenario].keys()
+    return {
+        scenario: {
+            part: (ours[scenario][part], theirs[scenario][part])
+            for part in ours[scenario]
+            if part in theirs[scenario]
+        }
+        for scenario in ours
+        if scenario in theirs
+    }
+
+
+def control_difference(times: Controls) -> float | None:
+    """Return the largest |ln(head/base)| of the control's times; None where there are none."""
+    return max(
+        (abs(math.log(head) - math.log(base)) for parts in times.values() for base, head in parts.values()),
+        default=None,
+    )
+
+
+def controls_of(metrics: Mapping[str, str], times: Controls) -> dict[str, Mapping[str, Arms]]:
+    """Return the control's times in the launches of each metric.
+
+    Args:
+        metrics: Its benchmark's name by metric; the suite before the last dot is a scenario.
+        times: Of a pair, by scenario.
+    """
+    suites = {name: benchmark.rpartition(".")[0] for name, benchmark in metrics.items()}
+    return {name: times[suite] for name, suite in suites.items() if suite in times}
+
+
+def leaning(pairs: Sequence[Controls]) -> list[str]:
+    """Return a warning for each scenario whose control itself is slower or faster with the head.
+
+    No commit should touch it; one that leaves threads running does. What that costs is then
+    taken for the node's, and whoever reads the verdict has to know.
+    """
+    ratios: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for times in pairs:
+        for scenario, parts in times.items():
+            for part, (base, head) in parts.items():
+                ratios[scenario, part].append(math.log(head) - math.log(base))
+    worst: dict[str, tuple[float, str, int]] = {}
+    for (scenario, part), logs in ratios.items():
+        lean = abs(median(logs))
+        if len(logs) >= KNOWN and lean > FLOOR and abs(fmean(logs)) > LEANS * _error(logs):
+            change = f"{part} {math.expm1(median(logs)):+.1%}"
+            worst[scenario] = max(worst.get(scenario, (0.0, "", 0)), (lean, change, len(logs)))
+    return [
+        f"{scenario}: the control workload itself differs between the commits ({change} in the "
+        f"median of {count} pairs); does one leave something running? its cost may be taken for "
+        "the node's"
+        for scenario, (_, change, count) in worst.items()
     ]
-    return max(differences, default=None)
+
+
+def _error(logs: Sequence[float]) -> float:
+    return stdev(logs) / math.sqrt(len(logs))
 
 
 class ControlWatch:
@@ -66,9 +126,9 @@ class ControlWatch:
         most = ordered[math.ceil(SHARE * len(ordered)) - 1]
         return max(FLOOR, most, REACH * _NORMAL * median(ordered))
 
-    def complaints(self, base: Sequence[Launched], head: Sequence[Launched]) -> list[Complaint]:
+    def complaints(self, times: Controls) -> list[Complaint]:
         """Return the complaint against a pair during which the node moved; learn from the pair."""
-        difference = control_difference(base, head)
+        difference = control_difference(times)
         if difference is None:
             return []
         usual = self.usual
@@ -83,7 +143,7 @@ class ControlWatch:
 
 
 def _times(header: Mapping[str, object]) -> dict[str, float]:
-    """Log seconds by part of the control; empty where the launch ran none."""
+    """Seconds by part of the control; empty where the launch ran none."""
     control = header.get("control")
     if not isinstance(control, dict):
         return {}
@@ -91,7 +151,7 @@ def _times(header: Mapping[str, object]) -> dict[str, float]:
     if not sides:
         return {}
     return {
-        part: sum(math.log(side[part]) for side in sides) / len(sides)
+        part: geometric_mean(side[part] for side in sides)
         for part in sides[0]
         if all(_positive(side.get(part)) for side in sides)
     }

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-from tracker.domain import Better
-
 __all__ = ["pairs_left"]
 
 # Standard errors between the mean and a bound at which the gate's tests usually decide.
@@ -15,8 +13,7 @@ _REACH = 3.3
 
 
 def pairs_left(
-    values: Sequence[tuple[float, float]],
-    better: Better,
+    ratios: Sequence[float],
     *,
     margin: float,
     detect: float,
@@ -28,8 +25,7 @@ def pairs_left(
     `margin` to be a regression; and never before the next look, nor after the last.
 
     Args:
-        values: (base, head) of the pairs so far, all positive.
-        better: Direction of the metric.
+        ratios: Log ratios of the pairs so far, positive is worse.
         margin: Slowdown that does not matter yet, a ratio.
         detect: Slowdown that a pass excludes, a ratio.
         looks: Numbers of pairs at which the gate decides, ascending; the last is the most.
@@ -37,11 +33,9 @@ def pairs_left(
     Returns:
         At least 0; None with fewer than two pairs, whose spread says nothing.
     """
-    done = len(values)
+    done = len(ratios)
     if done < 2:
         return None
-    sign = 1.0 if better == "lower" else -1.0
-    ratios = [sign * (math.log(head) - math.log(base)) for base, head in values]
     mean, spread = fmean(ratios), stdev(ratios)
     room = max(math.log1p(detect) - mean, mean - math.log1p(margin))
     needed = (_REACH * spread / room) ** 2

@@ -17,7 +17,7 @@ from tracker.gate.policy import Policy
 from tracker.gate.promise import broken_promise
 from tracker.gate.resume import Claim, Unfinished, find_unfinished, place_of
 from tracker.gate.session import Session
-from tracker.gate.stored import judge_stored, known_control
+from tracker.gate.stored import judge_stored, known_control, stored_controls
 from tracker.gate.validity import Complaint
 from tracker.measure.asv import AsvRunner, LaunchResult
 from tracker.measure.git import Commit
@@ -224,7 +224,13 @@ def gate_stored(
             warnings = [
                 f"other gates of these commits are not judged here: {others}; `--gate ID` judges one"
             ]
-    result = judge_stored(chosen, policy, seed=seed, expectations=expected_of(gate) if gate else ())
+    result = judge_stored(
+        chosen,
+        policy,
+        seed=seed,
+        expectations=expected_of(gate) if gate else (),
+        controls=stored_controls(store, project, gate.id) if gate else {},
+    )
     if values and not chosen:
         patterns = ", ".join(map(repr, policy.bench))
         result.invalid = [f"none of the {len(values)} stored metrics matches {patterns}"]

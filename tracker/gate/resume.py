@@ -21,8 +21,8 @@ from typing import Self
 from tracker.artifacts import fingerprint_of
 from tracker.domain import GateInfo, Launch
 from tracker.errors import UsageError
-from tracker.gate.session import Earlier
-from tracker.gate.stored import benchmark_of
+from tracker.gate.session import Earlier, Pair
+from tracker.gate.stored import benchmark_of, stored_controls
 from tracker.measure.asv import AsvRunner
 from tracker.measure.project import AsvProject
 from tracker.measure.worktree import state_dir
@@ -157,11 +157,12 @@ def _earlier(store: Store, gate: GateInfo) -> Earlier | None:
         for launch in queries.gate_launches(store, gate.project, gate_id=gate.id)
         if launch.arm == "base"
     ]
+    controls = stored_controls(store, gate.project, gate.id)
     return Earlier(
         benchmarks={
             name: benchmark_of(found.series) for name, found in values.items() if found.pairs
         },
-        pairs=[rows[number] for number in sorted(rows)],
+        pairs=[Pair(*rows[number], controls.get(number, {})) for number in sorted(rows)],
         launches=launches,
     )
 

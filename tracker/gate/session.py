@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
 
 from tracker.domain import Arm, BenchmarkInfo, Expectation, Fingerprint, Launch, metric_name
 from tracker.errors import MeasurementError
 from tracker.expected import nearest
-from tracker.gate.control import ControlWatch
+from tracker.gate.control import Controls, ControlWatch, control_times, controls_of, leaning
 from tracker.gate.family import judge_metric, make_gate, told, weighed
 from tracker.gate.forecast import pairs_left
 from tracker.gate.limits import broken_limit
@@ -27,7 +28,7 @@ from tracker.gate.validity import Complaint, WorkSeen, pair_complaints, prefix_w
 from tracker.measure.asv import LaunchResult
 from tracker.stats import PairedGate, Verdict
 
-__all__ = ["Earlier", "Session"]
+__all__ = ["Earlier", "Pair", "Session"]
 
 Measure = Callable[[str, Arm, Sequence[str]], LaunchResult]
 Values = Mapping[str, float]
@@ -36,18 +37,26 @@ Values = Mapping[str, float]
 _ENOUGH_ATTEMPTS = 6
 
 
+class Pair(NamedTuple):
+    """One valid pair: the values of base and head by metric, and the control's times."""
+
+    base: Values
+    head: Values
+    controls: Controls
+
+
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """What a gate had measured before it was cut off.
 
     Attributes:
         benchmarks: By metric.
-        pairs: The base's and the head's value of each metric, a pair each, in order.
+        pairs: In order.
         launches: The base's launches of every pair.
     """
 
     benchmarks: Mapping[str, BenchmarkInfo]
-    pairs: Sequence[tuple[Values, Values]]
+    pairs: Sequence[Pair]
     launches: Sequence[Launch] = ()
 
 
@@ -99,6 +108,7 @@ class Session:
         self._seen = WorkSeen()
         self._environment: dict[str, Fingerprint] = {}
         self._last_complaints: set[tuple[str, tuple[str, ...]]] = set()
+        self._controls: list[Controls] = []  # by pair
         self._gate: PairedGate | None = None  # what votes
         self._watch: PairedGate | None = None  # what is judged without a vote
         self._result = GateResult(seed=seed)
@@ -134,13 +144,13 @@ class Session:
         for launch in earlier.launches:
             self._environment.setdefault(launch.benchmark, launch.fingerprint)
         self._seen.add(earlier.launches)
-        for base, head in earlier.pairs:
+        for pair in earlier.pairs:
             if self._gate is None:
-                self._declare(earlier.benchmarks, base, head)
+                self._declare(earlier.benchmarks, pair.base, pair.head)
             if self._result.stopped:
                 return
             next(self._order)
-            self._add(base, head)
+            self._add(pair)
         self._check_decided()
         self._listener.resumed(self._result.pairs)
 
@@ -172,9 +182,8 @@ class Session:
                 same_work=self._policy.same_work,
             )
             complaints = self._forgive(complaints) + self._gone(measured)
-            complaints += self._control.complaints(
-                measured["base"].launches, measured["head"].launches
-            )
+            times = control_times(measured["base"].launches, measured["head"].launches)
+            complaints += self._control.complaints(times)
         if complaints:
             self._tell(measured, None)
             self._drop(complaints, measured)
@@ -190,7 +199,7 @@ class Session:
             self._tell(measured, None)
             return
         self._tell(measured, result.pairs + 1)
-        self._add(base.values(), head.values())
+        self._add(Pair(base.values(), head.values(), times))
         self._note_prefixes(base, head)
         self._listener.pair_done(self._standing(self._clock() - started))
         self._check_decided()
@@ -296,15 +305,18 @@ class Session:
                 "the base's own tokens vary between launches, so they were not compared: "
                 + ", ".join(self._seen.unsteady())
             )
+        result.warnings += leaning(self._controls)
         if result.moved:
             result.warnings.append(
                 f"the node itself moved during {result.moved} of {self._attempts} pairs, which were "
                 "dropped in both arms: its control workload says so, not the commits"
             )
 
-    def _add(self, base: Values, head: Values) -> None:
+    def _add(self, measured: Pair) -> None:
         result = self._result
+        base, head = measured.base, measured.head
         result.pairs += 1
+        self._controls.append(measured.controls)
         both = {
             name: (base[name], head[name])
             for name in result.judged
@@ -312,6 +324,9 @@ class Session:
         }
         for name, values in both.items():
             result.values[name].append(values)
+        controls = controls_of(
+            {name: result.judged[name].benchmark.name for name in both}, measured.controls
+        )
         for gate, votes in ((self._gate, True), (self._watch, False)):
             if gate is None:
                 continue
@@ -323,7 +338,7 @@ class Session:
             # What does not vote is measured only as long as something that votes needs it.
             if votes or (gate.pairs < gate.max_pairs and gate.pending() <= pair.keys()):
                 try:
-                    gate.add(pair)
+                    gate.add(pair, {name: controls[name] for name in pair.keys() & controls})
                 except ValueError as error:
                     result.invalid = [str(error)]
                     result.stopped = "stopped as invalid"
@@ -336,13 +351,12 @@ class Session:
 
     def _standing(self, seconds: float) -> Standing:
         left: dict[str, int | None] = {}
+        ratios = {} if self._gate is None else self._gate.log_ratios()
         for name in self._pending():
             judged = self._result.judged[name]
-            assert self._gate is not None and judged.policy.better is not None
-            pairs = [weighed(judged, pair) for pair in self._result.values[name]]
+            assert self._gate is not None
             left[name] = pairs_left(
-                pairs,
-                judged.policy.better,
+                ratios.get(name, ()),
                 margin=judged.policy.margin,
                 detect=judged.policy.detect,
                 looks=self._gate.looks,

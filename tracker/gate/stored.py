@@ -7,7 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tracker.domain import BenchmarkInfo, Expectation, GateLaunch, PairedValues, SeriesInfo
-from tracker.gate.control import ControlWatch, control_difference
+from tracker.gate.control import (
+    Controls,
+    ControlWatch,
+    control_difference,
+    control_times,
+    controls_of,
+)
 from tracker.gate.family import judge_metric, make_gate, told, weighed
 from tracker.gate.policy import Policy
 from tracker.gate.result import GateResult, Judged
@@ -17,7 +23,7 @@ from tracker.store import Store, queries
 _NO_PAIRS = Verdict("inconclusive", None, None, None, 0, "no value in the gate's first pair", None)
 _LAUNCHES = 240  # artifacts looked at: 30 pairs of four scenarios
 
-__all__ = ["benchmark_of", "judge_stored", "known_control"]
+__all__ = ["benchmark_of", "judge_stored", "known_control", "stored_controls"]
 
 
 def judge_stored(
@@ -26,6 +32,7 @@ def judge_stored(
     *,
     seed: int = 0,
     expectations: Iterable[Expectation] = (),
+    controls: Mapping[int, Controls] | None = None,
 ) -> GateResult:
     """Replay stored pairs through the gate of `policy`.
 
@@ -40,6 +47,7 @@ def judge_stored(
         policy: How strictly to judge; may differ from the policy of the time.
         seed: Of the gate's random sign flips.
         expectations: Changes that were intended then.
+        controls: The control's times by the gate's number of the pair.
     """
     result = GateResult(seed=seed, stopped="judged from the store")
     unpaired: list[str] = []
@@ -64,7 +72,7 @@ def judge_stored(
         return result
     for votes in (True, False):
         group = [j for j in result.judged.values() if j.watched and j.votes is votes]
-        _replay(group, stored, result, policy)
+        _replay(group, stored, result, policy, controls or {})
     if not any(j.votes for j in result.judged.values()):
         result.invalid = ["no metric says which direction is better"]
     return result
@@ -86,13 +94,23 @@ def benchmark_of(series: SeriesInfo) -> BenchmarkInfo:
 
 def known_control(store: Store, project: str, machine: str) -> ControlWatch:
     """Return what earlier gates on this machine say of its control workload."""
-    arms: dict[tuple[str, int], dict[str, list[GateLaunch]]] = {}
     newest = queries.gate_launches(store, project, machine=machine, limit=_LAUNCHES)
-    for launch in newest:
+    differences = map(control_difference, _times_by_pair(newest).values())
+    return ControlWatch(one for one in differences if one is not None)
+
+
+def stored_controls(store: Store, project: str, gate_id: str) -> dict[int, Controls]:
+    """Return the control's times in the valid pairs of a gate, by the number of the pair."""
+    launches = queries.gate_launches(store, project, gate_id=gate_id)
+    return {number: times for (_, number), times in _times_by_pair(launches).items()}
+
+
+def _times_by_pair(launches: Iterable[GateLaunch]) -> dict[tuple[str, int], Controls]:
+    arms: dict[tuple[str, int], dict[str, list[GateLaunch]]] = {}
+    for launch in launches:
         both = arms.setdefault((launch.gate_id, launch.pair), {"base": [], "head": []})
         both[launch.arm].append(launch)
-    differences = [control_difference(both["base"], both["head"]) for both in arms.values()]
-    return ControlWatch(one for one in differences if one is not None)
+    return {pair: control_times(both["base"], both["head"]) for pair, both in arms.items()}
 
 
 class _Replay(PairedGate):
@@ -105,19 +123,28 @@ class _Replay(PairedGate):
     def pending(self) -> frozenset[str]:
         return super().pending() - self._frozen.keys()
 
-    def add(self, pair: Mapping[str, tuple[float, float]]) -> None:
+    def add(
+        self,
+        pair: Mapping[str, tuple[float, float]],
+        controls: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
+    ) -> None:
         lost = self.pending() - pair.keys()
         if lost:
             verdicts = self.verdicts()
             self._frozen |= {name: verdicts[name] for name in lost}
-        super().add({name: both for name, both in pair.items() if name not in self._frozen})
+        going = {name: both for name, both in pair.items() if name not in self._frozen}
+        super().add(going, controls)
 
     def verdicts(self) -> dict[str, Verdict]:
         return super().verdicts() | self._frozen
 
 
 def _replay(
-    group: list[Judged], stored: Mapping[str, PairedValues], result: GateResult, policy: Policy
+    group: list[Judged],
+    stored: Mapping[str, PairedValues],
+    result: GateResult,
+    policy: Policy,
+    controls: Mapping[int, Controls],
 ) -> None:
     rows: dict[int, dict[str, tuple[float, float]]] = defaultdict(dict)
     for j in group:
@@ -134,7 +161,10 @@ def _replay(
     gate = make_gate([j for j in group if j.name in known], policy, result.seed, _Replay)
     if gate is None:
         return
+    benchmarks = {j.name: j.benchmark.name for j in group}
     for number in sorted(rows)[: policy.max_pairs]:
-        gate.add({name: pair for name, pair in rows[number].items() if name in known})
+        pair = {name: both for name, both in rows[number].items() if name in known}
+        times = controls_of({name: benchmarks[name] for name in pair}, controls.get(number, {}))
+        gate.add(pair, times)
     result.pairs = max(result.pairs, gate.pairs)
     result.verdicts.update(told(result.judged, gate.verdicts()))

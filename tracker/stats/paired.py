@@ -13,15 +13,17 @@ from scipy import special
 
 from tracker.stats.exact import ExactMetric
 from tracker.stats.looks import called_flips, can_call, fewest_pairs, look_schedule, miss_levels
+from tracker.stats.ratios import Arms, LogRatios, Ratios
 from tracker.stats.signflip import family_maxima, scores
 from tracker.stats.verdict import Better, Status, Verdict
 
 __all__ = ["ALGORITHM", "PairedGate"]
 
-ALGORITHM = "signflip-relevant-2"
+ALGORITHM = "signflip-control-3"
 
 Floats = NDArray[np.float64]
 
+_NOTHING = Verdict("inconclusive", None, None, None, 0, "no pairs measured", None)
 # Sums of scores that differ by less are equal: rounding must not make one arrangement win.
 _TIE = 1e-9
 _LARGEST_LOG = math.log(sys.float_info.max)
@@ -36,6 +38,7 @@ class _Look(NamedTuple):
 
     pairs: int
     allowed: int
+    ratios: Floats  # [pairs, metrics], less what controls explain
     sums: Floats  # [metrics], of the observed arrangement
     highest: Floats  # [flips], empty where none is allowed
 
@@ -50,10 +53,11 @@ class _Look(NamedTuple):
 class PairedGate:
     """A sequential paired test of many metrics with a family-wise bound on false regressions.
 
-    Each pair gives every metric a log ratio, signed so that positive is worse, less the margin. At
-    the scheduled looks (`looks`) the sum of each metric's scores (`signflip.scores`) is compared
-    with the largest sum over all metrics under joint sign flips of whole pairs; the level is spread
-    over the looks by a union bound, so that stopping at any of them keeps the guarantee.
+    Each pair gives every metric a log ratio, signed so that positive is worse, less the margin and
+    less what a control of the same launches explains (`covariate.explained`). At the scheduled
+    looks (`looks`) the sum of each metric's scores (`signflip.scores`) is compared with the
+    largest sum over all metrics under joint sign flips of whole pairs; the level is spread over
+    the looks by a union bound, so that stopping at any of them keeps the guarantee.
 
     Args:
         metrics: Name to direction ("lower" or "higher" is better), at least one.
@@ -72,9 +76,9 @@ class PairedGate:
             names it.
 
     Assumptions:
-        Base and head of a pair are exchangeable when nothing changed: launches interleaved in
-        random order on one machine. No shape of noise is assumed for the false-regression bound;
-        `pass`, `improvement` and the intervals use Student's t.
+        Base and head of a pair, with their controls, are exchangeable when nothing changed:
+        launches interleaved in random order on one machine. No shape of noise is assumed for the
+        false-regression bound; `pass`, `improvement` and the intervals use Student's t.
 
     Small samples:
         Below 6 pairs every noisy metric is pending; at 6 it can pass, from 8 on (alpha 0.01) it can
@@ -129,14 +133,14 @@ class PairedGate:
         self._allowed = called_flips(alpha, self.looks)
         self._miss = miss_levels(self.looks)
         self._seed = seed
-        self._ratios: list[dict[str, float]] = []  # per pair, log ratio, positive is worse
+        self._pairs = LogRatios(self._noisy, np.array([self._margin[name] for name in self._noisy]))
         self._decided: dict[str, tuple[Status, str]] = {}
         self._weighed: dict[str, _Look] = {}  # the last look at which a metric was undecided
 
     @property
     def pairs(self) -> int:
         """Pairs added so far."""
-        return len(self._ratios)
+        return len(self._pairs)
 
     def pending(self) -> frozenset[str]:
         """Return the metrics that another pair could still decide."""
@@ -149,20 +153,33 @@ class PairedGate:
         """Return the number of pairs at which noisy metrics are weighed next, or None."""
         return next((n for n in self.looks if n > self.pairs), None)
 
-    def add(self, pair: Mapping[str, tuple[float, float]]) -> None:
+    def add(
+        self,
+        pair: Mapping[str, Arms],
+        controls: Mapping[str, Mapping[str, Arms]] | None = None,
+    ) -> None:
         """Add one interleaved pair: name to ``(base, head)``.
 
-        Every pending metric must be there; decided ones may be left out.
+        Args:
+            pair: Every pending metric must be there; decided ones may be left out.
+            controls: By metric, for those that have any: name to ``(base, head)`` of work that
+                neither commit touches, measured in the same launches, more being slower.
 
         Raises:
             ValueError: An unknown or missing metric, a value that is not finite, or, for a noisy
-                metric, not positive (its log ratio does not exist). Nothing is added then.
+                metric or a control, not positive (its log ratio does not exist). Nothing is added
+                then.
         """
+        controls = controls or {}
         if unknown := sorted(pair.keys() - self._sign.keys()):
             raise ValueError(f"unknown metrics {unknown}; the gate has {sorted(self._metrics)}")
+        if unknown := sorted(controls.keys() - self._sign.keys()):
+            raise ValueError(
+                f"controls of unknown metrics {unknown}; the gate has {sorted(self._metrics)}"
+            )
         if missing := sorted(self.pending() - pair.keys()):
             raise ValueError(f"the pair lacks the pending metrics {missing}")
-        ratios = {}
+        arms = {}
         for name, (base, head) in pair.items():
             for arm, value in (("base", base), ("head", head)):
                 if not math.isfinite(value):
@@ -173,17 +190,36 @@ class PairedGate:
                         "or leave it out of the gate"
                     )
             if name not in self._exact:
-                ratios[name] = self._sign[name] * (math.log(head) - math.log(base))
+                sign = self._sign[name]
+                arms[name] = (sign * math.log(base), sign * math.log(head))
+        paces = {
+            name: {control: _paces(name, control, *times) for control, times in of.items()}
+            for name, of in controls.items()
+        }
         for name in pair.keys() & self._exact.keys():
             self._exact[name].add(*map(float, pair[name]))
-        self._ratios.append(ratios)
+        self._pairs.add(arms, paces)
         if self.pairs in self.looks and not self._decided.keys() >= set(self._noisy):
             self._weigh()
 
+    def log_ratios(self) -> dict[str, list[float]]:
+        """Return the log ratios of each noisy metric so far, less what its control explains.
+
+        Positive is worse; one for each pair that measured it.
+        """
+        if not self.pairs:
+            return {name: [] for name in self._noisy}
+        ratios = self._pairs.ratios()
+        return {name: ratios.values(k).tolist() for k, name in enumerate(self._noisy)}
+
     def verdicts(self) -> dict[str, Verdict]:
         """Return a verdict for every metric, in the order they were declared."""
+        noisy = {}
+        if self._noisy and self.pairs:
+            ratios = self._pairs.ratios()
+            noisy = {name: self._verdict(ratios, k) for k, name in enumerate(self._noisy)}
         return {
-            name: self._exact[name].verdict() if name in self._exact else self._noisy_verdict(name)
+            name: self._exact[name].verdict() if name in self._exact else noisy.get(name, _NOTHING)
             for name in self._metrics
         }
 
@@ -194,58 +230,50 @@ class PairedGate:
         return frozenset(noisy | exact)
 
     def _weigh(self) -> None:
-        look = self._look()
+        n = self.pairs
+        ratios = self._pairs.ratios()
+        look = self._look(ratios)
         improved = self.alpha / (len(self.looks) * len(self._noisy))
-        n = look.pairs
         for column, name in enumerate(self._noisy):
             if name in self._decided:
                 continue
             self._weighed[name] = look
+            control = ratios.control[column]
+            less = f", less what its control {control!r} explains" if control else ""
             if look.allowed and (as_good := look.flips_as_good(column)) <= look.allowed:
                 flips = len(look.highest)
                 reason = (
                     f"family-wise p = {as_good / flips:.2g} at {n} pairs "
-                    f"(level {look.allowed / flips:.2g})"
+                    f"(level {look.allowed / flips:.2g}){less}"
                 )
                 self._decided[name] = ("regression", reason)
                 continue
-            values = self._values(name)
-            mean, error = values.mean(), _standard_error(values)
-            if mean + _quantile(improved, n) * error < -self._margin[name]:
+            found = ratios.estimate(column)
+            if found.upper(improved) < -self._margin[name]:
                 margin = math.expm1(self._margin[name])
-                reason = f"better by more than the margin of {margin:.1%} at {n} pairs"
+                reason = f"better by more than the margin of {margin:.1%} at {n} pairs{less}"
                 self._decided[name] = ("improvement", reason)
-            elif mean + _quantile(self._miss[n], n) * error < self._detect[name]:
+            elif found.upper(self._miss[n]) < self._detect[name]:
                 detect = math.expm1(self._detect[name])
-                reason = f"a slowdown of {detect:.1%} is excluded at {n} pairs"
+                reason = f"a slowdown of {detect:.1%} is excluded at {n} pairs{less}"
                 self._decided[name] = ("pass", reason)
 
-    def _look(self) -> _Look:
+    def _look(self, ratios: Ratios) -> _Look:
         """Return the evidence of all pairs so far; the flips only where they can matter."""
         allowed = self._allowed[self.pairs]
-        table = self._scores()
-        highest = family_maxima(table, self._seed) if allowed else np.empty(0)
-        return _Look(self.pairs, allowed, table.sum(axis=0), highest)
-
-    def _scores(self) -> Floats:
-        """Return the scores of the log ratios beyond the margin, ``[pairs, noisy metrics]``."""
-        ratios = np.array(
-            [[pair.get(name, math.nan) for name in self._noisy] for pair in self._ratios]
-        )
         margin = np.array([self._margin[name] for name in self._noisy])
         detect = np.array([self._detect[name] for name in self._noisy])
-        return scores(ratios - margin, detect - margin)
-
-    def _values(self, name: str) -> Floats:
-        return np.array([ratios[name] for ratios in self._ratios if name in ratios])
+        table = scores(ratios.tested - margin, detect - margin)
+        highest = family_maxima(table, self._seed) if allowed else np.empty(0)
+        return _Look(self.pairs, allowed, ratios.tested, table.sum(axis=0), highest)
 
     def _mde(self, name: str) -> float | None:
         """Return the smallest slowdown that the metric's last look called with power 0.95."""
         look = self._weighed.get(name)
         if look is None or not look.allowed:
             return None
-        values = self._values(name)[: look.pairs]
-        noise = values - values.mean()
+        ratios = look.ratios[:, self._noisy.index(name)]
+        noise = ratios - ratios.mean()
         room = self._detect[name] - self._margin[name]
         beyond = room * _MDE_STEPS
         score = scores(noise[:, None] + beyond, np.full(len(beyond), room))
@@ -260,32 +288,31 @@ class PairedGate:
         between = np.interp(0.0, excess[last - 1 : last + 1], beyond[last - 1 : last + 1])
         return _ratio(self._margin[name] + float(between))
 
-    def _noisy_verdict(self, name: str) -> Verdict:
-        values = self._values(name)
-        n = len(values)
-        sign = self._sign[name]
-        if n == 0:
-            return Verdict("inconclusive", None, None, None, 0, "no pairs measured", None)
-        mean = float(values.mean())
+    def _verdict(self, ratios: Ratios, column: int) -> Verdict:
+        """Return the verdict of a noisy metric, given all pairs so far."""
+        values = ratios.values(column)
+        if not len(values):
+            return _NOTHING
+        name = self._noisy[column]
+        n, sign = len(values), self._sign[name]
+        found = ratios.estimate(column)
         low = high = None
         if n >= 2:
-            half = _quantile(0.005, n) * _standard_error(values)
-            low, high = sorted((_ratio(sign * (mean - half)), _ratio(sign * (mean + half))))
+            half = found.upper(0.005) - found.mean
+            low, high = sorted(_ratio(sign * (found.mean + end)) for end in (-half, half))
         status: Status
         if name in self._decided:
             status, reason = self._decided[name]
         else:
-            status, reason = "inconclusive", self._why_undecided(name)
-        return Verdict(status, _ratio(sign * mean), low, high, n, reason, self._mde(name))
+            spread = float(values.std(ddof=1)) if n > 1 else math.inf
+            status, reason = "inconclusive", self._why_undecided(name, n, spread)
+        return Verdict(status, _ratio(sign * found.mean), low, high, n, reason, self._mde(name))
 
-    def _why_undecided(self, name: str) -> str:
-        values = self._values(name)
-        n = len(values)
+    def _why_undecided(self, name: str, n: int, spread: float) -> str:
         if n < 2:
             return f"{n} pair; noise shows from 2 on"
         if n < self.looks[0]:
             return f"{n} pairs; the first look is at {self.looks[0]}"
-        spread = float(values.std(ddof=1))
         # No count that could not call a regression, were the metric worse, decides.
         able = fewest_pairs(self.alpha) or 0
         if not can_call(self.max_pairs, self.alpha):
@@ -301,13 +328,14 @@ def _ratio(logarithm: float) -> float:
     return math.expm1(logarithm) if logarithm < _LARGEST_LOG else math.inf
 
 
-def _standard_error(values: Floats) -> float:
-    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf
-
-
-def _quantile(miss: float, pairs: int) -> float:
-    """Return what Student's t of so many pairs exceeds with probability `miss`."""
-    return -float(special.stdtrit(pairs - 1, miss))
+def _paces(metric: str, control: str, base: float, head: float) -> Arms:
+    for arm, value in (("base", base), ("head", head)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(
+                f"metric {metric!r}: {arm} value {value} of its control {control!r} is not a "
+                "positive number"
+            )
+    return math.log(base), math.log(head)
 
 
 def _exact_metric(name: str, better: Better, step: float) -> ExactMetric:

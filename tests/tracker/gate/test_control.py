@@ -9,7 +9,14 @@ import pytest
 from tests.tracker.gate.fakes import BASE, HEAD, Lab, Notes
 from tests.tracker.store.values import BENCHMARKS, commit, committed_at, file_of, measurement
 from tracker.domain import Fingerprint, GateLaunch, Launch, RevisionRecord
-from tracker.gate.control import FLOOR, KNOWN, MEMORY, ControlWatch, control_difference
+from tracker.gate.control import (
+    FLOOR,
+    KNOWN,
+    MEMORY,
+    ControlWatch,
+    control_difference,
+    control_times,
+)
 from tracker.gate.judge import make_report
 from tracker.gate.policy import Policy
 from tracker.gate.session import Session
@@ -22,39 +29,47 @@ def launch(gemm, copy=1.0, *, after=None, scenario="suite.A"):
     return Launch("p", "d", "id", scenario, Fingerprint(), {"control": sides})
 
 
+def between(base, head):
+    return control_difference(control_times(base, head))
+
+
+def complaints(watch, base, head):
+    return watch.complaints(control_times(base, head))
+
+
 def test_the_difference_is_the_largest_over_scenarios_and_parts():
     base = [launch(1.0, scenario="a"), launch(1.0, scenario="b")]
     head = [launch(1.02, scenario="a"), launch(1.0, 0.9, scenario="b")]
-    assert control_difference(base, head) == pytest.approx(0.10536, abs=1e-5)
-    assert control_difference(head, base) == control_difference(base, head)
+    assert between(base, head) == pytest.approx(0.10536, abs=1e-5)
+    assert between(head, base) == between(base, head)
     moved = launch(1.0, after={"gemm": 1.21, "copy": 1.0})  # in the middle of the launch
-    assert control_difference([launch(1.0)], [moved]) == pytest.approx(0.0953, abs=1e-4)
+    assert between([launch(1.0)], [moved]) == pytest.approx(0.0953, abs=1e-4)
 
 
 @pytest.mark.parametrize("control", [None, {}, {"before": {"gemm": 0}}, {"before": "soon"}, 7])
 def test_a_launch_without_control_times_has_no_difference(control):
     other = Launch("p", "d", "id", "suite.A", Fingerprint(), {"control": control})
-    assert control_difference([other], [launch(1.0)]) is None
-    assert ControlWatch([0.001] * 20).complaints([other], [launch(9.0)]) == []
+    assert between([other], [launch(1.0)]) is None
+    assert complaints(ControlWatch([0.001] * 20), [other], [launch(9.0)]) == []
 
 
 def test_nothing_is_dropped_before_enough_is_known():
     watch = ControlWatch([0.001] * (KNOWN - 1))
-    assert watch.complaints([launch(1.0)], [launch(2.0)]) == []
-    (complaint,) = watch.complaints([launch(2.0)], [launch(1.0)])
+    assert complaints(watch, [launch(1.0)], [launch(2.0)]) == []
+    (complaint,) = complaints(watch, [launch(2.0)], [launch(1.0)])
     assert "differs by 100.0%" in complaint.text and not complaint.persists
 
 
 def test_a_quiet_machine_still_gets_the_floor():
     watch = ControlWatch([0.0] * 20)
     assert watch.usual == FLOOR
-    assert watch.complaints([launch(1.0)], [launch(1.0 + 0.9 * FLOOR)]) == []
-    assert watch.complaints([launch(1.0)], [launch(1.0 + 1.1 * FLOOR)])
+    assert complaints(watch, [launch(1.0)], [launch(1.0 + 0.9 * FLOOR)]) == []
+    assert complaints(watch, [launch(1.0)], [launch(1.0 + 1.1 * FLOOR)])
 
 
 def test_a_launch_of_the_store_counts_like_one_just_measured():
     stored = GateLaunch("g", 1, "base", "suite.A", launch(1.0).header)
-    assert control_difference([stored], [launch(1.1)]) == pytest.approx(0.0953, abs=1e-4)
+    assert between([stored], [launch(1.1)]) == pytest.approx(0.0953, abs=1e-4)
 
 
 @pytest.mark.parametrize("shape", ["normal", "heavy", "two states", "settles"])
@@ -68,7 +83,7 @@ def test_a_machine_that_always_wobbles_keeps_most_pairs(shape):
     }[shape]
     watch = ControlWatch()
     dropped = sum(
-        bool(watch.complaints([launch(2.0 ** spread(n))], [launch(2.0 ** spread(n))]))
+        bool(complaints(watch, [launch(2.0 ** spread(n))], [launch(2.0 ** spread(n))]))
         for n in range(600)
     )
     assert dropped <= 0.25 * 600
@@ -76,7 +91,7 @@ def test_a_machine_that_always_wobbles_keeps_most_pairs(shape):
 
 def test_a_node_that_changed_for_good_is_learned():
     watch = ControlWatch([0.001] * MEMORY)
-    told = [bool(watch.complaints([launch(1.0)], [launch(1.2)])) for _ in range(MEMORY)]
+    told = [bool(complaints(watch, [launch(1.0)], [launch(1.2)])) for _ in range(MEMORY)]
     assert told[0] and not told[-1]
     assert sum(told) <= MEMORY // 2
 
@@ -86,7 +101,7 @@ def test_the_rule_favours_neither_commit():
     watch, mirrored = ControlWatch(), ControlWatch()
     for _ in range(300):
         one, other = (launch(2.0 ** draw.gauss(0, 0.1 + 0.3 * (draw.random() < 0.1))) for _ in "ab")
-        assert bool(watch.complaints([one], [other])) == bool(mirrored.complaints([other], [one]))
+        assert bool(complaints(watch, [one], [other])) == bool(complaints(mirrored, [other], [one]))
 
 
 class Node(Lab):

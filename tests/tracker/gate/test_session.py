@@ -9,7 +9,7 @@ from tracker.errors import MeasurementError
 from tracker.gate.judge import make_report
 from tracker.gate.order import PairOrder
 from tracker.gate.policy import MetricRule, Policy
-from tracker.gate.session import Earlier, Session
+from tracker.gate.session import Earlier, Pair, Session
 
 TTFT, RATE, STEPS = "suite.A.track_ttft", "suite.A.track_rate", "suite.A.track_steps"
 E2E, MOOD = "suite.B.track_e2e", "suite.B.track_mood"
@@ -118,7 +118,7 @@ def earlier(lab, pairs):
     order, values, launches = PairOrder(0), [], []
     for _ in range(pairs):
         arms = {arm: lab(BASE if arm == "base" else HEAD, arm, ()) for arm in next(order)}
-        values.append((arms["base"].values(), arms["head"].values()))
+        values.append(Pair(arms["base"].values(), arms["head"].values(), {}))
         launches += arms["base"].launches
     return Earlier(BENCHMARKS, values, launches)
 

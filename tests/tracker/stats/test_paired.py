@@ -231,3 +231,60 @@ def test_the_hint_names_no_number_of_pairs_that_cannot_decide(max_pairs, alpha, 
     verdict = gate.verdicts()["a"]
     assert verdict.status == "inconclusive"
     assert verdict.reason.endswith(f"about {hint} pairs would decide")
+
+
+def told_of_the_node(effect=0.0, *, pairs=24, node=0.1, control=1.0, leaks=0.0, seed=3):
+    """A gate of launches whose node wanders, told of it by a control."""
+    rng = np.random.default_rng(seed)
+    gate = PairedGate({"a": "lower", "b": "higher"}, margin=0.03, detect=0.08, max_pairs=pairs)
+    while gate.pending() and not gate.regressions():
+        speed = np.exp(rng.normal(0, node, 2))
+        a, b = speed * np.exp(rng.normal(0, 0.01, (2, 2)))
+        seen = speed**control * (1.0, 1 + leaks)
+        times = {"gemm": tuple(seen), "copy": tuple(np.exp(rng.normal(0, 0.1, 2)))}
+        pair = {"a": (a[0], a[1] * (1 + effect)), "b": (1 / b[0], 1 / b[1])}
+        gate.add(pair, {"a": times, "b": times})
+    return gate
+
+
+def test_a_control_takes_the_nodes_part_out():
+    gate = told_of_the_node()
+    assert {v.status for v in gate.verdicts().values()} == {"pass"}
+    assert gate.pairs <= 12
+    assert gate.verdicts()["b"].reason.endswith("less what its control 'gemm' explains")
+    deaf = told_of_the_node(control=0.0)
+    assert {v.status for v in deaf.verdicts().values()} == {"inconclusive"} and deaf.pairs == 24
+
+
+def test_a_slowdown_is_called_where_the_node_is_louder_than_it():
+    gate = told_of_the_node(0.1)
+    assert gate.regressions() == {"a"} and gate.pairs <= 12
+    verdict = gate.verdicts()["a"]
+    assert verdict.effect == pytest.approx(0.1, abs=0.02)
+    assert verdict.low < 0.1 < verdict.high
+    ratios = gate.log_ratios()
+    assert np.mean(ratios["a"]) == pytest.approx(math.log1p(verdict.effect))
+    assert np.std(ratios["a"]) < 0.03
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_commit_that_slows_the_control_as_well_is_never_passed_for_it(seed):
+    """It leaves a thread running, say: what that costs must not be taken for the node's."""
+    gate = told_of_the_node(0.3, leaks=0.3, node=0.05, seed=seed)
+    assert gate.verdicts()["a"].status in ("regression", "inconclusive")
+    assert gate.verdicts()["a"].effect == pytest.approx(0.3, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("controls", "message"),
+    [
+        ({"z": {"gemm": (1.0, 1.0)}}, "controls of unknown metrics"),
+        ({"a": {"gemm": (1.0, 0.0)}}, "head value 0.0 of its control 'gemm'"),
+        ({"a": {"gemm": (math.nan, 1.0)}}, "base value nan of its control 'gemm'"),
+    ],
+)
+def test_controls_that_make_no_sense_are_refused_and_nothing_is_added(controls, message):
+    gate = PairedGate({"a": "lower"})
+    with pytest.raises(ValueError, match=message):
+        gate.add({"a": (1.0, 1.0)}, controls)
+    assert gate.pairs == 0
