@@ -7,7 +7,7 @@ end, and raises what went wrong; the service reports it and goes on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from tracker.alerts import notify
@@ -34,6 +34,10 @@ __all__ = ["backfill", "calibrate", "new_commits", "nightly", "prune"]
 
 LOOK_BACK = 1000  # commits of the branch among which the last measured one is looked for
 
+# From the branch's commits, newest first, those that have values, and the failed attempts to the
+# commits to measure, oldest first.
+Choice = Callable[[Sequence[str], Collection[str], Attempts], list[str]]
+
 _log = logging.getLogger("pacekeeper.schedule")
 
 
@@ -48,27 +52,12 @@ def new_commits(*, db: str, root: str, project: str, machine: str, branch: str) 
         UsageError: There is no such branch, or the checkout is no asv project.
         StoreError: The store failed.
     """
-    if STOP.is_set():
-        return
-    tree = _load(root)
-    attempts = Attempts(state_dir(tree.repository.root) / "schedule-attempts.json")
-    head = fetch_head(tree.repository, branch)
-    with Store.open(db) as store:
-        # Recording the project makes it known, so that the first question is not about nothing.
-        store.record_project(project)
-        commits = new_of(
-            recent_commits(tree.repository, head, limit=LOOK_BACK),
-            measured_commits(store, project, machine),
-            attempts.unfinished(),
-        )
-        commits = [commit for commit in commits if not attempts.exhausted(commit)]
-        if not commits:
-            _log.info("%s has no new commit", branch)
-            return
-        failed = _measure_each(store, tree, project, machine, commits, attempts, f"new on {branch}")
-        _look(store, root, project, machine)
-    if failed:
-        raise MeasurementError("; ".join(failed))
+
+    def choose(recent: Sequence[str], measured: Collection[str], attempts: Attempts) -> list[str]:
+        new = new_of(recent, measured, attempts.unfinished())
+        return [commit for commit in new if not attempts.exhausted(commit)]
+
+    _measure_chosen(db, root, project, machine, branch, "new", choose)
 
 
 def backfill(*, db: str, root: str, project: str, machine: str, branch: str, commits: int) -> None:
@@ -79,23 +68,12 @@ def backfill(*, db: str, root: str, project: str, machine: str, branch: str, com
         UsageError: There is no such branch, or the checkout is no asv project.
         StoreError: The store failed.
     """
-    if STOP.is_set():
-        return
-    tree = _load(root)
-    attempts = Attempts(state_dir(tree.repository.root) / "schedule-attempts.json")
-    head = fetch_head(tree.repository, branch)
-    with Store.open(db) as store:
-        store.record_project(project)
-        recent = recent_commits(tree.repository, head, limit=LOOK_BACK)
+
+    def choose(recent: Sequence[str], measured: Collection[str], attempts: Attempts) -> list[str]:
         tried = [commit for commit in recent if not attempts.exhausted(commit)]
-        missing = backfill_of(tried, measured_commits(store, project, machine), commits)
-        if not missing:
-            _log.info("%s has no gap to fill", branch)
-            return
-        failed = _measure_each(store, tree, project, machine, missing, attempts, "missing")
-        _look(store, root, project, machine)
-    if failed:
-        raise MeasurementError("; ".join(failed))
+        return backfill_of(tried, measured, commits)
+
+    _measure_chosen(db, root, project, machine, branch, "missing", choose)
 
 
 def calibrate(*, db: str, root: str, project: str, machine: str, branch: str, gates: int) -> None:
@@ -161,6 +139,30 @@ def prune(*, root: str) -> None:
 def _load(root: str) -> AsvProject:
     policy = load_policy(start=Path(root))
     return load_project(start=Path(root), source=policy.source)
+
+
+def _measure_chosen(
+    db: str, root: str, project: str, machine: str, branch: str, what: str, choose: Choice
+) -> None:
+    """Measure the commits of the branch that are chosen, then find shifts and alert."""
+    if STOP.is_set():
+        return
+    tree = _load(root)
+    attempts = Attempts(state_dir(tree.repository.root) / "schedule-attempts.json")
+    recent = recent_commits(tree.repository, fetch_head(tree.repository, branch), limit=LOOK_BACK)
+    with Store.open(db) as store:
+        # Recording the project makes it known, so that the first question is not about nothing.
+        store.record_project(project)
+        commits = choose(recent, measured_commits(store, project, machine), attempts)
+        if not commits:
+            _log.info("%s has no %s commit", branch, what)
+            return
+        failed = _measure_each(
+            store, tree, project, machine, commits, attempts, f"{what} on {branch}"
+        )
+        _look(store, root, project, machine)
+    if failed:
+        raise MeasurementError("; ".join(failed))
 
 
 def _measure_each(
