@@ -13,6 +13,7 @@ from tracker.gate.control import (
     control_difference,
     control_times,
     controls_of,
+    leaning,
 )
 from tracker.gate.family import judge_metric, make_gate, told, weighed
 from tracker.gate.policy import Policy
@@ -70,6 +71,7 @@ def judge_stored(
             "the store holds no interleaved pairs of these commits; run `tracker gate`"
         ]
         return result
+    result.warnings += leaning(list((controls or {}).values()))
     for votes in (True, False):
         group = [j for j in result.judged.values() if j.watched and j.votes is votes]
         _replay(group, stored, result, policy, controls or {})

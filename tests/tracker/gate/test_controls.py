@@ -1,0 +1,110 @@
+"""The control's times on their way into a gate's verdict: measured, stored, resumed, told."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from tests.tracker.fake_lab import TTFT, FakeRunner, commits, recorder
+from tests.tracker.gate.fakes import Notes
+from tracker.gate.control import controls_of, leaning
+from tracker.gate.measured import gate_commits, gate_stored
+from tracker.gate.policy import Policy
+from tracker.store import Store
+
+POLICY = Policy(margin=0.03, detect=0.08, max_pairs=24)
+
+
+class ProcessGoneError(Exception):
+    """What no code of the gate catches: the process is gone."""
+
+
+class WanderingNode(FakeRunner):
+    """A node whose speed wanders by 10 % from launch to launch; its control says so, if `told`."""
+
+    def __init__(self, root, *, told=True, dies_at=None):
+        super().__init__(root, lambda *_: {TTFT: 0.1})
+        self._told, self._dies_at = told, dies_at
+        self._draw = random.Random(7)
+
+    def launch(self, commit, *, bench=None):
+        if len(self.launches) == self._dies_at:
+            raise ProcessGoneError
+        result = super().launch(commit, bench=bench)
+        speed = 2.0 ** self._draw.gauss(0, 0.15)
+        own = 2.0 ** self._draw.gauss(0, 0.01)
+        values = [replace(m, value=m.value * speed * own) for m in result.file.measurements]
+        side = {"gemm": 1e-3 * speed, "copy": 1e-3}
+        (one,) = result.launches
+        header = one.header | ({"control": {"before": side, "after": side}} if self._told else {})
+        return replace(
+            result,
+            file=replace(result.file, measurements=tuple(values)),
+            launches=(replace(one, header=header),),
+        )
+
+
+@pytest.fixture
+def gate(toy, tmp_path):
+    toy.commit("one")
+    (commit,) = commits(toy.root, "HEAD")
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
+
+        def run(runner, **more):
+            measured = gate_commits(
+                recorder(store, toy.root), runner, commit, commit, POLICY, listener=Notes(), **more
+            )
+            replayed = gate_stored(
+                store, "toy", commit.hash, commit.hash, POLICY, gate_id=measured.gate_id
+            )
+            return measured, replayed
+
+        yield run, toy.root
+
+
+def test_a_node_that_wanders_is_taken_out_and_the_store_says_the_same(gate):
+    run, root = gate
+    measured, replayed = run(WanderingNode(root))
+    assert measured.exit_code == 0 and measured.pairs <= 12
+    assert measured.rows[0].outcome == "pass"
+    assert measured.rows[0].reason.endswith("less what its control 'gemm' explains")
+    assert replayed.rows == measured.rows
+
+
+def test_without_its_control_the_same_node_leaves_the_gate_undecided(gate):
+    run, root = gate
+    measured, replayed = run(WanderingNode(root, told=False))
+    assert measured.pairs == 24
+    assert [row.outcome for row in (*measured.rows, *replayed.rows)] == ["inconclusive"] * 2
+
+
+def test_a_gate_that_goes_on_has_the_controls_of_its_first_pairs(gate):
+    run, root = gate
+    with pytest.raises(ProcessGoneError):
+        run(WanderingNode(root, dies_at=9), resume=True)
+    measured, replayed = run(WanderingNode(root), resume=True)
+    assert any(name == "resumed gate" for name, _ in measured.configuration)
+    assert measured.rows[0].reason.endswith("less what its control 'gemm' explains")
+    assert replayed.rows == measured.rows
+
+
+def test_a_metric_has_the_control_of_its_own_suite():
+    times = {"suite.A": {"gemm": (1.0, 2.0)}}
+    metrics = {"a": "suite.A.track_x", "b": "suite.B.track_x", "c": "suite.A.track_y"}
+    assert controls_of(metrics, times) == dict.fromkeys("ac", times["suite.A"])
+
+
+@pytest.mark.parametrize(
+    ("lean", "pairs", "told"),
+    [(0.2, 8, True), (0.2, 7, False), (0.02, 30, False), (0.0, 30, False)],
+)
+def test_a_control_that_one_commit_slows_is_told_of(lean, pairs, told):
+    draw = random.Random(5)
+    seen = [
+        {"s.A": {"copy": (1.0, 1.0), "gemm": (1.0, (1 + lean) * 2.0 ** draw.gauss(0, 0.01))}}
+        for _ in range(pairs)
+    ]
+    warnings = leaning(seen)
+    assert len(warnings) == told
+    assert all(w.startswith("s.A: the control workload itself differs") for w in warnings)
+    assert all("(gemm +" in w and "of 8 pairs" in w for w in warnings)
