@@ -11,6 +11,7 @@ from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Limit, Policy
 from tracker.gate.progress import SilentProgress
 from tracker.gate.promise import broken_promise
+from tracker.report import render
 from tracker.report.calibration import CALIBRATION_FORMATS
 from tracker.store import Store, queries
 
@@ -121,7 +122,12 @@ def test_a_gate_that_cries_wolf_is_told_and_later_gates_warn(store, toy):
         Policy(max_pairs=1),
         listener=SilentProgress(),
     )
-    assert any("3 of 3 A/A gates on this machine" in warning for warning in report.warnings)
+    (warning,) = [one for one in report.warnings if "3 of 3 A/A gates on this machine" in one]
+    step = "write `alpha = 0.0001` under [gate] in the policy (pacekeeper.toml)"
+    assert step in warning and step in CALIBRATION_FORMATS["text"](found)
+    assert f"warning: {warning}" in render(report, "text")
+    assert warning in json.loads(render(report, "json"))["warnings"]
+    assert f"- warning: {warning}".replace("`", "\\`") in render(report, "markdown")
 
 
 def test_a_limit_that_the_commit_breaks_is_no_false_block(store, toy):

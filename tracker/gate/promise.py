@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tracker.domain import CalibrationBlock
 from tracker.stats.calibration import lower_bound
 
-__all__ = ["broken_promise", "pooled", "tightened"]
+__all__ = ["broken_promise", "pooled", "remedy", "tightened"]
 
 
 def pooled(blocks: Iterable[CalibrationBlock], alpha: float) -> tuple[int, int]:
@@ -37,8 +37,16 @@ def broken_promise(blocks: Iterable[CalibrationBlock], alpha: float) -> str | No
         return None
     return (
         f"{false_blocks} of {gates} A/A gates on this machine called a regression: the rate is at "
-        f"least {lowest:.1%} (95 %), more than alpha {alpha:g}; see `tracker doctor`, or set alpha = "
-        f"{tightened(alpha, gates, false_blocks):.1g} and run `tracker calibrate` again"
+        f"least {lowest:.1%} (95 %), more than alpha {alpha:g}; "
+        f"{remedy(tightened(alpha, gates, false_blocks))}"
+    )
+
+
+def remedy(alpha: float) -> str:
+    """Return what to do about a broken promise; `alpha` is the level to try."""
+    return (
+        "mend what `tracker doctor` finds and run `tracker calibrate --fresh`, or write "
+        f"`alpha = {alpha:.1g}` under [gate] in the policy (pacekeeper.toml) and run `tracker calibrate`"
     )
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from tracker.calibrate import Calibration, MetricNoise
+from tracker.gate.promise import remedy
 from tracker.report.numbers import percent
 
 __all__ = ["CALIBRATION_FORMATS"]
@@ -114,8 +115,8 @@ def _headline(found: Calibration) -> str:
     alpha = found.policy.alpha
     if found.broken:
         return (
-            f"BROKEN: {said}at least {found.lowest_rate:.1%} (95 %), alpha promises {alpha:g}; see "
-            f"`tracker doctor`, or set alpha = {found.alpha_to_try:.1g} and calibrate again"
+            f"BROKEN: {said}at least {found.lowest_rate:.1%} (95 %), alpha promises {alpha:g}; "
+            f"{remedy(found.alpha_to_try)}"
         )
     said += f"at most {found.highest_rate:.1%} (95 %)"
     if found.highest_rate <= alpha:
