@@ -10,7 +10,7 @@ from __future__ import annotations
 from benchmarks.harness.host import host_suite, measure_host
 
 
-@host_suite(version="1", batch=32)
+@host_suite(version="2", batch=32)
 class TinyB32:
     """32 sequences decoding at once."""
 
@@ -18,7 +18,7 @@ class TinyB32:
         return measure_host(self)
 
 
-@host_suite(version="1", batch=1)
+@host_suite(version="2", batch=1)
 class TinyB1:
     """One sequence."""
 

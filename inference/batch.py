@@ -25,6 +25,7 @@ __all__ = ["Batch", "BatchBuilder"]
 _PENDING = -1  # a token that the device knows, and the host does not yet
 _NOWHERE = -1  # the slot of a row of padding
 _SAMPLING = ("temperature", "top_k", "top_p", "seeds", "sample_positions")
+_COUNTING = ("positions", "slots", "context_lens", "sample_positions")  # grow by 1 a step
 _by_start = attrgetter("start")
 _Arrays = dict[str, NDArray[Any]]
 
@@ -46,6 +47,7 @@ class Batch:
         lanes: Of the rows of a single token, ``[plan.num_single]`` int64.
         sample_lanes: Of the sampled requests, ``[sampled]`` int64.
         has_pending: Whether any of ``tokens`` is below 0.
+        num_lanes: T.
     """
 
     tokens: Tensor
@@ -58,6 +60,7 @@ class Batch:
     lanes: Tensor
     sample_lanes: Tensor
     has_pending: bool
+    num_lanes: int
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +74,11 @@ class _Decoding:
     lanes: list[int]  # of each row
     sizes: Sizes
     batch: Batch
+    # Of the rows, in the block on the host:
+    tokens: NDArray[Any]
+    slots: NDArray[Any]
+    tables: NDArray[Any]
+    counting: list[NDArray[Any]]
 
 
 class BatchBuilder:
@@ -130,8 +138,8 @@ class BatchBuilder:
         last = self._last
         if (
             last is not None
-            and [c.start for c in step.chunks] == last.next_starts
-            and [c.request for c in step.chunks] == last.requests
+            and step.starts == last.next_starts
+            and step.requests == last.requests
             and last.lens[-1] < last.sizes.blocks * self._block_size
         ):
             return self._go_on(last)
@@ -139,20 +147,18 @@ class BatchBuilder:
 
     def _go_on(self, last: _Decoding) -> Batch:
         """Move every row of the last step one token further."""
-        size, count = self._block_size, len(last.rows)
+        size = self._block_size
         host = self._decoding.block(last.sizes)
-        arrays = host.arrays
-        for name in ("positions", "slots", "context_lens", "sample_positions"):
-            arrays[name][:count] += 1
-        arrays["tokens"][:count] = tokens = [
+        for numbers in last.counting:
+            numbers += 1
+        last.tokens[:] = tokens = [
             _PENDING if request.num_pending else request.tokens[-1] for request in last.rows
         ]
-        tables = arrays["block_tables"][: count * last.sizes.blocks].reshape(count, -1)
         for row in [row for row, start in enumerate(last.lens) if start % size == 0]:
             request, index = last.rows[row], last.lens[row] // size
             self._lanes.copy_blocks(last.lanes[row], request)
-            tables[row, index] = block = request.table.blocks[index]
-            arrays["slots"][row] = block * size
+            last.tables[row, index] = block = request.table.blocks[index]
+            last.slots[row] = block * size
         last.next_starts = [start + 1 for start in last.next_starts]
         last.lens = tuple([context + 1 for context in last.lens])
         self._decoding.send(host, last.sizes)
@@ -166,7 +172,7 @@ class BatchBuilder:
             host_query_starts=plan.host_query_starts,
             host_context_lens=last.lens,
             single_groups=self._groups(last.lens),
-            num_single=count,
+            num_single=len(last.rows),
             max_context=self._max_context(last.sizes),
         )
         batch.has_pending = _PENDING in tokens
@@ -221,6 +227,7 @@ class BatchBuilder:
             lanes=twin.first("lanes", sizes.rows if decodes else num_single),
             sample_lanes=twin.first("sample_lanes", num_sampled),
             has_pending=bool((arrays["tokens"][:num_single] < 0).any()),
+            num_lanes=sizes.tokens,
         )
         self._last = None
         if decodes and self._persistent:
@@ -232,6 +239,10 @@ class BatchBuilder:
                 lanes=lanes.tolist(),
                 sizes=sizes,
                 batch=batch,
+                tokens=arrays["tokens"][: len(rows)],
+                slots=arrays["slots"][: len(rows)],
+                tables=tables[: len(rows)],
+                counting=[arrays[name][: len(rows)] for name in _COUNTING],
             )
         return batch
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from operator import ge
 from typing import TYPE_CHECKING
 
 from inference.roofline import CostModel
+from inference.scheduler import Step
 
 if TYPE_CHECKING:
     from inference.runner import Launched
@@ -47,12 +49,15 @@ class WorkCounters:
 
     def add(self, launched: Launched) -> None:
         """Count one step."""
-        chunks = launched.step.chunks
-        contexts = [c.start + 1 for c in chunks if c.length == 1]
-        spans = [(c.start, c.length) for c in chunks if c.length > 1]
-        decodes = sum([c.start >= c.request.num_prompt for c in chunks if c.length == 1])
-        tokens = len(contexts) + sum([length for _, length in spans])
-        positions = sum(contexts) + sum([start + length for start, length in spans])
+        step = launched.step
+        if 0 in step.lengths:  # ended lanes of a padded batch: they meet the vocabulary for nothing
+            step = Step.of(chunk for chunk in step.chunks if chunk.length)
+        num_ended = len(launched.step.requests) - len(step.requests)
+        # Generated tokens are computed one by one, and such chunks come first.
+        prompts = [request.num_prompt for request in step.requests[: step.lengths.count(1)]]
+        decodes = sum(map(ge, step.starts, prompts))
+        tokens = sum(step.lengths)
+        positions = sum(step.starts) + tokens
         counts = self.counts
         counts["steps"] += 1
         counts["decode_tokens"] += decodes
@@ -62,9 +67,8 @@ class WorkCounters:
         counts["kv_tokens_read"] += positions
         # What attention read beyond the contexts: rows filled up to their group's, lanes of padding.
         counts["kv_tokens_padded"] += launched.num_kv_read - positions
-        # Ended lanes of a padded batch meet the vocabulary for nothing.
-        ended = sum([c.length == 0 for c in chunks]) if launched.num_lanes > tokens else 0
-        num_sampled = len(launched.sampled) - ended
-        cost = self._cost.step(spans, num_sampled=num_sampled, contexts=contexts)
+        cost = self._cost.step(
+            step.starts, step.lengths, num_sampled=len(launched.sampled) - num_ended
+        )
         counts["model_flops"] += cost.linear_flops + cost.attention_flops
         counts["model_bytes"] += cost.weight_bytes + cost.kv_bytes

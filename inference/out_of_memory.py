@@ -44,38 +44,37 @@ def launch_in_parts(launch: Callable[[Step], Launched], step: Step) -> Launches:
     left = [step]
     while left:
         part = left.pop()
-        chunks = [chunk for chunk in part.chunks if chunk.request not in done.too_large]
-        if len(chunks) < len(part.chunks):
-            part = Step(chunks)
-        if not chunks:
+        if done.too_large:
+            part = Step.of(c for c in part.chunks if c.request not in done.too_large)
+        if not part.requests:
             continue
         try:
             done.parts.append(launch(part))
         except torch.OutOfMemoryError as error:
             # What the allocator keeps for later may be all that is missing.
             torch.cuda.empty_cache()
-            halves = _halve(chunks)
-            left += reversed(halves)
+            halves = _halve(part.chunks)
+            left += map(Step.of, reversed(halves))
             if not halves:
-                done.too_large[chunks[0].request] = (
+                done.too_large[part.requests[0]] = (
                     f"OutOfMemoryError: the device has no memory left to compute one token of this "
-                    f"request at position {chunks[0].start}; lower kv_cache_bytes or "
+                    f"request at position {part.starts[0]}; lower kv_cache_bytes or "
                     f"max_model_len: {error}"
                 )
     return done
 
 
-def _halve(chunks: list[Chunk]) -> list[Step]:
-    """Return two steps that together do the same, or none where there is but one token."""
+def _halve(chunks: list[Chunk]) -> list[list[Chunk]]:
+    """Return the chunks of two steps that do the same, or none where there is but one token."""
     if len(chunks) > 1:
         middle = len(chunks) // 2
-        return [Step(chunks[:middle]), Step(chunks[middle:])]
+        return [chunks[:middle], chunks[middle:]]
     (chunk,) = chunks
     if chunk.padding and chunk.length:
         # Padding is there to be priced, not to be failed for.
-        return [Step([Chunk(chunk.request, chunk.start, chunk.length)])]
+        return [[Chunk(chunk.request, chunk.start, chunk.length)]]
     if chunk.length < 2:
         return []
     half = chunk.length // 2
     rest = Chunk(chunk.request, chunk.start + half, chunk.length - half)
-    return [Step([Chunk(chunk.request, chunk.start, half)]), Step([rest])]
+    return [[Chunk(chunk.request, chunk.start, half)], [rest]]

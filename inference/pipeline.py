@@ -67,7 +67,7 @@ class Pipeline:
         step = self._scheduler.schedule(time.perf_counter_ns)
         parts: list[Launched] = []
         too_large: dict[Request, str] = {}
-        if step.chunks:
+        if step.requests:
             try:
                 parts, too_large = _launch(runner, step)
             except Exception as error:
@@ -99,7 +99,7 @@ class Pipeline:
 
     def _fail(self, step: Step, error: Exception) -> None:
         # The cache may be half-written: these requests end, the engine stays usable.
-        for request in [c.request for c in step.chunks]:
+        for request in step.requests:
             if not request.finished:
                 self._finish(request, "error", f"{type(error).__name__}: {error}")
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from operator import mul
+from typing import NamedTuple
 
 from inference.architecture import ModelConfig
 
 __all__ = ["CostModel", "StepCost"]
 
 
-@dataclass(frozen=True, slots=True)
-class StepCost:
+class StepCost(NamedTuple):
     """FLOPs (a multiply-add is two) and bytes of one step.
 
     Attributes:
@@ -69,35 +69,29 @@ class CostModel:
         )
         self._kv_bytes = 2 * model.num_kv_heads * model.head_dim * kv_itemsize
 
-    def step(
-        self,
-        spans: Sequence[tuple[int, int]],
-        *,
-        num_sampled: int,
-        contexts: Sequence[int] = (),
-    ) -> StepCost:
+    def step(self, starts: Sequence[int], lengths: Sequence[int], *, num_sampled: int) -> StepCost:
         """Return the least cost of a step.
 
         Args:
-            spans: ``(start, length)`` of chunks: first position and number of tokens.
+            starts: First position of each chunk.
+            lengths: Tokens of each chunk, >= 1.
             num_sampled: Rows that meet the vocabulary.
-            contexts: Of further chunks, of a single token each: the positions each one sees,
-                itself included. The same as spans ``(context - 1, 1)``, in less time.
         """
-        num_tokens = sum(length for _, length in spans)
+        num_tokens = sum(lengths)
         pairs = kv_positions = 0
         for window, layers in self._windows:
-            for start, length in spans:
-                end = start + length
-                pairs += layers * (_visible(end, window) - _visible(start, window))
-                first = 0 if window is None else max(0, start - window + 1)
-                kv_positions += layers * (end - first)
-        num_tokens += len(contexts)
-        for window, layers in self._windows:
-            seen = contexts if window is None else [min(n, window) for n in contexts]
-            total = layers * sum(seen)
-            pairs += total
-            kv_positions += total
+            if window is None:  # as below, column by column: n·start + n·(n + 1)/2, and start + n
+                squares = sum(map(mul, lengths, lengths))
+                seen = sum(map(mul, lengths, starts)) + (squares + num_tokens) // 2
+                held = sum(starts) + num_tokens
+            else:
+                spans = [(start, start + n) for start, n in zip(starts, lengths, strict=True)]
+                seen = sum(
+                    [_visible(end, window) - _visible(start, window) for start, end in spans]
+                )
+                held = sum([min(end, end - start + window - 1) for start, end in spans])
+            pairs += layers * seen
+            kv_positions += layers * held
         head = self._head_bytes if num_sampled else 0
         return StepCost(
             linear_flops=2 * (num_tokens * self._body_weights + num_sampled * self._head_weights),
@@ -107,8 +101,7 @@ class CostModel:
         )
 
 
-def _visible(num_queries: int, window: int | None) -> int:
+def _visible(num_queries: int, window: int) -> int:
     """Pairs that the first ``num_queries`` positions of a sequence see, themselves included."""
-    full = num_queries if window is None else min(num_queries, window)
-    beyond = num_queries - full
-    return full * (full + 1) // 2 + (0 if window is None else beyond * window)
+    full = min(num_queries, window)
+    return full * (full + 1) // 2 + (num_queries - full) * window

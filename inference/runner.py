@@ -41,14 +41,26 @@ class Launched:
     sampled: list[Request]
     num_lanes: int
     num_kv_read: int
-    _tokens: Tensor | None  # on the host
-    _arrived: torch.cuda.Event | None  # None: they are there
+    _tokens: list[int] | _OnTheWay
 
     def tokens(self) -> list[int]:
         """Wait for the tokens of ``sampled``; -1 where the logits were not finite."""
-        if self._arrived is not None:
-            self._arrived.synchronize()
-        return [] if self._tokens is None else self._tokens.tolist()
+        return self._tokens if isinstance(self._tokens, list) else self._tokens.wait()
+
+
+class _OnTheWay:
+    """Tokens that a CUDA device copies to the host, without the host waiting for them."""
+
+    def __init__(self, tokens: Tensor) -> None:
+        self._home = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
+        self._home.copy_(tokens, non_blocking=True)
+        self._arrived = torch.cuda.Event()
+        self._arrived.record()
+
+    def wait(self) -> list[int]:
+        self._arrived.synchronize()
+        tokens: list[int] = self._home.tolist()
+        return tokens
 
 
 class Runner:
@@ -130,30 +142,26 @@ class Runner:
     def launch(self, step: Step) -> Launched:
         """Begin to compute a step's KV, and to sample where a sequence is complete."""
         batch = self._batches.build(step)
-        plan = batch.plan
-        tokens = arrived = None
+        tokens: list[int] | _OnTheWay = []
         if not batch.sampled:
             self._forward(batch)
         else:
-            graphs = self.graphs if batch.sample_rows is None else None
-            if graphs is None:
-                tokens = self._sample(batch)
+            if self.graphs is None or batch.sample_rows is not None:
+                sampled = self._sample(batch)
             else:
                 # The same kernels whether or not this step has any.
                 batch.has_pending = self._latest is not None
-                tokens = graphs.run(batch)
-            if batch.plan.num_single < len(batch.tokens) and batch.sample_rows is None:
-                tokens = tokens[: len(batch.sampled)]  # the rest is padding
-            tokens, arrived = _send_home(tokens)
-        for request in batch.sampled:
-            request.num_pending += 1
+                sampled = self.graphs.run(batch)[: len(batch.sampled)]  # the rest is padding
+            # From a CPU at once: the next step may write to them before they are asked for.
+            tokens = _OnTheWay(sampled) if sampled.is_cuda else sampled.tolist()
+            for request in batch.sampled:
+                request.num_pending += 1
         return Launched(
             step=step,
             sampled=batch.sampled,
-            num_lanes=len(batch.tokens),
-            num_kv_read=plan.num_kv_read + plan.num_kv_padded,
+            num_lanes=batch.num_lanes,
+            num_kv_read=batch.plan.num_kv_read,
             _tokens=tokens,
-            _arrived=arrived,
         )
 
     def _sample(self, batch: Batch) -> Tensor:
@@ -194,17 +202,6 @@ class Runner:
             limit = int(torch.cuda.mem_get_info(self.device)[0] * _CUDA_FREE_SHARE)
         wanted = config.max_num_seqs * -(-max_model_len // config.block_size)
         return max(1, min(wanted, limit // block_bytes))
-
-
-def _send_home(tokens: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-    """Begin to copy tokens to the host; the event tells when they are there, None that they are."""
-    if tokens.device.type == "cpu":
-        return tokens.clone(), None  # the next step may write to them before they are read
-    home = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
-    home.copy_(tokens, non_blocking=True)
-    arrived = torch.cuda.Event()
-    arrived.record()
-    return home, arrived
 
 
 def overlaps(config: EngineConfig, device: torch.device) -> bool:

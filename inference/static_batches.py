@@ -78,7 +78,7 @@ class StaticScheduler:
         """
         if not self._num_live:
             self._form(now_ns())
-        return Step(self._fill() or self._decode())
+        return Step.of(self._fill() or self._decode())
 
     def complete(self, step: Step) -> None:
         """Record that the KV of the step's tokens is in the cache, and publish full blocks."""

@@ -59,17 +59,10 @@ class AttentionPlan:
 
     @property
     def num_kv_read(self) -> int:
-        """KV positions the step attends to, summed over rows."""
-        return sum(self.host_context_lens)
-
-    @property
-    def num_kv_padded(self) -> int:
-        """KV positions the reference reads only to fill a group up to its longest context."""
+        """KV positions the reference reads: those of a group up to its longest context."""
         lens = self.host_context_lens
-        return sum(
-            lens[end - 1] * (end - start) - sum(lens[start:end])
-            for start, end in self.single_groups
-        )
+        grouped = sum([lens[end - 1] * (end - start) for start, end in self.single_groups])
+        return grouped + sum(lens[self.num_single :])
 
     def gather(
         self, start: int, end: int, window: int | None

@@ -9,10 +9,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from inference import LLM, EngineConfig, SamplingParams
 from inference.presets import preset
-from inference.roofline import CostModel
+from inference.roofline import CostModel, StepCost
 
 TINY = preset("tiny")
 COST = CostModel(TINY, weight_itemsize=4, kv_itemsize=4)
+
+
+def cost_of(model: CostModel, *spans: tuple[int, int], num_sampled: int) -> StepCost:
+    starts, lengths = zip(*spans, strict=True)
+    return model.step(starts, lengths, num_sampled=num_sampled)
 
 
 def test_linear_flops_are_those_torch_counts() -> None:
@@ -26,7 +31,7 @@ def test_linear_flops_are_those_torch_counts() -> None:
         counts = counter.get_flop_counts()["Global"]
         linear = sum(n for op, n in counts.items() if "mm" in str(op) and "bmm" not in str(op))
         sampled = (1, 1, 2, 1, 1)[i]
-        cost = COST.step(expected, num_sampled=sampled)
+        cost = cost_of(COST, *expected, num_sampled=sampled)
         assert cost.linear_flops == linear
     assert not llm.has_unfinished()
 
@@ -46,38 +51,41 @@ def test_attention_counts_visible_pairs_and_the_positions_they_lie_in(
         ]
         pairs += sum(map(len, seen))
         read += len(set().union(*seen))
-    cost = CostModel(model, weight_itemsize=2, kv_itemsize=2).step([span], num_sampled=0)
+    cost = cost_of(CostModel(model, weight_itemsize=2, kv_itemsize=2), span, num_sampled=0)
     assert cost.attention_flops == 4 * 4 * 16 * pairs
     assert cost.kv_bytes == (read + 2 * length) * 2 * 2 * 16 * 2
 
 
 @pytest.mark.parametrize("windows", [(None, None), (3, 3), (None, 4)])
-def test_single_tokens_cost_the_same_as_contexts_and_as_spans(
+def test_a_step_costs_what_its_chunks_do_and_reads_its_weights_once(
     windows: tuple[int | None, int | None],
 ) -> None:
     model = CostModel(
         dataclasses.replace(TINY, sliding_windows=windows), weight_itemsize=2, kv_itemsize=2
     )
-    contexts, prompt = [1, 3, 4, 90], (2, 7)
-    spans = [(context - 1, 1) for context in contexts]
-    one_by_one = model.step([*spans, prompt], num_sampled=4)
-    assert model.step([prompt], num_sampled=4, contexts=contexts) == one_by_one
+    spans = [(0, 1), (2, 1), (3, 1), (89, 1), (2, 7)]
+    together = cost_of(model, *spans, num_sampled=5)
+    alone = [cost_of(model, span, num_sampled=1) for span in spans]
+    assert together.linear_flops == sum(cost.linear_flops for cost in alone)
+    assert together.attention_flops == sum(cost.attention_flops for cost in alone)
+    assert together.kv_bytes == sum(cost.kv_bytes for cost in alone)
+    assert {cost.weight_bytes for cost in alone} == {together.weight_bytes}
 
 
 def test_weight_bytes_are_the_matrices_read() -> None:
     llm = LLM("tiny", EngineConfig(num_blocks=4))
     weights = llm._runner.weights
     matrices = sum(t.numel() for t in weights.tensors() if t.dim() == 2) - weights.embedding.numel()
-    cost = COST.step([(0, 3)], num_sampled=1)
+    cost = cost_of(COST, (0, 3), num_sampled=1)
     assert cost.weight_bytes == 4 * matrices
-    without = COST.step([(0, 3)], num_sampled=0)
+    without = cost_of(COST, (0, 3), num_sampled=0)
     assert cost.weight_bytes - without.weight_bytes == 4 * weights.lm_head.numel()
 
 
 def test_the_published_roofline_of_qwen3_32b() -> None:
     """63.97 GB read per step in bfloat16, and 256 KiB of KV per token."""
     model = CostModel(preset("qwen3-32b"), weight_itemsize=2, kv_itemsize=2)
-    cost = model.step([(511, 1)], num_sampled=1)
+    cost = cost_of(model, (511, 1), num_sampled=1)
     assert cost.weight_bytes == pytest.approx(63.97e9, rel=1e-3)
     assert cost.kv_bytes == (512 + 1) * 256 * 1024
 
@@ -85,7 +93,7 @@ def test_the_published_roofline_of_qwen3_32b() -> None:
 def test_the_engine_adds_up_its_steps() -> None:
     llm = LLM("tiny", EngineConfig(num_blocks=64))
     llm.generate([[1] * 6], SamplingParams(max_tokens=2))
-    costs = [COST.step([span], num_sampled=1) for span in ((0, 6), (6, 1))]
+    costs = [cost_of(COST, span, num_sampled=1) for span in ((0, 6), (6, 1))]
     counters = llm.counters()
     assert counters["model_flops"] == sum(c.linear_flops + c.attention_flops for c in costs)
     assert counters["model_bytes"] == sum(c.weight_bytes + c.kv_bytes for c in costs)
