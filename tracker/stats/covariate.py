@@ -117,6 +117,11 @@ class Estimate(NamedTuple):
         """Return the bound that the true mean exceeds with probability `miss`, by Student's t."""
         return self.mean - float(special.stdtrit(self.freedom, miss)) * self.error
 
+    def interval(self, miss: float) -> tuple[float, float]:
+        """Return the bounds that the true mean is beyond with probability `miss` on each side."""
+        high = self.upper(miss)
+        return 2 * self.mean - high, high
+
 
 def estimate(values: Floats, *, slopes: int = 0) -> Estimate:
     """Return the mean of log ratios, ``[pairs]``, from which so many fitted slopes were taken out.

@@ -6,14 +6,23 @@ from collections.abc import Sequence
 
 from tracker.stats.signflip import num_flips
 
-__all__ = ["called_flips", "can_call", "fewest_pairs", "look_schedule", "miss_levels"]
+__all__ = [
+    "called_flips",
+    "can_call",
+    "fewest_pairs",
+    "look_schedule",
+    "miss_levels",
+    "missed_flips",
+]
 
 # Dense where most gates end, then ever wider: a look costs level, and late ones buy little.
 _LOOKS = (6, 7, 8, 10, 12, 15, 19, 24, 30, 38, 50, 65, 85, 110, 140, 180, 230, 300)
 _FIRST_SHARE = 0.4  # of alpha, at the first look that can call a regression with it
 _NEXT_SHARE = 0.25  # of what is left of alpha, at each look after it
-_MISS = 0.02  # chance of passing a metric that is worse by `detect`, over all looks
-_EARLY_LOOKS = 3  # share half of the chance of a miss: they decide most unchanged metrics
+# Chance of passing a metric that is worse by `detect`: half by Student's t at the first looks,
+# which decide most unchanged metrics, half by sign flips at all that have enough of them.
+_MISS = 0.02
+_EARLY_LOOKS = 3
 
 
 def look_schedule(max_pairs: int) -> tuple[int, ...]:
@@ -41,10 +50,14 @@ def called_flips(alpha: float, looks: Sequence[int]) -> dict[int, int]:
 
 
 def miss_levels(looks: Sequence[int]) -> dict[int, float]:
-    """Return by look the chance of passing a metric that is worse by `detect`; they sum to 2 %."""
-    early, late = looks[:_EARLY_LOOKS], looks[_EARLY_LOOKS:]
-    levels = dict.fromkeys(early, _MISS * (0.5 if late else 1.0) / len(early))
-    return levels | {n: _MISS * 0.5 / len(late) for n in late}
+    """Return by early look the chance that Student's t there passes what is worse by `detect`."""
+    early = looks[:_EARLY_LOOKS]
+    return dict.fromkeys(early, _MISS / 2 / len(early))
+
+
+def missed_flips(looks: Sequence[int]) -> dict[int, int]:
+    """Return by look how many flips, the observed one among them, a pass needs to be among."""
+    return called_flips(_MISS / 2, looks)
 
 
 def fewest_pairs(alpha: float) -> int | None:

@@ -11,10 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from tracker.stats.covariate import Estimate
 from tracker.stats.exact import ExactMetric
-from tracker.stats.looks import called_flips, can_call, fewest_pairs, look_schedule, miss_levels
+from tracker.stats.looks import (
+    called_flips,
+    can_call,
+    fewest_pairs,
+    look_schedule,
+    miss_levels,
+    missed_flips,
+)
 from tracker.stats.ratios import Arms, LogRatios, Ratios
-from tracker.stats.signflip import family_maxima, scores
+from tracker.stats.signedrank import center, interval
+from tracker.stats.signflip import family_maxima, flip_sums, scores
 from tracker.stats.verdict import Better, Status, Verdict
 
 __all__ = ["ALGORITHM", "PairedGate"]
@@ -26,6 +35,7 @@ Floats = NDArray[np.float64]
 _NOTHING = Verdict("inconclusive", None, None, None, 0, "no pairs measured", None)
 # Sums of scores that differ by less are equal: rounding must not make one arrangement win.
 _TIE = 1e-9
+_BEYOND = 0.005  # chance on each side of the interval of a verdict
 _LARGEST_LOG = math.log(sys.float_info.max)
 _MDE_POWER = 0.95
 # Slowdowns beyond the margin that are tried for the minimum detectable effect, in units of what the
@@ -77,8 +87,9 @@ class PairedGate:
 
     Assumptions:
         Base and head of a pair, with their controls, are exchangeable when nothing changed:
-        launches interleaved in random order on one machine. No shape of noise is assumed for the
-        false-regression bound; `pass`, `improvement` and the intervals use Student's t.
+        launches interleaved in random order on one machine. No shape of noise is assumed for a
+        regression, nor for a pass or an interval from 8 pairs on; a pass at the first looks, the
+        interval of fewer pairs, and an improvement use Student's t.
 
     Small samples:
         Below 6 pairs every noisy metric is pending; at 6 it can pass, from 8 on (alpha 0.01) it can
@@ -132,6 +143,7 @@ class PairedGate:
         self.looks = look_schedule(max_pairs)
         self._allowed = called_flips(alpha, self.looks)
         self._miss = miss_levels(self.looks)
+        self._missed = missed_flips(self.looks)
         self._seed = seed
         self._pairs = LogRatios(self._noisy, np.array([self._margin[name] for name in self._noisy]))
         self._decided: dict[str, tuple[Status, str]] = {}
@@ -253,10 +265,21 @@ class PairedGate:
                 margin = math.expm1(self._margin[name])
                 reason = f"better by more than the margin of {margin:.1%} at {n} pairs{less}"
                 self._decided[name] = ("improvement", reason)
-            elif found.upper(self._miss[n]) < self._detect[name]:
+            elif self._excludes(name, ratios.judged[:, column], found):
                 detect = math.expm1(self._detect[name])
                 reason = f"a slowdown of {detect:.1%} is excluded at {n} pairs{less}"
                 self._decided[name] = ("pass", reason)
+
+    def _excludes(self, name: str, ratios: Floats, found: Estimate) -> bool:
+        """Whether the pairs so far, ``[pairs]``, exclude a slowdown of `detect`."""
+        detect, n = self._detect[name], len(ratios)
+        if n in self._miss and found.upper(self._miss[n]) < detect:
+            return True
+        if not self._missed[n]:
+            return False
+        room = detect - self._margin[name]
+        short = flip_sums(scores((detect - ratios)[:, None], np.array([room])), self._seed)[0]
+        return int(np.count_nonzero(short >= short[0] - _TIE)) <= self._missed[n]
 
     def _look(self, ratios: Ratios) -> _Look:
         """Return the evidence of all pairs so far; the flips only where they can matter."""
@@ -295,18 +318,17 @@ class PairedGate:
             return _NOTHING
         name = self._noisy[column]
         n, sign = len(values), self._sign[name]
-        found = ratios.estimate(column)
         low = high = None
         if n >= 2:
-            half = found.upper(0.005) - found.mean
-            low, high = sorted(_ratio(sign * (found.mean + end)) for end in (-half, half))
+            ends = interval(values, _BEYOND) or ratios.estimate(column).interval(_BEYOND)
+            low, high = sorted(_ratio(sign * end) for end in ends)
         status: Status
         if name in self._decided:
             status, reason = self._decided[name]
         else:
             spread = float(values.std(ddof=1)) if n > 1 else math.inf
             status, reason = "inconclusive", self._why_undecided(name, n, spread)
-        return Verdict(status, _ratio(sign * found.mean), low, high, n, reason, self._mde(name))
+        return Verdict(status, _ratio(sign * center(values)), low, high, n, reason, self._mde(name))
 
     def _why_undecided(self, name: str, n: int, spread: float) -> str:
         if n < 2:

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["family_maxima", "num_flips", "scores"]
+__all__ = ["family_maxima", "flip_sums", "num_flips", "scores"]
 
 Floats = NDArray[np.float64]
 
@@ -54,6 +54,17 @@ def scores(differences: Floats, relevant: Floats) -> Floats:
 def family_maxima(table: Floats, seed: int) -> Floats:
     """Return the largest sum of scores over all metrics under each flip, the identity first.
 
+    Args:
+        table: Scores, ``[pairs, metrics]``, at least one of each.
+        seed: Of the random flips.
+    """
+    highest: Floats = flip_sums(table, seed).max(axis=0)
+    return highest
+
+
+def flip_sums(table: Floats, seed: int) -> Floats:
+    """Return the sum of scores of each metric under each flip, the identity first.
+
     Every flip of the first 13 pairs; with each goes one random flip of the later pairs, and the
     identity of those with the identity. The observed arrangement is then as good as any other of
     the set, which keeps the test exact (Hemerik & Goeman 2018, theorem 2).
@@ -61,15 +72,17 @@ def family_maxima(table: Floats, seed: int) -> Floats:
     Args:
         table: Scores, ``[pairs, metrics]``, at least one pair.
         seed: Of the random flips.
+
+    Returns:
+        ``[metrics, flips]``.
     """
     first, later = table[:_MAX_ENUMERATED_PAIRS], table[_MAX_ENUMERATED_PAIRS:]
-    sums = np.zeros((table.shape[1], 1))  # [metrics, flips]
+    sums = np.zeros((table.shape[1], 1))
     for pair in first[:, :, None]:
         sums = np.concatenate([sums + pair, sums - pair], axis=1)
     if len(later):
         sums += later.T @ _drawn_signs(len(later), seed)
-    highest: Floats = sums.max(axis=0)
-    return highest
+    return sums
 
 
 @lru_cache(maxsize=16)

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 
 from tracker.stats import PairedGate
+from tracker.stats.signedrank import center
 
 NAMES = [f"m{i}" for i in range(20)]
 
@@ -263,7 +265,7 @@ def test_a_slowdown_is_called_where_the_node_is_louder_than_it():
     assert verdict.effect == pytest.approx(0.1, abs=0.02)
     assert verdict.low < 0.1 < verdict.high
     ratios = gate.log_ratios()
-    assert np.mean(ratios["a"]) == pytest.approx(math.log1p(verdict.effect))
+    assert center(np.array(ratios["a"])) == pytest.approx(math.log1p(verdict.effect))
     assert np.std(ratios["a"]) < 0.03
 
 
@@ -288,3 +290,37 @@ def test_controls_that_make_no_sense_are_refused_and_nothing_is_added(controls, 
     with pytest.raises(ValueError, match=message):
         gate.add({"a": (1.0, 1.0)}, controls)
     assert gate.pairs == 0
+
+
+def disturbed(rng, pairs, effect=0.0):
+    """Quiet pairs, one in eight of which something else ran into, in one arm or the other."""
+    noise = rng.normal(0, 0.01, pairs)
+    hit = rng.random(pairs) < 0.125
+    return np.exp(noise + hit * rng.choice([-0.4, 0.4], pairs)) * (1 + effect)
+
+
+def decided(ratios, pairs=30):
+    gate = PairedGate({"a": "lower"}, margin=0.03, detect=0.08, max_pairs=pairs)
+    for ratio in ratios:
+        if not gate.pending():
+            break
+        gate.add({"a": (1.0, float(ratio))})
+    return gate.verdicts()["a"]
+
+
+def test_disturbed_pairs_do_not_keep_an_unchanged_metric_from_passing():
+    found = [decided(disturbed(np.random.default_rng(seed), 30)) for seed in range(40)]
+    assert sum(v.status == "pass" for v in found) >= 38
+    assert sorted(v.pairs for v in found)[20] <= 12
+    assert all(v.low < 0.01 < v.high + 0.01 for v in found)
+    assert sum(v.high < 0.08 for v in found) >= 20
+
+
+def test_disturbed_pairs_do_not_pass_what_is_as_slow_as_detect():
+    found = [decided(disturbed(np.random.default_rng(s), 30, 0.08)).status for s in range(150)]
+    assert found.count("pass") <= too_many(150, 0.02)
+    assert found.count("regression") >= 140
+
+
+def too_many(gates, rate):
+    return scipy_stats.binom.isf(0.01, gates, rate)
