@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
-__all__ = ["Cause", "cause_of"]
+from tracker.domain import Cause
 
-Cause = Literal["code", "measuring tool", "dependency", "driver", "hardware", "node", "noise"]
+__all__ = ["cause_of"]
 
 # Where several changed at once, the first of these is named: the deeper one explains more.
 _FIELDS: dict[Cause, frozenset[str]] = {

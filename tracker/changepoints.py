@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 
 from tracker.confirmation import with_confirmation
-from tracker.domain import SeriesInfo
+from tracker.domain import Detection, LastSearch, SeriesHistory, SeriesInfo
 from tracker.errors import MeasurementError, UsageError
-from tracker.findings import Analysis, Finding, group_by_commit
-from tracker.shifts import SeriesShifts, find_shifts, stored_changes
+from tracker.findings import Analysis, Change, Finding, group_by_commit
+from tracker.shifts import RULES, SeriesShifts, algorithm_of, find_shifts
 from tracker.store import Store, queries
 
 __all__ = ["analyze", "confirmed", "stored_findings"]
@@ -26,8 +27,11 @@ def analyze(
 ) -> Analysis:
     """Find the level shifts of every series chosen, and keep them in the store.
 
+    A series that has nothing new, and whose commits stand in the order they stood in, is not
+    searched again: its shifts come from the store.
+
     Args:
-        store: Open for writing; each series' derived shifts are replaced.
+        store: Open for writing; the derived shifts of what is searched are replaced.
         project: Only this project; else all.
         machine: Only this machine.
         search: Only series whose benchmark name contains this text.
@@ -39,10 +43,7 @@ def analyze(
     """
     chosen = _choose(store, project, machine, search)
     looked: list[SeriesShifts] = []
-    for done, history in enumerate(queries.histories(store, chosen), start=1):
-        found = find_shifts(history)
-        if found.shifts != history.shifts:
-            store.replace_shifts(found.series.id, found.shifts, algorithm=found.algorithm)
+    for done, found in enumerate(_shifts_of(store, chosen), start=1):
         looked.append(found)
         if progress is not None:
             progress(done, len(chosen))
@@ -77,12 +78,57 @@ def confirmed(store: Store, finding: Finding) -> Finding:
 
 def stored_findings(store: Store, project: str) -> tuple[Finding, ...]:
     """The level shifts that the store holds for `project`, as `analyze` would group them."""
+    last = queries.last_searches(store, project)
     changes = (
-        change
-        for history in queries.histories(store, queries.list_series(store, project))
-        for change in stored_changes(history)
+        Change(series, shift)
+        for series in queries.list_series(store, project)
+        for shift in last[series.id].shifts
+        if shift.cause == "code"
     )
     return tuple(confirmed(store, finding) for finding in group_by_commit(changes))
+
+
+def _shifts_of(store: Store, chosen: Sequence[SeriesInfo]) -> Iterator[SeriesShifts]:
+    """What each series says: as the store has it where the series is still what it follows from."""
+    last: dict[int, LastSearch] = {}
+    for project in dict.fromkeys(series.project for series in chosen):
+        last |= queries.last_searches(store, project)
+    # Told before the points are read: what is added in between, the next search looks at.
+    bases = {series.id: _basis(series, last[series.id].stamp) for series in chosen}
+    kept = {
+        series_id: detection
+        for series_id, basis in bases.items()
+        if (detection := last[series_id].detection) is not None and detection.basis == basis
+    }
+    changed = queries.histories(store, [series for series in chosen if series.id not in kept])
+    for series in chosen:
+        if (stands := kept.get(series.id)) is not None:
+            yield SeriesShifts(
+                series,
+                last[series.id].shifts,
+                num_points=stands.num_points,
+                num_missing=stands.num_missing,
+                num_segments=stands.num_segments,
+            )
+        else:
+            yield _search(store, next(changed), bases[series.id])
+
+
+def _basis(series: SeriesInfo, stamp: str) -> str:
+    """Digest of all that the level shifts of a series follow from."""
+    facts = (RULES, algorithm_of(series), series.better, series.step, stamp)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _search(store: Store, history: SeriesHistory, basis: str) -> SeriesShifts:
+    found = find_shifts(history)
+    store.replace_shifts(
+        found.series.id,
+        found.shifts,
+        algorithm=algorithm_of(found.series),
+        detection=Detection(basis, found.num_points, found.num_missing, found.num_segments),
+    )
+    return found
 
 
 def _choose(

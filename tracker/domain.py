@@ -18,6 +18,7 @@ VerdictStatus = Literal["pass", "regression", "improvement", "inconclusive"]
 AlertState = Literal["open", "acked", "expected", "resolved"]
 RunSource = Literal["ingest", "run", "gate", "calibration", "schedule"]
 Arm = Literal["base", "head"]
+Cause = Literal["code", "measuring tool", "dependency", "driver", "hardware", "node", "noise"]
 
 
 def metric_name(benchmark: str, params: tuple[str, ...]) -> str:
@@ -260,6 +261,41 @@ class LevelShift:
     effect: float  # after/before - 1, signed as measured
     worse: bool | None  # None where the metric has no stated direction
     algorithm: str
+    previous: RevisionInfo | None = None  # the last of the level before; None: not known
+    recovered: bool = False  # the newest level lies nearer to `before` than to `after`
+    cause: Cause = "code"  # else what of the environment changed there: no regression
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a search for level shifts in one series went by, and what it counted there.
+
+    Attributes:
+        basis: Digest of all that the answer follows from; while it is the same, so is the answer.
+        num_points: Revisions with a finite value, all segments together.
+        num_missing: Revisions that failed, were skipped or hold no finite value: left out.
+        num_segments: Stretches of the history measured in one environment.
+    """
+
+    basis: str
+    num_points: int
+    num_missing: int
+    num_segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastSearch:
+    """What the store knows of the last search for level shifts in one series.
+
+    Attributes:
+        stamp: Of the series as it is now; while it stays, so do the points of its history.
+        detection: What the search went by; None: it is due.
+        shifts: What it found, oldest first; with those that came with the environment.
+    """
+
+    stamp: str
+    detection: Detection | None
+    shifts: tuple[LevelShift, ...]
 
 
 @dataclass(frozen=True, slots=True)

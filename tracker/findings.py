@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from tracker.causes import Cause
-from tracker.domain import LevelShift, RevisionInfo, SeriesInfo
+from tracker.domain import Cause, LevelShift, RevisionInfo, SeriesInfo
 
 __all__ = ["Analysis", "Change", "Confirmation", "Direction", "Finding", "group_by_commit"]
 
@@ -24,19 +23,11 @@ _DIRECTIONS: tuple[Direction, ...] = ("worse", "unknown", "better")  # worst fir
 class Change:
     """One level shift of one series.
 
-    Attributes:
-        recovered: The series has since come back: its newest level lies nearer to the level
-            before this shift than to the one after it.
-        previous: The last revision of the level before.
-        cause: What changed there: the code, or something of the environment.
-        confirmation: What a paired run says of this series; None where none judged it.
+    `confirmation` is what a paired run says of this series; None where none judged it.
     """
 
     series: SeriesInfo
     shift: LevelShift
-    recovered: bool = False
-    previous: RevisionInfo | None = None
-    cause: Cause = "code"
     confirmation: Confirmation | None = None
 
     @property
@@ -72,13 +63,13 @@ class Finding:
     @property
     def before(self) -> RevisionInfo | None:
         """The newest revision that a series had before it shifted here."""
-        known = [change.previous for change in self.changes if change.previous is not None]
+        known = [c.shift.previous for c in self.changes if c.shift.previous is not None]
         return max(known, key=lambda revision: revision.committed_at, default=None)
 
     @property
     def cause(self) -> Cause:
         """What the shift comes from, as far as is known: noise where a paired run refuted it."""
-        return "noise" if self.confirmation == "refuted" else self.changes[0].cause
+        return "noise" if self.confirmation == "refuted" else self.changes[0].shift.cause
 
     @property
     def direction(self) -> Direction:

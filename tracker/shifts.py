@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
@@ -18,9 +18,17 @@ from tracker.domain import Better, LevelShift, Point, RevisionInfo, SeriesHistor
 from tracker.findings import Change
 from tracker.stats import ALGORITHM, detect_change_points
 
-__all__ = ["EXACT_ALGORITHM", "SeriesShifts", "exact_steps", "find_shifts", "stored_changes"]
+__all__ = [
+    "EXACT_ALGORITHM",
+    "RULES",
+    "SeriesShifts",
+    "algorithm_of",
+    "exact_steps",
+    "find_shifts",
+]
 
 EXACT_ALGORITHM = "exact-step-1"
+RULES = 1  # raise it when this file tells segments, moves or levels otherwise
 
 _MOVE_POINTS = 40  # on either side of a change of the environment
 _MOVE_SLACK = 1
@@ -33,23 +41,32 @@ class SeriesShifts:
     """What one history says.
 
     Attributes:
+        shifts: Oldest first; with those that came with the environment.
         num_points: Revisions with a finite value, all segments together.
         num_missing: Revisions that failed, were skipped or hold no finite value: left out.
         num_segments: Stretches of the history measured in one environment.
-        moves: Levels that changed where the environment did, with its cause: no regressions.
     """
 
     series: SeriesInfo
-    changes: tuple[Change, ...]
+    shifts: tuple[LevelShift, ...]
     num_points: int
     num_missing: int
     num_segments: int
-    algorithm: str
-    moves: tuple[Change, ...] = ()
 
     @property
-    def shifts(self) -> tuple[LevelShift, ...]:
-        return tuple(change.shift for change in self.changes)
+    def changes(self) -> tuple[Change, ...]:
+        """The shifts that the code brought."""
+        return tuple(Change(self.series, one) for one in self.shifts if one.cause == "code")
+
+    @property
+    def moves(self) -> tuple[Change, ...]:
+        """The levels that changed where the environment did, with its cause: no regressions."""
+        return tuple(Change(self.series, one) for one in self.shifts if one.cause != "code")
+
+
+def algorithm_of(series: SeriesInfo) -> str:
+    """What finds the level shifts of a series: the exact rule for metrics without noise."""
+    return EXACT_ALGORITHM if series.kind == "exact" else ALGORITHM
 
 
 def exact_steps(values: Sequence[float], step: float) -> list[int]:
@@ -76,51 +93,26 @@ def find_shifts(history: SeriesHistory, *, detect: Detector | None = None) -> Se
             exact rule for metrics of kind "exact" and `detect_change_points` for all others.
     """
     series = history.series
-    algorithm = ALGORITHM
     if detect is None:
         detect = detect_change_points
         if series.kind == "exact":
-            algorithm = EXACT_ALGORITHM
 
             def detect(values: Sequence[float]) -> list[int]:
                 return exact_steps(values, series.step)
 
     segments = _segments(history)
     num_points = sum(len(segment) for segment in segments)
-    changes: list[Change] = []
+    shifts = list(_moves(history, segments, detect))
     for segment in segments:
-        changes += _segment_changes(series, segment, detect, algorithm)
+        shifts += _segment_shifts(series, segment, detect)
+    place = {point.revision.commit: number for number, point in enumerate(history.points)}
     return SeriesShifts(
         series=series,
-        changes=tuple(changes),
+        shifts=tuple(sorted(shifts, key=lambda shift: place[shift.revision.commit])),
         num_points=num_points,
         num_missing=len(history.points) - num_points,
         num_segments=len(segments),
-        algorithm=algorithm,
-        moves=tuple(_moves(history, segments, detect, algorithm)),
     )
-
-
-def stored_changes(history: SeriesHistory) -> list[Change]:
-    """The shifts that the store holds for a history, as `find_shifts` gave them."""
-    segments = _segments(history)
-    place = {
-        point.revision.commit: (number, position)
-        for number, segment in enumerate(segments)
-        for position, point in enumerate(segment)
-    }
-    # A shift whose own results were pruned has no place; it then stands alone.
-    number_of = {commit: number for commit, (number, _) in place.items()}
-    newest = {number_of.get(shift.revision.commit): shift.after for shift in history.shifts}
-    found = []
-    for shift in history.shifts:
-        number, position = place.get(shift.revision.commit, (None, 0))
-        previous = (
-            segments[number][position - 1].revision if number is not None and position else None
-        )
-        recovered = _recovered(shift.before, shift.after, newest[number])
-        found.append(Change(history.series, shift, recovered=recovered, previous=previous))
-    return found
 
 
 def _value(point: Point) -> float | None:
@@ -145,25 +137,21 @@ def _segments(history: SeriesHistory) -> list[list[Point]]:
     return [segment for segment in segments if segment]
 
 
-def _recovered(before: float, after: float, newest: float) -> bool:
-    return abs(newest - before) < abs(newest - after)
-
-
 def _moves(
-    history: SeriesHistory, segments: Sequence[Sequence[Point]], detect: Detector, algorithm: str
-) -> Iterator[Change]:
+    history: SeriesHistory, segments: Sequence[Sequence[Point]], detect: Detector
+) -> Iterator[LevelShift]:
     """The levels that changed between two segments, by what the environment changed there."""
     position = {point.revision.commit: number for number, point in enumerate(history.points)}
     for before, after in pairwise(segments):
         old = [value for point in before[-_MOVE_POINTS:] if (value := _value(point)) is not None]
         new = [value for point in after[:_MOVE_POINTS] if (value := _value(point)) is not None]
-        starts = list(detect([*old, *new]))
+        values = [*old, *new]
+        starts = list(detect(values))
         if not any(abs(start - len(old)) <= _MOVE_SLACK for start in starts):
             continue
-        edges = [0, *starts, len(old) + len(new)]
-        level_start = max(edge for edge in edges if edge < len(old) - _MOVE_SLACK)
-        level_stop = min(edge for edge in edges if edge > len(old) + _MOVE_SLACK) - len(old)
-        old, new = old[level_start:], new[:level_stop]
+        level_start = max((at for at in starts if at < len(old) - _MOVE_SLACK), default=0)
+        level_stop = min((at for at in starts if at > len(old) + _MOVE_SLACK), default=len(values))
+        old, new = old[level_start:], new[: level_stop - len(old)]
         last, first = before[-1].revision, after[0].revision
         changed = {
             name
@@ -171,44 +159,34 @@ def _moves(
             if position[last.commit] < position[change.revision.commit] <= position[first.commit]
             for name, _, _ in change.changed
         }
-        yield Change(
-            series=history.series,
-            shift=_shift(history.series, first, median(old), median(new), algorithm),
-            previous=last,
-            cause=cause_of(changed),
-        )
+        shift = _shift(history.series, last, first, median(old), median(new))
+        yield replace(shift, cause=cause_of(changed))
 
 
-def _segment_changes(
-    series: SeriesInfo, segment: Sequence[Point], detect: Detector, algorithm: str
-) -> list[Change]:
+def _segment_shifts(
+    series: SeriesInfo, segment: Sequence[Point], detect: Detector
+) -> Iterator[LevelShift]:
     values = [value for point in segment if (value := _value(point)) is not None]
     starts = list(detect(values))
-    if not starts:
-        return []
     levels = [median(values[a:b]) for a, b in pairwise([0, *starts, len(values)])]
-    return [
-        Change(
-            series=series,
-            shift=_shift(series, segment[start].revision, before, after, algorithm),
-            recovered=_recovered(before, after, levels[-1]),
-            previous=segment[start - 1].revision,
-        )
-        for start, (before, after) in zip(starts, pairwise(levels), strict=True)
-    ]
+    for start, (before, after) in zip(starts, pairwise(levels), strict=True):
+        last, first = segment[start - 1].revision, segment[start].revision
+        shift = _shift(series, last, first, before, after)
+        yield replace(shift, recovered=abs(levels[-1] - before) < abs(levels[-1] - after))
 
 
 def _shift(
-    series: SeriesInfo, revision: RevisionInfo, before: float, after: float, algorithm: str
+    series: SeriesInfo, last: RevisionInfo, first: RevisionInfo, before: float, after: float
 ) -> LevelShift:
     return LevelShift(
         series_id=series.id,
-        revision=revision,
+        revision=first,
         before=before,
         after=after,
         effect=_effect(before, after),
         worse=_worse(series.better, before, after),
-        algorithm=algorithm,
+        algorithm=algorithm_of(series),
+        previous=last,
     )
 
 

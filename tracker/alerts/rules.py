@@ -115,7 +115,7 @@ def gate_alert(gate: GateInfo) -> NewAlert | None:
 
 
 def _matters(change: Change, config: AlertsConfig, expectations: Sequence[Expectation]) -> bool:
-    if change.recovered or change.confirmation == "refuted":
+    if change.shift.recovered or change.confirmation == "refuted":
         return False
     expected = expectation_of(change.series.metric, expectations)
     if is_excused(expected, change.series.better) and expected is not None:

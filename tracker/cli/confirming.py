@@ -25,7 +25,7 @@ def worth_confirming(findings: Sequence[Finding]) -> list[Finding]:
         for finding in findings
         if finding.confirmation is None
         and finding.before is not None
-        and any(not change.recovered for change in finding.of("worse"))
+        and any(not change.shift.recovered for change in finding.of("worse"))
     ]
 
 

@@ -101,7 +101,7 @@ def _line(change: Change) -> str:
     effect = percent(shift.effect) if math.isfinite(shift.effect) else "from 0"
     levels = f"{value_with_unit(shift.before, unit)} -> {value_with_unit(shift.after, unit)}"
     line = f"{effect:>9}  {change.series.metric}  {levels}"
-    return f"{line}  (recovered)" if change.recovered else line
+    return f"{line}  (recovered)" if change.shift.recovered else line
 
 
 def _finding_document(finding: Finding) -> dict[str, object]:
@@ -137,7 +137,7 @@ def _change_document(change: Change) -> dict[str, object]:
         "before": shift.before,
         "after": shift.after,
         "effect": shift.effect if math.isfinite(shift.effect) else None,
-        "recovered": change.recovered,
+        "recovered": shift.recovered,
         "confirmation": change.confirmation,
         "algorithm": shift.algorithm,
     }

@@ -101,7 +101,9 @@ def _shifts(conn: Connection) -> list[str]:
         select(func.count()).select_from(marked.having(func.count() > 1).subquery())
     )
     without = conn.execute(
-        select(func.count(c.series_id.distinct())).where(c.series_id.not_in(marked))
+        select(func.count(c.series_id.distinct())).where(
+            c.cause == "code", c.series_id.not_in(marked)
+        )
     )
     wrong = several.scalar_one() + without.scalar_one()
     if wrong:

@@ -1,11 +1,14 @@
-"""What follows from other rows and can be built again: counters, and which shift is the latest."""
+"""What follows from other rows and can be built again: counters, and which shift is the latest.
+
+What searches for level shifts went by is forgotten, so that the next one looks at every series.
+"""
 
 from __future__ import annotations
 
 from statistics import median
 from typing import Any
 
-from sqlalchemy import Select, bindparam, distinct, func, select, update
+from sqlalchemy import Select, bindparam, delete, distinct, func, select, update
 
 from tracker.store import tables as t
 from tracker.store.transaction import Transaction
@@ -16,6 +19,7 @@ def rebuild(tx: Transaction) -> None:
     _rebuild_series(tx)
     _rebuild_revisions(tx)
     _mark_latest_shifts(tx)
+    tx.conn.execute(delete(t.detection))
 
 
 def series_counts() -> Select[Any]:
@@ -96,6 +100,7 @@ def _mark_latest_shifts(tx: Transaction) -> None:
     statement = (
         select(c.id, c.series_id)
         .join(t.revision, t.revision.c.id == c.revision_id)
+        .where(c.cause == "code")
         .order_by(c.series_id, t.revision.c.committed_at, t.revision.c.id)
     )
     newest = {series_id: row_id for row_id, series_id in tx.conn.execute(statement)}

@@ -9,7 +9,8 @@
     {"record": "end", "rows": 42}
 
 Ids are those of the store that wrote it; reading maps them by the natural keys, so that a dump
-merges into a store that is not empty, and a second time adds nothing.
+merges into a store that is not empty, and a second time adds nothing. What a search for level
+shifts went by is left out: among merged rows the next search looks at every series anew.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ _KINDS = (
     _Kind(
         t.change_point,
         ("series_id", "revision_id"),
-        {"series_id": "series", "revision_id": "revision"},
+        {"series_id": "series", "revision_id": "revision", "previous_id": "revision"},
     ),
     _Kind(t.verdict, ("gate_id", "metric"), {}),
     _Kind(t.alert, ("project_id", "key"), {"project_id": "project", "revision_id": "revision"}),

@@ -260,7 +260,10 @@ class Artifact(Base):
 
 
 class ChangePoint(Base):
-    """A level shift: derived, rebuilt whole for a series at a time."""
+    """A level shift: derived, rebuilt whole for a series at a time.
+
+    `cause` is "code" unless the level moved where the environment did.
+    """
 
     __tablename__ = "change_point"
     __table_args__ = (UniqueConstraint("series_id", "revision_id"),)
@@ -273,7 +276,27 @@ class ChangePoint(Base):
     effect: Mapped[float]
     worse: Mapped[bool | None]
     algorithm: Mapped[str] = mapped_column(Text)
-    is_latest: Mapped[bool]  # the newest shift of its series
+    is_latest: Mapped[bool]  # the newest shift of its series that the code brought
+    previous_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id"))
+    recovered: Mapped[bool] = mapped_column(default=False)
+    cause: Mapped[str] = mapped_column(Text, default="code")
+
+
+class Detection(Base):
+    """What the search that found a series' level shifts went by, and what it counted.
+
+    Derived: where there is none, or its basis is no longer the series', the search is due.
+    """
+
+    __tablename__ = "detection"
+
+    series_id: Mapped[int] = mapped_column(
+        ForeignKey("series.id"), primary_key=True, autoincrement=False
+    )
+    basis: Mapped[str] = mapped_column(String(64))
+    num_points: Mapped[int]
+    num_missing: Mapped[int]
+    num_segments: Mapped[int]
 
 
 class Verdict(Base):

@@ -16,6 +16,7 @@ from tracker.domain import (
     Arm,
     BenchmarkInfo,
     CalibrationBlock,
+    Detection,
     Expectation,
     Fingerprint,
     Launch,
@@ -247,11 +248,25 @@ class Store:
     # --- conclusions -------------------------------------------------------------------------
 
     def replace_shifts(
-        self, series_id: int, shifts: Iterable[LevelShift], *, algorithm: str
+        self,
+        series_id: int,
+        shifts: Iterable[LevelShift],
+        *,
+        algorithm: str,
+        detection: Detection | None = None,
     ) -> None:
-        """Replace every stored level shift of a series by `shifts`."""
+        """Replace every stored level shift of a series by `shifts`, and what they follow from.
+
+        Args:
+            series_id: As in `SeriesInfo.id`.
+            shifts: Of the code and of the environment.
+            algorithm: What found them.
+            detection: What it went by; None: the next search is due at once.
+        """
         listed = list(shifts)
-        self.write(lambda tx: judgements.replace_shifts(tx, series_id, listed, algorithm))
+        self.write(
+            lambda tx: judgements.replace_shifts(tx, series_id, listed, algorithm, detection)
+        )
 
     def begin_gate(
         self, project: str, *, base: str, head: str, machine: str, policy: Mapping[str, Any]

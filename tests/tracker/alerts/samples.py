@@ -37,8 +37,9 @@ def change(number, effect, *, worse=True, recovered=False, **fields):
         effect=effect,
         worse=worse,
         algorithm="test-1",
+        recovered=recovered,
     )
-    return Change(info, shift, recovered)
+    return Change(info, shift)
 
 
 def findings(*changes):

@@ -58,7 +58,8 @@ def test_what_recovered_does_not_alert():
 
 
 def judged(one, confirmation):
-    return replace(one, confirmation=confirmation, previous=revision(2))
+    shift = replace(one.shift, previous=revision(2))
+    return replace(one, shift=shift, confirmation=confirmation)
 
 
 @pytest.mark.parametrize("said", [None, "inconclusive", "confirmed"])

@@ -10,7 +10,9 @@ SPEED = BenchmarkInfo("bench.Chat.track_speed", "1", "track", "tokens/s", "highe
 STEPS = BenchmarkInfo("bench.Chat.track_steps", "1", "track", "1", "lower", "exact", step=2.0)
 
 
-def record(store, number, values, *, project="engine", machine="gpu-1", source="run", driver=None):
+def record(
+    store, number, values, *, project="engine", machine="gpu-1", source="run", driver=None, hour=1
+):
     """One result file of commit `number`; `values` maps benchmarks to a value, None for failed."""
     commit = revision(number)
     store.record_revisions(
@@ -24,13 +26,13 @@ def record(store, number, values, *, project="engine", machine="gpu-1", source="
             params=(),
             status="failed" if value is None else "ok",
             value=value,
-            started_at=START + timedelta(days=number, hours=1),
+            started_at=START + timedelta(days=number, hours=hour),
         )
         for benchmark, value in values.items()
     )
     file = ResultFile(
         path=f"{machine}/{commit.commit[:8]}.json",
-        digest=f"{project}-{machine}-{source}-{number}",
+        digest=f"{project}-{machine}-{source}-{number}-{hour}",
         format_version=2,
         machine=machine,
         commit=commit.commit,

@@ -48,11 +48,11 @@ def test_a_second_look_replaces_the_shifts(store):
     for number in range(40, 80):
         record(store, number, {STEPS: 141})
     (first, second) = analyze(store, search="steps").findings
-    assert first.changes[0].recovered
+    assert first.changes[0].shift.recovered
     assert second.direction == "better"
     again = {finding.revision.commit: finding for finding in stored_findings(store, "engine")}
     assert [
-        c.recovered for c in again[revision(20).commit].changes if c.series.kind == "exact"
+        c.shift.recovered for c in again[revision(20).commit].changes if c.series.kind == "exact"
     ] == [True]
 
 

@@ -43,8 +43,8 @@ def test_a_level_that_changed_with_the_driver_is_a_move_and_no_shift():
     found = moved()
     assert found.changes == ()
     (move,) = found.moves
-    assert (move.cause, move.shift.revision) == ("driver", revision(20))
-    assert (move.previous, move.direction) == (revision(19), "worse")
+    assert (move.shift.cause, move.shift.revision) == ("driver", revision(20))
+    assert (move.shift.previous, move.direction) == (revision(19), "worse")
     assert move.shift.effect == pytest.approx(0.2, abs=0.02)
 
 
@@ -63,7 +63,15 @@ def test_the_levels_of_a_move_are_those_beside_it():
 def test_an_exact_metric_moves_by_its_step():
     values = [141] * 5 + [150] * 5
     found = find_shifts(history(values, fingerprints=[1] * 5 + [2] * 5, kind="exact"))
-    assert [move.cause for move in found.moves] == ["driver"]
+    assert [move.shift.cause for move in found.moves] == ["driver"]
+
+
+@pytest.mark.parametrize("before", [1, 5])
+@pytest.mark.parametrize("after", [1, 5])
+def test_one_point_of_an_exact_metric_moves_it(before, after):
+    values, prints = [141] * before + [150] * after, [1] * before + [2] * after
+    (move,) = find_shifts(history(values, fingerprints=prints, kind="exact")).moves
+    assert (move.shift.before, move.shift.after) == (141, 150)
 
 
 def test_moves_are_told_apart_from_regressions():

@@ -29,7 +29,9 @@ def gate(*verdicts, gate_id="g", exit_code=0):
 
 
 def finding(*changes):
-    (found,) = group_by_commit(replace(one, previous=revision(2)) for one in changes)
+    (found,) = group_by_commit(
+        replace(one, shift=replace(one.shift, previous=revision(2))) for one in changes
+    )
     return found
 
 

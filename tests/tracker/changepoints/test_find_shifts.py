@@ -16,8 +16,8 @@ def test_a_slowdown_is_found_at_its_commit():
     assert change.shift.revision == revision(20)
     assert change.direction == "worse"
     assert change.shift.effect == pytest.approx(0.2, abs=0.01)
-    assert change.shift.algorithm == found.algorithm == ALGORITHM
-    assert not change.recovered
+    assert change.shift.algorithm == ALGORITHM
+    assert not change.shift.recovered
 
 
 def test_the_direction_decides_what_is_worse():
@@ -114,7 +114,7 @@ def test_the_step_of_an_exact_metric_is_the_series_own():
 def test_a_level_that_comes_back_is_recovered():
     values = [1.0] * 20 + [1.3] * 20 + [1.01] * 20
     found = find_shifts(history(values), detect=lambda values: [20, 40])
-    assert [(c.direction, c.recovered) for c in found.changes] == [
+    assert [(c.direction, c.shift.recovered) for c in found.changes] == [
         ("worse", True),
         ("better", False),
     ]
@@ -123,7 +123,7 @@ def test_a_level_that_comes_back_is_recovered():
 def test_half_a_recovery_is_none():
     values = [1.0] * 20 + [1.3] * 20 + [1.2] * 20
     found = find_shifts(history(values), detect=lambda values: [20, 40])
-    assert not found.changes[0].recovered
+    assert not found.changes[0].shift.recovered
 
 
 def test_negative_values_keep_the_sign_of_the_change():

@@ -18,8 +18,9 @@ def change(number, before, after, *, worse, recovered=False, **fields):
         effect=after / before - 1 if before else float("inf"),
         worse=worse,
         algorithm="test-1",
+        recovered=recovered,
     )
-    return Change(info, shift, recovered)
+    return Change(info, shift)
 
 
 def analysis(*changes):

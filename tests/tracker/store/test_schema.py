@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 from tracker.errors import SchemaError, StoreError
-from tracker.store import Store, schema, tables
+from tracker.store import Store, queries, schema, tables
 from tracker.store.engine import parse_url
 
 
@@ -58,6 +58,36 @@ def test_a_store_of_every_older_schema_is_upgraded(store_url: str, older: str) -
         Store.open(store_url)
     assert schema.upgrade(parse_url(store_url)) == (older, schema.HEAD)
     Store.open(store_url).close()
+
+
+SHIFT_OF_0002 = """
+INSERT INTO project (id, name) VALUES (1, 'p');
+INSERT INTO machine (id, project_id, name) VALUES (1, 1, 'box');
+INSERT INTO benchmark (id, project_id, name, version, type, unit, kind, step, param_names)
+    VALUES (1, 1, 'b', '1', 'track', 's', 'timing', 0, '[]');
+INSERT INTO param_point (id, digest, params) VALUES (1, 'd', '[]');
+INSERT INTO series (id, project_id, benchmark_id, param_point_id, machine_id, environment,
+    num_results, num_points) VALUES (1, 1, 1, 1, 1, 'existing', 0, 0);
+INSERT INTO revision (id, project_id, commit_hash, committed_at, num_results)
+    VALUES (1, 1, 'c', '2026-01-01 00:00:00', 0);
+INSERT INTO change_point (series_id, revision_id, before, after, effect, worse, algorithm,
+    is_latest) VALUES (1, 1, 1.0, 2.0, 1.0, (1 = 1), 'a', (1 = 1));
+"""
+
+
+def test_level_shifts_outlive_the_columns_that_they_were_given(store_url: str) -> None:
+    schema.upgrade(parse_url(store_url), target="0002")
+    engine = create_engine(parse_url(store_url))
+    with engine.begin() as connection:
+        for statement in filter(str.strip, SHIFT_OF_0002.split(";")):
+            connection.execute(text(statement))
+    engine.dispose()
+    schema.upgrade(parse_url(store_url))
+    with Store.open(store_url) as store:
+        searched = queries.last_searches(store, "p")[1]
+    (shift,) = searched.shifts
+    assert searched.detection is None
+    assert (shift.after, shift.previous, shift.recovered, shift.cause) == (2.0, None, False, "code")
 
 
 BROKEN = """

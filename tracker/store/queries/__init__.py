@@ -22,6 +22,7 @@ from tracker.store.queries.overview import overview
 from tracker.store.queries.problems import ingest_problems
 from tracker.store.queries.projects import list_machines, list_projects
 from tracker.store.queries.revisions import newest_revisions, resolve_revision
+from tracker.store.queries.searches import last_searches
 from tracker.store.queries.series import get_series, list_series
 from tracker.store.queries.stamp import version_stamp
 
@@ -38,6 +39,7 @@ __all__ = [
     "histories",
     "history",
     "ingest_problems",
+    "last_searches",
     "list_alerts",
     "list_expectations",
     "list_gates",

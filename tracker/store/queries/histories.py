@@ -12,10 +12,11 @@ from sqlalchemy import Connection, select
 from tracker.domain import LevelShift, Point, RevisionInfo, SeriesHistory, SeriesInfo
 from tracker.store import tables as t
 from tracker.store.identity import moment
-from tracker.store.queries.history import fingerprint_changes, load_fingerprints, shift_of
+from tracker.store.queries.history import fingerprint_changes, load_fingerprints
 from tracker.store.queries.points import Attempt, latest, middle, status_of
 from tracker.store.queries.projects import find_project
-from tracker.store.queries.revisions import COLUMNS, in_commit_order, revision_of
+from tracker.store.queries.revisions import load_order
+from tracker.store.queries.shifts import select_shifts, shift_of
 from tracker.store.store import Store
 
 _BLOCK = 50  # series read at a time
@@ -36,20 +37,12 @@ def histories(store: Store, series: Iterable[SeriesInfo]) -> Iterator[SeriesHist
     """
     for project, members in groupby(series, key=attrgetter("project")):
         with store.reading() as conn:
-            ordered = _ordered(conn, project)
+            ordered = load_order(conn, find_project(conn, project))
         listed = list(members)
         for start in range(0, len(listed), _BLOCK):
             with store.reading() as conn:
                 block = _read(conn, listed[start : start + _BLOCK], ordered)
             yield from block
-
-
-def _ordered(conn: Connection, project: str) -> list[RevisionInfo]:
-    c = t.revision.c
-    statement = select(*COLUMNS, c.parents).where(c.project_id == find_project(conn, project))
-    rows = conn.execute(statement).all()
-    parents = {row.commit_hash: row.parents for row in rows if row.parents}
-    return in_commit_order([revision_of(row) for row in rows], parents)
 
 
 def _read(
@@ -123,11 +116,7 @@ def _shifts(
     conn: Connection, ids: Sequence[int], place: Mapping[int, int]
 ) -> dict[int, list[LevelShift]]:
     c = t.change_point.c
-    statement = (
-        select(c.series_id, c.before, c.after, c.effect, c.worse, c.algorithm, *COLUMNS)
-        .join(t.revision, t.revision.c.id == c.revision_id)
-        .where(c.series_id.in_(ids))
-    )
+    statement = select_shifts().where(c.series_id.in_(ids), c.cause == "code")
     found: dict[int, list[LevelShift]] = defaultdict(list)
     for row in conn.execute(statement):
         found[row.series_id].append(shift_of(row))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -25,6 +24,7 @@ from tracker.store.queries.revisions import (
     revision_of,
 )
 from tracker.store.queries.series import load_series
+from tracker.store.queries.shifts import select_shifts, shift_of
 from tracker.store.store import Store
 
 
@@ -122,24 +122,8 @@ def _point(revision: RevisionInfo, attempts: Sequence[Attempt]) -> Point:
 
 def _shifts(conn: Connection, series_id: int) -> list[LevelShift]:
     c = t.change_point.c
-    statement = (
-        select(c.series_id, c.before, c.after, c.effect, c.worse, c.algorithm, *COLUMNS)
-        .join(t.revision, t.revision.c.id == c.revision_id)
-        .where(c.series_id == series_id)
-    )
+    statement = select_shifts().where(c.series_id == series_id, c.cause == "code")
     return [shift_of(row) for row in conn.execute(statement)]
-
-
-def shift_of(row: Any) -> LevelShift:
-    return LevelShift(
-        series_id=row.series_id,
-        revision=revision_of(row),
-        before=row.before,
-        after=row.after,
-        effect=row.effect,
-        worse=row.worse,
-        algorithm=row.algorithm,
-    )
 
 
 _FIELDS = tuple(field.name for field in fields(Fingerprint) if field.name != "extra")

@@ -10,11 +10,11 @@ from tracker.domain import LevelShift, Overview, RevisionInfo, SeriesInfo
 from tracker.store import tables as t
 from tracker.store.queries.alerts import load_alerts
 from tracker.store.queries.gates import load_calibration, load_gates
-from tracker.store.queries.history import shift_of
 from tracker.store.queries.problems import load_problems
 from tracker.store.queries.projects import find_machine, find_project, project_infos
 from tracker.store.queries.revisions import COLUMNS, revision_of
 from tracker.store.queries.series import select_series, series_of
+from tracker.store.queries.shifts import shift_of, with_shifts
 from tracker.store.store import Store
 
 NUM_GATES = 20
@@ -56,20 +56,8 @@ def overview(store: Store, project: str, *, machine: str | None = None) -> Overv
 
 def _standing_shifts(conn: Connection, project_id: int, machine_id: int | None) -> list[Shifted]:
     c, s = t.change_point.c, t.series.c
-    statement = (
-        select_series(
-            c.before,
-            c.after,
-            c.effect,
-            c.worse,
-            c.algorithm,
-            s.param_point_id,
-            s.machine_id,
-            *COLUMNS,
-        )
-        .join(t.change_point, c.series_id == s.id)
-        .join(t.revision, t.revision.c.id == c.revision_id)
-        .where(s.project_id == project_id, c.is_latest)
+    statement = with_shifts(select_series(s.param_point_id, s.machine_id)).where(
+        s.project_id == project_id, c.is_latest
     )
     if machine_id is not None:
         statement = statement.where(s.machine_id == machine_id)

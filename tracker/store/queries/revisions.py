@@ -96,6 +96,13 @@ def load_revisions(conn: Connection, ids: Iterable[int]) -> dict[int, RevisionIn
     return found
 
 
+def load_order(conn: Connection, project_id: int) -> list[RevisionInfo]:
+    """Return every revision of a project, as `in_commit_order` puts them."""
+    rows = conn.execute(select(*COLUMNS, _r.parents).where(_r.project_id == project_id)).all()
+    parents = {row.commit_hash: row.parents for row in rows if row.parents}
+    return in_commit_order([revision_of(row) for row in rows], parents)
+
+
 def load_parents_between(
     conn: Connection,
     project_id: int,

@@ -10,7 +10,14 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
-from tracker.domain import AlertState, CalibrationBlock, LevelShift, MachineInfo, VerdictInfo
+from tracker.domain import (
+    AlertState,
+    CalibrationBlock,
+    Detection,
+    LevelShift,
+    MachineInfo,
+    VerdictInfo,
+)
 from tracker.errors import UsageError
 from tracker.store import tables as t
 from tracker.store.transaction import Transaction
@@ -18,10 +25,16 @@ from tracker.store.writes import reference
 
 
 def replace_shifts(
-    tx: Transaction, series_id: int, shifts: Iterable[LevelShift], algorithm: str
+    tx: Transaction,
+    series_id: int,
+    shifts: Iterable[LevelShift],
+    algorithm: str,
+    detection: Detection | None,
 ) -> None:
     ordered = sorted(shifts, key=lambda shift: (shift.revision.committed_at, shift.revision.id))
-    tx.conn.execute(delete(t.change_point).where(t.change_point.c.series_id == series_id))
+    newest = next((shift for shift in reversed(ordered) if shift.cause == "code"), None)
+    for derived in (t.change_point, t.detection):
+        tx.conn.execute(delete(derived).where(derived.c.series_id == series_id))
     rows = [
         {
             "series_id": series_id,
@@ -31,12 +44,17 @@ def replace_shifts(
             "effect": shift.effect,
             "worse": shift.worse,
             "algorithm": algorithm,
-            "is_latest": position == len(ordered) - 1,
+            "is_latest": shift is newest,
+            "previous_id": None if shift.previous is None else shift.previous.id,
+            "recovered": shift.recovered,
+            "cause": shift.cause,
         }
-        for position, shift in enumerate(ordered)
+        for shift in ordered
     ]
     if rows:
         tx.conn.execute(insert(t.change_point), rows)
+    if detection is not None:
+        tx.conn.execute(insert(t.detection).values(series_id=series_id, **asdict(detection)))
 
 
 def begin_gate(

@@ -1,0 +1,58 @@
+"""Stored level shifts, each with the last revision of the level before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from tracker.domain import LevelShift, RevisionInfo
+from tracker.store import tables as t
+from tracker.store.queries.revisions import COLUMNS, revision_of
+
+_c = t.change_point.c
+_previous = t.revision.alias("previous")
+_COLUMNS = (
+    *(_c.before, _c.after, _c.effect, _c.worse, _c.algorithm, _c.recovered, _c.cause),
+    *COLUMNS,
+    *(_previous.c[column.name].label(f"previous_{column.name}") for column in COLUMNS),
+)
+
+
+def select_shifts() -> Select[Any]:
+    """Return the statement whose rows `shift_of` reads."""
+    return with_shifts(select(t.series.c.id.label("series_id")))
+
+
+def with_shifts(series: Select[Any]) -> Select[Any]:
+    """Return a statement over series with the columns of their shifts at the end of each row."""
+    return (
+        series.add_columns(*_COLUMNS)
+        .join(t.change_point, _c.series_id == t.series.c.id)
+        .join(t.revision, t.revision.c.id == _c.revision_id)
+        .outerjoin(_previous, _previous.c.id == _c.previous_id)
+    )
+
+
+def shift_of(row: Any) -> LevelShift:
+    previous = None
+    if row.previous_id is not None:
+        previous = RevisionInfo(
+            row.previous_id,
+            row.previous_commit_hash,
+            row.previous_committed_at,
+            row.previous_subject,
+            row.previous_branch,
+        )
+    return LevelShift(
+        series_id=row.series_id,
+        revision=revision_of(row),
+        before=row.before,
+        after=row.after,
+        effect=row.effect,
+        worse=row.worse,
+        algorithm=row.algorithm,
+        previous=previous,
+        recovered=row.recovered,
+        cause=row.cause,
+    )
