@@ -95,6 +95,7 @@ _ALL = (
     _lower("energy_per_token", "Energy per output token", "J/token", "energy"),
     _lower("control_gemm", "One product of the control workload", "s", "timing", clean=False),
     _lower("control_copy", "One copy of the control workload", "s", "timing", clean=False),
+    _lower("control_python", "Python of the control workload", "s", "timing", clean=False),
     _higher("gpu_utilization", "Share of time with a kernel running", "1", "utilization"),
 )
 

@@ -4,6 +4,9 @@ Run just before and just after the timed part of a launch, so that whoever compa
 tell a slower commit from a slower machine. It must depend on nothing of the engine: it calls torch
 alone, on one thread, on buffers of its own that are given back before the clock of the load starts;
 after the load it runs when the engine is closed.
+
+Its parts are slowed by different neighbours: arithmetic, memory, and the interpreter, which another
+process on the same core's second thread slows most.
 """
 
 from __future__ import annotations
@@ -37,11 +40,14 @@ class Size:
 
 # Changed sizes are other times: launches measured with the old ones compare with none of the new.
 CPU = Size(edge=384, copied=8 << 20, rounds=16, dtype="float32")
+_COUNTED = 5_000
 CUDA = Size(edge=4096, copied=128 << 20, rounds=24, dtype="bfloat16")
 
 
 def control_of(device: str, size: Size | None = None) -> dict[str, float]:
-    """Return the seconds that one product (``gemm``) and one copy (``copy``) take now.
+    """Return the seconds that one product, one copy and one stretch of Python take now.
+
+    By name ``gemm``, ``copy`` and ``python``; the last on the host, whatever the device.
 
     Medians over interleaved rounds: a single round that something interrupted does not count.
 
@@ -67,17 +73,25 @@ def control_of(device: str, size: Size | None = None) -> dict[str, float]:
         work: dict[str, Callable[[], Any]] = {
             "gemm": lambda: torch.mm(left, left, out=product),
             "copy": lambda: target.copy_(source),
+            "python": _count,
         }
-        timed = timer_of(device)
-        for act in work.values():
-            timed(act)  # pages, kernels and clocks wake up outside the count
+        timers = {"gemm": timer_of(device), "copy": timer_of(device), "python": timer_of("cpu")}
+        for name, act in work.items():
+            timers[name](act)  # pages, kernels and clocks wake up outside the count
         seconds: dict[str, list[float]] = {name: [] for name in work}
         for _ in range(size.rounds):
             for name, act in work.items():
-                seconds[name].append(timed(act))
+                seconds[name].append(timers[name](act))
         return {name: median(times) for name, times in seconds.items()}
     finally:
         torch.set_num_threads(threads)
+
+
+def _count() -> None:
+    """Keep the interpreter busy for about half a millisecond."""
+    counts: dict[int, int] = {}
+    for number in range(_COUNTED):
+        counts[number & 255] = counts.get(number & 255, 0) + number
 
 
 def control_metrics(before: dict[str, float], after: dict[str, float]) -> dict[str, float | None]:

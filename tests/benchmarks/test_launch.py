@@ -170,7 +170,7 @@ def test_the_header_says_what_the_tracker_reads(written):
 def test_the_control_ran_before_and_after_the_load(written):
     header = written[1][0]
     assert set(header["control"]) == {"before", "after"}
-    for name in ("gemm", "copy"):
+    for name in ("gemm", "copy", "python"):
         times = [side[name] for side in header["control"].values()]
         assert header["metrics"][f"control_{name}"] == pytest.approx(sum(times) / 2)
 
