@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
+
+import numpy as np
+
+from tracker.stats.robust import center, spread
 
 __all__ = ["pairs_left"]
 
-# Standard errors between the mean and a bound at which the gate's tests usually decide.
+# Standard errors between the centre and a bound at which the gate's tests usually decide.
 _REACH = 3.3
 
 
@@ -21,7 +24,7 @@ def pairs_left(
 ) -> int | None:
     """Return after how many further pairs a noisy metric is probably decided.
 
-    That is when its mean, at the spread seen, is far enough from `detect` to pass or from
+    That is when its centre, at the spread seen, is far enough from `detect` to pass or from
     `margin` to be a regression; and never before the next look, nor after the last.
 
     Args:
@@ -36,7 +39,8 @@ def pairs_left(
     done = len(ratios)
     if done < 2:
         return None
-    mean, spread = fmean(ratios), stdev(ratios)
-    room = max(math.log1p(detect) - mean, mean - math.log1p(margin))
-    needed = (_REACH * spread / room) ** 2
+    values = np.asarray(ratios)
+    middle = center(values)
+    room = max(math.log1p(detect) - middle, middle - math.log1p(margin))
+    needed = (_REACH * spread(values) / room) ** 2
     return next((n - done for n in looks if n > done and n >= needed), max(looks[-1] - done, 0))

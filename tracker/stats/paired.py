@@ -22,7 +22,7 @@ from tracker.stats.looks import (
     missed_flips,
 )
 from tracker.stats.ratios import Arms, LogRatios, Ratios
-from tracker.stats.signedrank import center, interval
+from tracker.stats.robust import center, interval, spread
 from tracker.stats.signflip import family_maxima, flip_sums, scores
 from tracker.stats.verdict import Better, Status, Verdict
 
@@ -326,23 +326,24 @@ class PairedGate:
         if name in self._decided:
             status, reason = self._decided[name]
         else:
-            spread = float(values.std(ddof=1)) if n > 1 else math.inf
-            status, reason = "inconclusive", self._why_undecided(name, n, spread)
+            status, reason = "inconclusive", self._why_undecided(name, values)
         return Verdict(status, _ratio(sign * center(values)), low, high, n, reason, self._mde(name))
 
-    def _why_undecided(self, name: str, n: int, spread: float) -> str:
+    def _why_undecided(self, name: str, values: Floats) -> str:
+        n = len(values)
         if n < 2:
             return f"{n} pair; noise shows from 2 on"
         if n < self.looks[0]:
             return f"{n} pairs; the first look is at {self.looks[0]}"
+        noise = spread(values)
         # No count that could not call a regression, were the metric worse, decides.
         able = fewest_pairs(self.alpha) or 0
         if not can_call(self.max_pairs, self.alpha):
             able = max(able, self.max_pairs + 1)
         room = self._detect[name] - self._margin[name]
         # Enough pairs to put both the critical value and the pass bound inside the room.
-        needed = max(n + 1, able, math.ceil((6.0 * spread / room) ** 2))
-        return f"pair noise of {spread:.1%} at {n} pairs; about {needed} pairs would decide"
+        needed = max(n + 1, able, math.ceil((6.0 * noise / room) ** 2))
+        return f"pair noise of {noise:.1%} at {n} pairs; about {needed} pairs would decide"
 
 
 def _ratio(logarithm: float) -> float:

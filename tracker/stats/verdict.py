@@ -17,8 +17,8 @@ class Verdict:
 
     Attributes:
         status: "pass", "regression", "improvement", or "inconclusive" when neither is shown.
-        effect: head/base - 1, signed as measured (geometric mean over pairs); None where a zero
-            makes a ratio meaningless.
+        effect: head/base - 1, signed as measured: Hodges and Lehmann's centre of the log ratios,
+            less what a control explains of them; None where a zero makes a ratio meaningless.
         low: Lower end of the two-sided 99 % interval of `effect`; None below two pairs.
         high: Upper end.
         pairs: Pairs that carried a value of this metric.

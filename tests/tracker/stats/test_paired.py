@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from tracker.stats import PairedGate
-from tracker.stats.signedrank import center
+from tracker.stats.robust import center
 
 NAMES = [f"m{i}" for i in range(20)]
 

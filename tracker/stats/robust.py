@@ -1,8 +1,8 @@
-"""The centre of paired differences and its interval by signed ranks: no shape of noise assumed.
+"""Centre, interval and spread of paired differences that a few outliers hardly move.
 
 Hodges & Lehmann 1963: the median of the means of all pairs of values (the Walsh averages) and, as an
 interval, their order statistics at the quantiles of Wilcoxon's signed-rank statistic. Exact for
-noise that is symmetric, as that of interleaved pairs is; a few outliers hardly move either.
+noise that is symmetric, as that of interleaved pairs is.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["center", "interval"]
+__all__ = ["center", "interval", "spread"]
 
 Floats = NDArray[np.float64]
+
+_NORMAL = 1.4826  # median absolute deviation to standard deviation
 
 
 def center(values: Floats) -> float:
@@ -33,6 +35,11 @@ def interval(values: Floats, miss: float) -> tuple[float, float] | None:
     cut = int(np.searchsorted(tails, miss, side="right")) - 1
     averages = np.sort(_walsh_averages(values))
     return float(averages[cut]), float(averages[-1 - cut])
+
+
+def spread(values: Floats) -> float:
+    """Return the median absolute deviation of at least one value, as normal noise's deviation."""
+    return _NORMAL * float(np.median(np.abs(values - np.median(values))))
 
 
 def _walsh_averages(values: Floats) -> Floats:

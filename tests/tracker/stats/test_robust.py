@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from tracker.stats.signedrank import center, interval
+from tracker.stats.robust import center, interval, spread
 
 
 def walsh(values):
@@ -56,3 +56,11 @@ def test_equal_values_and_huge_ones():
     assert center(np.full(9, 3.0)) == 3.0 and interval(np.full(9, 3.0), 0.005) == (3.0, 3.0)
     values = np.array([-1e300, *np.zeros(18), 1e300])
     assert center(values) == 0.0 and np.isfinite(interval(values, 0.005)).all()
+
+
+def test_the_spread_is_the_deviation_of_normal_noise_and_hardly_that_of_outliers():
+    values = np.random.default_rng(3).normal(5, 0.2, 4000)
+    assert spread(values) == pytest.approx(0.2, rel=0.05)
+    values[:400] += 1e6
+    assert spread(values) == pytest.approx(0.2, rel=0.2)
+    assert spread(values[:1]) == 0.0
