@@ -62,7 +62,11 @@ def control_times(base: Sequence[Launched], head: Sequence[Launched]) -> Control
 def control_difference(times: Controls) -> float | None:
     """Return the largest |ln(head/base)| of the control's times; None where there are none."""
     return max(
-        (abs(math.log(head) - math.log(base)) for parts in times.values() for base, head in parts.values()),
+        (
+            abs(math.log(head) - math.log(base))
+            for parts in times.values()
+            for base, head in parts.values()
+        ),
         default=None,
     )
 
