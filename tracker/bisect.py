@@ -10,22 +10,34 @@ import math
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from statistics import median
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from tracker.domain import VALID_EXIT_CODES, BenchmarkInfo, GateInfo, PairedValues, VerdictInfo
+import numpy as np
+
+from tracker.domain import (
+    VALID_EXIT_CODES,
+    BenchmarkInfo,
+    GateInfo,
+    PairedValues,
+    SeriesInfo,
+    VerdictInfo,
+)
 from tracker.errors import UsageError
+from tracker.gate.control import controls_of
 from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy import MetricRule, Policy
+from tracker.gate.stored import stored_controls
 from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Commit
 from tracker.measure.recorder import Recorder
 from tracker.report import Report
 from tracker.stats.bisection import Bisection, Group, Misfit, exact_step, noisy_step
+from tracker.stats.ratios import LogRatios
 from tracker.store import Store, queries
 
 __all__ = ["Bisected", "CommitSeen", "Outcome", "bisect"]
@@ -227,6 +239,14 @@ def bisect(
     return found
 
 
+class _Pair(NamedTuple):
+    """A valid pair of the good commit and another: the metric's values, its control's times."""
+
+    base: float
+    head: float
+    controls: Mapping[str, tuple[float, float]]
+
+
 class _Memory:
     """What the store holds of the good commit against others, on this machine."""
 
@@ -241,17 +261,29 @@ class _Memory:
         """Gates of `head` with a valid measurement, newest first."""
         return [gate for gate in self._gates(head) if gate.exit_code in VALID_EXIT_CODES]
 
-    def pairs(self, head: Commit, metric: str) -> list[PairedValues]:
-        """Values of `metric` in the valid gates of `head`, oldest gate first."""
+    def series(self, head: Commit, metric: str) -> SeriesInfo:
+        """The series of `metric` in a gate that judged it."""
+        *_, (newest, _) = self._values(head, metric)
+        return newest.series
+
+    def pairs(self, head: Commit, metric: str) -> list[_Pair]:
+        """Pairs of `metric` in the valid gates of `head`, oldest first, with the control's times."""
         listed = []
+        for values, gate in self._values(head, metric):
+            times = stored_controls(self._store, self._found.project, gate.id)
+            for number, (base, after) in zip(values.numbers, values.pairs, strict=True):
+                own = controls_of({metric: values.series.benchmark}, times.get(number, {}))
+                listed.append(_Pair(base, after, own.get(metric, {})))
+        return listed
+
+    def _values(self, head: Commit, metric: str) -> Iterator[tuple[PairedValues, GateInfo]]:
         for gate in reversed(self.valid(head)):
             values = queries.paired_values(
                 self._store, self._found.project, self._found.good.hash, head.hash,
                 gate_id=gate.id, machine=self._found.machine,
             )  # fmt: skip
             if metric in values and values[metric].pairs:
-                listed.append(values[metric])
-        return listed
+                yield values[metric], gate
 
     def failed(self, head: Commit) -> bool:
         """Whether the newest finished gate of `head` was invalid."""
@@ -277,33 +309,57 @@ class _Search:
         self._found = found
         self._memory = memory
         self._reasons: dict[int, str] = {}
-        self._effects: dict[int, list[float]] = {}
         last = len(found.commits)
-        series = memory.pairs(found.bad, target.metric)[-1].series
+        series = memory.series(found.bad, target.metric)
         self.benchmark = series.benchmark
         self._sign = -1.0 if target.better == "higher" else 1.0
         self._exact = target.kind == "exact"
         self.bisection = Bisection(last, exact_step(series.step) if self._exact else noisy_step)
+        self._pairs: dict[int, list[_Pair]] = {}
         for number in range(1, last + 1):
-            self.learn(number)
+            self._recall(number)
             head = found.commits[number - 1]
-            if number < last and number not in self.bisection.observed and memory.failed(head):
+            if number < last and not self._pairs[number] and memory.failed(head):
                 self.skip(number, "could not be measured earlier; --fresh tries again")
+        self._observe()
 
     def learn(self, number: int) -> None:
         """Take what the store has of a commit; without a value it cannot be measured."""
-        head = self._found.commits[number - 1]
-        values = self._memory.pairs(head, self._found.metric)
-        self._found.pairs -= len(self.bisection.observed.pop(number, ()))
-        self._effects[number] = []
-        for base, after in (pair for one in values for pair in one.pairs):
-            if not self._exact and min(base, after) <= 0:
-                continue
-            worse = self._sign * (after - base if self._exact else math.log(after / base))
+        self._recall(number)
+        self._observe()
+
+    def _recall(self, number: int) -> None:
+        pairs = self._memory.pairs(self._found.commits[number - 1], self._found.metric)
+        self._pairs[number] = [one for one in pairs if self._exact or min(one[:2]) > 0]
+
+    def _observe(self) -> None:
+        """Show the bisection all pairs: what a control explains is learned from all of them."""
+        numbered = [(number, pair) for number, pairs in self._pairs.items() for pair in pairs]
+        self._found.pairs = len(numbered)
+        self.bisection.observed.clear()
+        for (number, _), worse in zip(numbered, self._worse([p for _, p in numbered]), strict=True):
             self.bisection.observe(number, worse)
-            self._found.pairs += 1
-            if base > 0:
-                self._effects[number].append(after / base - 1)
+
+    def _worse(self, pairs: Sequence[_Pair]) -> list[float]:
+        """By how much the head of each pair is worse: a difference if exact, else a log ratio."""
+        if self._exact:
+            return [self._sign * (pair.head - pair.base) for pair in pairs]
+        ratios = LogRatios([self._found.metric], np.zeros(1))
+        for pair in pairs:
+            logs = (self._sign * math.log(pair.base), self._sign * math.log(pair.head))
+            paces = {
+                name: (math.log(base), math.log(head))
+                for name, (base, head) in pair.controls.items()
+            }
+            ratios.add({self._found.metric: logs}, {self._found.metric: paces})
+        return ratios.ratios().values(0).tolist() if pairs else []
+
+    def _effect(self, number: int) -> float | None:
+        """Mean of head/base - 1 over a commit's pairs; None where there is none."""
+        if not self._exact:
+            worse = self.bisection.observed.get(number, ())
+            return _mean([math.expm1(self._sign * one) for one in worse])
+        return _mean([one.head / one.base - 1 for one in self._pairs[number] if one.base > 0])
 
     def shows_regression(self) -> bool:
         """Whether the pairs of the bad commit, of all gates that count, lie on the worse side."""
@@ -332,7 +388,7 @@ class _Search:
                 commit=commit,
                 probability=posterior[number - 1],
                 pairs=len(self.bisection.observed.get(number, ())),
-                effect=_mean(self._effects.get(number, ())),
+                effect=self._effect(number),
                 skipped=self._reasons.get(number),
             )
             for number, commit in enumerate(self._found.commits, start=1)

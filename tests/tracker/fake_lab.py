@@ -56,6 +56,32 @@ class FakeRunner:
         return replace(result, file=file, launches=(header,))
 
 
+class WanderingNode(FakeRunner):
+    """A node whose speed wanders by 10 % from launch to launch; its control says so, if `told`."""
+
+    def __init__(
+        self, root: Path, measure: Callable[[str, random.Random], dict[str, float]], *, told: bool
+    ):
+        super().__init__(root, measure)
+        self._told = told
+
+    def launch(self, commit: str, *, bench: Sequence[str] | None = None) -> LaunchResult:
+        result = super().launch(commit, bench=bench)
+        speed = 2.0 ** self._random.gauss(0, 0.15)
+        values = tuple(
+            replace(m, value=m.value * speed if m.value is not None else None)
+            for m in result.file.measurements
+        )
+        side = {"gemm": 1e-3 * speed, "copy": 1e-3}
+        (one,) = result.launches
+        header = one.header | ({"control": {"before": side, "after": side}} if self._told else {})
+        return replace(
+            result,
+            file=replace(result.file, measurements=values),
+            launches=(replace(one, header=header),),
+        )
+
+
 def recorder(store: Store, root: Path) -> Recorder:
     return Recorder(store, "toy", Repository.find(root), python="python")
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.tracker.fake_lab import STEPS, TTFT, FakeRunner, commits, recorder
+from tests.tracker.fake_lab import STEPS, TTFT, FakeRunner, WanderingNode, commits, recorder
 from tracker.bisect import bisect
 from tracker.errors import MeasurementError, UsageError
 from tracker.gate.measured import gate_commits
@@ -69,6 +69,17 @@ def test_the_culprit_is_named_with_few_pairs_of_few_commits(store, toy):
     assert found.pairs < 40
     text = bisect_text(found)
     assert text.splitlines()[-1].startswith(f"CULPRIT: {history.hashes[11][:8]} commit 11, with")
+
+
+def test_a_node_that_wanders_is_seen_through_where_its_control_tells(store, toy):
+    history = History(toy, step(9, 6, 1.12))
+    policy = Policy(margin=0.02, detect=0.1, max_pairs=50)
+    history.runner = WanderingNode(toy.root, history.measure, told=True)
+    told = history.bisect(store, toy, policy)
+    assert told.exit_code == 0 and told.culprits[0].hash == history.hashes[6]
+    history.runner = WanderingNode(toy.root, history.measure, told=False)
+    untold = history.bisect(store, toy, policy, fresh=True)
+    assert told.pairs <= untold.pairs / 2
 
 
 def test_a_second_call_measures_nothing_again_and_fresh_does(store, toy):

@@ -1,11 +1,11 @@
 """The control's times on their way into a gate's verdict: measured, stored, resumed, told."""
 
+import itertools
 import random
-from dataclasses import replace
 
 import pytest
 
-from tests.tracker.fake_lab import TTFT, FakeRunner, commits, recorder
+from tests.tracker.fake_lab import TTFT, WanderingNode, commits, recorder
 from tests.tracker.gate.fakes import Notes
 from tracker.gate.control import controls_of, leaning
 from tracker.gate.measured import gate_commits, gate_stored
@@ -19,29 +19,16 @@ class ProcessGoneError(Exception):
     """What no code of the gate catches: the process is gone."""
 
 
-class WanderingNode(FakeRunner):
-    """A node whose speed wanders by 10 % from launch to launch; its control says so, if `told`."""
+def node(root, *, told=True, dies_at=None):
+    """The toy's metric with noise of its own on a node that wanders."""
+    numbers = itertools.count()
 
-    def __init__(self, root, *, told=True, dies_at=None):
-        super().__init__(root, lambda *_: {TTFT: 0.1})
-        self._told, self._dies_at = told, dies_at
-        self._draw = random.Random(7)
-
-    def launch(self, commit, *, bench=None):
-        if len(self.launches) == self._dies_at:
+    def measure(_commit, source):
+        if next(numbers) == dies_at:
             raise ProcessGoneError
-        result = super().launch(commit, bench=bench)
-        speed = 2.0 ** self._draw.gauss(0, 0.15)
-        own = 2.0 ** self._draw.gauss(0, 0.01)
-        values = [replace(m, value=m.value * speed * own) for m in result.file.measurements]
-        side = {"gemm": 1e-3 * speed, "copy": 1e-3}
-        (one,) = result.launches
-        header = one.header | ({"control": {"before": side, "after": side}} if self._told else {})
-        return replace(
-            result,
-            file=replace(result.file, measurements=tuple(values)),
-            launches=(replace(one, header=header),),
-        )
+        return {TTFT: 0.1 * 2.0 ** source.gauss(0, 0.01)}
+
+    return WanderingNode(root, measure, told=told)
 
 
 @pytest.fixture
@@ -64,7 +51,7 @@ def gate(toy, tmp_path):
 
 def test_a_node_that_wanders_is_taken_out_and_the_store_says_the_same(gate):
     run, root = gate
-    measured, replayed = run(WanderingNode(root))
+    measured, replayed = run(node(root))
     assert measured.exit_code == 0 and measured.pairs <= 12
     assert measured.rows[0].outcome == "pass"
     assert measured.rows[0].reason.endswith("less what its control 'gemm' explains")
@@ -73,7 +60,7 @@ def test_a_node_that_wanders_is_taken_out_and_the_store_says_the_same(gate):
 
 def test_without_its_control_the_same_node_leaves_the_gate_undecided(gate):
     run, root = gate
-    measured, replayed = run(WanderingNode(root, told=False))
+    measured, replayed = run(node(root, told=False))
     assert measured.pairs == 24
     assert [row.outcome for row in (*measured.rows, *replayed.rows)] == ["inconclusive"] * 2
 
@@ -81,8 +68,8 @@ def test_without_its_control_the_same_node_leaves_the_gate_undecided(gate):
 def test_a_gate_that_goes_on_has_the_controls_of_its_first_pairs(gate):
     run, root = gate
     with pytest.raises(ProcessGoneError):
-        run(WanderingNode(root, dies_at=9), resume=True)
-    measured, replayed = run(WanderingNode(root), resume=True)
+        run(node(root, dies_at=9), resume=True)
+    measured, replayed = run(node(root), resume=True)
     assert any(name == "resumed gate" for name, _ in measured.configuration)
     assert measured.rows[0].reason.endswith("less what its control 'gemm' explains")
     assert replayed.rows == measured.rows
