@@ -15,13 +15,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import partial
 from pathlib import Path
 
-from tests.calibration import history
-from tests.calibration.tables import GATES, SEED, gate_tables
-from tracker.stats import changepoints
-from tracker.stats import paired as gate
+from tests.calibration.history import history_tables
+from tests.calibration.tables import GATES, SEED, Cells, Job, Table, gate_tables
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "statistics.md"
@@ -36,39 +33,35 @@ def main() -> None:
         action="store_true",
         help="forget what earlier runs finished (after a change that bumps no version)",
     )
+    parser.add_argument("--only", choices=("gate", "history"), help="only these tables")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--data", type=Path, default=_data(), help="recorded histories")
     options = parser.parse_args()
     started = time.monotonic()
     gates = GATES // 20 if options.quick else GATES
-    tables = gate_tables(gates)
-    histories = _key(changepoints.ALGORITHM, "quick" if options.quick else "full")
-    # The longest first, so that the other process does the rows meanwhile.
-    jobs: dict[str, Callable[[], object]] = {
-        histories: partial(history.tables, options.data, options.quick)
+    # The longest first, so that the other process does the short rows meanwhile.
+    sections = {"history": history_tables(options.data, options.quick), "gate": gate_tables(gates)}
+    wanted = {name: tables for name, tables in sections.items() if options.only in (None, name)}
+    jobs = {
+        _key(options.quick, table, job): job.compute
+        for tables in wanted.values()
+        for table in tables
+        for job in table.jobs
     }
-    for table in tables:
-        for job in table.jobs:
-            jobs[_key(gate.ALGORITHM, table.title, job.label)] = job.compute
     results = run(jobs, processes=options.jobs, fresh=options.fresh)
-    rows = [
-        (
-            t.title,
-            t.headers,
-            [(j.label, *results[_key(gate.ALGORITHM, t.title, j.label)]) for j in t.jobs],
+    for name, tables in wanted.items():
+        text = markdown(
+            (t.title, t.headers, [(j.label, *results[_key(options.quick, t, j)]) for j in t.jobs])
+            for t in tables
         )
-        for t in tables
-    ]
-    texts = {"gate": markdown(rows), "history": markdown(results[histories])}
-    if options.quick:
-        print("\n".join(texts.values()))
-    else:
-        for name, text in texts.items():
+        if options.quick:
+            print(text)
+        else:
             write(name, text)
     print(f"{time.monotonic() - started:.0f} s, seed {SEED}", file=sys.stderr)
 
 
-def run(jobs: dict[str, Callable[[], object]], *, processes: int, fresh: bool) -> dict[str, object]:
+def run(jobs: dict[str, Callable[[], Cells]], *, processes: int, fresh: bool) -> dict[str, Cells]:
     """Return the result of every job, from what is kept or by running it."""
     KEPT.mkdir(parents=True, exist_ok=True)
     files = {key: KEPT / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json" for key in jobs}
@@ -116,9 +109,10 @@ def write(name: str, text: str) -> None:
     PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
-def _key(*parts: object) -> str:
-    """Return the name of a result: what made it, and with which seed."""
-    return " | ".join(map(str, (*parts, f"seed {SEED}")))
+def _key(quick: bool, table: Table, job: Job) -> str:
+    """Return the name of a row: what made it, and with which seed."""
+    quickly = ["quick"] if quick else []
+    return " | ".join([job.made_by, *quickly, table.title, job.label, f"seed {SEED}"])
 
 
 def _data() -> Path:

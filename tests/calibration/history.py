@@ -7,21 +7,22 @@ steps. Peers run where they can be imported; otherwise their rows say so.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 from scipy import signal
 
-from tracker.stats import detect_change_points
+from tests.calibration.tables import Cells, Job, Table
+from tracker.stats import ALGORITHM, detect_change_points
 
-__all__ = ["tables"]
+__all__ = ["history_tables"]
 
 Detector = Callable[[list[float]], Iterable[int]]
-Rows = list[tuple[str, ...]]
-TableOf = tuple[str, tuple[str, ...], Rows]
 
 _NULLS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "Gaussian": lambda rng, n: rng.normal(size=n),
@@ -30,119 +31,142 @@ _NULLS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "AR(1) 0.5": lambda rng, n: _autoregressive(rng, n, 0.5),
 }
 _LENGTHS = (20, 100, 200, 500)
+_POOLS = {
+    "sap_human_quiet": "database builds",
+    "asv_dedicated": "numpy and scipy, dedicated machines",
+    "gh_ci": "shared CI runners",
+}
 
 
-def tables(data_dir: Path | None, quick: bool) -> list[TableOf]:
-    """Return (title, headers, rows) of each table.
+def history_tables(data_dir: Path, quick: bool) -> list[Table]:
+    """Return the tables of the level-shift detector.
 
     Args:
-        data_dir: The folder with `evaluate.py`; None or absent: those tables are one row that
-            says so.
+        data_dir: The folder with `evaluate.py`; without it the recorded histories are left out.
         quick: Fewer windows and series, no peers.
     """
     series = 100 if quick else 1000
-    found = [_null_table(series)]
-    if data_dir is None or not (data_dir / "evaluate.py").exists():
-        missing = [(f"not measured: no evaluate.py in {data_dir}",)]
-        return [*found, ("Recorded histories", ("",), missing)]
-    evaluate = _load(data_dir / "evaluate.py")
+    nulls = Table(
+        f"Stationary series with any change point, {series:,} each",
+        ("noise", *(f"{n} points" for n in _LENGTHS)),
+        tuple(Job(noise, partial(null_row, noise, series), ALGORITHM) for noise in _NULLS),
+    )
+    if not (data_dir / "evaluate.py").exists():
+        return [nulls]
     limit = 15 if quick else None
-    detectors = {"pacekeeper": _ours, **({} if quick else _peers())}
-    offline = [
-        (f"{name}, {pool}", *_offline(evaluate, detector, pool, limit))
-        for name, detector in detectors.items()
-        for pool in evaluate.POOLS
-    ]
-    online = [(pool, *_online(evaluate, pool, limit)) for pool in evaluate.POOLS]
-    return [
-        *found,
+    peers = (
+        [] if quick else [Job(_label(m), partial(peer_row, m, data_dir), "peer") for m in _PEERS]
+    )
+    offline = Table(
+        "Recorded histories: false alarms per 1,000 commits, then the share of steps of 1, 2, 5, "
+        "10 and 20 % found within 5 commits",
+        ("", *_POOLS.values()),
+        (Job("Pacekeeper", partial(offline_row, data_dir, limit), ALGORITHM), *peers),
+    )
+    online = Table(
+        "The same histories, asked after every commit",
         (
-            "Recorded histories of 150 commits, a step planted at a random one",
-            (
-                "detector, pool",
-                "false alarms per 1,000 commits",
-                "steps of 1, 2, 5, 10, 20 % found",
-            ),
-            offline,
+            "",
+            "new false alarms per 1,000 commits",
+            "5 %: median commits, found within 20",
+            "10 %: median commits, found within 20",
         ),
+        tuple(
+            Job(name, partial(online_row, data_dir, limit, pool), ALGORITHM)
+            for pool, name in _POOLS.items()
+        ),
+    )
+    tcpd = Table(
+        "Turing Change Point Dataset",
+        ("", "F1", "covering"),
         (
-            "The same, asked after every commit",
-            (
-                "pool",
-                "new false alarms per 1,000 commits",
-                "5 %: median commits, found within 20",
-                "10 %: median commits, found within 20",
-            ),
-            online,
+            Job("Pacekeeper", partial(tcpd_row, data_dir, detect_change_points), ALGORITHM),
+            Job("reporting nothing", partial(tcpd_row, data_dir, _nothing), "peer"),
         ),
-        ("Turing Change Point Dataset", ("F1", "covering"), [_tcpd(evaluate)]),
-    ]
+    )
+    return [offline, online, nulls, tcpd]
 
 
-def _null_table(num_series: int) -> TableOf:
-    rows = []
-    for name, noise in _NULLS.items():
-        rng = np.random.default_rng(1)
-        shares = [
-            sum(bool(detect_change_points(100 + noise(rng, n))) for _ in range(num_series))
-            for n in _LENGTHS
-        ]
-        rows.append((name, *(f"{share / num_series:.1%}" for share in shares)))
-    headers = ("noise", *(f"{n} points" for n in _LENGTHS))
-    return f"Stationary series with any change point, {num_series:,} each", headers, rows
+def null_row(noise: str, num_series: int) -> Cells:
+    rng = np.random.default_rng(1)
+    return tuple(
+        f"{sum(_any(100 + _NULLS[noise](rng, n)) for _ in range(num_series)) / num_series:.1%}"
+        for n in _LENGTHS
+    )
 
 
-def _offline(
-    evaluate: ModuleType, detector: Detector | None, pool: str, limit: int | None
-) -> tuple[str, str]:
-    if detector is None:
-        return "not installed", ""
-    false = evaluate.false_alarms(detector, pool, limit=limit)["per_1000_commits"]
-    found = evaluate.recall(detector, pool, limit=limit).values()
-    return f"{false:.2f}", " ".join(f"{share:.2f}" for share in found)
+def offline_row(
+    data_dir: Path, limit: int | None, detector: Detector = detect_change_points
+) -> Cells:
+    evaluate = _load(data_dir / "evaluate.py")
+    cells = []
+    for pool in _POOLS:
+        false = evaluate.false_alarms(detector, pool, limit=limit)["per_1000_commits"]
+        found = evaluate.recall(detector, pool, limit=limit).values()
+        cells.append(f"{false:.2f}: {' '.join(f'{share:.2f}' for share in found)}")
+    return tuple(cells)
 
 
-def _online(evaluate: ModuleType, pool: str, limit: int | None) -> tuple[str, ...]:
-    said = evaluate.online(_ours, pool, effects=(0.05, 0.10), null_limit=limit, limit=limit)
+def peer_row(module: str, data_dir: Path) -> Cells:
+    try:
+        peer = importlib.import_module(module)
+    except ImportError:
+        return ("not installed",) * len(_POOLS)
+    return offline_row(data_dir, None, partial(_PEERS[module][1], peer))
+
+
+def online_row(data_dir: Path, limit: int | None, pool: str) -> Cells:
+    evaluate = _load(data_dir / "evaluate.py")
+    said = evaluate.online(
+        detect_change_points, pool, effects=(0.05, 0.10), null_limit=limit, limit=limit
+    )
     delays = [
         f"{delay['median_if_found']:g}, {delay['by20']:.2f}" for delay in said["delay"].values()
     ]
     return f"{said['false_per_1000_commits']:.2f}", *delays
 
 
-def _tcpd(evaluate: ModuleType) -> tuple[str, str]:
-    scores = evaluate.tcpd(_ours)
+def tcpd_row(data_dir: Path, detector: Detector) -> Cells:
+    scores = _load(data_dir / "evaluate.py").tcpd(detector)
     return f"{scores['f1']:.3f}", f"{scores['covering']:.3f}"
 
 
-def _ours(values: Sequence[float]) -> list[int]:
-    return detect_change_points(values)
+def _nothing(values: list[float]) -> list[int]:
+    return []
 
 
-def _peers() -> dict[str, Detector | None]:
-    asv = _import("asv.step_detect")
-    otava = _import("otava.analysis")
-    ruptures = _import("ruptures")
-    return {
-        "asv steps": asv and (lambda y: [left for left, *_ in asv.detect_steps(y)[1:]]),
-        "Apache Otava": otava
-        and (lambda y: [point.index for point in otava.compute_change_points(y)[0]]),
-        "ruptures rbf, penalty 10": ruptures
-        and (
-            lambda y: (
-                ruptures.Pelt("rbf", min_size=2, jump=1)
-                .fit(np.array(y)[:, None])
-                .predict(pen=10)[:-1]
-            )
-        ),
-    }
+def _any(values: np.ndarray) -> bool:
+    return bool(detect_change_points(values))
 
 
-def _import(name: str) -> ModuleType | None:
+def _asv(asv: ModuleType, values: list[float]) -> list[int]:
+    return [left for left, *_ in asv.detect_steps(values)[1:]]
+
+
+def _otava(otava: ModuleType, values: list[float]) -> list[int]:
+    return [point.index for point in otava.compute_change_points(values)[0]]
+
+
+def _ruptures(ruptures: ModuleType, values: list[float]) -> list[int]:
+    pelt = ruptures.Pelt("rbf", min_size=2, jump=1).fit(np.array(values)[:, None])
+    return pelt.predict(pen=10)[:-1]
+
+
+# Module: what of it is run, how, and the distribution it comes from.
+_PEERS: dict[str, tuple[str, Callable[[ModuleType, list[float]], list[int]], str]] = {
+    "asv.step_detect": ("asv {}, steps", _asv, "asv"),
+    "otava.analysis": ("Apache Otava {}", _otava, "apache-otava"),
+    "ruptures": ("ruptures {}, rbf, penalty 10", _ruptures, "ruptures"),
+}
+
+
+def _label(module: str) -> str:
+    """Name a peer with its version, so that another version is another row."""
+    label, _, distribution = _PEERS[module]
     try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
+        return label.format(importlib.metadata.version(distribution))
+    except importlib.metadata.PackageNotFoundError:
+        return label.format("(any)")
 
 
 def _load(path: Path) -> ModuleType:

@@ -13,6 +13,7 @@ from tests.calibration.gates import CHANGED, MAX_PAIRS, Tally, tally
 from tests.calibration.noise import SHAPES, interleaved
 from tests.calibration.peers import PEERS, call_rate
 from tracker.stats.calibration import upper_bound
+from tracker.stats.paired import ALGORITHM
 
 __all__ = ["Job", "Table", "gate_tables"]
 
@@ -23,10 +24,14 @@ Cells = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One row of a table: its label and what computes the other cells."""
+    """One row of a table: its label and what computes the other cells.
+
+    A row that is kept serves until another version of what `made_by` names makes it.
+    """
 
     label: str
     compute: Callable[[], Cells]
+    made_by: str = ALGORITHM
 
 
 @dataclass(frozen=True, slots=True)
