@@ -6,6 +6,7 @@ importing click.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -93,6 +94,8 @@ def cli(ctx: click.Context, db: str | None) -> None:
     Exit codes: 0 pass, 1 regression, 2 usage, 3 inconclusive (where the policy blocks on it),
     4 measurement invalid or nothing measured, 5 store or internal error.
     """
+    if db == "":  # an unset variable of a script; the default store would be another one
+        raise click.UsageError("--db is empty; give sqlite:///FILE or postgresql://HOST/NAME", ctx)
     ctx.obj = Settings(db=db or os.environ.get("PACEKEEPER_DB") or DEFAULT_DB)
 
 
@@ -126,7 +129,14 @@ def _run() -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
-    except Exception:
+    except SystemExit:
+        # What click and rich do where nobody reads the output any more; their 1 would mean a
+        # regression here.
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            click.echo(f"error: no space left for {error.filename or 'the output'}", err=True)
+            return PacekeeperError.exit_code
         # Python would exit with 1, which means a regression here.
         from traceback import print_exc
 

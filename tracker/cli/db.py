@@ -116,8 +116,11 @@ def export_command(settings: Settings, rows: bool, project: str | None, out: Pat
         raise UsageError("--project goes with --rows; --out FILE alone writes the whole store")
     with Store.open(settings.db, read_only=True) as store:
         if rows:
+            from tracker.cli.project import stored_project
             from tracker.store.queries import export_rows
 
+            if project is not None:
+                stored_project(store, project)  # before anything is written
             with _text_out(out) as stream:
                 write_rows(export_rows(store, project), stream)
         elif out is not None:

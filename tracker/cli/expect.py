@@ -76,7 +76,9 @@ def command(
         name = stored_project(store, project)
         known = {series.metric for series in queries.list_series(store, name)}
         if (unknown := nearest(metric, known)) is not None:
-            raise UsageError(f"{unknown} (project {name!r} of the store)")
+            shown = ", ".join(sorted(known)[:3]) or "none"
+            more = f" and {len(known) - 3} more" if len(known) > 3 else ""
+            raise UsageError(f"{unknown} (project {name!r} of the store has {shown}{more})")
         expectation = Expectation(metric, ratio, because.strip(), brought_by, last)
         store.record_expectation(name, expectation)
         alerts = [

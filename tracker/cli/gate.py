@@ -56,7 +56,9 @@ __all__ = ["command"]
     help="Write FILE besides, as its suffix says: .txt, .md, .json, .xml (JUnit); repeatable.",
 )
 @lab_options
-@click.option("--project", metavar="NAME", help="With --stored: which project of the store.")
+@click.option(
+    "--project", metavar="NAME", help="Name in the store; else pacekeeper.toml's or asv's."
+)
 @click.option("--gate", "gate_id", metavar="ID", help="With --stored: this gate, not the newest.")
 @click.pass_obj
 def command(
@@ -96,6 +98,13 @@ def command(
     limit, 3 where one is undecided and the policy blocks on that, 4 where the measurement is not
     valid: HEAD no longer runs a benchmark, works differently, or nothing was measured.
     """
+    if stored:
+        _refuse(
+            "measures, and --stored does not; leave one out",
+            python=python, seed=seed, fail_fast=fail_fast, fresh=fresh, creep=creep,
+        )  # fmt: skip
+    else:
+        _refuse("needs --stored", all=every, gate=gate_id)
     if out is not None:
         _check_writable("--out", out)
     forms = {path: _form_of(path) for path in reports}
@@ -131,6 +140,13 @@ def command(
         out.write_text(text, encoding="utf-8")
         click.echo(f"{report.headline} (exit {report.exit_code})", err=True)
     return report.exit_code
+
+
+def _refuse(why: str, **options: object) -> None:
+    """Raise a UsageError for the first option that was given, rather than ignore it."""
+    for name, value in options.items():
+        if value is not None and value is not False:
+            raise UsageError(f"--{name.replace('_', '-')} {why}")
 
 
 def _measure(

@@ -237,14 +237,16 @@ def load_policy(path: Path | None = None, *, start: Path | None = None) -> Polic
     """
     if path is None:
         path = (start or Path.cwd()) / POLICY_FILE
-        if not path.is_file():
+        if not path.exists():
             return Policy()
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PolicyError(f"{path}: no such policy file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise PolicyError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path}: not TOML, which is UTF-8: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"{path}: not TOML: {error}") from None
     return parse_policy(content, str(path))
@@ -401,7 +403,7 @@ def _is_int(value: object) -> bool:
 def _number(value: object, label: str, low: float, high: float) -> float:
     """A number strictly between the bounds; NaN is none."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not low < value < high:
-        bounds = f" above {max(low, 0):g}" if low > float("-inf") else ""
+        bounds = "" if low == float("-inf") else " above 0" if low == 0 else " of at least 0"
         bounds += f" and below {high:g}" if high < float("inf") else ""
         raise PolicyError(f"{label} must be a number{bounds}, not {value!r}")
     return float(value)

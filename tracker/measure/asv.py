@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 from tracker.artifacts import read_launches
 from tracker.asvfmt.benchmarks import read_benchmarks
@@ -34,7 +35,7 @@ from tracker.domain import (
     ResultFile,
     metric_name,
 )
-from tracker.errors import MeasurementError
+from tracker.errors import MeasurementError, UsageError
 from tracker.measure.asvlog import FailedBenchmark, failed_benchmarks, fatal_reason
 from tracker.measure.machine import register_machine
 from tracker.measure.project import AsvProject
@@ -118,6 +119,9 @@ class AsvRunner:
         python: Interpreter of the existing environment; ignored where asv builds environments.
         bench: Regular expressions of benchmarks; all when empty.
         timeout: Seconds after which a whole launch is stopped; None for never.
+
+    Raises:
+        UsageError: There is no such interpreter.
     """
 
     def __init__(
@@ -129,6 +133,8 @@ class AsvRunner:
         bench: Sequence[str] = (),
         timeout: float | None = None,
     ) -> None:
+        if python is not None and which(python) is None:
+            raise UsageError(f"--python {python}: no such interpreter")
         self.project = project
         self.machine = machine
         self.python = python or sys.executable

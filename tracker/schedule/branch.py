@@ -20,7 +20,10 @@ def fetch_head(repository: Repository, branch: str) -> str:
     """
     remotes = repository.run("remote").split()
     if not remotes:
-        return repository.resolve(f"refs/heads/{branch}")
+        try:
+            return repository.resolve(f"refs/heads/{branch}")
+        except UsageError:
+            raise UsageError(f"no branch {branch!r} in {repository.root}; give --branch") from None
     remote = "origin" if "origin" in remotes else remotes[0]
     tracking = f"refs/remotes/{remote}/{branch}"
     repository.run("fetch", "--quiet", "--no-tags", remote, f"+refs/heads/{branch}:{tracking}")

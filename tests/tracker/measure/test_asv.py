@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tracker.errors import MeasurementError
+from tracker.errors import MeasurementError, UsageError
 from tracker.measure.asv import AsvRunner, _end, _session_members
 from tracker.measure.machine import machine_name
 from tracker.measure.project import load_project
@@ -86,8 +86,17 @@ def test_a_launch_that_takes_too_long_is_ended(toy):
 
 
 def test_an_interpreter_that_is_not_there(toy):
+    toy.commit("one")
+    with pytest.raises(UsageError, match="--python /nowhere/python: no such interpreter"):
+        runner(python="/nowhere/python")
+
+
+def test_an_interpreter_without_asv(toy, tmp_path):
+    other = tmp_path / "python"
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
     with pytest.raises(MeasurementError, match="no usable environment"):
-        runner(python="/nowhere/python").launch(toy.commit("one"))
+        runner(python=str(other)).launch(toy.commit("one"))
 
 
 def test_discovery_runs_nothing(toy):

@@ -86,7 +86,7 @@ def test_a_repository_without_a_remote_uses_its_own_branch(tmp_path):
 
 def test_an_unknown_branch_is_named(tmp_path):
     root = make_project(tmp_path / "alone")
-    with pytest.raises(UsageError, match="trunk"):
+    with pytest.raises(UsageError, match=r"no branch 'trunk' in .*; give --branch"):
         fetch_head(Repository.find(root), "trunk")
     here = clone(root, tmp_path / "here")
     with pytest.raises(UsageError, match="trunk"):
