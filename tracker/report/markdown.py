@@ -42,8 +42,8 @@ def render_markdown(report: Report) -> str:
         if row.limit is not None:
             limit = value_with_unit(row.limit, row.unit)
             out.append(f"- `{row.metric}` is beyond its limit of {limit}")
-        elif row.outcome == "inconclusive" or row.expected is not None:
-            out.append(f"- `{row.metric}`: {_escape(row.reason)}")
+        elif row.outcome in ("regression", "inconclusive") or row.expected is not None:
+            out += [f"- `{row.metric}`: {_escape(row.reason)}"] if row.reason else []
     out += [
         f"- not measured in {m.where}: `{m.metric}`: {_escape(m.reason)}" for m in report.missing
     ]

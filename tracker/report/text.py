@@ -129,8 +129,8 @@ def sees(row: ReportRow) -> str:
 
 def _remarks(row: ReportRow) -> list[str]:
     remarks: list[str] = []
-    told = row.outcome in ("inconclusive", "not judged") or row.expected is not None
-    if told and row.reason:
+    told = row.outcome in ("regression", "inconclusive", "not judged")
+    if (told or row.expected is not None) and row.reason:
         remarks.append(row.reason)
     if row.limit is not None:
         verb = "breaks the limit of" if row.limit_blocks else "is beyond the limit of"
