@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracker.stats.noise import Floats, inflation, midranks, normal_scores
+from tracker.stats.relevance import relevance
 
 __all__ = ["onset"]
 
@@ -17,7 +18,7 @@ _MAX_POINTS = 40  # of the new level
 _UNTAINTED = 16  # newest points that the noise is not taken from, where there are others
 # -log10 of the chance that the newest points all lie so far out in a series without a shift:
 _ALONE = 5.8  # enough by itself
-_WITH_ONSET = 2.0  # enough where they also agree with each other and set in out of the quiet
+_WITH_ONSET = 1.6  # enough, either way, where they also agree and set in out of the quiet
 _NEAR = 0.7  # of the step: an earlier point that went so far makes the onset less clean
 _QUIET = 40  # points without such a point before two; half as many before three, and so on
 
@@ -33,9 +34,10 @@ def onset(values: Floats) -> int | None:
 
     For the newest 2, 3, ... points: the chance that all of them (from 4 on, all but one) lie as far
     out as they do among the older ones, were the order of values random. A chance below 10^-5.8
-    decides by itself. One of 10^-2 decides where the new points agree with each other, stand clear
-    of the noise, and no earlier point nearby went as far: outliers come scattered and of all sizes,
-    a step comes at once and stays.
+    decides by itself. One of 10^-1.6 to lie nearly so far out on either side decides where the new
+    points agree with each other, stand clear of the noise, and no earlier point nearby went as far:
+    outliers come scattered, of all sizes and signs; a step comes at once and stays. A level too
+    close to the old one to matter (`tracker.stats.relevance`) is none.
 
     Args:
         values: ``[n]``, finite, of one level but for the newest points; fewer than 7 say nothing.
@@ -57,8 +59,9 @@ def onset(values: Floats) -> int | None:
     deviations = values - noise.level
     newest_first = deviations[: -_MAX_POINTS - _QUIET - 1 : -1]
     ordered = np.sort(deviations)
-    rising = _strongest(newest_first.tolist(), ordered.tolist(), noise)
-    falling = _strongest((-newest_first).tolist(), (-ordered[::-1]).tolist(), noise)
+    sizes = np.sort(np.abs(deviations)).tolist()
+    rising = _strongest(newest_first.tolist(), ordered.tolist(), sizes, noise)
+    falling = _strongest((-newest_first).tolist(), (-ordered[::-1]).tolist(), sizes, noise)
     _, points = max(rising, falling)
     if not points:
         return None
@@ -66,7 +69,8 @@ def onset(values: Floats) -> int | None:
     half_way = float(np.median(deviations[n - points :])) / 2
     while deviations[n - points] / half_way < 1:
         points -= 1
-    return n - points
+    begun = n - points
+    return begun if relevance(values[:begun], values[begun:]) >= 1 else None
 
 
 def _noise(values: Floats) -> _Noise:
@@ -85,12 +89,15 @@ def _noise(values: Floats) -> _Noise:
     return _Noise(level, float(spread), inflation(residuals, num_means=2))
 
 
-def _strongest(newest: list[float], ordered: list[float], noise: _Noise) -> tuple[float, int]:
+def _strongest(
+    newest: list[float], ordered: list[float], sizes: list[float], noise: _Noise
+) -> tuple[float, int]:
     """Return -log10 of the least chance that decides, and of how many points; upwards only.
 
     Args:
         newest: Deviations from the level, the newest first.
         ordered: Those of the whole series, ascending.
+        sizes: Their absolute values, ascending.
         noise: Of the series.
     """
     n = len(ordered)
@@ -102,29 +109,41 @@ def _strongest(newest: list[float], ordered: list[float], noise: _Noise) -> tupl
             continue
         if level[1] <= 0:
             break
-        all_beyond = _exponent(_share_beyond(level, 0, ordered), points) / noise.inflation
-        exponent = all_beyond
+        exponent = _exponent(_share_beyond(level[0], points, ordered, points), points)
         if points >= 4 and deviation > level[0]:  # else the odd one out is the first: another start
-            share = _share_beyond(level, 1, ordered)
-            exponent = max(exponent, _exponent_but_one(share, points) / noise.inflation)
-        decides = exponent >= _ALONE or (
-            all_beyond >= _WITH_ONSET
-            and _agree(level, noise.spread)
-            and max(newest[points : points + (_QUIET >> (points - 2))], default=0.0)
-            < _NEAR * level[0]
-        )
-        if decides:
+            share = _share_beyond(level[1], points - 1, ordered, points)
+            exponent = max(exponent, _exponent_but_one(share, points))
+        exponent /= noise.inflation
+        if exponent >= _ALONE or (
+            _agree(level, noise.spread) and _set_in_clean(level, newest[points:], sizes, noise)
+        ):
             strongest = max(strongest, (exponent, points))
     return strongest
 
 
-def _share_beyond(level: list[float], dropped: int, ordered: list[float]) -> float:
-    """Return the share of older points at or beyond the newest ones, but for the `dropped` least."""
-    num_older = len(ordered) - len(level)
-    if level[dropped] <= 0:
+def _share_beyond(bound: float, newest: int, ordered: list[float], points: int) -> float:
+    """Return the share of older points at or beyond `bound`.
+
+    Args:
+        bound: A deviation.
+        newest: How many of the newest points lie at or beyond it.
+        ordered: The deviations of the older and newest points, ascending.
+        points: How many are the newest.
+    """
+    if bound <= 0:
         return 1.0
-    beyond = len(ordered) - bisect_left(ordered, level[dropped]) - (len(level) - dropped)
-    return min(1.0, (beyond + 1) / (num_older + 2))
+    beyond = len(ordered) - bisect_left(ordered, bound) - newest
+    return min(1.0, (beyond + 1) / (len(ordered) - points + 2))
+
+
+def _set_in_clean(
+    level: list[float], before: list[float], sizes: list[float], noise: _Noise
+) -> bool:
+    """Whether points nearly as far out are rare on either side, and none came just `before`."""
+    points, near = len(level), _NEAR * level[0]
+    exponent = _exponent(_share_beyond(near, points, sizes, points), points) / noise.inflation
+    quiet = max(before[: _QUIET >> (points - 2)], default=0.0) < near
+    return quiet and exponent >= _WITH_ONSET
 
 
 def _exponent(share: float, points: int) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracker.stats.noise import Floats, inflation, midranks, normal_scores
+from tracker.stats.relevance import relevance
 
 __all__ = ["splits"]
 
@@ -22,13 +24,12 @@ _SHARE_PENALTY = 0.3
 # A machine is disturbed for a while now and then: a level that has held for fewer points than this
 # must stand out more, by the logarithm of what is missing.
 _SHORT_LEVEL = 40
-_SHORT_PENALTY = 2.0
+_SHORT_PENALTY = 2.5
 # Neighbourhoods see a step that a later one takes back; there are many of them.
 _WIDTHS = (25, 50, 100)
-_NEIGHBOURHOOD_PENALTY = 1.2
+_NEIGHBOURHOOD_PENALTY = 1.5
 _SAME_DIRECTION = 2.0
 _WANDER_FREE = 1.5
-_WANDER_MAX = 4.0
 
 
 def splits(values: Floats) -> list[int]:
@@ -40,7 +41,8 @@ def splits(values: Floats) -> list[int]:
     value exceeds it. The former see any shift of well-behaved noise, the latter one of noise with
     several modes (runners of several kinds), which hides in the ranks. All are ranks: outliers and
     heavy tails are harmless. The evidence shrinks with the noise's memory: its first-order
-    autocorrelation, or how far the series wanders within the two levels if that is more.
+    autocorrelation, or how far the series wanders within the two levels if that is more. Shifts
+    too small to matter (`tracker.stats.relevance`) are left out.
 
     Args:
         values: ``[n]``, finite; fewer than 8 have no split.
@@ -61,7 +63,18 @@ def splits(values: Floats) -> list[int]:
         if split is not None:
             found.append(start + split)
             pending += [(start, start + split), (start + split, stop)]
-    return sorted(found)
+    return _relevant(values, sorted(found))
+
+
+def _relevant(values: Floats, found: list[int]) -> list[int]:
+    """Return `found` without shifts too small to matter; the smallest goes first, its levels join."""
+    while found:
+        sizes = [relevance(old, new) for old, new in pairwise(np.split(values, found))]
+        least = int(np.argmin(sizes))
+        if sizes[least] >= 1:
+            break
+        found = found[:least] + found[least + 1 :]
+    return found
 
 
 class _Places(NamedTuple):
@@ -154,4 +167,4 @@ def _memory(scores: Floats, split: int) -> float:
     bridges = np.cumsum(left), np.cumsum(right)
     # The mean square of a bridge of k unit steps is k / 6 without memory.
     wander = 6 * sum(float(bridge @ bridge) / len(bridge) for bridge in bridges) / energy
-    return max(inflated, min(wander / _WANDER_FREE, _WANDER_MAX))
+    return max(inflated, wander / _WANDER_FREE)

@@ -38,6 +38,14 @@ def test_an_earlier_point_as_far_out_taints_the_onset_of_two_points():
     assert begun(8.0, 8.4, base=tainted) == 80  # forty clean points lie between
 
 
+def test_outliers_on_the_other_side_taint_the_onset_of_two_points():
+    tainted = BASE.copy()
+    tainted[:8] = -8.0
+    assert begun(8.0, 8.4, base=tainted) is None
+    tainted[:8] = -3.0
+    assert begun(8.0, 8.4, base=tainted) == 80
+
+
 def test_many_points_moderately_out_decide_by_their_number():
     tail = np.random.default_rng(1).normal(2.5, 1.0, 12)
     assert abs(begun(*tail) - 80) <= 1

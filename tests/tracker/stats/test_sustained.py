@@ -71,8 +71,8 @@ def slow_contrast(scores, window, split):
 
 def slow_penalty(start, split, stop, n):
     if (start, stop) != (0, n):
-        return 1.2
-    return 2 * max(0.0, math.log(40 / min(split - start, stop - split)))
+        return 1.5
+    return 2.5 * max(0.0, math.log(40 / min(split - start, stop - split)))
 
 
 def slow_memory(left, right):
@@ -84,7 +84,7 @@ def slow_memory(left, right):
     rho += 2 * (1 + 2 * max(rho, 0)) / len(joined)
     rho = min(max(rho, 0), 0.9)
     wander = 6 * sum((np.cumsum(p) ** 2).mean() for p in (left, right)) / (joined**2).sum()
-    return max((1 + rho) / (1 - rho), min(wander / 1.5, 4))
+    return max((1 + rho) / (1 - rho), wander / 1.5)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -127,6 +127,11 @@ def test_equal_values_have_no_split(n):
 def test_more_spread_without_a_shift_is_no_level():
     rng = np.random.default_rng(3)
     values = np.concatenate((rng.normal(0, 1, 100), rng.normal(0, 6, 100)))
+    assert splits(values) == []
+
+
+def test_a_trend_is_no_level():
+    values = np.arange(300) / 10 + np.random.default_rng(5).normal(size=300)
     assert splits(values) == []
 
 
