@@ -13,8 +13,6 @@ All sequences of a step are one ragged batch of tokens, so each weight is read o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -27,15 +25,17 @@ from inference.weights import ModelWeights
 __all__ = ["Decoder", "KVCache"]
 
 
-@dataclass(frozen=True, slots=True)
 class KVCache:
-    """Keys and values of all layers, ``[layers, 2, blocks, block_size, kv_heads, head_dim]``."""
+    """Keys and values of all layers, ``[layers, 2, blocks, block_size, kv_heads, head_dim]``.
 
-    data: Tensor
+    Attributes:
+        data: All of it.
+        layers: The keys and the values of each layer, as views.
+    """
 
-    def layer(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return the keys and the values of one layer, as views."""
-        return self.data[index, 0], self.data[index, 1]
+    def __init__(self, data: Tensor) -> None:
+        self.data = data
+        self.layers = [(layer[0], layer[1]) for layer in data]
 
     @property
     def num_bytes(self) -> int:
@@ -93,7 +93,7 @@ class Decoder:
                 normed = ops.rms_norm(residual, layer.input_norm, eps=eps)
             else:
                 normed, residual = ops.add_rms_norm(x, residual, layer.input_norm, eps=eps)
-            keys, values = cache.layer(i)
+            keys, values = cache.layers[i]
             qkv = ops.linear(normed, layer.qkv, layer.qkv_bias)
             q = ops.rope_store(
                 qkv, cos, sin, slots, keys, values, layer.q_norm, layer.k_norm, eps=eps

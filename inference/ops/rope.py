@@ -51,15 +51,18 @@ def rope_store(
     """
     kv_heads, dim = k_cache.shape[-2:]
     heads = qkv.shape[-1] // dim - 2 * kv_heads
+    # Slices by narrow: beside one row a call costs more than what it does, and this is the least.
     packed = qkv.view(-1, heads + 2 * kv_heads, dim)
-    qk, v = torch.split(packed, [heads + kv_heads, kv_heads], dim=1)
+    qk = packed.narrow(1, 0, heads + kv_heads)
     if q_norm is not None and k_norm is not None:
-        q, k = torch.split(qk, [heads, kv_heads], dim=1)
+        q, k = qk.narrow(1, 0, heads), qk.narrow(1, heads, kv_heads)
         qk = torch.cat((rms_norm(q, q_norm, eps=eps), rms_norm(k, k_norm, eps=eps)), dim=1)
-    q, k = torch.split(_rotate(qk, cos, sin), [heads, kv_heads], dim=1)
-    k_cache.view(-1, kv_heads, dim).index_copy_(0, slots, k)
-    v_cache.view(-1, kv_heads, dim).index_copy_(0, slots, v)
-    return q.contiguous()
+    qk = _rotate(qk, cos, sin)
+    k_cache.view(-1, kv_heads, dim).index_copy_(0, slots, qk.narrow(1, heads, kv_heads))
+    v_cache.view(-1, kv_heads, dim).index_copy_(
+        0, slots, packed.narrow(1, heads + kv_heads, kv_heads)
+    )
+    return qk.narrow(1, 0, heads).contiguous()
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
