@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,16 @@ from tracker.asvfmt.values import (
 )
 from tracker.domain import Measurement, Problem, ResultFile
 
+# Those that hold a cell a parameter point, beside the result.
+STATISTICS = (
+    "stats_ci_99_a",
+    "stats_ci_99_b",
+    "stats_q_25",
+    "stats_q_75",
+    "stats_number",
+    "stats_repeat",
+    "samples",
+)
 COLUMNS = frozenset(
     {
         "result",
@@ -28,14 +37,8 @@ COLUMNS = frozenset(
         "version",
         "started_at",
         "duration",
-        "stats_ci_99_a",
-        "stats_ci_99_b",
-        "stats_q_25",
-        "stats_q_75",
-        "stats_number",
-        "stats_repeat",
-        "samples",
         "profile",
+        *STATISTICS,
     }
 )
 MACHINE_FIELDS = frozenset({"arch", "cpu", "num_cpu", "os", "ram"})
@@ -141,19 +144,6 @@ def _rows(
             yield name, dict(zip(columns, cells, strict=False))
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """The columns of one benchmark that hold a cell a parameter point; None: not kept."""
-
-    ci_low: Sequence[Any] | None
-    ci_high: Sequence[Any] | None
-    q25: Sequence[Any] | None
-    q75: Sequence[Any] | None
-    number: Sequence[Any] | None
-    repeat: Sequence[Any] | None
-    samples: Sequence[Any] | None
-
-
 def _read_benchmark(
     path: str,
     name: str,
@@ -179,20 +169,9 @@ def _read_benchmark(
     except BadValueError as error:
         problem(str(error))
         return
-    kept = _Columns(
-        *(
-            _optional_cells(row, column, len(points), problem)
-            for column in (
-                "stats_ci_99_a",
-                "stats_ci_99_b",
-                "stats_q_25",
-                "stats_q_75",
-                "stats_number",
-                "stats_repeat",
-                "samples",
-            )
-        )
-    )
+    ci_low, ci_high, q25, q75, number, repeat, samples = [
+        _optional_cells(row, column, len(points), problem) for column in STATISTICS
+    ]
     seen = set()
     for index, params in enumerate(points):
         at = f"parameters {params}: " if params else ""
@@ -210,13 +189,13 @@ def _read_benchmark(
                     params=params,
                     status=status,
                     value=value,
-                    ci_low=_at(kept.ci_low, index, "ci_99"),
-                    ci_high=_at(kept.ci_high, index, "ci_99"),
-                    q25=_at(kept.q25, index, "q_25"),
-                    q75=_at(kept.q75, index, "q_75"),
-                    number=None if not kept.number else read_count(kept.number[index], "number"),
-                    repeat=None if not kept.repeat else read_count(kept.repeat[index], "repeat"),
-                    samples=None if not kept.samples else read_samples(kept.samples[index]),
+                    ci_low=_at(ci_low, index, "ci_99"),
+                    ci_high=_at(ci_high, index, "ci_99"),
+                    q25=_at(q25, index, "q_25"),
+                    q75=_at(q75, index, "q_75"),
+                    number=None if not number else read_count(number[index], "number"),
+                    repeat=None if not repeat else read_count(repeat[index], "repeat"),
+                    samples=None if not samples else read_samples(samples[index]),
                     started_at=started_at,
                     duration=duration,
                 )
@@ -255,8 +234,10 @@ def _cells(raw: Any, column: str, num_points: int) -> Sequence[Any] | None:
 
 
 def _optional_cells(row: Row, column: str, num_points: int, problem: Any) -> Sequence[Any] | None:
+    if row.get(column) is None:
+        return None
     try:
-        return _cells(row.get(column), column, num_points)
+        return _cells(row[column], column, num_points)
     except BadValueError as error:
         problem(f"{error}; ignored")
         return None

@@ -23,6 +23,8 @@ def read_value(raw: Any) -> tuple[ResultStatus, float | None]:
     """
     if raw is None:
         return "failed", None
+    if type(raw) is float and math.isfinite(raw):  # nearly every one: the rest need not be fast
+        return "ok", raw
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise BadValueError(f"the value is a {_name(raw)}, not a number")
     if raw != raw:
@@ -36,8 +38,8 @@ def read_number(raw: Any, what: str) -> float | None:
     Raises:
         BadValueError: Neither null nor a number.
     """
-    if raw is None:
-        return None
+    if raw is None or (type(raw) is float and math.isfinite(raw)):
+        return raw
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise BadValueError(f"{what} is a {_name(raw)}, not a number")
     if raw != raw or raw in (math.inf, -math.inf):
@@ -51,6 +53,8 @@ def read_count(raw: Any, what: str) -> int | None:
     Raises:
         BadValueError: Neither null nor a whole number below 2**63.
     """
+    if type(raw) is int and abs(raw) < 2**63:
+        return raw
     number = read_number(raw, what)
     if number is None:
         return None

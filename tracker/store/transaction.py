@@ -47,7 +47,7 @@ class Transaction:
         ids: dict[Key, int] = {}
         wanted: dict[Key, Mapping[str, Any]] = {}
         for row in rows:
-            key = tuple(row[column] for column in columns)
+            key = tuple(map(row.__getitem__, columns))
             found = known.get(key) or fresh.get(key)
             if found is not None:
                 ids[key] = found

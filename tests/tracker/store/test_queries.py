@@ -395,7 +395,9 @@ def test_every_lookup_on_the_way_in_goes_through_an_index(tmp_path: Path) -> Non
                 f"EXPLAIN QUERY PLAN {statement}", tuple(None for _ in range(statement.count("?")))
             )
             for step in (row[3] for row in names):
-                assert not step.startswith("SCAN") or "SUBQUERY" in step or "CONSTANT" in step, (
+                # "added" is the rows of the file itself, found through an index.
+                few = any(name in step for name in ("SUBQUERY", "CONSTANT", "SCAN added"))
+                assert few or not step.startswith("SCAN"), (
                     step,
                     statement,
                 )

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -51,8 +52,8 @@ def _read(
     ids = [series.id for series in block]
     place = {revision.id: position for position, revision in enumerate(ordered)}
     points = {
-        series_id: [_point(ordered[position], attempts[position]) for position in sorted(attempts)]
-        for series_id, attempts in _attempts(conn, ids, place).items()
+        series_id: [_point(ordered[position], rows[position]) for position in sorted(rows)]
+        for series_id, rows in _results(conn, ids, place).items()
     }
     shifts = _shifts(conn, ids, place)
     used = {point.fingerprint_id for listed in points.values() for point in listed} - {None}
@@ -60,50 +61,49 @@ def _read(
     return [
         SeriesHistory(
             series,
-            tuple(points.get(series.id, ())),
+            tuple(points[series.id]),
             tuple(shifts[series.id]),
-            fingerprint_changes(points.get(series.id, ()), prints),
+            fingerprint_changes(points[series.id], prints),
         )
         for series in block
     ]
 
 
-def _attempts(
+def _results(
     conn: Connection, ids: Sequence[int], place: Mapping[int, int]
-) -> dict[int, dict[int, list[Attempt]]]:
-    """Return attempts by series, then by the place of their revision."""
+) -> dict[int, dict[int, list[Any]]]:
+    """Return rows of results by series, then by the place of their revision."""
     r = t.result.c
     statement = (
         select(
-            r.series_id,
-            r.revision_id,
-            r.attempt_key,
-            r.id,
-            r.status,
-            r.value,
+            *(r.series_id, r.revision_id, r.attempt_key, r.id, r.status, r.value),
             t.run.c.fingerprint_id,
         )
         .join(t.run, t.run.c.id == r.run_id)
         .where(r.series_id.in_(ids))
         .order_by(r.series_id, r.revision_id, r.attempt_key)
     )
-    found: dict[int, dict[int, list[Attempt]]] = {}
-    for series_id, revision_id, key, row_id, status, value, fingerprint_id in conn.execute(
-        statement
-    ):
-        attempt = Attempt(status, value, None, None, moment(key), fingerprint_id, row_id)
-        if revision_id in place:  # else it was recorded after the revisions were read
-            by_place = found.setdefault(series_id, {})
-            by_place.setdefault(place[revision_id], []).append(attempt)
+    found: dict[int, dict[int, list[Any]]] = {series_id: {} for series_id in ids}
+    for row in conn.execute(statement):
+        position = place.get(row[1])
+        if position is not None:  # else it was recorded after the revisions were read
+            found[row[0]].setdefault(position, []).append(row)
     return found
 
 
-def _point(revision: RevisionInfo, attempts: Sequence[Attempt]) -> Point:
-    newest = attempts[0] if len(attempts) == 1 else latest(attempts)
+def _point(revision: RevisionInfo, rows: Sequence[Any]) -> Point:
+    if len(rows) == 1:  # nearly always, and then there is nothing to reduce
+        ((_, _, key, _, status, value, fingerprint_id),) = rows
+        return Point(revision, value, status, None, None, 1, moment(key), fingerprint_id)
+    attempts = [
+        Attempt(status, value, None, None, moment(key), fingerprint_id, row_id)
+        for _, _, key, row_id, status, value, fingerprint_id in rows
+    ]
+    newest = latest(attempts)
     return Point(
         revision=revision,
-        value=newest.value if len(attempts) == 1 else middle(attempts),
-        status=newest.status if len(attempts) == 1 else status_of(attempts),
+        value=middle(attempts),
+        status=status_of(attempts),
         ci_low=None,
         ci_high=None,
         num_attempts=len(attempts),

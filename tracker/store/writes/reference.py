@@ -70,7 +70,9 @@ def ensure_benchmarks(
     rows = []
     for name, version in wanted:
         info = benchmarks.get(name) or BenchmarkInfo(name, version, "track", "unit", None, "other")
-        rows.append(benchmark_row(project_id, replace(info, name=name, version=version)))
+        if info.version != version:
+            info = replace(info, version=version)
+        rows.append(benchmark_row(project_id, info))
     ids = tx.ensure(t.benchmark, ["project_id", "name", "version"], rows)
     return {(key[1], key[2]): benchmark_id for key, benchmark_id in ids.items()}
 

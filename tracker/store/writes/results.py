@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
-from sqlalchemy import bindparam, case, insert, or_, select, update
+from sqlalchemy import bindparam, case, exists, func, insert, or_, select, update
 
 from tracker.domain import (
     Arm,
@@ -105,7 +105,7 @@ def record_file(
             samples[(series_id, key)] = measurement.samples
     if rows:
         tx.conn.execute(_INSERT_RESULTS, rows)
-        _move_counters(tx, revision_id, file.committed_at, rows, stood)
+        _move_counters(tx, run_id, revision_id, file.committed_at, len(rows), stood)
     if samples:
         _record_samples(tx, run_id, samples)
     _record_launches(tx, project_id, run_id, facts.launches)
@@ -259,64 +259,69 @@ def _changed(file: ResultFile, m: Measurement) -> Problem:
     )
 
 
-_series = t.series.c
-_is_newest = or_(
-    _series.last_committed_at.is_(None), _series.last_committed_at <= bindparam("committed")
+_s, _r = t.series.c, t.result.c
+_added = (
+    select(
+        _r.series_id,
+        func.count().label("num"),
+        func.max(_r.value).label("value"),
+        func.max(_r.started_at).label("measured"),
+    )
+    .where(_r.run_id == bindparam("run"))
+    .group_by(_r.series_id)
+    .subquery("added")
 )
+_stood_before = (
+    exists()
+    .where(_r.series_id == _s.id, _r.revision_id == bindparam("revision"))
+    .where(_r.run_id != bindparam("run"))
+    .correlate(t.series)
+)
+_is_newest = or_(_s.last_committed_at.is_(None), _s.last_committed_at <= bindparam("committed"))
+_is_later = or_(_s.last_measured_at.is_(None), _s.last_measured_at < _added.c.measured)
 _MOVE_SERIES = (
     update(t.series)
-    .where(_series.id == bindparam("row_id"))
+    .where(_s.id == _added.c.series_id)
     .values(
-        num_results=_series.num_results + bindparam("added"),
-        num_points=_series.num_points + bindparam("new_point"),
-        last_value=case((_is_newest, bindparam("value")), else_=_series.last_value),
-        last_committed_at=case(
-            (_is_newest, bindparam("committed")), else_=_series.last_committed_at
-        ),
-        last_measured_at=case(
-            (
-                or_(
-                    _series.last_measured_at.is_(None),
-                    _series.last_measured_at < bindparam("measured"),
-                ),
-                bindparam("measured"),
-            ),
-            else_=_series.last_measured_at,
-        ),
+        num_results=_s.num_results + _added.c.num,
+        num_points=_s.num_points + case((_stood_before, 0), else_=1),
+        last_value=case((_is_newest, _added.c.value), else_=_s.last_value),
+        last_committed_at=case((_is_newest, bindparam("committed")), else_=_s.last_committed_at),
+        last_measured_at=case((_is_later, _added.c.measured), else_=_s.last_measured_at),
     )
+)
+_SET_LAST_VALUE = (
+    update(t.series)
+    .where(_s.id == bindparam("row_id"), _s.last_committed_at == bindparam("committed"))
+    .values(last_value=bindparam("value"))
 )
 
 
 def _move_counters(
     tx: Transaction,
+    run_id: int,
     revision_id: int,
     committed_at: datetime,
-    rows: Sequence[Mapping[str, Any]],
+    num_added: int,
     attempts: Mapping[int, Mapping[int, float | None]],
 ) -> None:
-    """Move what series and revision say of their results by the rows just added."""
-    added: dict[int, int] = defaultdict(int)
-    measured: dict[int, datetime] = {}
-    for row in rows:
-        series_id = row["series_id"]
-        added[series_id] += 1
-        if row["started_at"] is not None:
-            measured[series_id] = max(row["started_at"], measured.get(series_id, row["started_at"]))
-    moves = []
-    for series_id in sorted(added):
-        values = [value for value in attempts[series_id].values() if value is not None]
-        moves.append(
-            {
-                "row_id": series_id,
-                "added": added[series_id],
-                "new_point": int(len(attempts[series_id]) == added[series_id]),
-                "value": median(values) if values else None,
-                "committed": committed_at,
-                "measured": measured.get(series_id),
-            }
-        )
-    tx.conn.execute(_MOVE_SERIES, moves)
-    tx.conn.execute(_MOVE_REVISION, {"row_id": revision_id, "added": len(rows)})
+    """Move what series and revision say of their results by the rows that the run added."""
+    run = {"run": run_id, "revision": revision_id, "committed": committed_at}
+    tx.conn.execute(_MOVE_SERIES, run)
+    tx.conn.execute(_MOVE_REVISION, {"row_id": revision_id, "added": num_added})
+    # A median of several is no matter for SQL.
+    several = [
+        {"row_id": series_id, "committed": committed_at, "value": _middle(found.values())}
+        for series_id, found in sorted(attempts.items())
+        if len(found) > 1
+    ]
+    if several:
+        tx.conn.execute(_SET_LAST_VALUE, several)
+
+
+def _middle(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
 
 
 def _record_samples(
