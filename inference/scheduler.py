@@ -156,9 +156,10 @@ class Scheduler:
                 continue  # its last token is on its way
             if start + 1 != num_tokens:
                 prompts.append(request)
-            # An older one may have preempted it in this same pass. Most tokens need no new block.
-            elif request.state == "running" and (
-                start < len(request.table.blocks) * size or self._make_room(request, start + 1)
+            # Within a block there is room. A request that an older one has preempted in this same
+            # pass is back at 0, which is no such place.
+            elif start % size or (
+                request.state == "running" and self._make_room(request, start + 1)
             ):
                 decodes.append(request)
                 starts.append(start)
