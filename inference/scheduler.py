@@ -156,11 +156,9 @@ class Scheduler:
                 continue  # its last token is on its way
             if start + 1 != num_tokens:
                 prompts.append(request)
-            # Within a block there is room. A request that an older one has preempted in this same
-            # pass is back at 0, which is no such place.
-            elif start % size or (
-                request.state == "running" and self._make_room(request, start + 1)
-            ):
+            # Within a block there is room. One that an older request has preempted in this same pass
+            # does not come here: it has all its tokens to compute again.
+            elif start % size or self._make_room(request, start + 1):
                 decodes.append(request)
                 starts.append(start)
         num_decodes = len(decodes)
