@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -26,7 +25,7 @@ from tracker.domain import (
     SeriesInfo,
     VerdictInfo,
 )
-from tracker.errors import UsageError
+from tracker.errors import UsageError, did_you_mean
 from tracker.gate.control import controls_of
 from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
@@ -451,9 +450,8 @@ def _no_regression(gate: GateInfo, metric: str | None) -> str:
         return f"of {len(judged)} metrics none that votes got worse, {undecided} are undecided"
     ours = [verdict for name, verdict in judged.items() if _names(metric, name)]
     if not ours:
-        close = get_close_matches(metric, [name.rpartition(".")[2] for name in judged], n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"judged are {', '.join(judged)}"
-        raise UsageError(f"no metric {metric!r} was judged; {hint}")
+        mend = did_you_mean(metric, [name.rpartition(".")[2] for name in judged])
+        raise UsageError(f"no metric {metric!r} was judged; {mend}")
     return "; ".join(f"{one.metric}: {one.status}, {one.reason}" for one in ours)
 
 

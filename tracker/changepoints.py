@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tracker.confirmation import with_confirmation
 from tracker.domain import Detection, LastSearch, SeriesHistory, SeriesInfo
-from tracker.errors import MeasurementError, UsageError
+from tracker.errors import MeasurementError, UsageError, did_you_mean
 from tracker.findings import Analysis, Change, Finding, group_by_commit
 from tracker.shifts import RULES, SeriesShifts, algorithm_of, find_shifts
 from tracker.store import Store, queries
@@ -136,7 +136,7 @@ def _choose(
 ) -> list[SeriesInfo]:
     projects = [info.name for info in queries.list_projects(store)]
     if project is not None and projects and project not in projects:
-        raise UsageError(f"no project {project!r} in the store; it has {', '.join(projects)}")
+        raise UsageError(f"no project {project!r} in the store; {did_you_mean(project, projects)}")
     wanted = projects if project is None else [project]
     chosen = [
         series

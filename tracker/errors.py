@@ -13,6 +13,8 @@ Exit codes are part of the public surface: 0 pass, 1 regression, 2 usage, 3 inco
 4 measurement invalid, 5 store or internal error.
 """
 
+from collections.abc import Iterable
+
 __all__ = [
     "MeasurementError",
     "PacekeeperError",
@@ -20,6 +22,7 @@ __all__ = [
     "SchemaError",
     "StoreError",
     "UsageError",
+    "did_you_mean",
 ]
 
 
@@ -51,3 +54,14 @@ class StoreError(PacekeeperError):
 
 class SchemaError(StoreError):
     """The database's schema is not the one this version reads."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the mend of a name that is not there: the nearest that is, else all of them."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    close = get_close_matches(name, names, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"there are: {', '.join(names)}" if names else "there are none yet"

@@ -6,10 +6,9 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from tracker.errors import PolicyError
+from tracker.errors import PolicyError, did_you_mean
 
 __all__ = ["AlertsConfig", "alerts_config"]
 
@@ -55,9 +54,7 @@ def alerts_config(table: Mapping[str, object], *, source: str = "[alerts]") -> A
     known = [item.name for item in fields(AlertsConfig)]
     for key in table:
         if key not in known:
-            close = get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(known)}"
-            raise PolicyError(f"{source}: unknown key {key!r}; {hint}")
+            raise PolicyError(f"{source}: unknown key {key!r}; {did_you_mean(key, known)}")
     default = AlertsConfig()
     return AlertsConfig(
         console=_flag(table.get("console", default.console), f"{source} console"),

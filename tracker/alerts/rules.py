@@ -12,7 +12,7 @@ from tracker.domain import Expectation, GateInfo, VerdictInfo
 from tracker.expected import expectation_of, is_excused
 from tracker.findings import Change, Confirmation, Finding
 from tracker.report.findings import confirmation_text
-from tracker.report.numbers import interval, percent, value_with_unit
+from tracker.report.numbers import count_of, finite, interval, percent, value_with_unit
 
 __all__ = ["NewAlert", "alert_key", "gate_alert", "key_of", "new_alerts", "said_of_worse"]
 
@@ -99,7 +99,7 @@ def gate_alert(gate: GateInfo) -> NewAlert | None:
     worst = worse[0]
     lines = [
         f"gate {gate.id}: {gate.base.commit[:12]} against {gate.head.commit[:12]}, "
-        f"{_count(gate.pairs, 'pair')} of launches",
+        f"{count_of(gate.pairs, 'pair')} of launches",
         *(_verdict_line(verdict) for verdict in worse),
     ]
     return NewAlert(
@@ -110,7 +110,7 @@ def gate_alert(gate: GateInfo) -> NewAlert | None:
         detail=_clip(lines),
         commit=gate.head.commit,
         num_series=len(worse),
-        worst_effect=_finite(worst.effect),
+        worst_effect=finite(worst.effect),
     )
 
 
@@ -142,16 +142,14 @@ def _from_changes(key: str, finding: Finding, worse: list[Change]) -> NewAlert:
         detail=_clip(lines),
         commit=commit,
         num_series=len(worse),
-        worst_effect=_finite(worst.shift.effect),
+        worst_effect=finite(worst.shift.effect),
     )
 
 
 def _title(
     commit: str, machine: str, num: int, noun: str, metric: str, effect: float | None
 ) -> str:
-    return (
-        f"{commit[:12]} is worse on {machine}: {_count(num, noun)}, most {metric} {_effect(effect)}"
-    )
+    return f"{commit[:12]} is worse on {machine}: {count_of(num, noun)}, most {metric} {_effect(effect)}"
 
 
 def _change_line(change: Change) -> str:
@@ -183,16 +181,7 @@ def _effect(effect: float | None) -> str:
     return percent(effect) if math.isfinite(effect) else "from 0"
 
 
-def _count(num: int, noun: str) -> str:
-    plural = noun if noun == "series" or num == 1 else f"{noun}s"
-    return f"{num} {plural}"
-
-
 def _clip(lines: list[str]) -> str:
     if len(lines) > _MAX_LINES:
         lines = [*lines[:_MAX_LINES], f"and {len(lines) - _MAX_LINES} more"]
     return "\n".join(lines)
-
-
-def _finite(effect: float | None) -> float | None:
-    return effect if effect is not None and math.isfinite(effect) else None

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import click
 
 from tracker.cli import Settings
-from tracker.errors import PacekeeperError, UsageError
+from tracker.errors import PacekeeperError, UsageError, did_you_mean
 
 START_TIMEOUT = 60.0  # seconds until the server must listen
 
@@ -116,8 +116,7 @@ def _check_store(url: str, project: str | None) -> None:
     with Store.open(url, read_only=True) as store:
         names = [one.name for one in queries.list_projects(store)]
     if project is not None and project not in names:
-        listed = ", ".join(names) or "none"
-        raise UsageError(f"no project {project!r} in the store; it has: {listed}")
+        raise UsageError(f"no project {project!r} in the store; {did_you_mean(project, names)}")
 
 
 def _free_port(address: str, port: int) -> int:

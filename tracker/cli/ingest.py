@@ -14,6 +14,7 @@ import click
 
 from tracker.cli import Settings
 from tracker.errors import MeasurementError
+from tracker.report.numbers import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,8 +110,8 @@ def _as_json(reports: Sequence[IngestReport]) -> dict[str, object]:
 
 def _as_text(report: IngestReport) -> str:
     lines = [
-        f"{report.project}: {_count(report.files, 'file')}, {report.added} results added, "
-        f"{report.unchanged} unchanged, {_count(len(report.problems), 'problem')}"
+        f"{report.project}: {count_of(report.files, 'file')}, {report.added} results added, "
+        f"{report.unchanged} unchanged, {count_of(len(report.problems), 'problem')}"
     ]
     for reason, times in report.problems_by_reason.items():
         lines.append(f"  {times} x {reason}")
@@ -121,7 +122,3 @@ def _as_text(report: IngestReport) -> str:
         if len(named) > SHOWN:
             lines.append(f"      ... and {len(named) - SHOWN} more")
     return "\n".join(lines)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

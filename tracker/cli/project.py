@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tracker.errors import UsageError
+from tracker.errors import UsageError, did_you_mean
 from tracker.store import Store, queries
 
 __all__ = ["project_name", "stored_project", "stored_ref"]
@@ -31,8 +31,7 @@ def stored_project(store: Store, name: str | None) -> str:
     known = [project.name for project in queries.list_projects(store)]
     if name is not None:
         if name not in known:
-            have = ", ".join(known) or "none"
-            raise UsageError(f"no project {name!r} in the store; it has: {have}")
+            raise UsageError(f"no project {name!r} in the store; {did_you_mean(name, known)}")
         return name
     if len(known) == 1:
         return known[0]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -21,15 +19,11 @@ from rich.progress import (
 )
 
 from tracker.cli import Settings
-from tracker.errors import UsageError
-from tracker.gate.policy import load_policy
-from tracker.measure.asv import AsvRunner, LaunchResult
+from tracker.cli.lab import open_lab
+from tracker.measure.asv import LaunchResult
 from tracker.measure.git import Commit
-from tracker.measure.machine import machine_name
-from tracker.measure.project import load_project, unmeasured_changes
-from tracker.measure.recorder import Recorder
+from tracker.measure.project import unmeasured_changes
 from tracker.measure.runner import CommitDone, RangeReport, launches_of, measure_range
-from tracker.store import Store
 
 __all__ = ["command"]
 
@@ -70,40 +64,19 @@ def command(
     Exits 4 when nothing was measured, 130 when interrupted (143 by SIGTERM); what was measured
     stays.
     """
-    for pattern in bench:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise UsageError(f"--bench {pattern!r} is no regular expression: {error}") from None
-    found = load_project(config)
-    policy = load_policy(start=found.config_path.parent)
-    found = replace(found, source=policy.source)
-    commits = found.repository.commits(range_)
-    runner = AsvRunner(
-        found,
-        machine=machine or machine_name(),
-        python=python,
-        bench=bench,
-        timeout=timeout or policy.timeout,
-    )
     console = Console(stderr=True, highlight=False)
-    head = found.repository.resolve("HEAD")
-    measures_head = any(commit.hash == head for commit in commits)
-    for warning in unmeasured_changes(found, head_is_measured=measures_head):
-        console.print(f"warning: {warning}", markup=False, soft_wrap=True)
-    with Store.open(settings.db) as store:
-        recorder = Recorder(
-            store,
-            project or policy.name or found.name,
-            found.repository,
-            python=runner.python,
-            commit_url=policy.commit_url,
-        )
-        done_before = {} if again else launches_of(recorder, runner, commits)
+    given = {"bench": bench, "timeout": timeout, "name": project}
+    with open_lab(settings.db, config=config, given=given, python=python, machine=machine) as lab:
+        commits = lab.repository.commits(range_)
+        head = lab.repository.resolve("HEAD")
+        measures_head = any(commit.hash == head for commit in commits)
+        for warning in unmeasured_changes(lab.runner.project, head_is_measured=measures_head):
+            console.print(f"warning: {warning}", markup=False, soft_wrap=True)
+        done_before = {} if again else launches_of(lab.recorder, lab.runner, commits)
         with _progress(console, len(commits)) as tell:
             report = measure_range(
-                recorder,
-                runner,
+                lab.recorder,
+                lab.runner,
                 commits,
                 repeat=repeat,
                 done_before=done_before,

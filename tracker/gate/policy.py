@@ -46,13 +46,12 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tracker.alerts.config import AlertsConfig, alerts_config
 from tracker.domain import BenchmarkInfo, Better, Kind
-from tracker.errors import PolicyError, UsageError
+from tracker.errors import PolicyError, UsageError, did_you_mean
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -373,9 +372,8 @@ def _rule(pattern: str, rule: object, where: str) -> MetricRule:
 def _known(table: Mapping[str, Any], known: tuple[str, ...], where: str, label: str) -> None:
     for key in table:
         if key not in known:
-            close = get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-            raise PolicyError(f"{where}: {label}unknown key {key!r}; {hint}")
+            mend = did_you_mean(key, known)
+            raise PolicyError(f"{where}: {label}unknown key {key!r}; {mend}")
 
 
 def _table(content: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ import math
 from rich.text import Text
 
 from tracker.findings import Analysis, Change, Confirmation, Direction, Finding
-from tracker.report.numbers import percent, value_with_unit
+from tracker.report.numbers import finite, percent, value_with_unit
 
 __all__ = ["FORMAT", "confirmation_text", "findings_document", "findings_text"]
 
@@ -136,7 +136,7 @@ def _change_document(change: Change) -> dict[str, object]:
         "direction": change.direction,
         "before": shift.before,
         "after": shift.after,
-        "effect": shift.effect if math.isfinite(shift.effect) else None,
+        "effect": finite(shift.effect),
         "recovered": shift.recovered,
         "confirmation": change.confirmation,
         "algorithm": shift.algorithm,

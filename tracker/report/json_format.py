@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 
 from tracker.report.creep import creep_document
 from tracker.report.model import Report, ReportRow
+from tracker.report.numbers import finite
 from tracker.report.tails import tail_document
 
 __all__ = ["render_json"]
@@ -61,22 +61,18 @@ def _metric(row: ReportRow) -> dict[str, object]:
         "unit": row.unit,
         "better": row.better,
         "kind": row.kind,
-        "base": _finite(row.base),
-        "head": _finite(row.head),
-        "effect": _finite(row.effect),
-        "low": _finite(row.low),
-        "high": _finite(row.high),
+        "base": finite(row.base),
+        "head": finite(row.head),
+        "effect": finite(row.effect),
+        "low": finite(row.low),
+        "high": finite(row.high),
         "verdict": row.outcome,
         "votes": row.votes,
         "blocks": row.blocks,
         "pairs": row.pairs,
-        "mde": _finite(row.mde),
-        "sees": _finite(row.sees),
-        "expected": _finite(row.expected),
+        "mde": finite(row.mde),
+        "sees": finite(row.sees),
+        "expected": finite(row.expected),
         "reason": row.reason,
-        "limit": _finite(row.limit),
+        "limit": finite(row.limit),
     }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["duration", "interval", "percent", "scale_for", "scaled", "value_with_unit"]
+__all__ = [
+    "count_of",
+    "duration",
+    "finite",
+    "interval",
+    "percent",
+    "scale_for",
+    "scaled",
+    "value_with_unit",
+]
 
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
@@ -81,3 +90,13 @@ def duration(seconds: float) -> str:
 
 def _pick(steps: tuple[tuple[float, str], ...], size: float) -> tuple[float, str]:
     return next(((d, name) for d, name in steps if size >= d), steps[-1])
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return "1 pair", "2 pairs", "2 series"."""
+    return f"{number} {noun}" if number == 1 or noun == "series" else f"{number} {noun}s"
+
+
+def finite(value: float | None) -> float | None:
+    """Return a value as JSON can hold it: None where it is infinite or NaN."""
+    return value if value is not None and math.isfinite(value) else None

@@ -43,7 +43,7 @@ def test_a_webhook_is_a_url_or_a_variable(webhook, variable):
     ("table", "message"),
     [
         ({"consol": True}, "unknown key 'consol'; did you mean 'console'?"),
-        ({"zzz": True}, "unknown key 'zzz'; it takes console, webhook"),
+        ({"zzz": True}, "unknown key 'zzz'; there are: console, webhook"),
         ({"console": 1}, "console must be true or false"),
         ({"min_effect": -0.1}, "min_effect must be a number of at least 0"),
         ({"min_effect": float("nan")}, "min_effect must be a number"),

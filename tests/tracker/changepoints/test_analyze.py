@@ -99,7 +99,7 @@ def test_the_choice_of_series(store):
 
 def test_a_choice_of_nothing_is_named(store):
     record_history(store, slower())
-    with pytest.raises(UsageError, match="no project 'engin' in the store; it has engine"):
+    with pytest.raises(UsageError, match="no project 'engin' in the store; did you mean 'engine'"):
         analyze(store, project="engin")
     with pytest.raises(UsageError, match="no series fits --search zzz"):
         analyze(store, search="zzz")

@@ -57,7 +57,7 @@ def test_a_whole_file(tmp_path):
         ({"gates": {}}, "unknown key 'gates'; did you mean 'gate'"),
         ({"gate": {"magrin": 0.1}}, r"\[gate\] unknown key 'magrin'; did you mean 'margin'"),
         ({"gate": {"metrics": {"x": {"votes": True}}}}, "did you mean 'vote'"),
-        ({"project": {"title": "x"}}, "known are name, commit_url, source"),
+        ({"project": {"title": "x"}}, "there are: name, commit_url, source"),
         ({"gate": {"alpha": 0}}, "alpha must be a number above 0 and below 1, not 0"),
         ({"gate": {"alpha": "1 %"}}, "alpha must be a number"),
         ({"gate": {"alpha": float("nan")}}, "alpha must be a number"),

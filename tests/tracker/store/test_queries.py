@@ -83,7 +83,7 @@ def test_what_is_not_there_is_named_with_what_is(store: Store) -> None:
         queries.overview(store, "djagno")
     with pytest.raises(UsageError, match="there are: django"):
         queries.overview(store, "x")
-    with pytest.raises(UsageError, match="no machine 'bax' in this project; there are: box"):
+    with pytest.raises(UsageError, match="no machine 'bax' in this project; did you mean 'box'"):
         queries.overview(store, "django", machine="bax")
     for ask in (queries.get_series, queries.history, queries.get_alert):
         with pytest.raises(UsageError, match="12345"):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from sqlalchemy import Connection, func, select
 
 from tracker.domain import ProjectInfo
-from tracker.errors import UsageError
+from tracker.errors import UsageError, did_you_mean
 from tracker.store import tables as t
 from tracker.store.store import Store
 
@@ -86,14 +84,9 @@ def find_project(conn: Connection, name: str) -> int:
     if found is not None:
         return int(found)
     names = sorted(conn.execute(select(t.project.c.name)).scalars())
-    close = get_close_matches(name, names, n=1)
-    if close:
-        hint = f"did you mean {close[0]!r}?"
-    elif names:
-        hint = f"there are: {', '.join(names[:10])}"
-    else:
-        hint = "the store is empty; read results with: tracker ingest PATH"
-    raise UsageError(f"no project {name!r} in the store; {hint}")
+    empty = "the store is empty; read results with: tracker ingest PATH"
+    mend = did_you_mean(name, names) if names else empty
+    raise UsageError(f"no project {name!r} in the store; {mend}")
 
 
 def find_machine(conn: Connection, project_id: int, name: str) -> int:
@@ -108,5 +101,5 @@ def find_machine(conn: Connection, project_id: int, name: str) -> int:
     machines: dict[str, int] = {row[0]: row[1] for row in listed}
     if name in machines:
         return machines[name]
-    known = ", ".join(sorted(machines)) or "none yet"
-    raise UsageError(f"no machine {name!r} in this project; there are: {known}")
+    mend = did_you_mean(name, sorted(machines))
+    raise UsageError(f"no machine {name!r} in this project; {mend}")
