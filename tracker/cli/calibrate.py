@@ -15,6 +15,7 @@ from tracker.cli.timespan import seconds
 from tracker.gate.progress import SilentProgress
 from tracker.report import Report
 from tracker.report.calibration import CALIBRATION_FORMATS
+from tracker.report.numbers import count_of
 
 __all__ = ["command"]
 
@@ -71,7 +72,7 @@ def command(
     console = Console(stderr=True, highlight=False)
 
     def tell(number: int, report: Report) -> None:
-        told = f"A/A gate {number} of {gates}: {report.headline} ({report.pairs} pairs)"
+        told = f"A/A gate {number} of {gates}: {report.headline} ({count_of(report.pairs, 'pair')})"
         console.print(told, markup=False, soft_wrap=True)
 
     with open_lab(

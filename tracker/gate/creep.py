@@ -19,6 +19,7 @@ from tracker.measure.git import Commit
 from tracker.measure.recorder import Recorder
 from tracker.report import Report, ReportRow
 from tracker.report.creep import Creep, Drift
+from tracker.report.numbers import count_of
 from tracker.store import queries
 
 __all__ = ["with_creep"]
@@ -115,7 +116,7 @@ def _measured(tag: str, report: Report, budget: dict[str, float]) -> Creep:
         for row in report.rows
         if row.metric in budget and row.effect is not None
     )
-    note = f"measured in {report.pairs} pairs"
+    note = f"measured in {count_of(report.pairs, 'pair')}"
     return Creep(tag, "measured", drifts, note, report.gate_id)
 
 

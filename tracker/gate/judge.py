@@ -10,6 +10,7 @@ from tracker.gate.limits import broken_limit
 from tracker.gate.policy import Policy
 from tracker.gate.result import GateResult, Judged
 from tracker.report import Missing, Report, ReportRow
+from tracker.report.numbers import count_of
 from tracker.stats import can_call, fewest_pairs
 
 __all__ = ["exit_code", "make_report", "verdict_infos"]
@@ -123,7 +124,9 @@ def _too_few_pairs(rows: Sequence[ReportRow], policy: Policy) -> list[str]:
     if not noisy or can_call(policy.max_pairs, policy.alpha):
         return []
     enough = fewest_pairs(policy.alpha)
-    text = f"{policy.max_pairs} pairs cannot call a regression at alpha {policy.alpha:g}; "
+    text = (
+        f"{count_of(policy.max_pairs, 'pair')} cannot call a regression at alpha {policy.alpha:g}; "
+    )
     return [text + (f"{enough} can" if enough else "no number can, raise alpha")]
 
 

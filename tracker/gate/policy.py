@@ -52,6 +52,7 @@ from typing import Any, Literal, get_args
 from tracker.alerts.config import AlertsConfig, alerts_config
 from tracker.domain import BenchmarkInfo, Better, Kind
 from tracker.errors import PolicyError, UsageError, did_you_mean
+from tracker.report.numbers import count_of
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -197,7 +198,7 @@ class Policy:
         """What a report says of the policy in one line."""
         return (
             f"alpha {self.alpha:g}, margin {self.margin:.1%}, detect {self.detect:.1%}, "
-            f"at most {self.max_pairs} pairs"
+            f"at most {count_of(self.max_pairs, 'pair')}"
         )
 
     def as_dict(self) -> dict[str, object]:

@@ -7,7 +7,7 @@ import math
 
 from tracker.bisect import Bisected, CommitSeen
 from tracker.measure.git import Commit
-from tracker.report.numbers import percent
+from tracker.report.numbers import count_of, percent
 
 __all__ = ["bisect_json", "bisect_text", "headline"]
 
@@ -41,7 +41,7 @@ def bisect_text(found: Bisected) -> str:
         if one.skipped is not None
     ]
     if found.seen:
-        lines.append(f"{found.pairs} pairs; {found.stopped}")
+        lines.append(f"{count_of(found.pairs, 'pair')}; {found.stopped}")
     lines.append(f"{headline(found)} (exit {found.exit_code})")
     return "\n".join(lines) + "\n"
 

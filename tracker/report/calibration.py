@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tracker.calibrate import Calibration, MetricNoise
 from tracker.gate.promise import remedy
-from tracker.report.numbers import percent
+from tracker.report.numbers import count_of, percent
 
 __all__ = ["CALIBRATION_FORMATS"]
 
@@ -97,7 +97,7 @@ def _heading(found: Calibration) -> list[tuple[str, str]]:
         (
             "policy",
             f"alpha {policy.alpha:g}, margin {policy.margin:.1%}, detect {policy.detect:.1%}, "
-            f"at most {policy.max_pairs} pairs",
+            f"at most {count_of(policy.max_pairs, 'pair')}",
         ),
     ]
     if found.pooled[0] > len(found.gates):

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from tracker.report.creep import Creep
 from tracker.report.model import Report, ReportRow
-from tracker.report.numbers import interval, percent, scale_for, scaled, value_with_unit
+from tracker.report.numbers import count_of, interval, percent, scale_for, scaled, value_with_unit
 
 __all__ = ["render_junit"]
 
@@ -104,7 +104,7 @@ def _message(row: ReportRow) -> str:
     parts = [
         f"{scaled(row.base, divisor)} -> {scaled(row.head, divisor)} {unit}".rstrip(),
         f"{percent(row.effect)} {interval(row.low, row.high)}".rstrip(),
-        f"{row.outcome} after {row.pairs} pairs",
+        f"{row.outcome} after {count_of(row.pairs, 'pair')}",
     ]
     if row.sees is not None and row.outcome == "pass":
         parts.append(f"would have seen {percent(row.sees, signed=False)}")

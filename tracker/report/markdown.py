@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tracker.report.creep import creep_lines
 from tracker.report.model import Report, ReportRow
-from tracker.report.numbers import duration, interval, scale_for, scaled, value_with_unit
+from tracker.report.numbers import count_of, duration, interval, scale_for, scaled, value_with_unit
 from tracker.report.tails import tail_lines
 from tracker.report.text import change, sees
 
@@ -31,7 +31,7 @@ def render_markdown(report: Report) -> str:
     out = [f"### {_SIGN[report.verdict]} {_escape(report.headline)}", ""]
     out.append(
         f"`{report.base[:8]}` → `{report.head[:8]}` on {_escape(report.machine)}: "
-        f"{report.pairs} pairs in {duration(report.seconds)}"
+        f"{count_of(report.pairs, 'pair')} in {duration(report.seconds)}"
         + (f", {report.dropped} dropped" if report.dropped else "")
         + f"; {_escape(report.stopped)}."
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tracker.report.creep import creep_lines
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import (
+    count_of,
     duration,
     interval,
     percent,
@@ -61,7 +62,9 @@ def _commit(digest: str, subject: str | None) -> str:
 
 def _effort(report: Report) -> str:
     dropped = f", {report.dropped} dropped" if report.dropped else ""
-    return f"{report.pairs} pairs{dropped} in {duration(report.seconds)}; {report.stopped}"
+    return (
+        f"{count_of(report.pairs, 'pair')}{dropped} in {duration(report.seconds)}; {report.stopped}"
+    )
 
 
 def _table(rows: Sequence[ReportRow], notes: list[str]) -> list[str]:

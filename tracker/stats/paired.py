@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -244,12 +244,12 @@ class PairedGate:
     def _weigh(self) -> None:
         n = self.pairs
         ratios = self._pairs.ratios()
-        look = self._look(ratios)
+        look = self._look(ratios.tested)
         improved = self.alpha / (len(self.looks) * len(self._noisy))
+        undecided = [name for name in self._noisy if name not in self._decided]
         for column, name in enumerate(self._noisy):
             if name in self._decided:
                 continue
-            self._weighed[name] = look
             control = ratios.control[column]
             less = f", less what its control {control!r} explains" if control else ""
             if look.allowed and (as_good := look.flips_as_good(column)) <= look.allowed:
@@ -270,6 +270,24 @@ class PairedGate:
                 reason = f"a slowdown of {detect:.1%} is excluded at {n} pairs{less}"
                 self._decided[name] = ("pass", reason)
 
+        self._weighed |= dict.fromkeys(undecided, self._calm(look, undecided))
+
+    def _calm(self, look: _Look, undecided: Sequence[str]) -> _Look:
+        """Return the look without the slowdowns that it called, to tell what else it sees.
+
+        They are in every flip, and would hide what an unchanged family's flips let through.
+        """
+        called = [
+            self._noisy.index(name)
+            for name in undecided
+            if self._decided.get(name, ("", ""))[0] == "regression"
+        ]
+        if not called:
+            return look
+        ratios = look.ratios.copy()
+        ratios[:, called] -= ratios[:, called].mean(axis=0)
+        return self._look(ratios)
+
     def _excludes(self, name: str, ratios: Floats, found: Estimate) -> bool:
         """Whether the pairs so far, ``[pairs]``, exclude a slowdown of `detect`."""
         detect, n = self._detect[name], len(ratios)
@@ -281,14 +299,14 @@ class PairedGate:
         short = flip_sums(scores((detect - ratios)[:, None], np.array([room])), self._seed)[0]
         return int(np.count_nonzero(short >= short[0] - _TIE)) <= self._missed[n]
 
-    def _look(self, ratios: Ratios) -> _Look:
-        """Return the evidence of all pairs so far; the flips only where they can matter."""
+    def _look(self, ratios: Floats) -> _Look:
+        """Return the evidence of such ratios; the flips only where they can matter."""
         allowed = self._allowed[self.pairs]
         margin = np.array([self._margin[name] for name in self._noisy])
         detect = np.array([self._detect[name] for name in self._noisy])
-        table = scores(ratios.tested - margin, detect - margin)
+        table = scores(ratios - margin, detect - margin)
         highest = family_maxima(table, self._seed) if allowed else np.empty(0)
-        return _Look(self.pairs, allowed, ratios.tested, table.sum(axis=0), highest)
+        return _Look(self.pairs, allowed, ratios, table.sum(axis=0), highest)
 
     def _mde(self, name: str) -> float | None:
         """Return the smallest slowdown that the metric's last look called with power 0.95."""

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from tracker.stats.noise import Floats
+from tracker.stats.robust import spread
 
 __all__ = ["relevance"]
 
@@ -30,8 +31,7 @@ def relevance(old: Floats, new: Floats) -> float:
         what moves a level without a change of the code. Measured: docs/experiments.md.
     """
     level = float(np.median(old))
-    spread = 1.4826 * float(np.median(np.abs(old - level)))
-    least = min(_LEAST_SHARE * abs(level), _LEAST_SPREADS * spread)
+    least = min(_LEAST_SHARE * abs(level), _LEAST_SPREADS * spread(old))
     shift = abs(float(np.median(new)) - level)
     if shift <= 0:
         return 0.0

@@ -324,3 +324,19 @@ def test_disturbed_pairs_do_not_pass_what_is_as_slow_as_detect():
 
 def too_many(gates, rate):
     return scipy_stats.binom.isf(0.01, gates, rate)
+
+
+def test_what_a_look_sees_is_not_hidden_by_the_slowdowns_that_it_called():
+    seen = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        gate = PairedGate(dict.fromkeys("abc", "lower"), margin=0.03, detect=0.08)
+        while not gate.regressions():
+            a, b, c = np.exp(rng.normal(0, [0.01, 0.01, 0.03]))
+            gate.add({"a": (1.0, 1.3 * a), "b": (1.0, b), "c": (1.0, 1.07 * c)})
+        verdicts = gate.verdicts()
+        assert gate.pairs == 8 and "a" in gate.regressions()
+        assert 0.03 < verdicts["a"].mde < 0.1
+        seen.append(verdicts["c"].mde)
+    told = [mde for mde in seen if mde is not None]
+    assert len(told) >= 3 and all(0.03 < mde < 0.5 for mde in told)
