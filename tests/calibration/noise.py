@@ -1,7 +1,7 @@
 """Launches in time, in the shapes that machines show: logarithms of a launch's metrics and controls.
 
 Every shape but the recorded ones is scaled so that the log ratio of a pair of neighbouring
-launches has standard deviation `SPREAD`; modes, drifts and a loud node come on top. The last two columns are
+launches has standard deviation `SPREAD`; modes, drifts and a loud node come on top. The last columns are
 the times of a control workload, which knows of a node's effect and of nothing else.
 """
 
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Shape = Callable[[np.random.Generator, int], Floats]  # launches -> [launches, metrics + controls]
 
 METRICS = 20
-CONTROLS = ("gemm", "copy")
+CONTROLS = ("gemm", "copy", "python")
 SPREAD = 0.01
 LAUNCH_SECONDS = 20.0  # against which modes and drifts of some seconds are held
 RECORDED = Path(__file__).parent.parent / "testdata" / "calibration" / "launches.csv"
@@ -81,10 +81,14 @@ def recorded(rng: np.random.Generator, launches: int) -> Floats:
 
 @lru_cache(maxsize=1)
 def recorded_launches() -> tuple[tuple[str, ...], Floats]:
-    """Return the columns' names and the logarithms of their values, ``[launches, columns]``."""
+    """Return the columns' names and the logarithms of their values, more is worse.
+
+    Shape ``[launches, columns]``.
+    """
     names = RECORDED.read_text().partition("\n")[0].split(",")
     assert tuple(names[-len(CONTROLS) :]) == tuple(f"control_{name}" for name in CONTROLS)
-    return tuple(names), np.log(np.loadtxt(RECORDED, delimiter=",", skiprows=1))
+    worse = np.array([-1.0 if name.endswith("put") or "goodput" in name else 1.0 for name in names])
+    return tuple(names), worse * np.log(np.loadtxt(RECORDED, delimiter=",", skiprows=1))
 
 
 SHAPES: dict[str, Shape] = {
