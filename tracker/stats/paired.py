@@ -277,11 +277,8 @@ class PairedGate:
 
         They are in every flip, and would hide what an unchanged family's flips let through.
         """
-        called = [
-            self._noisy.index(name)
-            for name in undecided
-            if self._decided.get(name, ("", ""))[0] == "regression"
-        ]
+        worse = self.regressions()
+        called = [self._noisy.index(name) for name in undecided if name in worse]
         if not called:
             return look
         ratios = look.ratios.copy()
