@@ -1,11 +1,16 @@
 """What every test shares: nothing is skipped for green where CI asks for the strict setting."""
 
 import os
+import signal
 
 import pytest
 
 STRICT = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 MUST_RUN = ("browser", "postgres")
+
+# A shell without job control starts what runs in the background deaf to Ctrl-C, and so is all that
+# this starts in turn: tests that interrupt a command would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
