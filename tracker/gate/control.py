@@ -1,12 +1,13 @@
-"""Whether the node itself moved between the two launches of a pair.
+"""What the control workload of two launches says of the node they ran on.
 
 Each launch may run a control workload that no commit touches, just before and just after its load.
-A pair whose arms' control times differ by more than the machine usually shows is dropped in both
-arms and measured again: whatever its timings say, the machine said part of it.
+Its times go into the test of what they explain (`tracker.stats.covariate`). A pair whose arms'
+control times differ by more than the machine usually shows is dropped in both arms and measured
+again: whatever its timings say, the machine said part of it.
 
-The rule looks at the control alone and treats both arms alike, so it favours neither commit, and
+That rule looks at the control alone and treats both arms alike, so it favours neither commit, and
 the pairs that are left are as exchangeable as they were. What is usual is learned from the pairs
-before, kept and dropped ones: a machine that always wobbles is measured as it is, more noisily.
+before, kept and dropped ones: a machine that always wobbles is measured as it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from statistics import fmean, geometric_mean, median, stdev
 
 from tracker.domain import GateLaunch, Launch
 from tracker.gate.validity import Complaint
+from tracker.stats.ratios import Arms
 
 __all__ = [
     "ControlWatch",
@@ -37,7 +39,6 @@ MEMORY = 30  # pairs; a node that changed for good is learned anew
 _NORMAL = 1.4826  # median absolute deviation to standard deviation
 
 Launched = Launch | GateLaunch
-Arms = tuple[float, float]  # base, head
 Controls = Mapping[str, Mapping[str, Arms]]  # seconds by scenario and part
 
 

@@ -269,7 +269,6 @@ class PairedGate:
                 detect = math.expm1(self._detect[name])
                 reason = f"a slowdown of {detect:.1%} is excluded at {n} pairs{less}"
                 self._decided[name] = ("pass", reason)
-
         self._weighed |= dict.fromkeys(undecided, self._calm(look, undecided))
 
     def _calm(self, look: _Look, undecided: Sequence[str]) -> _Look:
