@@ -160,7 +160,8 @@ class GenerateBatch:
 def _greedy(**more: Any) -> Any:
     from transformers import GenerationConfig
 
-    return GenerationConfig(do_sample=False, eos_token_id=None, pad_token_id=0, **more)
+    # No token is -1, so no output ends early; for None the checkpoint's own would be taken.
+    return GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0, **more)
 
 
 def measure(case: Case, contenders: dict[str, Contender], *, rounds: int) -> Figures:
