@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-BACKENDS = ("auto", "reference", "triton")
+BACKENDS = ("auto", "reference", "triton", "numpy")
 QUANTIZATIONS = ("int8", "int4", "fp8")
 BATCHING = ("continuous", "bucketed", "padded")
 
@@ -74,7 +74,8 @@ class EngineConfig:
     Args:
         device: ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``.
         dtype: Weights and activations; ``"auto"`` is float32 on a CPU, bfloat16 on CUDA.
-        backend: ``"auto"`` (Triton on CUDA where an op has it), ``"reference"`` or ``"triton"``.
+        backend: ``"auto"`` (Triton on CUDA, NumPy on a CPU with one thread in float32, else torch),
+            ``"reference"`` (torch), ``"triton"`` or ``"numpy"``.
         max_num_seqs: Requests running at once at most (never more than the token budget).
         max_num_batched_tokens: Tokens computed in a step at most (the token budget). With
             chunked prefill off, one prompt longer than this still runs, in a step of its own.

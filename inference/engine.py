@@ -55,23 +55,28 @@ class LLM:
 
         from inference.checkpoint import load_model
         from inference.ops import OPS, OpSet
-        from inference.runner import Runner, device_of, dtype_of
+        from inference.runner import Runner, backend_of, device_of, dtype_of
 
         self.config = config or EngineConfig()
         if self.config.num_threads is not None:
             torch.set_num_threads(self.config.num_threads)
         device = device_of(self.config)
+        dtype = dtype_of(self.config, device)
         # Before the weights, which may take minutes to load.
-        ops = OpSet(OPS, backend=self.config.backend, device=device.type)
+        ops = OpSet(OPS, backend=backend_of(self.config, device, dtype), device=device.type)
+        if ops.on_arrays:
+            from inference.ops.numpy_ops import limit_threads
+
+            limit_threads(torch.get_num_threads())
         self.model, weights, self._tokenizer = load_model(
             model,
-            dtype=dtype_of(self.config, device),
+            dtype=dtype,
             device=device,
             seed=self.config.seed,
             quantization=self.config.quantization,
             cpu_layout=self.config.enable_cpu_layout
             and device.type == "cpu"
-            and ops.backends["linear"] == "reference",
+            and ops.backends["linear"] != "triton",
         )
         self.max_model_len = self.config.max_model_len or self.model.max_position
         if self.max_model_len > self.model.max_position:

@@ -9,10 +9,16 @@
                               linear_silu_mul ─ down ───┴─► next layer … norm ─ lm_head
 
 All sequences of a step are one ragged batch of tokens, so each weight is read once per step.
+
+What flows from op to op are tensors, or NumPy arrays where the engine's ops take those; the weights
+and the cache are then seen as arrays of the same memory.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,12 +36,12 @@ class KVCache:
 
     Attributes:
         data: All of it.
-        layers: The keys and the values of each layer, as views.
+        layers: The keys and the values of each layer, as views: tensors, or ``on_arrays`` arrays.
     """
 
-    def __init__(self, data: Tensor) -> None:
+    def __init__(self, data: Tensor, *, on_arrays: bool = False) -> None:
         self.data = data
-        self.layers = [(layer[0], layer[1]) for layer in data]
+        self.layers = [(layer[0], layer[1]) for layer in (data.numpy() if on_arrays else data)]
 
     @property
     def num_bytes(self) -> int:
@@ -57,7 +63,7 @@ class Decoder:
         self, config: ModelConfig, weights: ModelWeights, ops: OpSet, *, max_position: int
     ) -> None:
         self.config = config
-        self.weights = weights
+        self.weights = weights.on_arrays() if ops.on_arrays else weights
         self.ops = ops
         # float32 on the host whatever the model's dtype: bfloat16 angles lose far positions.
         angles = torch.outer(
@@ -65,12 +71,18 @@ class Decoder:
             inverse_frequencies(config.rope, config.head_dim),
         )
         device = weights.embedding.device
-        self._cos = angles.cos().to(device)  # [max_position, head_dim/2]
-        self._sin = angles.sin().to(device)
+        self._cos = self.held(angles.cos().to(device))  # [max_position, head_dim/2]
+        self._sin = self.held(angles.sin().to(device))
 
+    def held(self, tensor: Tensor) -> Any:
+        """Return a tensor as the ops take it."""
+        return tensor.numpy() if self.ops.on_arrays else tensor
+
+    # What is not finite is found by the sampler, and ends its request.
+    @np.errstate(all="ignore")
     def forward(
         self, tokens: Tensor, positions: Tensor, slots: Tensor, cache: KVCache, plan: AttentionPlan
-    ) -> Tensor:
+    ) -> Any:
         """Run the layers over one step's tokens.
 
         Args:
@@ -84,10 +96,11 @@ class Decoder:
             Residual stream after the last layer, before the final norm, ``[T, hidden]``.
         """
         ops, eps = self.ops, self.config.rms_norm_eps
+        tokens, positions, slots = self.held(tokens), self.held(positions), self.held(slots)
         scale = self.config.head_dim**-0.5
         cos, sin = self._cos[positions], self._sin[positions]
         residual = ops.embedding(tokens, self.weights.embedding)
-        x: Tensor | None = None
+        x = None
         for i, layer in enumerate(self.weights.layers):
             if x is None:
                 normed = ops.rms_norm(residual, layer.input_norm, eps=eps)
@@ -101,15 +114,15 @@ class Decoder:
             attended = ops.paged_attention(
                 q, keys, values, plan, scale=scale, window=self.config.sliding_windows[i]
             )
-            x = ops.linear(attended.flatten(1), layer.out, layer.out_bias)
+            x = ops.linear(attended.reshape(len(attended), -1), layer.out, layer.out_bias)
             normed, residual = ops.add_rms_norm(x, residual, layer.post_norm, eps=eps)
             x = ops.linear(ops.linear_silu_mul(normed, layer.gate_up), layer.down)
         assert x is not None, "a decoder has at least one layer"
-        hidden: Tensor = residual + x
-        return hidden
+        return residual + x
 
-    def logits(self, hidden: Tensor) -> Tensor:
+    @np.errstate(all="ignore")
+    def logits(self, hidden: Any) -> Tensor:
         """Return ``[rows, vocab]`` for rows of ``forward``'s result, ``[rows, hidden]``."""
         normed = self.ops.rms_norm(hidden, self.weights.norm, eps=self.config.rms_norm_eps)
-        logits: Tensor = self.ops.linear(normed, self.weights.lm_head)
-        return logits
+        logits = self.ops.linear(normed, self.weights.lm_head)
+        return torch.from_numpy(logits) if self.ops.on_arrays else logits

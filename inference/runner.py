@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from inference.scheduler import Step
 from inference.staging import Sizes
 from inference.weights import ModelWeights
 
-__all__ = ["Launched", "Runner", "device_of", "dtype_of"]
+__all__ = ["Launched", "Runner", "backend_of", "device_of", "dtype_of"]
 
 _MAX_CPU_CACHE_BYTES = 2**30
 _CUDA_FREE_SHARE = 0.8
@@ -135,7 +136,8 @@ class Runner:
                 ),
                 dtype=self.dtype,
                 device=self.device,
-            )
+            ),
+            on_arrays=ops.on_arrays,
         )
 
     @torch.inference_mode()
@@ -168,13 +170,14 @@ class Runner:
         """Return a token for each of the batch's sampled rows, on the device."""
         hidden = self._forward(batch)
         # Only rows that yield a token meet the vocabulary: it is the widest matrix of all.
-        rows = hidden if batch.sample_rows is None else hidden[batch.sample_rows]
-        tokens: Tensor = self.ops.sample(self.decoder.logits(rows), *batch.sampling)
+        if batch.sample_rows is not None:
+            hidden = hidden[self.decoder.held(batch.sample_rows)]
+        tokens: Tensor = self.ops.sample(self.decoder.logits(hidden), *batch.sampling)
         if self._latest is not None:
             self._latest.index_copy_(0, batch.sample_lanes, tokens)
         return tokens
 
-    def _forward(self, batch: Batch) -> Tensor:
+    def _forward(self, batch: Batch) -> Any:
         if batch.has_pending:
             assert self._latest is not None, "tokens are pending only where steps overlap"
             own = batch.tokens[: len(batch.lanes)]
@@ -231,3 +234,19 @@ def dtype_of(config: EngineConfig, device: torch.device) -> torch.dtype:
         return torch.float32 if device.type == "cpu" else torch.bfloat16
     dtype: torch.dtype = getattr(torch, config.dtype)
     return dtype
+
+
+def backend_of(config: EngineConfig, device: torch.device, dtype: torch.dtype) -> str:
+    """Return the backend asked for; auto is ``"numpy"`` on one CPU thread in float32.
+
+    Raises:
+        BackendUnavailable: NumPy was asked for on another device or in another dtype.
+    """
+    suits = device.type == "cpu" and dtype is torch.float32
+    if config.backend == "numpy" and not suits:
+        raise BackendUnavailable(
+            f"backend='numpy' runs on a CPU in float32, not on {device.type} in "
+            f"{str(dtype).removeprefix('torch.')}; use backend='auto'"
+        )
+    one_thread = torch.get_num_threads() == 1
+    return "numpy" if config.backend == "auto" and suits and one_thread else config.backend

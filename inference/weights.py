@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,6 +70,18 @@ class ModelWeights:
     def num_bytes(self) -> int:
         """Bytes held, a tied embedding counted once."""
         return sum(w.num_bytes if is_matrix(w) else _num_bytes(w) for w in self.each())
+
+    def on_arrays(self) -> ModelWeights:
+        """Return the same weights with each tensor as an array of the same memory."""
+
+        def view(weight: Any) -> Any:
+            return weight.numpy() if isinstance(weight, Tensor) else weight
+
+        layers = [
+            LayerWeights(*(view(getattr(layer, name)) for name in LayerWeights.__slots__))
+            for layer in self.layers
+        ]
+        return ModelWeights(view(self.embedding), layers, view(self.norm), view(self.lm_head))
 
     @property
     def body_bytes_read(self) -> int:

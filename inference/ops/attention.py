@@ -10,7 +10,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from inference.ops.registry import Op
 
-__all__ = ["PAGED_ATTENTION", "AttentionPlan", "paged_attention"]
+__all__ = ["PAGED_ATTENTION", "AttentionPlan", "attend_chunk", "paged_attention"]
+
+_QUERIES = 64  # computed together: more of them pass over more positions that they do not see
 
 
 @dataclass(slots=True, eq=False)
@@ -167,18 +169,42 @@ def paged_attention(
     for row in range(plan.num_single, len(plan.host_context_lens)):
         slots, mask = plan.gather(row, row + 1, window)
         first, last = plan.host_query_starts[row : row + 2]
-        chunk = F.scaled_dot_product_attention(
-            grouped[first:last].permute(1, 2, 0, 3),  # [kv_heads, n, queries, D]
-            _at(keys, slots)[0].transpose(0, 1).unsqueeze(1),  # [kv_heads, 1, context, D]
-            _at(values, slots)[0].transpose(0, 1).unsqueeze(1),
-            attn_mask=mask,
-            scale=scale,
-            enable_gqa=True,
+        chunk = attend_chunk(
+            grouped[first:last], _at(keys, slots)[0], _at(values, slots)[0], mask, scale=scale
         )
-        attended.append(chunk.permute(2, 0, 1, 3).reshape(-1, heads, dim))
+        attended.append(chunk.view(-1, heads, dim))
     if not attended:
         return torch.empty_like(q)
     return attended[0] if len(attended) == 1 else torch.cat(attended)
+
+
+def attend_chunk(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, scale: float) -> Tensor:
+    """Return the attention of one row's queries, the last positions of its context.
+
+    Args:
+        q: ``[queries, kv_heads, n, head_dim]``.
+        k: ``[context, kv_heads, head_dim]``.
+        v: As ``k``.
+        mask: True where visible, ``[1, 1, queries, context]``; None where all is.
+        scale: As of ``paged_attention``.
+
+    Returns:
+        New tensor, shape and dtype of ``q``, contiguous.
+    """
+    attended = torch.empty(q.shape, dtype=q.dtype, device=q.device)
+    for start in range(0, len(q), _QUERIES):
+        end = min(start + _QUERIES, len(q))
+        seen = len(k) - len(q) + end
+        rows = F.scaled_dot_product_attention(
+            q[start:end].permute(1, 2, 0, 3),  # [kv_heads, n, queries, D]
+            k[:seen].transpose(0, 1).unsqueeze(1),  # [kv_heads, 1, context, D]
+            v[:seen].transpose(0, 1).unsqueeze(1),
+            attn_mask=None if mask is None else mask[..., start:end, :seen],
+            scale=scale,
+            enable_gqa=True,
+        )
+        attended[start:end] = rows.permute(2, 0, 1, 3)
+    return attended
 
 
 def _at(cache: Tensor, slots: Tensor | slice) -> Tensor:

@@ -1,7 +1,8 @@
-"""Pairs of implementations, and the choice between them made once per engine.
+"""Implementations of each op, and the choice between them made once per engine.
 
-Each op is a torch reference and, where one is written, a Triton kernel of the same signature. The
-reference is the CPU path, the oracle of the kernel's tests, and the documentation.
+Each op is a torch reference and, of the same signature, a Triton kernel and a function on NumPy
+arrays. The reference runs on every device; it is the oracle of the others' tests, and their
+documentation.
 """
 
 from __future__ import annotations
@@ -27,17 +28,21 @@ class Op:
         reference: Its torch implementation.
         triton: Where its kernel is, ``"module:function"``, or None. Imported when it is chosen:
             an engine on a CPU neither needs Triton nor waits for its import.
+        numpy: Whether ``numpy_ops`` has it. Only the sampler, outside the layers, takes tensors
+            always.
     """
 
     name: str
     reference: Kernel
     triton: str | None = None
+    numpy: bool = True
 
     def resolve(self, backend: str, device: str) -> tuple[str, Kernel]:
         """Return the name and function of the implementation to run.
 
         Args:
-            backend: ``"auto"`` takes Triton on CUDA where there is a kernel, else the reference.
+            backend: ``"auto"`` takes Triton on CUDA where there is a kernel, else the reference;
+                ``"numpy"`` the function on arrays, for the sampler the reference.
             device: ``"cpu"`` or ``"cuda"``.
 
         Raises:
@@ -47,6 +52,8 @@ class Op:
         by_itself = backend == "auto" and device == "cuda" and self.triton is not None
         if backend == "triton" or by_itself:
             return "triton", self._load_triton(device)
+        if backend == "numpy" and self.numpy:
+            return "numpy", _load(f"inference.ops.numpy_ops:{self.name}")
         return "reference", self.reference
 
     def _load_triton(self, device: str) -> Kernel:
@@ -66,16 +73,20 @@ class Op:
                 f"op {self.name!r}: Triton runs on a CPU in its interpreter only; set "
                 "TRITON_INTERPRET=1 before Python starts (slow), or use backend='reference'"
             )
-        module, _, function = self.triton.partition(":")
-        kernel: Kernel = getattr(importlib.import_module(module), function)
-        return kernel
+        return _load(self.triton)
+
+
+def _load(where: str) -> Kernel:
+    module, _, function = where.partition(":")
+    kernel: Kernel = getattr(importlib.import_module(module), function)
+    return kernel
 
 
 class OpSet:
     """The implementations one engine runs, as attributes named after the ops, each call counted.
 
     Attributes:
-        backends: Op name to ``"reference"`` or ``"triton"``.
+        backends: Op name to ``"reference"``, ``"triton"`` or ``"numpy"``.
         calls: Op name to calls since the last reset.
     """
 
@@ -90,6 +101,11 @@ class OpSet:
     def __getattr__(self, name: str) -> Kernel:
         # Reached only for names __init__ did not set; declares the type of those it did.
         raise AttributeError(f"no op {name!r}; known: {', '.join(self.calls)}")
+
+    @property
+    def on_arrays(self) -> bool:
+        """Whether the ops of the layers take and return NumPy arrays."""
+        return "numpy" in self.backends.values()
 
     def reset_counters(self) -> None:
         """Set every call count to 0."""

@@ -118,4 +118,4 @@ def _mix(word: Tensor) -> Tensor:
     return word ^ (word >> 16)
 
 
-SAMPLE = Op("sample", sample, "inference.ops.triton.sampling:sample")
+SAMPLE = Op("sample", sample, "inference.ops.triton.sampling:sample", numpy=False)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from inference import LLM, EngineConfig, SamplingParams
 from inference.ops.both_ways import BothWays
@@ -58,3 +59,27 @@ def test_the_second_copy_of_a_tied_head_is_counted_as_held_but_read_once(oracle:
     for llm in (both, one):
         llm.generate([[1, 2, 3]], SamplingParams(max_tokens=2))
     assert both.counters()["model_bytes"] == one.counters()["model_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("threads", "dtype", "backend"),
+    [(1, "auto", "numpy"), (2, "auto", "reference"), (1, "bfloat16", "reference")],
+)
+def test_one_thread_in_float32_computes_in_numpy(threads: int, dtype: str, backend: str) -> None:
+    before = torch.get_num_threads()
+    try:
+        llm = LLM("tiny", EngineConfig(num_threads=threads, dtype=dtype, num_blocks=4))
+    finally:
+        torch.set_num_threads(before)
+    assert set(llm.describe()["backends"].values()) == {backend, "reference"}
+
+
+def test_numpy_uses_as_many_threads_as_torch() -> None:
+    before = torch.get_num_threads()
+    try:
+        for threads in (2, 1):
+            LLM("tiny", EngineConfig(num_threads=threads, backend="numpy", num_blocks=4))
+            pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+            assert {pool["num_threads"] for pool in pools} == {threads}
+    finally:
+        torch.set_num_threads(before)

@@ -24,11 +24,13 @@ def tokens_of(directory: Path, prompts: list[list[int]], **config: Any) -> list[
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_family_decodes_as_transformers_does(oracle: Any, variant: str) -> None:
+@pytest.mark.parametrize("backend", ["reference", "numpy"])
+def test_every_family_decodes_as_transformers_does(oracle: Any, variant: str, backend: str) -> None:
     case = oracle(variant)
     # Outputs that differ from prompt to prompt, or equality would say little.
     assert len({tuple(tokens) for tokens in case.expected}) >= len(case.prompts) - 1
-    assert tokens_of(case.directory, case.prompts, block_size=4) == case.expected
+    got = tokens_of(case.directory, case.prompts, block_size=4, backend=backend)
+    assert got == case.expected
 
 
 @pytest.mark.parametrize("variant", ["llama-llama3", "mistral-window", "qwen3"])

@@ -21,7 +21,7 @@ def cost_of(model: CostModel, *spans: tuple[int, int], num_sampled: int) -> Step
 
 
 def test_linear_flops_are_those_torch_counts() -> None:
-    llm = LLM("tiny", EngineConfig(num_blocks=64, prefill_chunk_size=16))
+    llm = LLM("tiny", EngineConfig(num_blocks=64, prefill_chunk_size=16, backend="reference"))
     llm.submit([1] * 40, SamplingParams(max_tokens=3))
     llm.submit([2] * 5, SamplingParams(max_tokens=3))
     spans = [[(0, 16), (0, 5)], [(5, 1), (16, 16)], [(6, 1), (32, 8)], [(40, 1)], [(41, 1)]]

@@ -1,10 +1,14 @@
-"""Every kernel against its reference, over the registry: on a GPU, else in Triton's interpreter."""
+"""Every op against its reference, over the registry.
+
+Kernels run on a GPU, else in Triton's interpreter; functions on arrays on the CPU.
+"""
 
 from __future__ import annotations
 
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -65,6 +69,41 @@ def test_a_kernel_does_what_its_reference_does(
         torch.testing.assert_close(after.to(want.dtype), want, equal_nan=True, **TOLERANCES[dtype])
         if torch.equal(was.to(want.dtype), want):
             assert torch.equal(after, was), "an argument that is only read was changed"
+
+
+SMALL_ON_ARRAYS = [
+    pytest.param(op, case, id=f"{op.name}-{case.name}")
+    for op in OPS
+    for case in CASES.get(op.name, ())
+    if op.numpy and not case.large
+]
+
+
+@pytest.mark.parametrize(("op", "case"), SMALL_ON_ARRAYS)
+def test_a_function_on_arrays_does_what_its_reference_does(op: Op, case: Case) -> None:
+    """Outputs, and every argument after the call; memory that is not to be read holds NaN."""
+    (args, kwargs), (arrays, _), (before, _) = (
+        case.make(Draw(torch.float32, torch.device("cpu"))) for _ in range(3)
+    )
+    expected = op.reference(*args, **kwargs)
+    function = getattr(OpSet([op], backend="numpy", device="cpu"), op.name)
+    with np.errstate(all="ignore"):  # as in the decoder
+        got = function(*map(_as_array, arrays), **kwargs)
+    outputs = got if isinstance(got, tuple) else (got,)
+    wanted = expected if isinstance(expected, tuple) else (expected,)
+    for output, want in zip(outputs, wanted, strict=True):
+        assert output.dtype == np.float32
+        torch.testing.assert_close(torch.from_numpy(output), want, **TOLERANCES[torch.float32])
+    for after, want, was in zip(arrays, args, before, strict=True):
+        if not isinstance(after, torch.Tensor):
+            continue
+        torch.testing.assert_close(after, want, equal_nan=True, **TOLERANCES[torch.float32])
+        if torch.equal(was, want):
+            assert torch.equal(after, was), "an argument that is only read was changed"
+
+
+def _as_array(value: Any) -> Any:
+    return value.numpy() if isinstance(value, torch.Tensor) else value
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)

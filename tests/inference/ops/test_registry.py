@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from inference import BackendUnavailable
-from inference.ops import OPS, Op, OpSet
+from inference.ops import OPS, Op, OpSet, numpy_ops
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
@@ -23,6 +23,12 @@ def test_each_op_states_its_cost_and_its_pair_has_one_signature(op: Op) -> None:
     module, _, function = op.triton.partition(":")
     kernel = getattr(importlib.import_module(module), function)
     assert inspect.signature(kernel) == inspect.signature(op.reference)
+    if op.numpy:
+        on_arrays = getattr(numpy_ops, op.name)
+        assert list(inspect.signature(on_arrays).parameters.values()) == [
+            parameter.replace(annotation=inspect.signature(on_arrays).parameters[name].annotation)
+            for name, parameter in inspect.signature(op.reference).parameters.items()
+        ]
 
 
 def plain(x: int) -> int:
@@ -44,6 +50,10 @@ def test_the_backend_is_chosen_once_and_recorded() -> None:
     assert on_cpu.pair(1) == 1
     by_name = OpSet([pair], backend="reference", device="cuda")
     assert by_name.backends == {"pair": "reference"}
+    assert not by_name.on_arrays
+    on_arrays = OpSet(OPS, backend="numpy", device="cpu")
+    assert on_arrays.on_arrays
+    assert {name for name, ran in on_arrays.backends.items() if ran != "numpy"} == {"sample"}
     with pytest.raises(BackendUnavailable, match="'lone'"):
         OpSet([pair, lone], backend="triton", device="cuda")
 
