@@ -73,9 +73,10 @@ class EngineConfig:
 
     Args:
         device: ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``.
-        dtype: Weights and activations; ``"auto"`` is float32 on a CPU, bfloat16 on CUDA.
-        backend: ``"auto"`` (Triton on CUDA, NumPy on a CPU with one thread in float32, else torch),
-            ``"reference"`` (torch), ``"triton"`` or ``"numpy"``.
+        dtype: Weights, activations and KV cache; ``"auto"`` is float32 on a CPU, bfloat16 on CUDA.
+        backend: ``"auto"`` (Triton on CUDA, NumPy on a CPU with one thread, else torch),
+            ``"reference"`` (torch), ``"triton"`` or ``"numpy"``, where activations and KV cache are
+            float32 whatever the weights.
         max_num_seqs: Requests running at once at most (never more than the token budget).
         max_num_batched_tokens: Tokens computed in a step at most (the token budget). With
             chunked prefill off, one prompt longer than this still runs, in a step of its own.

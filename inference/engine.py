@@ -87,12 +87,11 @@ class LLM:
         self._runner: Runner | None = Runner(
             self.model, weights, ops, self.config, max_model_len=self.max_model_len
         )
-        itemsize = self._runner.dtype.itemsize
         self._work = WorkCounters(
             CostModel(
                 self.model,
-                weight_itemsize=itemsize,
-                kv_itemsize=itemsize,
+                weight_itemsize=dtype.itemsize,
+                kv_itemsize=self._runner.kv_dtype.itemsize,
                 weight_bytes=(weights.body_bytes_read, weights.head_bytes_read),
             )
         )
@@ -298,6 +297,7 @@ class LLM:
             "family": self.model.family,
             "parameters": self.model.num_parameters,
             "dtype": str(runner.dtype).removeprefix("torch."),
+            "kv_dtype": str(runner.kv_dtype).removeprefix("torch."),
             "device": str(runner.device),
             "backends": dict(runner.ops.backends),
             "overlap": runner.overlap,

@@ -16,6 +16,7 @@ from inference.errors import BackendUnavailable, CacheTooSmall
 from inference.graphs import DecodeGraphs, can_capture, cuda_capture, padded
 from inference.model import Decoder, KVCache
 from inference.ops import OpSet
+from inference.ops.cpu_matrices import is_available
 from inference.request import Request
 from inference.scheduler import Step
 from inference.staging import Sizes
@@ -91,6 +92,7 @@ class Runner:
         self.weights = weights
         self.device = weights.embedding.device
         self.dtype = weights.embedding.dtype
+        self.kv_dtype = torch.float32 if ops.on_arrays else self.dtype
         self.ops = ops
         self.decoder = Decoder(model, weights, self.ops, max_position=max_model_len)
         block_bytes = (
@@ -99,7 +101,7 @@ class Runner:
             * config.block_size
             * model.num_kv_heads
             * model.head_dim
-            * self.dtype.itemsize
+            * self.kv_dtype.itemsize
         )
         self.num_blocks = self._count_blocks(block_bytes, max_model_len)
         self.overlap = overlaps(config, self.device)
@@ -134,7 +136,7 @@ class Runner:
                     model.num_kv_heads,
                     model.head_dim,
                 ),
-                dtype=self.dtype,
+                dtype=self.kv_dtype,
                 device=self.device,
             ),
             on_arrays=ops.on_arrays,
@@ -237,16 +239,17 @@ def dtype_of(config: EngineConfig, device: torch.device) -> torch.dtype:
 
 
 def backend_of(config: EngineConfig, device: torch.device, dtype: torch.dtype) -> str:
-    """Return the backend asked for; auto is ``"numpy"`` on one CPU thread in float32.
+    """Return the backend asked for; auto is ``"numpy"`` on one CPU thread, where it suits.
 
     Raises:
-        BackendUnavailable: NumPy was asked for on another device or in another dtype.
+        BackendUnavailable: NumPy was asked for and does not suit.
     """
-    suits = device.type == "cpu" and dtype is torch.float32
+    packed = config.quantization is not None or (config.enable_cpu_layout and is_available())
+    suits = device.type == "cpu" and (dtype is torch.float32 or packed)
     if config.backend == "numpy" and not suits:
         raise BackendUnavailable(
-            f"backend='numpy' runs on a CPU in float32, not on {device.type} in "
-            f"{str(dtype).removeprefix('torch.')}; use backend='auto'"
+            "backend='numpy' runs on a CPU, on matrices in float32 or packed (enable_cpu_layout), "
+            f"not on {device.type} in {str(dtype).removeprefix('torch.')}; use backend='auto'"
         )
     one_thread = torch.get_num_threads() == 1
     return "numpy" if config.backend == "auto" and suits and one_thread else config.backend

@@ -72,16 +72,25 @@ class ModelWeights:
         return sum(w.num_bytes if is_matrix(w) else _num_bytes(w) for w in self.each())
 
     def on_arrays(self) -> ModelWeights:
-        """Return the same weights with each tensor as an array of the same memory."""
+        """Return the same weights for ops on arrays, which compute in float32.
+
+        A tensor in float32 becomes an array of the same memory, a norm or bias in fewer bits a copy.
+        An embedding in fewer bits stays a tensor.
+        """
 
         def view(weight: Any) -> Any:
-            return weight.numpy() if isinstance(weight, Tensor) else weight
+            return weight.float().numpy() if isinstance(weight, Tensor) else weight
+
+        embedding = self.embedding
+        wide = embedding.dtype is torch.float32
 
         layers = [
             LayerWeights(*(view(getattr(layer, name)) for name in LayerWeights.__slots__))
             for layer in self.layers
         ]
-        return ModelWeights(view(self.embedding), layers, view(self.norm), view(self.lm_head))
+        return ModelWeights(
+            view(embedding) if wide else embedding, layers, view(self.norm), view(self.lm_head)
+        )
 
     @property
     def body_bytes_read(self) -> int:

@@ -1,4 +1,4 @@
-"""The decoder's ops on NumPy arrays: what one CPU thread runs in float32.
+"""The decoder's ops on NumPy arrays, in float32: what one CPU thread runs.
 
 Beside few rows a call costs more than its arithmetic: each product streams its weight through the
 caches and takes the code of everything else out of them. NumPy's calls run through a fraction of the
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from inference.ops.attention import AttentionPlan, attend_chunk
 from inference.ops.matrix import Matrix
@@ -43,8 +44,11 @@ def limit_threads(num_threads: int) -> None:
     threadpool_limits(num_threads, user_api="blas")
 
 
-def embedding(tokens: NDArray[np.int64], table: Array) -> Array:
-    """As ``inference.ops.embedding.embedding``."""
+def embedding(tokens: NDArray[np.int64], table: Array | Tensor) -> Array:
+    """As ``inference.ops.embedding.embedding``; a tensor is a table in fewer bits than float32."""
+    if isinstance(table, Tensor):
+        rows: Array = table[torch.from_numpy(tokens)].float().numpy()
+        return rows
     return table.take(tokens, axis=0)
 
 

@@ -144,8 +144,9 @@ def test_backends_and_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch
     if not torch.cuda.is_available():
         with pytest.raises(BackendUnavailable, match="no CUDA device; use device='cpu'"):
             LLM("tiny", EngineConfig(device="cuda"))
-    with pytest.raises(BackendUnavailable, match="in float32, not on cpu in bfloat16"):
-        LLM("tiny", EngineConfig(device="cpu", backend="numpy", dtype="bfloat16"))
+    with pytest.raises(BackendUnavailable, match=r"packed \(enable_cpu_layout\), not on cpu in bf"):
+        unpacked = {"dtype": "bfloat16", "enable_cpu_layout": False}
+        LLM("tiny", EngineConfig(device="cpu", backend="numpy", **unpacked))
 
 
 def test_a_closed_engine() -> None:

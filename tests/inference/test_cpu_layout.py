@@ -62,16 +62,28 @@ def test_the_second_copy_of_a_tied_head_is_counted_as_held_but_read_once(oracle:
 
 
 @pytest.mark.parametrize(
-    ("threads", "dtype", "backend"),
-    [(1, "auto", "numpy"), (2, "auto", "reference"), (1, "bfloat16", "reference")],
+    ("config", "backend", "kv_dtype"),
+    [
+        ({"num_threads": 1}, "numpy", "float32"),
+        ({"num_threads": 2}, "reference", "float32"),
+        ({"dtype": "bfloat16", "num_threads": 1}, "numpy", "float32"),
+        ({"dtype": "bfloat16", "num_threads": 2}, "reference", "bfloat16"),
+        ({"dtype": "bfloat16", "enable_cpu_layout": False}, "reference", "bfloat16"),
+    ],
 )
-def test_one_thread_in_float32_computes_in_numpy(threads: int, dtype: str, backend: str) -> None:
+def test_one_thread_computes_in_numpy(config: dict[str, Any], backend: str, kv_dtype: str) -> None:
     before = torch.get_num_threads()
     try:
-        llm = LLM("tiny", EngineConfig(num_threads=threads, dtype=dtype, num_blocks=4))
+        llm = LLM("tiny", EngineConfig(num_blocks=4, **config))
     finally:
         torch.set_num_threads(before)
-    assert set(llm.describe()["backends"].values()) == {backend, "reference"}
+    described = llm.describe()
+    assert set(described["backends"].values()) == {backend, "reference"}
+    assert described["kv_dtype"] == kv_dtype
+    itemsize = {"float32": 4, "bfloat16": 2}[kv_dtype]
+    model = llm.model
+    positions = 2 * model.num_layers * model.num_kv_heads * model.head_dim * 4 * 16
+    assert llm.counters()["kv_cache_bytes"] == positions * itemsize
 
 
 def test_numpy_uses_as_many_threads_as_torch() -> None:

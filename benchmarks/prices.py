@@ -1,0 +1,166 @@
+"""What each of the engine's optimisations is worth on a CPU: ``python -m benchmarks.prices``.
+
+One torch thread, real weights (``python -m benchmarks.fetch_smollm`` fetches them). Each flag has the
+load that it is made for; two engines run it by turns in one process, with the flag and without it,
+and the median of the ratios of neighbouring runs is printed. On a GPU ``make gpu PART=engine`` prices
+every flag.
+
+Exit codes: 0 measured; 2 no weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.harness.models import SMOLLM2, cache_directory
+
+__all__ = ["PRICES", "Price", "main", "worth"]
+
+Figure = Callable[[Any, list[Any]], float]
+
+
+def _seconds_per_token(seconds: float, outputs: list[Any]) -> float:
+    """Of a decoding step, the mean over the requests."""
+    return sum(output.timing.tpot for output in outputs) / len(outputs)
+
+
+def _seconds(seconds: float, outputs: list[Any]) -> float:
+    """From the first submission to the last token."""
+    return seconds
+
+
+def _longest_gap(seconds: float, outputs: list[Any]) -> float:
+    """Between two tokens of one request."""
+    return max(gap for output in outputs for gap in output.timing.itl)
+
+
+@dataclass(frozen=True)
+class Price:
+    """One optimisation.
+
+    Attributes:
+        name: What is switched.
+        off: Settings without it, beside the defaults.
+        prompts: Lengths of the prompts.
+        output: Tokens after each.
+        figure: What is compared, seconds.
+        shared: Tokens that all prompts begin with.
+        on: Settings with it.
+    """
+
+    name: str
+    off: dict[str, Any]
+    prompts: tuple[int, ...]
+    output: int
+    figure: Figure = _seconds_per_token
+    shared: int = 0
+    on: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def load(self) -> str:
+        """The load in words."""
+        lengths = sorted(set(self.prompts), reverse=True)
+        each = " and ".join(f"{self.prompts.count(n)} of {n}" for n in lengths)
+        common = f", {self.shared} of them shared" if self.shared else ""
+        return f"prompts: {each} tokens{common}; {self.output} out"
+
+
+PRICES = (
+    Price("backend='numpy'", {"backend": "reference"}, (16,), 32),
+    Price("backend='numpy'", {"backend": "reference"}, (16,) * 8, 32),
+    Price("backend='numpy'", {"backend": "reference"}, (16,) * 32, 16),
+    Price("enable_cpu_layout", {"enable_cpu_layout": False}, (16,), 32),
+    Price("enable_cpu_layout", {"enable_cpu_layout": False}, (16,) * 8, 32),
+    Price("enable_staging", {"enable_staging": False}, (16,) * 32, 16),
+    Price("enable_length_buckets", {"enable_length_buckets": False}, (600, *(16,) * 15), 16),
+    Price(
+        "enable_prefix_sharing",
+        {"enable_prefix_sharing": False},
+        (160,) * 8,
+        4,
+        figure=_seconds,
+        shared=144,
+    ),
+    Price(
+        "enable_chunked_prefill",
+        {"enable_chunked_prefill": False},
+        (600, *(16,) * 3),
+        32,
+        figure=_longest_gap,
+        on={"prefill_chunk_size": 64},
+    ),
+    Price("batching='continuous'", {"batching": "padded"}, (100, 10, 10, 10), 8, figure=_seconds),
+)
+
+
+def worth(price: Price, model: str | Path, *, rounds: int) -> tuple[float, float]:
+    """Return the figure with the optimisation, seconds, and how many times that it is without."""
+    from inference import LLM, EngineConfig
+
+    common = {"device": "cpu", "max_model_len": 1024, "max_num_seqs": 32, "num_threads": 1}
+    engines = [LLM(model, EngineConfig(**common, **more)) for more in (price.on, price.off)]
+    rng = random.Random(11)
+    figures: list[list[float]] = []
+    for i in range(rounds + 1):
+        prompts = _prompts(price, engines[0].model.vocab_size, rng)
+        order = (0, 1) if i % 2 else (1, 0)
+        measured = {which: _run(price, engines[which], prompts) for which in order}
+        if i > 0:  # the first round warms up
+            figures.append([measured[0], measured[1]])
+    return median(on for on, _ in figures), median(off / on for on, off in figures)
+
+
+def _prompts(price: Price, vocab_size: int, rng: random.Random) -> list[list[int]]:
+    """Return prompts that no round before had, so that only what is shared is shared."""
+    common = [rng.randrange(vocab_size) for _ in range(price.shared)]
+    return [
+        common + [rng.randrange(vocab_size) for _ in range(length - price.shared)]
+        for length in price.prompts
+    ]
+
+
+def _run(price: Price, engine: Any, prompts: list[list[int]]) -> float:
+    from inference import SamplingParams
+
+    began = time.perf_counter()
+    outputs = engine.generate(prompts, SamplingParams(max_tokens=price.output, ignore_eos=True))
+    return price.figure(time.perf_counter() - began, outputs)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.prices",
+        description="Price the engine's optimisations on one CPU thread.",
+    )
+    parser.add_argument("--model", type=Path, default=cache_directory() / SMOLLM2.name)
+    parser.add_argument("--rounds", type=int, default=5, help="measured turns of each")
+    args = parser.parse_args(argv)
+    if not (args.model / "config.json").is_file():
+        sys.stderr.write(
+            f"error: no weights at {args.model}; `python -m benchmarks.fetch_smollm` fetches them\n"
+        )
+        return 2
+    sys.stdout.write(
+        "| switched off | load | figure | with it | without, times |\n|---|---|---|---:|---:|\n"
+    )
+    for price in PRICES:
+        seconds, times = worth(price, args.model, rounds=args.rounds)
+        what = price.figure.__name__.strip("_").replace("_", " ")
+        sys.stdout.write(
+            f"| `{price.name}` | {price.load} | {what} | {seconds * 1e3:.1f} ms | {times:.2f} |\n"
+        )
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
