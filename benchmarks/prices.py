@@ -24,7 +24,9 @@ from benchmarks.harness.models import SMOLLM2, cache_directory
 
 __all__ = ["PRICES", "Price", "main", "worth"]
 
-Figure = Callable[[Any, list[Any]], float]
+Figure = Callable[[float, list[Any]], float]
+
+_STEPS_BEFORE = 4  # a late prompt comes: the others decode by then
 
 
 def _seconds_per_token(seconds: float, outputs: list[Any]) -> float:
@@ -54,6 +56,7 @@ class Price:
         figure: What is compared, seconds.
         shared: Tokens that all prompts begin with.
         on: Settings with it.
+        late: How many of the prompts come when the others are decoding.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Price:
     figure: Figure = _seconds_per_token
     shared: int = 0
     on: dict[str, Any] = field(default_factory=dict)
+    late: int = 0
 
     @property
     def load(self) -> str:
@@ -70,7 +74,8 @@ class Price:
         lengths = sorted(set(self.prompts), reverse=True)
         each = " and ".join(f"{self.prompts.count(n)} of {n}" for n in lengths)
         common = f", {self.shared} of them shared" if self.shared else ""
-        return f"prompts: {each} tokens{common}; {self.output} out"
+        late = f", the last {self.late} later" if self.late else ""
+        return f"prompts: {each} tokens{common}{late}; {self.output} out"
 
 
 PRICES = (
@@ -83,19 +88,22 @@ PRICES = (
     Price("enable_length_buckets", {"enable_length_buckets": False}, (600, *(16,) * 15), 16),
     Price(
         "enable_prefix_sharing",
-        {"enable_prefix_sharing": False},
+        {"enable_prefix_sharing": False, "max_num_batched_tokens": 160},
         (160,) * 8,
         4,
         figure=_seconds,
         shared=144,
+        # A prompt a step: what one has computed the next ones share.
+        on={"max_num_batched_tokens": 160},
     ),
     Price(
         "enable_chunked_prefill",
         {"enable_chunked_prefill": False},
-        (600, *(16,) * 3),
+        (*(16,) * 3, 600),
         32,
         figure=_longest_gap,
         on={"prefill_chunk_size": 64},
+        late=1,
     ),
     Price("batching='continuous'", {"batching": "padded"}, (100, 10, 10, 10), 8, figure=_seconds),
 )
@@ -130,9 +138,18 @@ def _prompts(price: Price, vocab_size: int, rng: random.Random) -> list[list[int
 def _run(price: Price, engine: Any, prompts: list[list[int]]) -> float:
     from inference import SamplingParams
 
+    params = SamplingParams(max_tokens=price.output, ignore_eos=True)
     began = time.perf_counter()
-    outputs = engine.generate(prompts, SamplingParams(max_tokens=price.output, ignore_eos=True))
-    return price.figure(time.perf_counter() - began, outputs)
+    first = len(prompts) - price.late
+    requests = [engine.submit(prompt, params) for prompt in prompts[:first]]
+    if price.late:
+        for _ in range(_STEPS_BEFORE):
+            engine.step()
+        requests += [engine.submit(prompt, params) for prompt in prompts[first:]]
+    while engine.has_unfinished():
+        engine.step()
+    seconds = time.perf_counter() - began
+    return price.figure(seconds, [engine.output(request) for request in requests])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
