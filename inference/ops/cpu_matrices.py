@@ -94,17 +94,19 @@ class Int8Matrix:
         """Return ``x @ weight.T``, ``[T, out]``."""
         # In NumPy: these calls take a fraction of torch's time beside a product.
         wide = x.float().numpy()
-        scale = np.abs(wide).max(axis=-1, keepdims=True) / _STEPS
+        scale = np.maximum.reduce(np.abs(wide), axis=-1, keepdims=True)
+        scale /= _STEPS
         np.maximum(scale, 1e-30, out=scale)
-        rows = np.empty((2 * len(wide), wide.shape[1]), np.float32)
-        coarse, fine = np.split(rows, 2)
+        count = len(wide)
+        rows = np.empty((2 * count, wide.shape[1]), np.float32)
+        coarse, fine = rows[:count], rows[count:]
         np.divide(wide, scale, out=coarse)  # rounded to whole steps around 64 by the product
         np.subtract(coarse, np.rint(coarse), out=fine)
         fine *= _FINE
         both = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             torch.from_numpy(rows), 1.0, 64, self._packed
         )
-        first, second = np.split(both.numpy(), 2)
+        first, second = both.numpy()[:count], both.numpy()[count:]
         second /= _FINE
         second += first
         second *= scale

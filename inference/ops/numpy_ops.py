@@ -54,8 +54,10 @@ def embedding(tokens: NDArray[np.int64], table: Array | Tensor) -> Array:
 
 def rms_norm(x: Array, weight: Array, *, eps: float) -> Array:
     """As ``inference.ops.norm.rms_norm``."""
-    mean_square = np.vecdot(x, x)[..., None] / x.shape[-1]
-    normed: Array = x / np.sqrt(mean_square + eps)
+    mean_square = np.vecdot(x, x)
+    mean_square /= x.shape[-1]
+    mean_square += eps
+    normed: Array = x / np.sqrt(mean_square, out=mean_square)[..., None]
     normed *= weight
     return normed
 
@@ -81,7 +83,8 @@ def linear(x: Array, weight: Array | Matrix, bias: Array | None = None) -> Array
 
 def silu_mul(gate_up: Array) -> Array:
     """As ``inference.ops.activation.silu_mul``."""
-    gate, up = np.split(gate_up, 2, axis=-1)
+    half = gate_up.shape[1] // 2
+    gate, up = gate_up[:, :half], gate_up[:, half:]
     gated = np.exp(-gate)
     gated += 1.0
     np.divide(gate, gated, out=gated)
@@ -147,9 +150,10 @@ def paged_attention(
         scores = np.matmul(grouped[start:end] * np.float32(scale), k.transpose(0, 2, 3, 1))
         if mask is not None:
             np.copyto(scores, -np.inf, where=~mask.numpy())
-        scores -= scores.max(axis=-1, keepdims=True)
+        # As ufuncs: the methods of the same names pass through Python first.
+        scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
         weights = np.exp(scores, out=scores)
-        total = weights.sum(axis=-1, keepdims=True)
+        total = np.add.reduce(weights, axis=-1, keepdims=True)
         np.matmul(weights, v.transpose(0, 2, 1, 3), out=attended[start:end])
         attended[start:end] /= total
     for row in range(plan.num_single, len(plan.host_context_lens)):
