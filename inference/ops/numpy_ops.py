@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from inference.ops.attention import AttentionPlan, attend_chunk
@@ -41,6 +40,9 @@ _MANY = 64  # rows from which the last few no longer show
 
 def limit_threads(num_threads: int) -> None:
     """Let NumPy's BLAS use no more threads than torch does; for the whole process, as there."""
+    # Here: the ops alone do without it, as where kernels are tested on a machine with little else.
+    from threadpoolctl import threadpool_limits
+
     threadpool_limits(num_threads, user_api="blas")
 
 
