@@ -20,7 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.harness.models import SMOLLM2, cache_directory
+from benchmarks.harness.errors import UnavailableError
+from benchmarks.harness.models import SMOLLM2, cache_directory, require_weights
 
 __all__ = ["PRICES", "Price", "main", "worth"]
 
@@ -161,10 +162,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, default=cache_directory() / SMOLLM2.name)
     parser.add_argument("--rounds", type=int, default=5, help="measured turns of each")
     args = parser.parse_args(argv)
-    if not (args.model / "config.json").is_file():
-        sys.stderr.write(
-            f"error: no weights at {args.model}; `python -m benchmarks.fetch_smollm` fetches them\n"
-        )
+    try:
+        require_weights(args.model)
+    except UnavailableError as error:
+        sys.stderr.write(f"error: {error}\n")
         return 2
     sys.stdout.write(
         "| switched off | load | figure | with it | without, times |\n|---|---|---|---:|---:|\n"

@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.harness.errors import UnavailableError
 from benchmarks.harness.lengths import Production, draw
-from benchmarks.harness.models import SMOLLM2, cache_directory
+from benchmarks.harness.models import SMOLLM2, cache_directory, require_weights
 
 __all__ = ["Case", "Figures", "main", "measure"]
 
@@ -328,10 +329,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="measured turns of each case")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter cases")
     args = parser.parse_args(argv)
-    if not (args.model / "config.json").is_file():
-        sys.stderr.write(
-            f"error: no weights at {args.model}; `python -m benchmarks.fetch_smollm` fetches them\n"
-        )
+    try:
+        require_weights(args.model)
+    except UnavailableError as error:
+        sys.stderr.write(f"error: {error}\n")
         return 2
     os.environ["HF_HUB_OFFLINE"] = "1"
     return _report(args.model, rounds=args.rounds, quick=args.quick)

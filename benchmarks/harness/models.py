@@ -18,6 +18,7 @@ __all__ = [
     "cache_directory",
     "locate",
     "require_device",
+    "require_weights",
 ]
 
 
@@ -61,11 +62,16 @@ def locate(model: Model) -> str:
     if model.weights == "dummy":
         return model.name
     directory = cache_directory() / model.name
+    require_weights(directory)
+    return str(directory)
+
+
+def require_weights(directory: Path) -> None:
+    """Raise UnavailableError unless a checkpoint lies there."""
     if not (directory / "config.json").is_file():
         raise UnavailableError(
             f"no weights at {directory}; `python -m benchmarks.fetch_smollm` fetches them"
         )
-    return str(directory)
 
 
 def require_device(model: Model) -> None:
