@@ -81,16 +81,13 @@ class ModelWeights:
         def view(weight: Any) -> Any:
             return weight.float().numpy() if isinstance(weight, Tensor) else weight
 
-        embedding = self.embedding
-        wide = embedding.dtype is torch.float32
-
+        wide = self.embedding.dtype is torch.float32
+        embedding = view(self.embedding) if wide else self.embedding
         layers = [
             LayerWeights(*(view(getattr(layer, name)) for name in LayerWeights.__slots__))
             for layer in self.layers
         ]
-        return ModelWeights(
-            view(embedding) if wide else embedding, layers, view(self.norm), view(self.lm_head)
-        )
+        return ModelWeights(embedding, layers, view(self.norm), view(self.lm_head))
 
     @property
     def body_bytes_read(self) -> int:

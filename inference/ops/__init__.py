@@ -1,8 +1,8 @@
-"""The fused operations of the decoder, each a registered pair of reference and kernel.
+"""The fused operations of the decoder: each a reference, a kernel and a function on arrays.
 
-To add a kernel: write it in ``triton/`` with its reference's signature, name it in the ``Op`` at the
-end of the reference's file, and give the op's cases to ``tests/inference/ops/cases.py``, from which
-the parametrised tests take it.
+To add one: write the kernel in ``triton/`` and the function in ``numpy_ops.py`` with the reference's
+signature, name the kernel in the ``Op`` at the end of the reference's file, and give the op's cases to
+``tests/inference/ops/cases.py``, from which the parametrised tests take them.
 """
 
 from __future__ import annotations

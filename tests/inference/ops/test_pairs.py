@@ -6,6 +6,7 @@ Kernels run on a GPU, else in Triton's interpreter; functions on arrays on the C
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,18 @@ def kernel_of(op: Op, device: torch.device) -> Any:
     return getattr(OpSet([op], backend="triton", device=device.type), op.name)
 
 
+def assert_written_where_told(
+    args: Sequence[Any], wanted: Sequence[Any], before: Sequence[Any], dtype: torch.dtype
+) -> None:
+    """Hold every argument after a call against the reference's, and against what it was."""
+    for after, want, was in zip(args, wanted, before, strict=True):
+        if not isinstance(after, torch.Tensor):
+            continue
+        torch.testing.assert_close(after.to(want.dtype), want, equal_nan=True, **TOLERANCES[dtype])
+        if torch.equal(was.to(want.dtype), want):
+            assert torch.equal(after, was), "an argument that is only read was changed"
+
+
 def test_every_op_has_cases() -> None:
     assert set(CASES) == {op.name for op in OPS}
 
@@ -63,12 +76,7 @@ def test_a_kernel_does_what_its_reference_does(
         assert output.dtype == want.dtype or output.dtype == dtype
         assert not output.isnan().any()
         torch.testing.assert_close(output.to(want.dtype), want, **TOLERANCES[dtype])
-    for after, want, was in zip(args, wide, before, strict=True):
-        if not isinstance(after, torch.Tensor):
-            continue
-        torch.testing.assert_close(after.to(want.dtype), want, equal_nan=True, **TOLERANCES[dtype])
-        if torch.equal(was.to(want.dtype), want):
-            assert torch.equal(after, was), "an argument that is only read was changed"
+    assert_written_where_told(args, wide, before, dtype)
 
 
 SMALL_ON_ARRAYS = [
@@ -94,12 +102,7 @@ def test_a_function_on_arrays_does_what_its_reference_does(op: Op, case: Case) -
     for output, want in zip(outputs, wanted, strict=True):
         assert output.dtype == np.float32
         torch.testing.assert_close(torch.from_numpy(output), want, **TOLERANCES[torch.float32])
-    for after, want, was in zip(arrays, args, before, strict=True):
-        if not isinstance(after, torch.Tensor):
-            continue
-        torch.testing.assert_close(after, want, equal_nan=True, **TOLERANCES[torch.float32])
-        if torch.equal(was, want):
-            assert torch.equal(after, was), "an argument that is only read was changed"
+    assert_written_where_told(arrays, args, before, torch.float32)
 
 
 def _as_array(value: Any) -> Any:
