@@ -52,6 +52,12 @@ class Peer:
     launches: int
     interleaved: bool
 
+    def arms(self, time: Floats) -> tuple[Floats, Floats]:
+        """Return the launches of base and head, ``[launches, metrics]``, of launches in time."""
+        if self.interleaved:
+            return time[0::2].copy(), time[1::2].copy()
+        return time[: self.launches].copy(), time[self.launches :].copy()
+
 
 PEERS: dict[str, Peer] = {
     "asv, factor 1.05, one after the other": Peer(asv_factor, 10, False),
@@ -67,10 +73,6 @@ def call_rate(peer: Peer, shape: str, sessions: int, seed: int, slowdown: float)
     called = 0.0
     for number in range(sessions):
         drawn = SHAPES[shape](np.random.default_rng(seed + number), 2 * peer.launches)
-        time = drawn[:, : -len(CONTROLS)]
-        if peer.interleaved:
-            base, head = time[0::2], time[1::2]
-        else:
-            base, head = time[: peer.launches], time[peer.launches :]
+        base, head = peer.arms(drawn[:, : -len(CONTROLS)])
         called += float(peer.rule(base, head + math.log1p(slowdown)).mean())
     return called / sessions

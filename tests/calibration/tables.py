@@ -12,6 +12,7 @@ from tests.calibration.candidates import CANDIDATES
 from tests.calibration.gates import CHANGED, MAX_PAIRS, Tally, tally
 from tests.calibration.noise import SHAPES, interleaved
 from tests.calibration.peers import PEERS, call_rate
+from tests.calibration.side_by_side import HEADERS, rows
 from tracker.stats.calibration import upper_bound
 from tracker.stats.paired import ALGORITHM
 
@@ -101,6 +102,11 @@ def gate_tables(gates: int = GATES) -> list[Table]:
                 Job(f"{name} ({peer.launches})", partial(peer_row, name, few))
                 for name, peer in PEERS.items()
             ),
+        ),
+        Table(
+            f"Side by side: 20 metrics, one of them slower or none; {few:,} sessions a cell",
+            HEADERS,
+            tuple(Job(name, compute) for name, compute in rows(SEED, few).items()),
         ),
     ]
 
