@@ -41,9 +41,7 @@ def rows(seed: int, sessions: int) -> dict[str, partial[tuple[str, ...]]]:
 
 def _gate(seed: int, sessions: int) -> tuple[str, ...]:
     unchanged = [tally(shape, sessions, seed) for shape in _UNCHANGED]
-    changed = [
-        tally(shape, sessions, seed, changed=slowdown).found for slowdown, shape in _CHANGED
-    ]
+    changed = [tally(shape, sessions, seed, changed=slowdown).found for slowdown, shape in _CHANGED]
     return (
         ", ".join(f"{one.pairs:.0f}" for one in unchanged),
         *(_share(one.false, sessions) for one in unchanged),
