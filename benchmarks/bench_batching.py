@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.harness.lengths import Production
-from benchmarks.harness.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY, Model
-from benchmarks.harness.scenario import ClosedLoop, Independent, Scenario
-from benchmarks.harness.sizes import CHAT_OUTPUT, CHAT_PROMPT, TINY_CHAT_OUTPUT, TINY_CHAT_PROMPT
-from benchmarks.harness.suite import measure, suite
+from benchmarks.engine.in_process import measure
+from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
+from benchmarks.engine.sizes import CHAT_OUTPUT, CHAT_PROMPT, TINY_CHAT_OUTPUT, TINY_CHAT_PROMPT
+from tracker.load.lengths import Production
+from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
+from tracker.load.suite import suite
 
 METRICS = (
     "throughput",

@@ -5,10 +5,11 @@ No clock is read, so one launch decides: a change here is a change in the code.
 
 from __future__ import annotations
 
-from benchmarks.harness.models import TINY
-from benchmarks.harness.scenario import ClosedLoop, Conversations, Independent, Scenario
-from benchmarks.harness.sizes import TINY_CHAT_OUTPUT, TINY_CHAT_PROMPT, TINY_ENGINE
-from benchmarks.harness.suite import measure, suite
+from benchmarks.engine.in_process import measure
+from benchmarks.engine.models import TINY
+from benchmarks.engine.sizes import TINY_CHAT_OUTPUT, TINY_CHAT_PROMPT, TINY_ENGINE
+from tracker.load.scenario import ClosedLoop, Conversations, Independent, Scenario
+from tracker.load.suite import suite
 
 METRICS = (
     "steps",

@@ -7,7 +7,7 @@ for overlap, and what every step on a CPU pays on top of the model.
 
 from __future__ import annotations
 
-from benchmarks.harness.host import host_suite, measure_host
+from benchmarks.engine.host import host_suite, measure_host
 
 
 @host_suite(version="2", batch=32)

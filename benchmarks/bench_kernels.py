@@ -5,7 +5,7 @@ Shapes are those of Qwen3-8B: 4,096 wide, 32 query heads on 8 of keys and values
 
 from __future__ import annotations
 
-from benchmarks.harness.kernel import Call, kernel, measure_kernel
+from benchmarks.engine.kernel import Call, kernel, measure_kernel
 
 HIDDEN, INTERMEDIATE, VOCAB = 4096, 12_288, 151_936
 HEADS, KV_HEADS, DIM = 32, 8, 128

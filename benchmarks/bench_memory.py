@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.harness.lengths import Fixed
-from benchmarks.harness.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY, Model
-from benchmarks.harness.scenario import ClosedLoop, Independent, Scenario
-from benchmarks.harness.suite import measure, suite
+from benchmarks.engine.in_process import measure
+from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
+from tracker.load.lengths import Fixed
+from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
+from tracker.load.suite import suite
 
 ON_CPU = ("peak_rss", "weight_bytes", "kv_cache_bytes", "peak_blocks_used")
 ON_GPU = ("peak_cuda_memory", *ON_CPU)

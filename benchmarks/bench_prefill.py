@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.harness.lengths import Fixed
-from benchmarks.harness.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY, Model
-from benchmarks.harness.scenario import ClosedLoop, Independent, Scenario
-from benchmarks.harness.sizes import SMOL_ENGINE, TINY_ENGINE
-from benchmarks.harness.suite import measure, suite
+from benchmarks.engine.in_process import measure
+from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
+from benchmarks.engine.sizes import SMOL_ENGINE, TINY_ENGINE
+from tracker.load.lengths import Fixed
+from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
+from tracker.load.suite import suite
 
 METRICS = (
     "ttft_p50",

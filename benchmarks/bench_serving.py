@@ -5,18 +5,9 @@ The tiny preset's lengths are the production ones scaled down, so that a launch 
 
 from __future__ import annotations
 
-from benchmarks.harness.lengths import Fixed, Production
-from benchmarks.harness.metrics import Slo
-from benchmarks.harness.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY, Model
-from benchmarks.harness.scenario import (
-    ClosedLoop,
-    Conversations,
-    Independent,
-    OpenLoop,
-    Replay,
-    Scenario,
-)
-from benchmarks.harness.sizes import (
+from benchmarks.engine.in_process import measure
+from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
+from benchmarks.engine.sizes import (
     CHAT_OUTPUT,
     CHAT_PROMPT,
     SMOL_ENGINE,
@@ -24,7 +15,18 @@ from benchmarks.harness.sizes import (
     TINY_CHAT_PROMPT,
     TINY_ENGINE,
 )
-from benchmarks.harness.suite import measure, suite
+from tracker.load.lengths import Fixed, Production
+from tracker.load.metrics import Slo
+from tracker.load.scenario import (
+    ClosedLoop,
+    Conversations,
+    Independent,
+    Model,
+    OpenLoop,
+    Replay,
+    Scenario,
+)
+from tracker.load.suite import suite
 
 CLOSED = (
     "ttft_p50",

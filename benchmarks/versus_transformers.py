@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmarks.harness.errors import UnavailableError
-from benchmarks.harness.lengths import Production, draw
-from benchmarks.harness.models import SMOLLM2, cache_directory, require_weights
+from benchmarks.engine.models import SMOLLM2, cache_directory, require_weights
+from tracker.load.errors import UnavailableError
+from tracker.load.lengths import Production, draw
 
 __all__ = ["Case", "Figures", "main", "measure"]
 

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.engine.fingerprint import gpu_of, pin_threads
 from benchmarks.gpu.context import Context, ceilings, datasheet
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.records import latest, read
-from benchmarks.harness.errors import UnavailableError
-from benchmarks.harness.fingerprint import gpu_of, pin_threads
-from benchmarks.harness.telemetry import Sampler, summarise
+from tracker.load.errors import UnavailableError
+from tracker.load.telemetry import Sampler, summarise
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.engine.fingerprint import fingerprint, gpu_of
 from benchmarks.gpu.context import COPY, MATMUL, Context
 from benchmarks.gpu.records import Measurement
 from benchmarks.gpu.timing import device_seconds
-from benchmarks.harness.fingerprint import fingerprint, gpu_of
 
 __all__ = ["cases", "run"]
 

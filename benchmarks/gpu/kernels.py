@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.records import Measurement
 from benchmarks.gpu.suites import run_class, suite_classes
-from benchmarks.harness.errors import HarnessError
+from tracker.errors import MeasurementError
 
 __all__ = ["cases", "run"]
 
@@ -32,7 +32,7 @@ def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]
     """Return how many cases agreed with the reference, or one class's values.
 
     Raises:
-        HarnessError: An op and its reference differ; names the cases.
+        MeasurementError: An op and its reference differ; names the cases.
     """
     if case != "reference":
         return run_class(case), {}
@@ -53,13 +53,13 @@ def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]
             text=True,
         )
         if not report.exists():
-            raise HarnessError(f"pytest could not start: {(done.stderr or done.stdout)[-500:]}")
+            raise MeasurementError(f"pytest could not start: {(done.stderr or done.stdout)[-500:]}")
         cases = list(ElementTree.parse(report).getroot().iter("testcase"))
     failed = [c.get("name") for c in cases if {"failure", "error"} & {child.tag for child in c}]
     skipped = [c for c in cases if c.find("skipped") is not None]
     if failed or len(skipped) == len(cases):
         named = ", ".join(map(str, failed)) or "every case was skipped"
-        raise HarnessError(
+        raise MeasurementError(
             f"{len(failed)} of {len(cases)} cases differ from the reference: {named}"
         )
     agreed = float(len(cases) - len(skipped))

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.harness.errors import UnavailableError
+from tracker.load.errors import UnavailableError
 
 __all__ = ["SIZES", "Size", "batches", "decoding", "label", "make_engine", "prompts"]
 

@@ -22,7 +22,7 @@ class Measurement:
         value: None: measured on this machine it has none (asv's "skipped").
         unit: Base unit.
         better: ``"lower"`` or ``"higher"``.
-        kind: Decides the statistics; see ``harness.catalogue``.
+        kind: Decides the statistics; see ``tracker.load.catalogue``.
         version: Set by hand; another definition is another version.
         params: Names and values (``repr``) of the parameter point.
     """

@@ -12,8 +12,8 @@ from benchmarks.gpu.context import Context
 from benchmarks.gpu.load import SIZES, label, make_engine, prompts
 from benchmarks.gpu.records import Measurement
 from benchmarks.gpu.timing import wait
-from benchmarks.harness.errors import UnavailableError
-from benchmarks.harness.lengths import Production, draw
+from tracker.load.errors import UnavailableError
+from tracker.load.lengths import Production, draw
 
 __all__ = ["against_transformers"]
 

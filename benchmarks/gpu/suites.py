@@ -17,7 +17,7 @@ from typing import Any
 import benchmarks
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.records import Measurement
-from benchmarks.harness.errors import ScenarioError, UnavailableError
+from tracker.load.errors import ScenarioError, UnavailableError
 
 __all__ = ["cases", "run", "run_class", "suite_classes"]
 

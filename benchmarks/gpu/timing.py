@@ -6,7 +6,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from benchmarks.harness.timer import timer_of
+from benchmarks.engine.timer import timer_of
 
 __all__ = ["device_seconds", "wait"]
 

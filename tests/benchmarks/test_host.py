@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.harness import host
+from benchmarks.engine import host
 from inference import LLM
 
 

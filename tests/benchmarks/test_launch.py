@@ -15,20 +15,20 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bench_counters import TinyPressed, TinyShared
-from benchmarks.harness.artifact import request_line
-from benchmarks.harness.catalogue import CATALOGUE
-from benchmarks.harness.drive import drive
-from benchmarks.harness.errors import UnavailableError
-from benchmarks.harness.launch import launch
-from benchmarks.harness.lengths import Fixed
-from benchmarks.harness.metrics import counter_metrics
-from benchmarks.harness.models import QWEN3_8B, SMOLLM2, TINY, Model
-from benchmarks.harness.nvml import open_gpu
-from benchmarks.harness.records import RequestRecord
-from benchmarks.harness.scenario import ClosedLoop, Independent, OpenLoop, Replay, Scenario
-from tests.benchmarks.fakes import FakeNvml
+from benchmarks.engine.in_process import run_in_process
+from benchmarks.engine.models import QWEN3_8B, SMOLLM2, TINY
+from tests.tracker.load.fakes import FakeNvml
 from tracker.artifacts import read_launch
 from tracker.domain import Fingerprint, Launch
+from tracker.load.artifact import request_line
+from tracker.load.catalogue import CATALOGUE
+from tracker.load.drive import drive
+from tracker.load.errors import UnavailableError
+from tracker.load.lengths import Fixed
+from tracker.load.metrics import counter_metrics
+from tracker.load.nvml import open_gpu
+from tracker.load.records import RequestRecord
+from tracker.load.scenario import ClosedLoop, Independent, Model, OpenLoop, Replay, Scenario
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,14 +50,14 @@ def no_artifacts(monkeypatch):
 def written(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PACEKEEPER_ARTIFACTS", str(tmp_path_factory.mktemp("out") / "artifacts"))
-        result = launch("bench_serving.Small", SMALL)
+        result = run_in_process("bench_serving.Small", SMALL)
     lines = [json.loads(line) for line in result.artifact.read_text().splitlines()]
     return result, lines
 
 
 @pytest.mark.parametrize("suite", [TinyPressed, TinyShared], ids=lambda c: c.__name__)
 def test_two_launches_do_the_same_work_and_count_the_same(suite, no_artifacts):
-    one, two = (launch("bench_counters.X", suite.scenario) for _ in range(2))
+    one, two = (run_in_process("bench_counters.X", suite.scenario) for _ in range(2))
     assert one.failures == ()
     assert one.work == two.work
     assert one.counters == two.counters
@@ -66,7 +66,7 @@ def test_two_launches_do_the_same_work_and_count_the_same(suite, no_artifacts):
 
 
 def test_the_pressed_scenario_presses(no_artifacts):
-    counters = launch("bench_counters.TinyPressed", TinyPressed.scenario).counters
+    counters = run_in_process("bench_counters.TinyPressed", TinyPressed.scenario).counters
     assert counters["preemptions"] > 0
     assert counters["blocks_evicted"] > 0
 
@@ -74,7 +74,7 @@ def test_the_pressed_scenario_presses(no_artifacts):
 def test_computing_again_after_a_preemption_costs_flops(no_artifacts):
     scenario = TinyPressed.scenario
     roomy = replace(scenario, engine={**scenario.engine, "num_blocks": 400})
-    pressed, free = (launch("x", s).metrics["flops_per_token"] for s in (scenario, roomy))
+    pressed, free = (run_in_process("x", s).metrics["flops_per_token"] for s in (scenario, roomy))
     assert pressed > free > 0
 
 
@@ -86,8 +86,8 @@ def test_a_commit_that_does_not_count_flops_is_skipped(no_artifacts):
 def test_losing_prefix_sharing_moves_the_exact_counters(no_artifacts):
     scenario = TinyShared.scenario
     off = replace(scenario, engine={**scenario.engine, "enable_prefix_sharing": False})
-    shared = launch("bench_counters.TinyShared", scenario).metrics
-    unshared = launch("bench_counters.TinyShared", off).metrics
+    shared = run_in_process("bench_counters.TinyShared", scenario).metrics
+    unshared = run_in_process("bench_counters.TinyShared", off).metrics
     assert shared["prefix_hit_rate"] > 0.5
     assert unshared["prefix_hit_rate"] == 0.0
     assert unshared["prefix_hit_tokens"] == 0
@@ -96,8 +96,8 @@ def test_losing_prefix_sharing_moves_the_exact_counters(no_artifacts):
 
 
 def test_another_seed_is_other_work(no_artifacts):
-    one = launch("x", SMALL)
-    two = launch("x", replace(SMALL, seed=1))
+    one = run_in_process("x", SMALL)
+    two = run_in_process("x", replace(SMALL, seed=1))
     assert one.work["prompts_sha256"] != two.work["prompts_sha256"]
     assert one.artifact is None
 
@@ -105,14 +105,14 @@ def test_another_seed_is_other_work(no_artifacts):
 def test_the_seed_makes_the_dummy_weights_unless_the_engine_has_its_own(no_artifacts):
     def tokens(**engine):
         scenario = replace(SMALL, seed=1, engine={**SMALL.engine, **engine})
-        return launch("x", scenario).work["tokens_sha256"]
+        return run_in_process("x", scenario).work["tokens_sha256"]
 
     assert tokens() == tokens(seed=1)
     assert tokens() != tokens(seed=0)
 
 
 def test_the_counters_are_those_of_the_timed_part_alone(no_artifacts):
-    result = launch("x", SMALL)
+    result = run_in_process("x", SMALL)
     assert result.counters["requests_submitted"] == result.work["requests"] == 6
     assert result.counters["prompt_tokens"] == result.work["prompt_tokens"]
     assert result.counters["tokens_generated"] == result.work["output_tokens"]
@@ -126,20 +126,20 @@ def test_the_warm_up_runs_at_the_concurrency_of_the_load(no_artifacts, monkeypat
         runs.append((len(requests), how["concurrency"], engine.counters()["steps"]))
         return done
 
-    monkeypatch.setattr("benchmarks.harness.launch.drive", recorded)
-    launch("x", replace(SMALL, warmup_output=2))
+    monkeypatch.setattr("benchmarks.engine.in_process.drive", recorded)
+    run_in_process("x", replace(SMALL, warmup_output=2))
     # Two tokens each: three requests side by side take two steps, one after another six.
     assert runs == [(3, 3, 2), (6, 3, 10)]
 
 
 def test_an_open_loop_on_the_real_engine(no_artifacts):
-    result = launch("x", replace(SMALL, load=OpenLoop(rate=100.0)))
+    result = run_in_process("x", replace(SMALL, load=OpenLoop(rate=100.0)))
     assert result.failures == ()
     assert result.metrics["duration"] >= 5 / 100.0
 
 
 def test_a_refused_request_is_a_failure_of_the_launch(no_artifacts):
-    result = launch("x", replace(SMALL, engine={"max_model_len": 16}, warmup=0))
+    result = run_in_process("x", replace(SMALL, engine={"max_model_len": 16}, warmup=0))
     assert len(result.failures) == 6
     assert "PromptError" in result.failures[0]
     assert result.metrics["error_rate"] == 1.0
@@ -199,7 +199,9 @@ def test_a_replayed_trace_is_part_of_the_fingerprint(tmp_path, monkeypatch):
     trace.write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n" + rows)
     monkeypatch.setenv("PACEKEEPER_TRACE", str(trace))
     monkeypatch.setenv("PACEKEEPER_ARTIFACTS", str(tmp_path))
-    result = launch("bench_serving.Replayed", replace(SMALL, workload=Replay(4, scale=1 / 4)))
+    result = run_in_process(
+        "bench_serving.Replayed", replace(SMALL, workload=Replay(4, scale=1 / 4))
+    )
     assert result.work["requests"] == 4
     assert result.work["prompt_tokens"] == 40
     read = read_launch(result.artifact)
@@ -234,9 +236,11 @@ def test_nothing_half_written_stays(written):
 
 def test_a_launch_beside_a_gpu_carries_its_telemetry(tmp_path, monkeypatch):
     nvml = FakeNvml(reasons=0x4)
-    monkeypatch.setattr("benchmarks.harness.launch.gpu_of", lambda device: open_gpu("GPU-1", nvml))
+    monkeypatch.setattr(
+        "benchmarks.engine.in_process.gpu_of", lambda device: open_gpu("GPU-1", nvml)
+    )
     monkeypatch.setenv("PACEKEEPER_ARTIFACTS", str(tmp_path))
-    result = launch("bench_decode.Beside", SMALL)
+    result = run_in_process("bench_decode.Beside", SMALL)
     header, *lines = [json.loads(line) for line in result.artifact.read_text().splitlines()]
     assert header["telemetry"]["utilization_mean"] == 0.87
     assert header["telemetry"]["throttle_reasons"] == ["sw_power_cap"]
@@ -263,28 +267,28 @@ def test_a_failed_request_says_why_in_its_line():
 def test_a_model_that_was_never_fetched_is_unavailable(monkeypatch, tmp_path):
     monkeypatch.setenv("PACEKEEPER_CACHE", str(tmp_path))
     with pytest.raises(UnavailableError, match="fetch_smollm"):
-        launch("x", replace(SMALL, model=SMOLLM2))
+        run_in_process("x", replace(SMALL, model=SMOLLM2))
 
 
 def test_a_gpu_model_without_a_gpu_is_unavailable(monkeypatch):
-    monkeypatch.setattr("benchmarks.harness.models._has_driver", lambda: False)
+    monkeypatch.setattr("benchmarks.engine.models._has_driver", lambda: False)
     with pytest.raises(UnavailableError, match="CUDA"):
-        launch("x", replace(SMALL, model=QWEN3_8B))
+        run_in_process("x", replace(SMALL, model=QWEN3_8B))
 
 
 # The driver is there, a device is not.
 PROBE = """
 import types
 from benchmarks.bench_startup import Qwen06
-from benchmarks.harness import launch, models
-from benchmarks.harness.drive import drive
-from benchmarks.harness.errors import UnavailableError
+from benchmarks.engine import in_process, models
+from tracker.load.drive import drive
+from tracker.load.errors import UnavailableError
 
 models.ctypes = types.SimpleNamespace(CDLL=lambda name: None)
-made, import_engine = [], launch.import_engine
-launch.import_engine = lambda: made.append(import_engine()) or made[0]
+made, import_engine = [], in_process.import_engine
+in_process.import_engine = lambda: made.append(import_engine()) or made[0]
 try:
-    launch.launch("x", Qwen06.scenario)
+    in_process.run_in_process("x", Qwen06.scenario)
 except UnavailableError as error:
     print(made[0].seconds, error, sep="|")
 """
@@ -307,4 +311,4 @@ def test_where_there_is_a_driver_the_import_is_timed_before_torch_is_asked():
 
 def test_an_unknown_preset_is_the_engines_error():
     with pytest.raises(ValueError, match="tinny"):
-        launch("x", replace(SMALL, model=Model("tinny")))
+        run_in_process("x", replace(SMALL, model=Model("tinny")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.harness.memory import forget_peaks, peak_cuda_memory, peak_rss
+from benchmarks.engine.memory import forget_peaks, peak_cuda_memory, peak_rss
 
 
 def test_peak_rss_is_in_bytes(tmp_path):

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import inference
-from benchmarks.harness.errors import SourceMismatchError
-from benchmarks.harness.source import import_engine
+from benchmarks.engine.source import SourceMismatchError, import_engine
 
 ROOT = Path(inference.__file__).parents[1]
 
@@ -44,7 +43,7 @@ def test_a_warm_import_has_no_time(monkeypatch):
 
 def test_a_launch_of_another_tree_exits_with_4(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.harness", "bench_memory.Tiny"],
+        [sys.executable, "-m", "benchmarks", "bench_memory.Tiny"],
         cwd=ROOT,
         env={**os.environ, "PACEKEEPER_SOURCE": str(tmp_path)},
         capture_output=True,

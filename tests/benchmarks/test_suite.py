@@ -7,14 +7,16 @@ import math
 
 import pytest
 
-from benchmarks.harness.__main__ import main
-from benchmarks.harness.catalogue import CATALOGUE, pick
-from benchmarks.harness.errors import HarnessError, ScenarioError
-from benchmarks.harness.find import find_scenario, scenarios
-from benchmarks.harness.lengths import Fixed
-from benchmarks.harness.models import QWEN3_8B, TINY
-from benchmarks.harness.scenario import ClosedLoop, Independent, Scenario
-from benchmarks.harness.suite import benchmark_name, measure, suite
+from benchmarks.__main__ import main
+from benchmarks.engine.find import find_scenario, scenarios
+from benchmarks.engine.in_process import measure
+from benchmarks.engine.models import QWEN3_8B, TINY
+from tracker.errors import MeasurementError
+from tracker.load.catalogue import CATALOGUE, pick
+from tracker.load.errors import ScenarioError
+from tracker.load.lengths import Fixed
+from tracker.load.scenario import ClosedLoop, Independent, Scenario
+from tracker.load.suite import benchmark_name, suite
 
 SCENARIO = Scenario(
     version="7",
@@ -57,9 +59,9 @@ def test_a_value_that_this_commit_or_machine_lacks_is_skipped():
 
 def test_failed_requests_invalidate_every_metric_but_their_own_rate():
     some = measured(["timed out"], ttft_p50=0.25, steps=3, error_rate=0.5)
-    with pytest.raises(HarnessError, match="timed out"):
+    with pytest.raises(MeasurementError, match="timed out"):
         Small().track_ttft_p50(some)
-    with pytest.raises(HarnessError, match="steps"):
+    with pytest.raises(MeasurementError, match="steps"):
         Small().track_steps(some)
     assert Small().track_error_rate(some) == 0.5
 
@@ -73,7 +75,7 @@ def test_what_is_unavailable_is_skipped_with_its_reason(monkeypatch):
         def setup_cache(self):
             return measure(self)
 
-    monkeypatch.setattr("benchmarks.harness.models._has_driver", lambda: False)
+    monkeypatch.setattr("benchmarks.engine.models._has_driver", lambda: False)
     cache = OnGpu().setup_cache()
     with pytest.raises(NotImplementedError, match="CUDA"):
         OnGpu().setup(cache)

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.bench_conversation import TinyTurns, TinyTurnsUnshared
-from benchmarks.harness.launch import launch
-from benchmarks.harness.lengths import Fixed
-from benchmarks.harness.records import RequestRecord
-from benchmarks.harness.scenario import Conversations
-from benchmarks.harness.turns import turn_metrics, turn_ttfts
+from benchmarks.engine.in_process import run_in_process
+from tracker.load.lengths import Fixed
+from tracker.load.records import RequestRecord
+from tracker.load.scenario import Conversations
+from tracker.load.turns import turn_metrics, turn_ttfts
 
 CHATS = Conversations(chats=3, turns=2, system=0, user=Fixed(1), output=Fixed(1))
 
@@ -54,7 +54,7 @@ def test_a_turn_without_a_token_has_no_value():
 def test_every_turn_computes_exactly_what_the_first_one_did(monkeypatch):
     monkeypatch.delenv("PACEKEEPER_ARTIFACTS", raising=False)
     new, turns, chats = 96, 10, 2
-    shared, unshared = (launch("x", few(suite.scenario, chats)) for suite in SUITES)
+    shared, unshared = (run_in_process("x", few(suite.scenario, chats)) for suite in SUITES)
     assert shared.failures == ()
     # The system prompt's one block is common to all chats but the first.
     assert shared.counters["prefill_tokens"] == chats * turns * new - (chats - 1) * 16

@@ -13,8 +13,8 @@ import json
 import subprocess
 import sys
 
-from benchmarks.harness.catalogue import CATALOGUE
 from tests.calibration.noise import CONTROLS, RECORDED
+from tracker.load.catalogue import CATALOGUE
 
 SCENARIO = "bench_serving.TinyC4"
 _CONTROLS = [f"control_{name}" for name in CONTROLS]
@@ -24,7 +24,7 @@ COLUMNS = [name for name in _NOISY if name not in _CONTROLS] + _CONTROLS
 
 def launch() -> dict[str, float | None]:
     """Return the metrics of one launch."""
-    command = [sys.executable, "-m", "benchmarks.harness", SCENARIO, "--json"]
+    command = [sys.executable, "-m", "benchmarks", SCENARIO, "--json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     metrics: dict[str, float | None] = json.loads(done.stdout)["metrics"]
     return metrics

@@ -1,0 +1,78 @@
+"""Run one scenario by hand and print its metrics.
+
+Exit codes: 0 measured; 2 no such scenario or trace; 4 nothing measured, or requests failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from benchmarks.engine.find import find_scenario, scenarios
+from benchmarks.engine.in_process import run_in_process
+from tracker.errors import MeasurementError, PacekeeperError
+from tracker.load.catalogue import CATALOGUE
+from tracker.load.run import LoadResult
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse ``arguments`` (None: the command line's), run, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Run one scenario by hand and print its metrics.",
+        epilog="exit codes: 0 measured, 2 usage, 4 nothing measured or requests failed",
+    )
+    parser.add_argument("scenario", nargs="?", help="bench_serving.TinyC4, or TinyC4")
+    parser.add_argument("--list", action="store_true", help="name the scenarios and exit")
+    parser.add_argument("--out", metavar="DIR", help="write the launch artifact there")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    if options.list:
+        sys.stdout.write("".join(f"{name}\n" for name in sorted(scenarios())))
+        return 0
+    if options.scenario is None:
+        parser.error("name a scenario, or --list them")
+    if options.out:
+        os.environ["PACEKEEPER_ARTIFACTS"] = options.out
+    try:
+        name, scenario = find_scenario(options.scenario)
+        result = run_in_process(name, scenario)
+    except PacekeeperError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    sys.stdout.write(_as_json(name, result) if options.json else _as_text(name, result))
+    for failure in result.failures:
+        sys.stderr.write(f"request failed: {failure}\n")
+    return MeasurementError.exit_code if result.failures else 0
+
+
+def _as_json(name: str, result: LoadResult) -> str:
+    plain = {
+        "benchmark": name,
+        "launch_id": result.launch_id,
+        "metrics": result.metrics,
+        "counters": result.counters,
+        "work": result.work,
+        "failures": list(result.failures),
+        "artifact": None if result.artifact is None else str(result.artifact),
+    }
+    return json.dumps(plain, indent=2) + "\n"
+
+
+def _as_text(name: str, result: LoadResult) -> str:
+    lines = [f"{name}  launch {result.launch_id}", f"work: {result.work}"]
+    for key, value in result.metrics.items():
+        metric = CATALOGUE.get(key)
+        unit = metric.unit if metric else ""
+        shown = "-" if value is None else f"{value:.6g}"
+        lines.append(f"{key:<24} {shown:>14} {unit}")
+    if result.artifact is not None:
+        lines.append(f"artifact: {result.artifact}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""The engine in this process as the target of a load.
+
+In order: import the engine and check where it came from, pin threads, construct, warm up, drive
+the load, count. The control workload runs right before and right after the load.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.engine.control import control_metrics, control_of
+from benchmarks.engine.fingerprint import fingerprint, gpu_of, pin_threads
+from benchmarks.engine.memory import forget_peaks, peak_cuda_memory, peak_rss
+from benchmarks.engine.models import locate, require_device
+from benchmarks.engine.source import import_engine
+from tracker.load.drive import Drive, drive
+from tracker.load.errors import UnavailableError
+from tracker.load.metrics import Values, counter_metrics
+from tracker.load.records import LoadRequest
+from tracker.load.run import LoadResult, run_scenario
+from tracker.load.scenario import Scenario
+from tracker.load.suite import measure_on
+from tracker.load.target import Observation
+
+__all__ = ["InProcess", "measure", "run_in_process"]
+
+
+class InProcess:
+    """The engine of ``inference``, constructed for one scenario; a ``tracker.load.target.Target``.
+
+    Raises:
+        UnavailableError: This machine lacks the model or its device; or this commit's engine lacks
+            a setting.
+        SourceMismatchError: The engine is not that of ``PACEKEEPER_SOURCE``.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        model = locate(scenario.model)
+        imported = import_engine()  # nothing before this imports torch: the import is timed
+        require_device(scenario.model)
+        pin_threads()
+        constructing = time.perf_counter()
+        settings = {"seed": scenario.seed, **scenario.engine}
+        _require_settings(imported.module.EngineConfig, settings)
+        config = imported.module.EngineConfig(device=scenario.model.device, **settings)
+        self._engine = imported.module.LLM(model, config)
+        self._construct_time = time.perf_counter() - constructing
+        self._imported = imported
+        self._scenario = scenario
+        self._closed = False
+        self._cpu_time = 0.0
+        self._peaks: Values = {}
+        self._control: dict[str, float] = {}
+        self.device = gpu_of(scenario.model.device)
+        self.vocab_size = int(self._engine.describe()["vocab_size"])
+
+    def drive(self, requests: Sequence[LoadRequest], concurrency: int | None) -> Drive:
+        """Run the requests to their ends."""
+        before = time.process_time()
+        done = drive(
+            self._engine,
+            requests,
+            self._params_of,
+            concurrency=concurrency,
+            fixed_length=not self._scenario.natural_end,
+            limit=self._scenario.limit,
+        )
+        self._cpu_time = time.process_time() - before
+        return done
+
+    def begin(self) -> None:
+        """Run the control workload, then start counters and peaks anew."""
+        self._peaks = self._peaks_now()
+        self._control = control_of(self._scenario.model.device)
+        forget_peaks(self._scenario.model.device)  # the control's buffers are not the engine's
+        self._engine.reset_counters()
+
+    def finish(self, warm: Drive, done: Drive) -> Observation:
+        """Return counters, peaks and start-up times; close the engine; run the control again."""
+        counters = dict(self._engine.counters())
+        tokens = sum(r.output_tokens for r in done.records)
+        metrics: Values = {
+            **counter_metrics(counters),
+            **_startup(
+                self._imported.seconds,
+                self._construct_time,
+                (*warm.records, *done.records)[0].ttft,
+            ),
+            **_higher_of(self._peaks, self._peaks_now()),
+            "cpu_time_per_token": self._cpu_time / tokens if tokens else None,
+        }
+        environment = fingerprint(self._scenario.model.device, self.device, {})
+        described = {**self._engine.describe(), "source": str(self._imported.path)}
+        self.close()
+        control = {"before": self._control, "after": control_of(self._scenario.model.device)}
+        return Observation(
+            metrics=metrics | control_metrics(**control),
+            counters=counters,
+            engine=described,
+            fingerprint=environment,
+            control=control,
+        )
+
+    def close(self) -> None:
+        """Close the engine and NVML."""
+        if self._closed:
+            return
+        self._closed = True
+        if self.device is not None:
+            self.device.close()
+        self._engine.close()
+
+    def _params_of(self, request: LoadRequest) -> Any:
+        return self._imported.module.SamplingParams(
+            max_tokens=request.max_tokens,
+            temperature=self._scenario.temperature,
+            ignore_eos=not self._scenario.natural_end,
+            seed=self._scenario.seed + request.index,
+        )
+
+    def _peaks_now(self) -> Values:
+        device = self._scenario.model.device
+        return {"peak_rss": peak_rss(), "peak_cuda_memory": peak_cuda_memory(device)}
+
+
+def run_in_process(benchmark: str, scenario: Scenario) -> LoadResult:
+    """Run ``scenario`` once on the engine in this process; see ``run_scenario``."""
+    return run_scenario(benchmark, scenario, InProcess)
+
+
+measure = functools.partial(measure_on, open_target=InProcess)
+"""Run the scenario of a suite class in this process; what its ``setup_cache`` returns."""
+
+
+def _higher_of(before: Values, after: Values) -> Values:
+    known = {name: [v for v in (before[name], after[name]) if v is not None] for name in before}
+    return {name: max(values, default=None) for name, values in known.items()}
+
+
+def _require_settings(config: Any, settings: dict[str, Any]) -> None:
+    """Raise UnavailableError for settings that the measured commit's engine does not have yet."""
+    unknown = sorted(settings.keys() - {field.name for field in dataclasses.fields(config)})
+    if unknown:
+        raise UnavailableError(f"this commit's EngineConfig has no {', '.join(unknown)}")
+
+
+def _startup(import_time: float | None, construct_time: float, first: float | None) -> Values:
+    parts = (import_time, construct_time, first)
+    known = [part for part in parts if part is not None]
+    return {
+        "import_time": import_time,
+        "construct_time": construct_time,
+        "first_token_time": first,
+        "cold_start_time": sum(known) if len(known) == len(parts) else None,
+    }

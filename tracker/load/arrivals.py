@@ -1,0 +1,30 @@
+"""When requests arrive in an open loop."""
+
+from __future__ import annotations
+
+import random
+
+from tracker.load.errors import ScenarioError
+
+__all__ = ["poisson"]
+
+
+def poisson(count: int, rate: float, rng: random.Random) -> list[float]:
+    """Return ``count`` rising arrival times, seconds, of a Poisson process of ``rate`` a second.
+
+    The gaps are exponential, then stretched so that the last arrival is at ``(count - 1) / rate``
+    exactly: a seed changes the order of the gaps, never the load. The first request arrives at 0.
+
+    Raises:
+        ScenarioError: ``rate`` is not above 0 or ``count`` is below 1.
+    """
+    if not rate > 0:
+        raise ScenarioError(f"arrival rate is {rate!r}; give requests a second, above 0")
+    if count < 1:
+        raise ScenarioError(f"{count} requests: give at least 1")
+    gaps = [rng.expovariate(rate) for _ in range(count - 1)]
+    stretch = (count - 1) / rate / sum(gaps) if gaps else 0.0
+    times = [0.0]
+    for gap in gaps:
+        times.append(times[-1] + gap * stretch)
+    return times

@@ -1,0 +1,119 @@
+"""Every metric that a suite may publish: what it is measured in, which way is better, its kind.
+
+The kind decides the statistics: ``timing``, ``rate``, ``utilization`` and ``energy`` are noisy
+and take several launches; ``exact`` is the same on every launch of the same work, so that one
+launch decides; ``other`` is noisy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tracker.errors import did_you_mean
+from tracker.load.errors import ScenarioError
+
+__all__ = ["CATALOGUE", "Metric", "pick"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One published number of a launch.
+
+    Attributes:
+        name: Its key in a launch's metrics; the benchmark is ``track_<name>``.
+        title: Words for a page.
+        unit: Base unit.
+        better: ``"lower"`` or ``"higher"``.
+        kind: See the module.
+        version: Set by hand; raise it when the definition changes.
+        clean: Of requests: without value where any request failed, for latencies of a load that
+            was only half served say nothing.
+    """
+
+    name: str
+    title: str
+    unit: str
+    better: str
+    kind: str
+    version: str = "1"
+    clean: bool = True
+
+
+def _lower(name: str, title: str, unit: str, kind: str, *, clean: bool = True) -> Metric:
+    return Metric(name, title, unit, "lower", kind, clean=clean)
+
+
+def _higher(name: str, title: str, unit: str, kind: str, *, clean: bool = True) -> Metric:
+    return Metric(name, title, unit, "higher", kind, clean=clean)
+
+
+_ALL = (
+    _lower("ttft_p50", "Time to first token, median", "s", "timing"),
+    _lower("ttft_p95", "Time to first token, p95", "s", "timing"),
+    _lower("ttft_p99", "Time to first token, p99", "s", "timing"),
+    _lower("ttft_first_turn", "Time to first token, first turn of a chat", "s", "timing"),
+    _lower("ttft_last_turn", "Time to first token, last turn of a chat", "s", "timing"),
+    _lower("ttft_growth", "Time to first token, last turn over first", "1", "timing"),
+    _lower("tpot_p50", "Time per output token, median", "s", "timing"),
+    _lower("tpot_p95", "Time per output token, p95", "s", "timing"),
+    _lower("itl_p50", "Gap between tokens, median", "s", "timing"),
+    _lower("itl_p95", "Gap between tokens, p95", "s", "timing"),
+    _lower("itl_p99", "Gap between tokens, p99", "s", "timing"),
+    _lower("itl_max", "Longest gap between tokens", "s", "timing"),
+    _lower("e2e_p50", "Submitted to last token, median", "s", "timing"),
+    _lower("e2e_p95", "Submitted to last token, p95", "s", "timing"),
+    _lower("cpu_time_per_token", "Processor time per output token", "s", "timing"),
+    _higher("throughput", "Output tokens per second", "tokens/s", "rate"),
+    _higher("throughput_steady", "Output tokens per second, steady part", "tokens/s", "rate"),
+    _higher("decode_throughput", "Decoded tokens per second", "tokens/s", "rate"),
+    _higher("prefill_throughput", "Prompt tokens per second", "tokens/s", "rate"),
+    _higher("goodput_relaxed", "Requests per second within the relaxed SLO", "req/s", "rate"),
+    _higher("goodput_strict", "Requests per second within the strict SLO", "req/s", "rate"),
+    _lower("error_rate", "Failed share of requests", "1", "exact", clean=False),
+    _higher("batching_efficiency", "Useful share of computed tokens", "1", "exact"),
+    _higher("attention_efficiency", "Useful share of KV positions read", "1", "exact"),
+    _higher("prefix_hit_rate", "Prompt tokens found in the prefix cache", "1", "exact"),
+    _lower("steps", "Engine steps", "steps", "exact"),
+    _lower("prefill_tokens", "Prompt tokens computed", "tokens", "exact"),
+    _lower("decode_tokens", "Decode tokens computed", "tokens", "exact"),
+    _higher("prefix_hit_tokens", "Prompt tokens found in the prefix cache", "tokens", "exact"),
+    _lower("padded_tokens", "Padding computed", "tokens", "exact"),
+    _lower("preemptions", "Requests preempted", "requests", "exact"),
+    _lower("blocks_allocated", "KV blocks allocated", "blocks", "exact"),
+    _lower("blocks_evicted", "KV blocks evicted", "blocks", "exact"),
+    _lower("peak_blocks_used", "Most KV blocks in use", "blocks", "exact"),
+    _lower("op_calls_per_step", "Op calls per engine step", "calls", "exact"),
+    _lower("flops_per_token", "Model FLOPs per generated token", "FLOP", "exact"),
+    _lower("weight_bytes", "Size of the weights", "bytes", "exact", clean=False),
+    _lower("kv_cache_bytes", "Size of the KV cache", "bytes", "exact", clean=False),
+    _lower("peak_rss", "Peak resident memory of the process", "bytes", "other", clean=False),
+    _lower("peak_cuda_memory", "Peak CUDA memory allocated", "bytes", "exact", clean=False),
+    _lower("import_time", "Importing the engine", "s", "timing", clean=False),
+    _lower("construct_time", "Constructing the engine", "s", "timing", clean=False),
+    _lower("first_token_time", "First token of a constructed engine", "s", "timing", clean=False),
+    _lower("cold_start_time", "Import, construct, first token", "s", "timing", clean=False),
+    _lower("energy_per_token", "Energy per output token", "J/token", "energy"),
+    _lower("control_gemm", "One product of the control workload", "s", "timing", clean=False),
+    _lower("control_copy", "One copy of the control workload", "s", "timing", clean=False),
+    _lower("control_python", "Python of the control workload", "s", "timing", clean=False),
+    _higher("gpu_utilization", "Share of time with a kernel running", "1", "utilization"),
+)
+
+CATALOGUE = {metric.name: metric for metric in _ALL}
+
+
+def pick(names: Iterable[str]) -> tuple[Metric, ...]:
+    """Return the metrics of those names, in that order.
+
+    Raises:
+        ScenarioError: A name is unknown (with the nearest known one) or given twice.
+    """
+    chosen: list[Metric] = []
+    for name in names:
+        if name not in CATALOGUE:
+            raise ScenarioError(f"no metric {name!r}; {did_you_mean(name, CATALOGUE)}")
+        if CATALOGUE[name] in chosen:
+            raise ScenarioError(f"metric {name!r} is given twice")
+        chosen.append(CATALOGUE[name])
+    return tuple(chosen)

@@ -1,0 +1,183 @@
+"""What one launch runs. A scenario is a value: equal scenarios ask for equal work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tracker.load.errors import ScenarioError
+from tracker.load.lengths import Lengths
+from tracker.load.metrics import RELAXED, STRICT, Slo
+
+__all__ = [
+    "ClosedLoop",
+    "Conversations",
+    "Independent",
+    "Model",
+    "OpenLoop",
+    "Replay",
+    "Scenario",
+    "describe",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model, and where it runs.
+
+    Attributes:
+        name: A preset of the engine, or a directory of the cache.
+        device: ``"cpu"`` or ``"cuda"``: fixed, since a series on either is a series of its own.
+        weights: ``"dummy"`` (a preset) or ``"cache"`` (converted weights under the cache).
+    """
+
+    name: str
+    device: str = "cpu"
+    weights: str = "dummy"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedLoop:
+    """A next request as soon as one ends.
+
+    Args:
+        concurrency: Requests in flight, >= 1.
+    """
+
+    concurrency: int
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise ScenarioError(f"concurrency is {self.concurrency}; give at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoop:
+    """Requests arrive whether or not the engine keeps up.
+
+    Args:
+        rate: Arrivals a second: Poisson, or of a replayed trace its own gaps stretched to it.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not self.rate > 0:
+            raise ScenarioError(f"arrival rate is {self.rate!r}; give requests a second, above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Independent:
+    """Requests that have nothing in common.
+
+    Args:
+        requests: How many.
+        prompt, output: Their lengths, tokens.
+        text: Prompts are text, for the engine to tokenize; else random token ids.
+    """
+
+    requests: int
+    prompt: Lengths
+    output: Lengths
+    text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """Chats of several turns behind one system prompt: prefixes are shared.
+
+    Args:
+        chats: How many; each is one client, waiting for its answer before it writes again.
+        turns: Requests of each chat.
+        system: Tokens of the system prompt, common to all.
+        user, output: Lengths of what the user and the model add at a turn, tokens.
+    """
+
+    chats: int
+    turns: int
+    system: int
+    user: Lengths
+    output: Lengths
+
+    @property
+    def requests(self) -> int:
+        """How many requests in all."""
+        return self.chats * self.turns
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The first requests of the trace file that ``PACEKEEPER_TRACE`` names.
+
+    Args:
+        requests: How many at most.
+        scale: Factor on prompt lengths, and so on the size of the trace's prefix blocks.
+        output_scale: Factor on output lengths.
+        most_prompt, most_output: Longer ones are cut, after scaling, tokens.
+    """
+
+    requests: int
+    scale: float = 1.0
+    output_scale: float = 1.0
+    most_prompt: int = 1_000_000
+    most_output: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One engine launch: model, engine, work, load.
+
+    Args:
+        version: Set by hand; raise it whenever the work changes, since numbers of different work
+            are different series.
+        model: What to serve.
+        workload: The requests.
+        load: How they arrive.
+        engine: Keyword arguments of ``EngineConfig``.
+        seed: Of lengths, tokens, arrivals and dummy weights (``engine`` may give the weights
+            their own).
+        warmup: Requests run before the clock starts, and never fewer than a closed loop's
+            concurrency, at which they run; 0 is none. They have the workload's first lengths but
+            tokens of their own, so that nothing of the timed part is in the cache.
+        warmup_output: Tokens asked of each of them at most, >= 1.
+        slos: The relaxed and the strict service level of the goodputs.
+        temperature: 0 is greedy.
+        natural_end: Outputs may end before their length, at the model's end-of-sequence token.
+        limit: Seconds after which unfinished requests have timed out.
+    """
+
+    version: str
+    model: Model
+    workload: Independent | Conversations | Replay
+    load: ClosedLoop | OpenLoop
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    warmup: int = 2
+    warmup_output: int = 32
+    slos: tuple[Slo, Slo] = (RELAXED, STRICT)
+    temperature: float = 0.0
+    natural_end: bool = False
+    limit: float = 120.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "engine", dict(self.engine))  # not the caller's to change later
+        if not self.version:
+            raise ScenarioError("a scenario needs a version, set by hand")
+        if self.warmup < 0:
+            raise ScenarioError(f"warmup is {self.warmup}; give a number of requests, or 0")
+        if self.warmup_output < 1:
+            raise ScenarioError(f"warmup_output is {self.warmup_output}; give at least 1 token")
+        if self.workload.requests < 1:
+            raise ScenarioError(f"{self.workload.requests} requests: give at least 1")
+        if isinstance(self.workload, Conversations) and isinstance(self.load, OpenLoop):
+            raise ScenarioError("a chat waits for its answers: give Conversations a ClosedLoop")
+
+
+def describe(scenario: Scenario) -> dict[str, Any]:
+    """Return the scenario as JSON values, each choice of a kind tagged with its name."""
+    plain = asdict(scenario)
+    for key in ("workload", "load"):
+        plain[key] = {"type": type(getattr(scenario, key)).__name__, **plain[key]}
+    plain["slos"] = list(plain["slos"])
+    return plain
