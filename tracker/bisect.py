@@ -36,7 +36,7 @@ from tracker.measure.git import Commit
 from tracker.measure.recorder import Recorder
 from tracker.report import Report
 from tracker.stats.bisection import Bisection, Group, Misfit, exact_step, noisy_step
-from tracker.stats.ratios import LogRatios
+from tracker.stats.contrasts import PairValues
 from tracker.store import Store, queries
 
 __all__ = ["Bisected", "CommitSeen", "Outcome", "bisect"]
@@ -329,7 +329,7 @@ class _Search:
 
     def _recall(self, number: int) -> None:
         pairs = self._memory.pairs(self._found.commits[number - 1], self._found.metric)
-        self._pairs[number] = [one for one in pairs if self._exact or min(one[:2]) > 0]
+        self._pairs[number] = pairs
 
     def _observe(self) -> None:
         """Show the bisection all pairs: what a control explains is learned from all of them."""
@@ -343,15 +343,11 @@ class _Search:
         """By how much the head of each pair is worse: a difference if exact, else a log ratio."""
         if self._exact:
             return [self._sign * (pair.head - pair.base) for pair in pairs]
-        ratios = LogRatios([self._found.metric], np.zeros(1))
+        metric = self._found.metric
+        values = PairValues({metric: self._sign > 0}, np.zeros(1), np.zeros(1))
         for pair in pairs:
-            logs = (self._sign * math.log(pair.base), self._sign * math.log(pair.head))
-            paces = {
-                name: (math.log(base), math.log(head))
-                for name, (base, head) in pair.controls.items()
-            }
-            ratios.add({self._found.metric: logs}, {self._found.metric: paces})
-        return ratios.ratios().values(0).tolist() if pairs else []
+            values.add({metric: (pair.base, pair.head)}, {metric: pair.controls})
+        return values.contrasts().values(0).tolist() if pairs else []
 
     def _effect(self, number: int) -> float | None:
         """Mean of head/base - 1 over a commit's pairs; None where there is none."""

@@ -19,7 +19,7 @@ from statistics import fmean, geometric_mean, median, stdev
 
 from tracker.domain import GateLaunch, Launch
 from tracker.gate.validity import Complaint
-from tracker.stats.ratios import Arms
+from tracker.stats.contrasts import Arms
 
 __all__ = [
     "ControlWatch",

@@ -29,10 +29,6 @@ def judge_metric(
 ) -> Judged:
     """Return how a metric is judged, given the pairs that are known of it, at least one."""
     rules = policy.metric(name, info)
-    lowest = min(min(pair) for pair in values)
-    obstacle = ""
-    if rules.kind != "exact" and lowest <= 0:
-        obstacle = f"a value of {lowest:g} has no ratio; declare the metric exact"
     expected = expectation_of(name, expectations)
     if rules.kind == "exact":
         allowed = abs(values[0][0]) * policy.least_margin
@@ -40,7 +36,7 @@ def judge_metric(
     if rules.kind == "exact" and expected and rules.better and is_excused(expected, rules.better):
         step = exact_step(values[0][0], rules.step, rules.margin, expected, rules.better)
         rules = replace(rules, step=step)
-    return Judged(name, info, rules, obstacle, expected)
+    return Judged(name, info, rules, expected)
 
 
 def make_gate(judged: Sequence[Judged], policy: Policy, seed: int, kind: type[G]) -> G | None:

@@ -148,7 +148,7 @@ def _row(judged: Judged, result: GateResult, policy: Policy) -> ReportRow:
         "expected": judged.expected.change if judged.expected else None,
     }
     if verdict is None:
-        reason = judged.obstacle or "no direction is stated"
+        reason = "no direction is stated"
         effect = head / base - 1 if base and head is not None and base > 0 else None
         return ReportRow(
             **common,  # type: ignore[arg-type]

@@ -18,17 +18,16 @@ class Judged:
     name: str
     benchmark: BenchmarkInfo
     policy: MetricPolicy
-    obstacle: str = ""  # why it cannot be judged though it has a direction
     expected: Expectation | None = None  # the change that somebody intends
 
     @property
     def votes(self) -> bool:
-        return self.policy.vote and self.policy.better is not None and not self.obstacle
+        return self.policy.vote and self.policy.better is not None
 
     @property
     def watched(self) -> bool:
         """Whether it gets a verdict at all, voting or not."""
-        return self.policy.better is not None and not self.obstacle
+        return self.policy.better is not None
 
 
 @dataclass(slots=True)

@@ -127,7 +127,7 @@ class _Replay(PairedGate):
 
     def add(
         self,
-        pair: Mapping[str, tuple[float, float]],
+        pair: Mapping[str, tuple[float, float] | None],
         controls: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
     ) -> None:
         lost = self.pending() - pair.keys()

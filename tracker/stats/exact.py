@@ -1,10 +1,10 @@
-"""An exact metric: no noise, so the first pair decides and later ones may only agree."""
+"""An exact metric has no noise: the first pair decides, and later pairs may only confirm it."""
 
 from __future__ import annotations
 
 import math
 
-from tracker.stats.verdict import Better, Status, Verdict
+from tracker.stats.verdict import Better, Difference, Status, Verdict
 
 __all__ = ["ExactMetric"]
 
@@ -26,7 +26,7 @@ class ExactMetric:
         self._better = better
         self._step = step
         self._first: tuple[float, float] | None = None
-        self._steady = True
+        self._constant = True
         self.pairs = 0
 
     def add(self, base: float, head: float) -> None:
@@ -34,26 +34,24 @@ class ExactMetric:
         if self._first is None:
             self._first = (base, head)
         elif self._first != (base, head):
-            self._steady = False
+            self._constant = False
         self.pairs += 1
 
-    def verdict(self) -> Verdict:
-        """Return what the pairs so far say."""
+    def verdict(self, reason_without_values: str = "no pairs measured") -> Verdict:
+        """Return what the pairs so far show."""
         if self._first is None:
-            return Verdict("inconclusive", None, None, None, 0, "no pairs measured", None)
+            return Verdict("inconclusive", None, None, None, 0, reason_without_values, None)
         base, head = self._first
-        effect: float | None
-        if base == head:
-            effect = 0.0
-        else:
-            effect = head / base - 1 if base != 0 else None
-        if not self._steady:
+        effect = head / base - 1 if base > 0 else 0.0 if base == head else None
+        if not self._constant:
             reason = "declared exact, yet it differs between launches of one commit"
             return Verdict("inconclusive", effect, None, None, self.pairs, reason, None)
-        worse = head - base if self._better == "lower" else base - head
+        change = head - base
+        worse = change if self._better == "lower" else -change
         status: Status = "pass"
         if abs(worse) > self._step:
             status = "regression" if worse > 0 else "improvement"
         reason = f"exact: {base:g} -> {head:g}"
         mde = self._step / abs(base) if base else None
-        return Verdict(status, effect, effect, effect, self.pairs, reason, mde)
+        difference = Difference(change, change, change) if min(base, head) <= 0 else None
+        return Verdict(status, effect, effect, effect, self.pairs, reason, mde, difference)

@@ -54,7 +54,7 @@ def test_a_node_that_wanders_is_taken_out_and_the_store_says_the_same(gate):
     measured, replayed = run(node(root))
     assert measured.exit_code == 0 and measured.pairs <= 12
     assert measured.rows[0].outcome == "pass"
-    assert measured.rows[0].reason.endswith("less what its control 'gemm' explains")
+    assert measured.rows[0].reason.endswith("after removing machine noise (control: gemm)")
     assert replayed.rows == measured.rows
 
 
@@ -71,7 +71,7 @@ def test_a_gate_that_goes_on_has_the_controls_of_its_first_pairs(gate):
         run(node(root, dies_at=9), resume=True)
     measured, replayed = run(node(root), resume=True)
     assert any(name == "resumed gate" for name, _ in measured.configuration)
-    assert measured.rows[0].reason.endswith("less what its control 'gemm' explains")
+    assert measured.rows[0].reason.endswith("after removing machine noise (control: gemm)")
     assert replayed.rows == measured.rows
 
 

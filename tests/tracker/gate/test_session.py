@@ -311,16 +311,11 @@ def test_no_direction_anywhere_is_not_a_pass():
     assert report.exit_code == 4 and "which direction is better" in report.headline
 
 
-def test_a_noisy_metric_that_is_zero_is_not_judged_and_stops_nothing():
-    class Idle(Lab):
-        def __call__(self, commit, arm, bench):
-            self.effect = {E2E: -1.0}
-            return super().__call__(commit, "head" if arm == "head" else arm, bench)
-
-    _, report = gate(Idle())
-    (row,) = [row for row in report.rows if row.metric == E2E]
-    assert row.outcome == "not judged" and "no ratio" in row.reason
-    assert report.exit_code == 0
+def test_a_noisy_metric_that_falls_to_zero_is_judged():
+    _, report = gate(Lab(effect={RATE: -1.0}))
+    (row,) = [row for row in report.rows if row.metric == RATE]
+    assert (row.outcome, row.effect) == ("regression", pytest.approx(-1.0))
+    assert report.exit_code == 1
 
 
 def test_an_absolute_limit_blocks_whatever_the_base_does():

@@ -8,8 +8,6 @@ from scipy import stats as scipy_stats
 
 from tracker.stats.covariate import estimate, explained
 
-NONE = np.zeros(1)
-
 
 def launches(rng, *, pairs=12, node=0.1, own=0.01, slope=1.0, effect=0.0):
     """Base and head of one metric, and its two controls: one sees the node, the other nothing."""
@@ -42,7 +40,7 @@ def test_it_matches_the_slow_twin(slope, own):
     followed = 0
     for seed in range(30):
         arms, controls = launches(np.random.default_rng(seed), slope=slope, own=own)
-        found = explained(arms, controls, np.array([0.01]))
+        found = explained(arms - [[[0.0]], [[0.01]]], controls)
         part, control = slow_explained(arms[:, :, 0], controls[:, :, 0], 0.01)
         assert found.control.tolist() == [control]
         np.testing.assert_allclose(found.part[:, 0], part, atol=1e-12)
@@ -56,12 +54,11 @@ def test_swapped_arms_turn_what_is_explained_and_nothing_else():
     rng = np.random.default_rng(1)
     for _ in range(20):
         arms, controls = launches(rng, own=0.05)
-        found = explained(arms, controls, NONE)
+        found = explained(arms, controls)
         swapped = rng.random(arms.shape[1]) < 0.5
         turned = explained(
             np.where(swapped[None, :, None], arms[::-1], arms),
             np.where(swapped[None, :, None, None], controls[::-1], controls),
-            NONE,
         )
         assert turned.control.tolist() == found.control.tolist()
         np.testing.assert_array_equal(
@@ -73,7 +70,7 @@ def test_swapped_arms_turn_what_is_explained_and_nothing_else():
 def test_a_slowdown_of_head_is_not_taken_for_the_nodes(effect):
     same, controls = launches(np.random.default_rng(2))
     slower, _ = launches(np.random.default_rng(2), effect=effect)
-    before, after = explained(same, controls, NONE), explained(slower, controls, NONE)
+    before, after = explained(same, controls), explained(slower, controls)
     assert before.control.tolist() == after.control.tolist() == [1]
     np.testing.assert_allclose(after.part, before.part, rtol=1e-9)
     left = slower[1] - slower[0] - after.part
@@ -86,29 +83,29 @@ def test_a_slowdown_of_head_is_not_taken_for_the_nodes(effect):
 )
 def test_few_pairs_follow_nothing(pairs):
     arms, controls = launches(np.random.default_rng(3), pairs=pairs)
-    found = explained(arms, controls, NONE)
+    found = explained(arms, controls)
     assert found.part.shape == (pairs, 1) and not found.part.any()
-    assert found.control.tolist() == [-1] and not found.leans.any()
+    assert found.control.tolist() == [-1] and not found.differs.any()
 
 
 def test_without_controls_nothing_is_explained():
     arms, _ = launches(np.random.default_rng(3))
-    found = explained(arms, np.empty((2, 12, 1, 0)), NONE)
+    found = explained(arms, np.empty((2, 12, 1, 0)))
     assert not found.part.any() and found.control.tolist() == [-1]
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0])
 def test_a_control_that_never_moves_explains_nothing(value):
     arms, controls = launches(np.random.default_rng(4))
-    found = explained(arms, np.full_like(controls, value), NONE)
+    found = explained(arms, np.full_like(controls, value))
     assert not found.part.any() and found.control.tolist() == [-1]
 
 
 def test_equal_values_and_huge_ones_are_no_trouble():
     controls = launches(np.random.default_rng(4))[1]
-    assert explained(np.zeros((2, 12, 1)), controls, NONE).control.tolist() == [-1]
+    assert explained(np.zeros((2, 12, 1)), controls).control.tolist() == [-1]
     arms, controls = launches(np.random.default_rng(4))
-    found = explained(arms * 1e3, controls * 1e3, NONE)
+    found = explained(arms * 1e3, controls * 1e3)
     assert found.control.tolist() == [1] and np.isfinite(found.part).all()
 
 
@@ -116,9 +113,9 @@ def test_pairs_without_a_value_or_a_control_are_left_alone():
     arms, controls = launches(np.random.default_rng(5))
     arms[0, 2] = math.nan
     controls[1, 7] = math.nan
-    found = explained(arms, controls, NONE)
+    found = explained(arms, controls)
     there = np.array([k not in (2, 7) for k in range(12)])
-    alone = explained(arms[:, there], controls[:, there], NONE)
+    alone = explained(arms[:, there], controls[:, there])
     assert found.control.tolist() == [1]
     np.testing.assert_allclose(found.part[there], alone.part)
     assert found.part[2, 0] == found.part[7, 0] == 0
@@ -126,11 +123,11 @@ def test_pairs_without_a_value_or_a_control_are_left_alone():
 
 def test_a_control_that_differs_between_the_arms_is_seen():
     arms, controls = launches(np.random.default_rng(6), node=0.02)
-    assert not explained(arms, controls, NONE).leans.any()
+    assert not explained(arms, controls).differs.any()
     arms[1] += 0.1
     controls[1, :, :, 1] += 0.1  # what slows the metric slows the control
-    found = explained(arms, controls, NONE)
-    assert found.control.tolist() == [1] and found.leans.all()
+    found = explained(arms, controls)
+    assert found.control.tolist() == [1] and found.differs.all()
 
 
 @pytest.mark.parametrize("n", [2, 3, 8])
