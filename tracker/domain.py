@@ -40,7 +40,7 @@ class BenchmarkInfo:
 
     name: str
     version: str
-    type: str  # asv's: time, timeraw, mem, peakmem, track
+    type: str  # asv's: time, timeraw, memory, peakmemory, track
     unit: str
     better: Better | None
     kind: Kind

@@ -14,8 +14,9 @@ from itertools import pairwise
 from statistics import median
 
 from tracker.causes import cause_of
-from tracker.domain import Better, LevelShift, Point, RevisionInfo, SeriesHistory, SeriesInfo
+from tracker.domain import LevelShift, Point, RevisionInfo, SeriesHistory, SeriesInfo
 from tracker.findings import Change
+from tracker.metrics import is_worse
 from tracker.stats import ALGORITHM, detect_change_points
 
 __all__ = [
@@ -184,7 +185,7 @@ def _shift(
         before=before,
         after=after,
         effect=_effect(before, after),
-        worse=_worse(series.better, before, after),
+        worse=is_worse(series.better, before, after),  # shared median: bimodal noise, neither
         algorithm=algorithm_of(series),
         previous=last,
     )
@@ -194,10 +195,3 @@ def _effect(before: float, after: float) -> float:
     if before == 0:
         return math.copysign(math.inf, after)
     return (after - before) / abs(before)
-
-
-def _worse(better: Better | None, before: float, after: float) -> bool | None:
-    # Two levels can share a median (bimodal noise); then neither is called worse.
-    if better is None or after == before:
-        return None
-    return (after > before) == (better == "lower")

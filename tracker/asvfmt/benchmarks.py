@@ -17,15 +17,15 @@ FILE_NAME = "benchmarks.json"
 _TYPES = {
     "time": ("seconds", True),
     "timeraw": ("seconds", True),
-    "mem": ("bytes", True),
-    "peakmem": ("bytes", True),
+    "memory": ("bytes", True),
+    "peakmemory": ("bytes", True),
     "track": ("unit", False),
 }
 _PREFIXES = (
     ("timeraw_", "timeraw"),
     ("time_", "time"),
-    ("peakmem_", "peakmem"),
-    ("mem_", "mem"),
+    ("peakmem_", "peakmemory"),
+    ("mem_", "memory"),
     ("track_", "track"),
 )
 
@@ -75,18 +75,18 @@ def infer_benchmark(name: str, version: str) -> BenchmarkInfo:
 
 def _type_of(name: str) -> str:
     last = name.rpartition(".")[2].lower()
-    return next((kind for prefix, kind in _PREFIXES if last.startswith(prefix)), "track")
+    return next((type_ for prefix, type_ in _PREFIXES if last.startswith(prefix)), "track")
 
 
-def _default(name: str, version: str, kind_of: str) -> BenchmarkInfo:
-    unit, lower_is_better = _TYPES.get(kind_of, ("unit", False))
+def _default(name: str, version: str, asv_type: str) -> BenchmarkInfo:
+    unit, lower_is_better = _TYPES.get(asv_type, ("unit", False))
     return BenchmarkInfo(
         name=name,
         version=version,
-        type=kind_of,
+        type=asv_type,
         unit=unit,
         better="lower" if lower_is_better else None,
-        kind="timing" if kind_of in ("time", "timeraw") else "other",
+        kind="timing" if asv_type in ("time", "timeraw") else "other",
     )
 
 
@@ -97,11 +97,11 @@ def _read_entry(
         reason = f"{attribute} is {entry[attribute]!r}, not {meaning}; ignored"
         problems.append(Problem(path, reason, name))
 
-    kind_of = _text(entry.get("type")) or _type_of(name)
-    if len(kind_of) > 16:
+    asv_type = _text(entry.get("type")) or _type_of(name)
+    if len(asv_type) > 16:
         wrong("type", "a type of asv's")
-        kind_of = _type_of(name)
-    default = _default(name, _text(entry.get("version")) or "", kind_of)
+        asv_type = _type_of(name)
+    default = _default(name, _text(entry.get("version")) or "", asv_type)
     better: Better | None = default.better
     if "better" in entry:
         if entry["better"] in get_args(Better):
@@ -126,7 +126,7 @@ def _read_entry(
     return BenchmarkInfo(
         name=name,
         version=default.version,
-        type=kind_of,
+        type=asv_type,
         unit=_text(entry.get("unit")) or default.unit,
         better=better,
         kind=kind,

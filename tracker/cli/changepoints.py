@@ -12,7 +12,7 @@ from tracker.alerts import notify
 from tracker.changepoints import analyze, confirmed
 from tracker.cli import Settings
 from tracker.cli.progress import counted
-from tracker.cli.project import stored_project
+from tracker.cli.project import record_rules_here, stored_project
 from tracker.findings import Analysis
 from tracker.gate.policy import load_policy
 from tracker.report.findings import findings_document, findings_text
@@ -63,6 +63,7 @@ def command(
         name = None
         if policy is not None and queries.list_projects(store):
             name = stored_project(store, project or policy.name)
+        record_rules_here(store)
         with counted("change points") as progress:
             analysis = analyze(
                 store, project=project, machine=machine, search=search, progress=progress

@@ -19,6 +19,7 @@ from tracker.report.numbers import count_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tracker.gate.policy import Policy
     from tracker.ingest import IngestReport
 
 SHOWN = 10  # problems named one by one; the rest are counted
@@ -52,8 +53,11 @@ def command(
     with Store.open(settings.db) as store:
         for path in paths:
             with _bar(path) as progress:
-                name = project or _name_of(path)
-                reports.append(ingest_directory(store, path, project=name, progress=progress))
+                name, policy = _project_of(path)
+                report = ingest_directory(store, path, project=project or name, progress=progress)
+            if policy is not None and report.files:
+                store.record_metric_rules(report.project, policy.metrics)
+            reports.append(report)
     if as_json:
         click.echo(json.dumps(_as_json(reports), indent=2))
     else:
@@ -65,13 +69,16 @@ def command(
         )
 
 
-def _name_of(path: Path) -> str | None:
-    """The name that `run` and `gate` use in the checkout that `path` belongs to, if any."""
+def _project_of(path: Path) -> tuple[str, Policy] | tuple[None, None]:
+    """The name that `run` and `gate` use in the checkout that `path` belongs to, and its policy."""
     from tracker.asvfmt import find_project
-    from tracker.cli.project import project_name
+    from tracker.gate.policy import load_policy
 
     found = find_project(path)
-    return None if found.home is None else project_name(found.home, found.name)
+    if found.home is None:
+        return None, None
+    policy = load_policy(start=found.home)
+    return policy.name or found.name, policy
 
 
 @contextmanager

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracker.errors import UsageError, did_you_mean
 from tracker.store import Store, queries
 
-__all__ = ["project_name", "stored_project", "stored_ref"]
+if TYPE_CHECKING:
+    from tracker.gate.policy import Policy
 
-
-def project_name(home: Path, asv_name: str) -> str:
-    """Return the name of the asv project in directory `home`: pacekeeper.toml's, else asv's.
-
-    Raises:
-        PolicyError: There is a pacekeeper.toml that cannot be read.
-    """
-    from tracker.gate.policy import load_policy
-
-    return load_policy(start=home).name or asv_name
+__all__ = ["policy_here", "record_rules_here", "stored_project", "stored_ref"]
 
 
 def stored_project(store: Store, name: str | None) -> str:
@@ -37,17 +30,35 @@ def stored_project(store: Store, name: str | None) -> str:
         return known[0]
     if not known:
         raise UsageError("the store has no project; measure or ingest something first")
+    here = policy_here()
+    if here is not None and here[0] in known:
+        return here[0]
+    raise UsageError(f"the store has several projects; give --project: {', '.join(known)}")
+
+
+def policy_here() -> tuple[str, Policy] | None:
+    """Return the name of the project of this directory and its policy; None outside any project.
+
+    Raises:
+        PolicyError: There is a pacekeeper.toml that cannot be read.
+    """
+    from tracker.gate.policy import load_policy
     from tracker.measure.project import load_project
 
     try:
-        found = load_project()
+        project = load_project()
     except UsageError:
-        found = None
-    if found is not None:
-        here = project_name(found.config_path.parent, found.name)
-        if here in known:
-            return here
-    raise UsageError(f"the store has several projects; give --project: {', '.join(known)}")
+        policy = load_policy()
+        return None if policy.name is None else (policy.name, policy)
+    policy = load_policy(start=project.config_path.parent)
+    return policy.name or project.name, policy
+
+
+def record_rules_here(store: Store) -> None:
+    """Keep the metric rules of this directory's pacekeeper.toml, if its project is in the store."""
+    here = policy_here()
+    if here is not None and here[0] in {info.name for info in queries.list_projects(store)}:
+        store.record_metric_rules(here[0], here[1].metrics)
 
 
 def stored_ref(ref: str) -> str:

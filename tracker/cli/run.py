@@ -67,6 +67,7 @@ def command(
     console = Console(stderr=True, highlight=False)
     given = {"bench": bench, "timeout": timeout, "name": project}
     with open_lab(settings.db, config=config, given=given, python=python, machine=machine) as lab:
+        lab.recorder.store.record_metric_rules(lab.recorder.project, lab.policy.metrics)
         commits = lab.repository.commits(range_)
         head = lab.repository.resolve("HEAD")
         measures_head = any(commit.hash == head for commit in commits)

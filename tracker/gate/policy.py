@@ -22,8 +22,9 @@
     margin = 0.02
     detect = 0.05
     vote = true                       # false: shown, never blocks
-    better = "lower"                  # where the suite does not say
+    better = "lower"                  # where the suite does not say; histories heed it, too
     kind = "exact"                    # judged without noise
+    unit = "tokens/s"                 # a name; converts nothing
     step = 0.0
 
     [creep]
@@ -52,6 +53,7 @@ from typing import Any, Literal, get_args
 from tracker.alerts.config import AlertsConfig, alerts_config
 from tracker.domain import BenchmarkInfo, Better, Kind
 from tracker.errors import PolicyError, UsageError, did_you_mean
+from tracker.metrics import MetricRule, combined, described
 from tracker.report.numbers import count_of
 
 __all__ = [
@@ -100,19 +102,6 @@ DEFAULT_LIMITS = (
 
 
 @dataclass(frozen=True, slots=True)
-class MetricRule:
-    """What a project says of the metrics whose name `pattern` is found in; None: nothing said."""
-
-    pattern: str
-    margin: float | None = None
-    detect: float | None = None
-    vote: bool | None = None
-    better: Better | None = None
-    kind: Kind | None = None
-    step: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class MetricPolicy:
     """How one metric is judged. `better` None: shown, never judged."""
 
@@ -152,16 +141,13 @@ class Policy:
 
     def metric(self, name: str, benchmark: BenchmarkInfo) -> MetricPolicy:
         """Return how the metric `name` of `benchmark` is judged."""
-        chosen: dict[str, Any] = {}
-        for rule in self.metrics:
-            if re.search(rule.pattern, name):
-                for key in ("margin", "detect", "vote", "better", "kind", "step"):
-                    if (value := getattr(rule, key)) is not None:
-                        chosen[key] = value
-        margin = chosen.get("margin", self.margin)
-        # A margin raised above the common `detect` takes it along, at the common distance.
-        detect = chosen.get("detect", max(self.detect, margin * self.detect / self.margin)
-                            if self.margin else self.detect)  # fmt: skip
+        rule = combined(name, self.metrics)
+        margin = self.margin if rule.margin is None else rule.margin
+        detect = rule.detect
+        if detect is None:
+            # A margin raised above the common `detect` takes it along, at the common distance.
+            raised = margin * self.detect / self.margin if self.margin else self.detect
+            detect = max(self.detect, raised)
         if margin < self.least_margin:
             # Half of the room that a commit has: what adds up is to be told more finely.
             room = ((1 + detect) / (1 + margin) - 1) / 2
@@ -172,13 +158,14 @@ class Policy:
                 f"metric {name}: margin {margin} must be below detect {detect}; set both in "
                 "[gate.metrics]"
             )
+        benchmark = described(name, benchmark, self.metrics)
         return MetricPolicy(
-            better=chosen.get("better", benchmark.better),
-            kind=chosen.get("kind", benchmark.kind),
-            step=chosen.get("step", benchmark.step),
+            better=benchmark.better,
+            kind=benchmark.kind,
+            step=benchmark.step,
             margin=margin,
             detect=detect,
-            vote=chosen.get("vote", True),
+            vote=rule.vote is not False,
         )
 
     def for_creep(self) -> Policy:
@@ -264,7 +251,7 @@ _GATE_KEYS = (
     "same_work",
     "metrics",
 )
-_METRIC_KEYS = ("margin", "detect", "vote", "better", "kind", "step")
+_METRIC_KEYS = ("margin", "detect", "vote", "better", "kind", "unit", "step")
 
 
 def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy:
@@ -364,6 +351,8 @@ def _rule(pattern: str, rule: object, where: str) -> MetricRule:
         if not isinstance(rule["vote"], bool):
             raise PolicyError(f"{label} vote must be true or false")
         given["vote"] = rule["vote"]
+    if "unit" in rule:
+        given["unit"] = _text(rule["unit"], f"{label} unit")
     for key, choices in (("better", Better), ("kind", Kind)):
         if key in rule:
             given[key] = _choice(rule[key], get_args(choices), f"{label} {key}")

@@ -214,11 +214,13 @@ def _measure(
 
 def _look(store: Store, root: str, project: str, machine: str) -> None:
     """Find shifts and alert; there may be nothing to look at when nothing could be measured."""
+    policy = load_policy(start=Path(root))
+    store.record_metric_rules(project, policy.metrics)
     try:
         findings = analyze(store, project=project, machine=machine).findings
     except MeasurementError:
         return
-    result = notify(store, project, load_policy(start=Path(root)).alerts, findings=findings)
+    result = notify(store, project, policy.alerts, findings=findings)
     for alert in result.opened:
         _log.warning("alert %d: %s", alert.id, alert.title)
     for alert in result.closed:

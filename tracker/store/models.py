@@ -43,6 +43,7 @@ class Project(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(Text, unique=True)
     commit_url: Mapped[str | None] = mapped_column(Text)  # template with {commit}
+    metric_rules: Mapped[str | None] = mapped_column(Text)  # `tracker.metrics.rules_to_text`
 
 
 class Machine(Base):

@@ -30,6 +30,7 @@ from tracker.domain import (
     VerdictInfo,
 )
 from tracker.errors import StoreError
+from tracker.metrics import MetricRule
 from tracker.store.engine import (
     BEGIN,
     make_engine,
@@ -179,6 +180,14 @@ class Store:
             StoreError: The database failed.
         """
         self.write(lambda tx: reference.record_project(tx, name, commit_url))
+
+    def record_metric_rules(self, project: str, rules: Iterable[MetricRule]) -> None:
+        """Keep what the project's pacekeeper.toml says of its metrics; replaces what stood.
+
+        Series are read with these rules from then on, those measured before included.
+        """
+        listed = list(rules)
+        self.write(lambda tx: reference.record_metric_rules(tx, project, listed))
 
     def record_machine(self, project: str, machine: MachineInfo) -> None:
         """Make sure the machine exists; fields that are known replace those stored."""

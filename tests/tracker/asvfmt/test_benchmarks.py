@@ -17,8 +17,8 @@ from tracker.asvfmt import infer_benchmark, read_benchmarks
     [
         ("time", "lower", "timing"),
         ("timeraw", "lower", "timing"),
-        ("mem", "lower", "other"),
-        ("peakmem", "lower", "other"),
+        ("memory", "lower", "other"),
+        ("peakmemory", "lower", "other"),
         ("track", None, "other"),
     ],
 )
@@ -85,8 +85,8 @@ def test_a_directory_without_the_file_says_nothing(tmp_path: Path) -> None:
     [
         ("m.Suite.time_x", "time", "seconds", "lower"),
         ("m.TimeX", "track", "unit", None),
-        ("m.Suite.peakmem_x", "peakmem", "bytes", "lower"),
-        ("m.mem_x", "mem", "bytes", "lower"),
+        ("m.Suite.peakmem_x", "peakmemory", "bytes", "lower"),
+        ("m.mem_x", "memory", "bytes", "lower"),
         ("m.track_time_x", "track", "unit", None),
     ],
 )

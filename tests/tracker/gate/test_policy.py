@@ -33,6 +33,7 @@ def test_a_whole_file(tmp_path):
         [gate.metrics."A.track_ttft$"]
         vote = false
         kind = "exact"
+        unit = "ticks"
         step = 1
         [limits]
         "ttft" = 1.5

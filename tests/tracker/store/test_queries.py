@@ -21,6 +21,7 @@ from tests.tracker.store.values import (
 )
 from tracker.domain import Fingerprint, LevelShift, Problem, RevisionInfo, RevisionRecord
 from tracker.errors import UsageError
+from tracker.metrics import MetricRule
 from tracker.store import Store, queries
 from tracker.store.queries.revisions import in_commit_order
 
@@ -56,8 +57,10 @@ def statements(store: Store) -> Iterator[list[str]]:
 
 
 def shift_at(store: Store, series_id: int, number: int, worse: bool | None) -> None:
+    """Keep a level shift of a series of times; None: both levels have one median."""
     point = queries.history(store, series_id).points[number]
-    shift = LevelShift(series_id, point.revision, 1.0, 2.0, 0.1 * number, worse, "t")
+    after = {True: 2.0, False: 0.5, None: 1.0}[worse]
+    shift = LevelShift(series_id, point.revision, 1.0, after, 0.1 * number, worse, "t")
     store.replace_shifts(series_id, [shift], algorithm="t")
 
 
@@ -283,6 +286,7 @@ def test_series_of_one_name_are_told_apart(store: Store) -> None:
 
 def test_the_overview_shows_shifts_that_still_stand(store: Store) -> None:
     fill(store, range(4), 4)
+    store.record_metric_rules("p", [MetricRule("time_", better="lower")])
     ids = [one.id for one in queries.list_series(store, "p")]
     for series_id, number, worse in ((ids[0], 1, True), (ids[1], 2, True), (ids[2], 3, False)):
         shift_at(store, series_id, number, worse)

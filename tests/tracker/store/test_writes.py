@@ -258,8 +258,8 @@ def test_shifts_are_replaced_whole(store: Store) -> None:
     (series,) = queries.list_series(store, "p")
     points = queries.history(store, series.id).points
     shifts = [
-        LevelShift(series.id, points[at].revision, 1.0, 2.0, 1.0, worse, "test")
-        for at, worse in ((3, False), (1, True))
+        LevelShift(series.id, points[at].revision, 1.0, after, after - 1.0, after > 1, "test")
+        for at, after in ((3, 0.5), (1, 2.0))
     ]
     store.replace_shifts(series.id, shifts, algorithm="a-1")
     stored = queries.history(store, series.id).shifts

@@ -13,7 +13,7 @@ from tracker.store import tables as t
 from tracker.store.queries.points import Attempt, middle, status_of
 from tracker.store.queries.projects import find_machine, find_project
 from tracker.store.queries.revisions import find_revision
-from tracker.store.queries.series import select_series, series_of
+from tracker.store.queries.series import select_series, series_of, series_order
 from tracker.store.store import Store
 
 _r = t.result.c
@@ -120,7 +120,7 @@ def _results_at(
             chunk = measured[start : start + 500]
             statement = select_series().where(t.series.c.id.in_(chunk))
             found += [series_of(row) for row in conn.execute(statement)]
-    found.sort(key=lambda one: (one.benchmark, one.params, one.machine, one.environment, one.id))
+    found.sort(key=series_order)
     return [(series, results[series.id]) for series in found], base_id, head_id
 
 

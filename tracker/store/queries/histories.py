@@ -55,7 +55,7 @@ def _read(
         series_id: [_point(ordered[position], rows[position]) for position in sorted(rows)]
         for series_id, rows in _results(conn, ids, place).items()
     }
-    shifts = _shifts(conn, ids, place)
+    shifts = _shifts(conn, block, place)
     used = {point.fingerprint_id for listed in points.values() for point in listed} - {None}
     prints = load_fingerprints(conn, used)
     return [
@@ -113,13 +113,14 @@ def _point(revision: RevisionInfo, rows: Sequence[Any]) -> Point:
 
 
 def _shifts(
-    conn: Connection, ids: Sequence[int], place: Mapping[int, int]
+    conn: Connection, block: Sequence[SeriesInfo], place: Mapping[int, int]
 ) -> dict[int, list[LevelShift]]:
     c = t.change_point.c
-    statement = select_shifts().where(c.series_id.in_(ids), c.cause == "code")
+    better = {series.id: series.better for series in block}
+    statement = select_shifts().where(c.series_id.in_(list(better)), c.cause == "code")
     found: dict[int, list[LevelShift]] = defaultdict(list)
     for row in conn.execute(statement):
-        found[row.series_id].append(shift_of(row))
+        found[row.series_id].append(shift_of(row, better[row.series_id]))
     for listed in found.values():
         listed.sort(key=lambda shift: place[shift.revision.id])
     return found

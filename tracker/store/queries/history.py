@@ -14,6 +14,7 @@ from tracker.domain import (
     Point,
     RevisionInfo,
     SeriesHistory,
+    SeriesInfo,
 )
 from tracker.store import tables as t
 from tracker.store.queries.points import Attempt, latest, middle, status_of
@@ -52,7 +53,7 @@ def history(store: Store, series_id: int, *, limit: int | None = None) -> Series
             ordered = ordered[max(0, len(ordered) - limit) :]
         points = tuple(_point(revision, attempts[revision.id]) for revision in ordered)
         place = {revision.id: position for position, revision in enumerate(ordered)}
-        shifts = [shift for shift in _shifts(conn, series_id) if shift.revision.id in place]
+        shifts = [shift for shift in _shifts(conn, series) if shift.revision.id in place]
         shifts.sort(key=lambda shift: place[shift.revision.id])
         prints = load_fingerprints(conn, {p.fingerprint_id for p in points} - {None})
     return SeriesHistory(series, points, tuple(shifts), fingerprint_changes(points, prints))
@@ -120,10 +121,10 @@ def _point(revision: RevisionInfo, attempts: Sequence[Attempt]) -> Point:
     )
 
 
-def _shifts(conn: Connection, series_id: int) -> list[LevelShift]:
+def _shifts(conn: Connection, series: SeriesInfo) -> list[LevelShift]:
     c = t.change_point.c
-    statement = select_shifts().where(c.series_id == series_id, c.cause == "code")
-    return [shift_of(row) for row in conn.execute(statement)]
+    statement = select_shifts().where(c.series_id == series.id, c.cause == "code")
+    return [shift_of(row, series.better) for row in conn.execute(statement)]
 
 
 _FIELDS = tuple(field.name for field in fields(Fingerprint) if field.name != "extra")

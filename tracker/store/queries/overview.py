@@ -68,7 +68,8 @@ def _standing_shifts(conn: Connection, project_id: int, machine_id: int | None) 
         key = (row.benchmark, row.param_point_id, row.machine_id, row.environment)
         if row.last_committed_at is None or row.last_committed_at < fresh[key]:
             continue
-        found.append((series_of(row), shift_of(row)))
+        series = series_of(row)
+        found.append((series, shift_of(row, series.better)))
     found.sort(key=lambda one: (-abs(one[1].effect), one[0].metric, one[0].id))
     return found
 

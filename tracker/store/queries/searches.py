@@ -15,7 +15,8 @@ from tracker.domain import Detection, LastSearch, LevelShift, RevisionInfo
 from tracker.store import tables as t
 from tracker.store.queries.projects import find_project
 from tracker.store.queries.revisions import load_order
-from tracker.store.queries.shifts import select_shifts, shift_of
+from tracker.store.queries.series import select_series, series_of
+from tracker.store.queries.shifts import shift_of, with_shifts
 from tracker.store.store import Store
 
 
@@ -71,8 +72,9 @@ def _shifts(
 ) -> dict[int, list[LevelShift]]:
     place = {revision.id: position for position, revision in enumerate(ordered)}
     found: dict[int, list[LevelShift]] = defaultdict(list)
-    for row in conn.execute(select_shifts().where(t.series.c.project_id == project_id)):
-        found[row.series_id].append(shift_of(row))
+    statement = with_shifts(select_series()).where(t.series.c.project_id == project_id)
+    for row in conn.execute(statement):
+        found[row.series_id].append(shift_of(row, series_of(row).better))
     for listed in found.values():
         listed.sort(key=lambda shift: place[shift.revision.id])
     return found

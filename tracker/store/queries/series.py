@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, select
 
 from tracker.domain import SeriesInfo
 from tracker.errors import UsageError
+from tracker.metrics import described, rules_from_text
 from tracker.store import tables as t
 from tracker.store.queries.projects import find_machine, find_project
 from tracker.store.store import Store
@@ -42,16 +43,21 @@ def list_series(
         statement = select_series().where(_s.project_id == project_id)
         if machine is not None:
             statement = statement.where(_s.machine_id == find_machine(conn, project_id, machine))
-        if kind is not None:
-            statement = statement.where(t.benchmark.c.kind == kind)
-        if unit is not None:
-            statement = statement.where(t.benchmark.c.unit == unit)
-        found = [series_of(row) for row in conn.execute(statement)]
+        listed = [series_of(row) for row in conn.execute(statement)]
     words = (search or "").lower().split()
-    if words:
-        found = [one for one in found if all(word in one.metric.lower() for word in words)]
-    found.sort(key=lambda one: (one.benchmark, one.params, one.machine, one.environment, one.id))
-    return found[:limit]
+    fitting = [
+        series
+        for series in listed
+        if kind in (None, series.kind)
+        and unit in (None, series.unit)
+        and all(word in series.metric.lower() for word in words)
+    ]
+    return sorted(fitting, key=series_order)[:limit]
+
+
+def series_order(series: SeriesInfo) -> tuple[Any, ...]:
+    """Return the key by which lists of series are sorted."""
+    return series.benchmark, series.params, series.machine, series.environment, series.id
 
 
 def get_series(store: Store, series_id: int) -> SeriesInfo:
@@ -84,6 +90,7 @@ def select_series(*more: Any) -> Select[Any]:
             t.benchmark.c.kind,
             t.benchmark.c.step,
             t.benchmark.c.param_names,
+            t.project.c.metric_rules,
             t.param_point.c.params,
             t.machine.c.name.label("machine"),
             _s.environment,
@@ -102,7 +109,8 @@ def select_series(*more: Any) -> Select[Any]:
 
 
 def series_of(row: Any) -> SeriesInfo:
-    return SeriesInfo(
+    """Return the series of a row: what the suite says of it, completed by the project's rules."""
+    series = SeriesInfo(
         id=row.series_id,
         project=row.project,
         benchmark=row.benchmark,
@@ -119,3 +127,4 @@ def series_of(row: Any) -> SeriesInfo:
         last_measured=row.last_measured_at,
         step=row.step,
     )
+    return described(series.metric, series, rules_from_text(row.metric_rules))

@@ -6,14 +6,15 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from tracker.domain import LevelShift, RevisionInfo
+from tracker.domain import Better, LevelShift, RevisionInfo
+from tracker.metrics import is_worse
 from tracker.store import tables as t
 from tracker.store.queries.revisions import COLUMNS, revision_of
 
 _c = t.change_point.c
 _previous = t.revision.alias("previous")
 _COLUMNS = (
-    *(_c.before, _c.after, _c.effect, _c.worse, _c.algorithm, _c.recovered, _c.cause),
+    *(_c.before, _c.after, _c.effect, _c.algorithm, _c.recovered, _c.cause),
     *COLUMNS,
     *(_previous.c[column.name].label(f"previous_{column.name}") for column in COLUMNS),
 )
@@ -34,7 +35,8 @@ def with_shifts(series: Select[Any]) -> Select[Any]:
     )
 
 
-def shift_of(row: Any) -> LevelShift:
+def shift_of(row: Any, better: Better | None) -> LevelShift:
+    """Return the shift of a row; `better` is the direction of its series, as known today."""
     previous = None
     if row.previous_id is not None:
         previous = RevisionInfo(
@@ -50,7 +52,7 @@ def shift_of(row: Any) -> LevelShift:
         before=row.before,
         after=row.after,
         effect=row.effect,
-        worse=row.worse,
+        worse=is_worse(better, row.before, row.after),
         algorithm=row.algorithm,
         previous=previous,
         recovered=row.recovered,

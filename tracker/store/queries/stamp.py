@@ -40,6 +40,7 @@ def version_stamp(store: Store) -> str:
         func.max(t.alert.c.updated_at),
         func.sum(t.calibration.c.gates),
         func.max(t.ingest_problem.c.id),
+        func.max(t.project.c.metric_rules),
     )
     with translated(url), store.reading() as conn:
         return "/".join(str(conn.execute(select(one)).scalar()) for one in questions)

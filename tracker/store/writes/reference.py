@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
 from tracker.domain import BenchmarkInfo, Fingerprint, MachineInfo, RevisionRecord
+from tracker.metrics import MetricRule, rules_to_text
 from tracker.store import tables as t
 from tracker.store.base import to_json
 from tracker.store.transaction import Transaction
@@ -27,6 +28,15 @@ def record_project(tx: Transaction, name: str, commit_url: str | None) -> int:
             update(t.project).where(t.project.c.id == project_id).values(commit_url=commit_url)
         )
     return project_id
+
+
+def record_metric_rules(tx: Transaction, project: str, rules: Sequence[MetricRule]) -> None:
+    project_id, text = ensure_project(tx, project), rules_to_text(rules)
+    tx.conn.execute(
+        update(t.project)
+        .where(t.project.c.id == project_id, t.project.c.metric_rules.is_distinct_from(text))
+        .values(metric_rules=text)
+    )
 
 
 def ensure_machine(tx: Transaction, project_id: int, machine: MachineInfo) -> int:
