@@ -10,6 +10,7 @@ and ``rope_theta`` with ``rope_scaling`` (before).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,10 +28,22 @@ _DEFAULT_KV_HEADS = {"mistral": 8, "qwen2": 32, "qwen3": 32}
 
 @dataclass(frozen=True, slots=True)
 class RopeConfig:
-    """Rotary embedding: ``kind`` is ``"default"``, ``"linear"`` or ``"llama3"``.
+    """Rotary embedding; each field is read by the kinds named beside it.
 
-    The last four fields are read by the kinds that have them: ``factor`` by linear and llama3,
-    the rest by llama3.
+    Attributes:
+        theta: Base of the wavelengths (all kinds).
+        kind: ``"default"``, ``"linear"``, ``"llama3"``, ``"yarn"`` or ``"longrope"``.
+        factor: How far the context is stretched (linear, llama3, yarn).
+        low_freq_factor: llama3.
+        high_freq_factor: llama3.
+        original_max_position: Context before it was stretched (llama3, yarn, longrope).
+        attention_factor: What cosine and sine are multiplied by (yarn, longrope).
+        beta_fast: Turns within the original context from which a channel is not stretched (yarn).
+        beta_slow: Turns up to which it is stretched by the whole factor (yarn).
+        truncate: Whether the channels between those two begin and end at whole ones (yarn).
+        short_factors: Divisor of each frequency, ``head_dim / 2`` of them, for an engine whose
+            sequences stay within the original context (longrope).
+        long_factors: The same for longer ones (longrope).
     """
 
     theta: float = _DEFAULT_THETA
@@ -39,6 +52,12 @@ class RopeConfig:
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
     original_max_position: int = 8192
+    attention_factor: float = 1.0
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    truncate: bool = True
+    short_factors: tuple[float, ...] = ()
+    long_factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +115,12 @@ class ModelConfig:
         # Mistral ties nothing and Llama's attention_bias covers o_proj too; Qwen2 has its q/k/v
         # biases without saying so in the config.
         attention_bias = bool(raw.get("attention_bias", False)) and family in ("llama", "qwen3")
+        head_dim = raw.get("head_dim") or (128 if family == "qwen3" else hidden // heads)
+        rope = _rope(raw, name, head_dim=head_dim)
+        context = _required(raw, "max_position_embeddings", name)
+        if rope.kind == "yarn":
+            # Published configs add the scaling and leave max_position_embeddings as it was.
+            context = max(context, int(rope.factor * rope.original_max_position))
         return cls(
             name=name,
             family=family,
@@ -105,10 +130,10 @@ class ModelConfig:
             num_layers=layers,
             num_heads=heads,
             num_kv_heads=raw.get("num_key_value_heads", _DEFAULT_KV_HEADS.get(family)) or heads,
-            head_dim=raw.get("head_dim") or (128 if family == "qwen3" else hidden // heads),
-            max_position=_required(raw, "max_position_embeddings", name),
+            head_dim=head_dim,
+            max_position=context,
             rms_norm_eps=raw.get("rms_norm_eps", 1e-6),
-            rope=_rope(raw, name),
+            rope=rope,
             sliding_windows=_sliding_windows(raw, family, layers),
             tie_embeddings=bool(raw.get("tie_word_embeddings", False)),
             qkv_bias=family == "qwen2" or attention_bias,
@@ -156,39 +181,88 @@ def _refuse_unknown_arithmetic(raw: Mapping[str, Any], name: str) -> None:
         )
 
 
-def _rope(raw: Mapping[str, Any], name: str) -> RopeConfig:
+_ROPE_NEEDS = {
+    "default": (),
+    "dynamic": (),
+    "linear": ("factor",),
+    "llama3": (
+        "factor",
+        "low_freq_factor",
+        "high_freq_factor",
+        "original_max_position_embeddings",
+    ),
+    "yarn": ("factor",),
+    "longrope": ("short_factor", "long_factor"),
+}
+
+
+def _rope(raw: Mapping[str, Any], name: str, *, head_dim: int) -> RopeConfig:
     # transformers 5 puts everything under rope_parameters; older files put theta at the top and
     # the rest under rope_scaling, whose type key was once called "type".
     values = dict(raw.get("rope_scaling") or {}) | dict(raw.get("rope_parameters") or {})
     kind = values.get("rope_type") or values.get("type") or "default"
-    theta = values.get("rope_theta") or raw.get("rope_theta") or _DEFAULT_THETA
-    if kind not in ("default", "linear", "llama3"):
+    theta = float(values.get("rope_theta") or raw.get("rope_theta") or _DEFAULT_THETA)
+    if kind not in _ROPE_NEEDS:
         raise CheckpointError(
-            f"{name}: rope type {kind!r} is not supported (default, linear, llama3)"
+            f"{name}: rope type {kind!r} is not supported ({', '.join(_ROPE_NEEDS)})"
         )
     if values.get("partial_rotary_factor", raw.get("partial_rotary_factor", 1.0)) != 1.0:
         raise CheckpointError(f"{name}: partial_rotary_factor is not supported")
-    needed = {
-        "default": (),
-        "linear": ("factor",),
-        "llama3": (
-            "factor",
-            "low_freq_factor",
-            "high_freq_factor",
-            "original_max_position_embeddings",
-        ),
-    }[kind]
-    for key in needed:
+    for key in _ROPE_NEEDS[kind]:
         if key not in values:
             raise CheckpointError(f"{name}: rope type {kind!r} needs {key!r} in config.json")
+    if kind in ("default", "dynamic"):
+        # Dynamic scaling changes nothing before max_position_embeddings, and no sequence of this
+        # engine is longer.
+        return RopeConfig(theta=theta)
+    context = _required(raw, "max_position_embeddings", name)
+    original = int(
+        raw.get("original_max_position_embeddings")
+        or values.get("original_max_position_embeddings")
+        or context
+    )
+    factor = values.get("factor")
+    factor = context / original if factor is None else float(factor)
+    short, long = (
+        tuple(map(float, values.get(key) or ())) for key in ("short_factor", "long_factor")
+    )
+    if kind == "longrope":
+        for key, factors in (("short_factor", short), ("long_factor", long)):
+            if len(factors) != head_dim // 2:
+                raise CheckpointError(
+                    f"{name}: rope's {key} has {len(factors)} numbers; a head of {head_dim} "
+                    f"channels needs {head_dim // 2}"
+                )
     return RopeConfig(
-        theta=float(theta),
+        theta=theta,
         kind=kind,
-        factor=float(values.get("factor") or 1.0),
+        factor=factor,
         low_freq_factor=float(values.get("low_freq_factor") or 1.0),
         high_freq_factor=float(values.get("high_freq_factor") or 4.0),
-        original_max_position=int(values.get("original_max_position_embeddings") or 8192),
+        original_max_position=original,
+        attention_factor=_attention_factor(kind, factor, original, values),
+        beta_fast=float(values.get("beta_fast") or 32.0),
+        beta_slow=float(values.get("beta_slow") or 1.0),
+        truncate=bool(values.get("truncate", True)),
+        short_factors=short,
+        long_factors=long,
     )
+
+
+def _attention_factor(kind: str, factor: float, original: int, values: Mapping[str, Any]) -> float:
+    """Return what cosine and sine are multiplied by, as stated or as the kind's paper says."""
+    if kind not in ("yarn", "longrope"):
+        return 1.0
+    if (stated := values.get("attention_factor")) is not None:
+        return float(stated)
+    if factor <= 1.0:
+        return 1.0
+    if kind == "longrope":
+        return math.sqrt(1 + math.log(factor) / math.log(original))
+    one, other = values.get("mscale"), values.get("mscale_all_dim")
+    if one and other:
+        return (0.1 * one * math.log(factor) + 1.0) / (0.1 * other * math.log(factor) + 1.0)
+    return 0.1 * math.log(factor) + 1.0
 
 
 def _sliding_windows(

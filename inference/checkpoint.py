@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import torch
 
 from inference.architecture import ModelConfig, token_id_tuple
 from inference.errors import CheckpointError
+from inference.files import read_json
 from inference.gguf_file import gguf_config, gguf_tensors
 from inference.packing import pack
 from inference.presets import PRESETS, preset
 from inference.tokenizer import Tokenizer, load_tokenizer
-from inference.weights import ModelWeights, allocate, fill_dummy, load, safetensors
+from inference.weights import (
+    ModelWeights,
+    allocate,
+    fill_dummy,
+    has_own_head,
+    load,
+    safetensors,
+)
 
 __all__ = ["Model", "describe_model", "load_model"]
 
@@ -23,6 +30,8 @@ Model = tuple[ModelConfig, ModelWeights, Tokenizer | None]
 
 def describe_model(source: str | Path) -> ModelConfig:
     """Return the shapes and flags of a preset or checkpoint directory, reading no weight.
+
+    `tie_embeddings` is what ``config.json`` says; `load_model` asks the weights as well.
 
     Raises:
         ConfigError: Neither a preset nor an existing path.
@@ -35,15 +44,11 @@ def describe_model(source: str | Path) -> ModelConfig:
     file = path / "config.json"
     if not file.is_file():
         raise CheckpointError(f"{path}: no config.json in it")
-    try:
-        raw = json.loads(file.read_text())
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{file}: not JSON ({error})") from error
-    config = ModelConfig.from_hf(raw, name=path.name)
+    config = ModelConfig.from_hf(read_json(file), name=path.name)
     generation = path / "generation_config.json"
     if generation.is_file():
         # Chat models list there the end-of-turn tokens that config.json leaves out.
-        eos = token_id_tuple(json.loads(generation.read_text()).get("eos_token_id"))
+        eos = token_id_tuple(read_json(generation).get("eos_token_id"))
         if eos:
             config = dataclasses.replace(config, eos_token_ids=eos)
     return config
@@ -74,8 +79,11 @@ def load_model(
         BackendUnavailable: The device has no product in these bits.
     """
     path = Path(source)
-    is_gguf = path.suffix == ".gguf"
+    is_gguf = path.suffix.lower() == ".gguf"
     config = _describe_gguf(path) if is_gguf else describe_model(source)
+    if not is_gguf and str(source) not in PRESETS and config.tie_embeddings:
+        # As transformers does: what the file holds counts, whatever config.json says of it.
+        config = dataclasses.replace(config, tie_embeddings=not has_own_head(path))
     long_rows = cpu_layout and dtype is torch.float32 and quantization is None
     weights = allocate(config, dtype=dtype, device=device, long_rows=long_rows)
     tokenizer: Tokenizer | None = None

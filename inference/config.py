@@ -6,6 +6,7 @@ Both are frozen values, checked when made. Nothing in this package reads an envi
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
@@ -48,10 +49,22 @@ def _one_of(owner: str, key: str, value: object, allowed: tuple[str, ...]) -> No
         )
 
 
-def _whole(owner: str, key: str, value: object, *, least: int) -> None:
+def _whole(owner: str, key: str, value: Any, *, least: int) -> int:
+    """Return the int that ``value`` is, NumPy's integers included."""
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        whole = least - 1
     # bool is an int in Python; max_tokens=True is a slip, not a count.
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or whole < least:
         raise ConfigError(f"{owner}.{key} is {value!r}; give a whole number >= {least}")
+    return whole
+
+
+def _set_whole(config: Any, key: str, *, least: int) -> None:
+    """Replace a field by the int that it is."""
+    value = _whole(type(config).__name__, key, getattr(config, key), least=least)
+    object.__setattr__(config, key, value)
 
 
 def _flag(owner: str, key: str, value: object) -> None:
@@ -143,7 +156,7 @@ class EngineConfig:
         _one_of(name, "dtype", self.dtype, DTYPES)
         _one_of(name, "backend", self.backend, BACKENDS)
         for key in ("max_num_seqs", "max_num_batched_tokens", "block_size"):
-            _whole(name, key, getattr(self, key), least=1)
+            _set_whole(self, key, least=1)
         for key in (
             "max_model_len",
             "num_blocks",
@@ -151,24 +164,22 @@ class EngineConfig:
             "prefill_chunk_size",
             "num_threads",
         ):
-            value = getattr(self, key)
-            if value is not None:
-                _whole(name, key, value, least=1)
+            if getattr(self, key) is not None:
+                _set_whole(self, key, least=1)
         for key in (f.name for f in fields(self) if f.name.startswith("enable_")):
             if key != "enable_overlap" or self.enable_overlap is not None:
                 _flag(name, key, getattr(self, key))
         if self.quantization is not None:
             _one_of(name, "quantization", self.quantization, QUANTIZATIONS)
         _one_of(name, "batching", self.batching, BATCHING)
-        edges = _tuple(name, "bucket_edges", self.bucket_edges, of="prompt lengths")
-        for edge in edges:
-            _whole(name, "bucket_edges", edge, least=1)
+        lengths = _tuple(name, "bucket_edges", self.bucket_edges, of="prompt lengths")
+        edges = tuple(_whole(name, "bucket_edges", length, least=1) for length in lengths)
         if list(edges) != sorted(set(edges)):
             raise ConfigError(f"{name}.bucket_edges is {self.bucket_edges!r}; give rising lengths")
         object.__setattr__(self, "bucket_edges", edges)
         if not (isinstance(self.bucket_wait, Real) and 0.0 <= self.bucket_wait < float("inf")):
             raise ConfigError(f"{name}.bucket_wait is {self.bucket_wait!r}; give seconds, >= 0")
-        _whole(name, "seed", self.seed, least=0)
+        _set_whole(self, "seed", least=0)
         if self.enable_overlap and self.batching != "continuous":
             raise ConfigError(
                 f"{name}.enable_overlap needs batching='continuous', not {self.batching!r}"
@@ -210,10 +221,10 @@ class SamplingParams:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        _whole(name, "max_tokens", self.max_tokens, least=1)
-        _whole(name, "top_k", self.top_k, least=0)
+        _set_whole(self, "max_tokens", least=1)
+        _set_whole(self, "top_k", least=0)
         if self.seed is not None:
-            _whole(name, "seed", self.seed, least=0)
+            _set_whole(self, "seed", least=0)
         # NaN fails both comparisons, hence the shape of these tests.
         if not (isinstance(self.temperature, Real) and 0.0 <= self.temperature < float("inf")):
             raise ConfigError(f"{name}.temperature is {self.temperature!r}; give a number >= 0")
@@ -225,7 +236,6 @@ class SamplingParams:
             raise ConfigError(f"{name}.stop is {self.stop!r}; give non-empty strings")
         object.__setattr__(self, "stop", stop)
         tokens = _tuple(name, "stop_token_ids", self.stop_token_ids, of="token ids")
-        for token in tokens:
-            _whole(name, "stop_token_ids", token, least=0)
+        tokens = tuple(_whole(name, "stop_token_ids", token, least=0) for token in tokens)
         object.__setattr__(self, "stop_token_ids", tokens)
         _flag(name, "ignore_eos", self.ignore_eos)

@@ -22,7 +22,10 @@ __all__ = ["convert"]
 
 
 def convert(source: Path, destination: Path, *, dtype: torch.dtype = torch.float32) -> None:
-    """Write ``config.json``, ``*.safetensors`` and the tokenizer's files into ``destination``.
+    """Write a whole checkpoint into ``destination``: one that other engines load as well.
+
+    That is ``config.json``, ``generation_config.json``, ``model.safetensors`` and the tokenizer's
+    files.
 
     Args:
         source: A GGUF file of a supported family, quantized or not.
@@ -33,15 +36,19 @@ def convert(source: Path, destination: Path, *, dtype: torch.dtype = torch.float
         CheckpointError: The source is missing, unreadable or of an unsupported family.
     """
     from safetensors.torch import save_file
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, GenerationConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     config = gguf_config(source)
     # Refuse now what the engine would refuse later.
     ModelConfig.from_hf(config.to_dict(), name=source.stem)
     config.dtype = dtype
+    # Other engines choose their model class by it.
+    config.architectures = [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[config.model_type]]
     tensors = {name: tensor.to(dtype) for name, tensor in gguf_tensors(source)}
     destination.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(destination)
+    GenerationConfig.from_model_config(config).save_pretrained(destination)
     save_file(tensors, destination / "model.safetensors", metadata={"format": "pt"})
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     tokenizer.save_pretrained(destination)

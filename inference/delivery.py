@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference.request import FinishReason, Request, TokenEvent
+from inference.text import REPLACEMENT, TextStream
 
 if TYPE_CHECKING:
-    from inference.tokenizer import StopChecker, Tokenizer
+    from inference.tokenizer import Tokenizer
 
 __all__ = ["Delivery"]
 
@@ -24,7 +25,8 @@ class _Outlet:
 
     inbox: deque[TokenEvent]
     stop_tokens: frozenset[int]
-    checker: StopChecker | None
+    text: TextStream | None  # where there are stop strings to look for, or text to post
+    posts_text: bool
 
 
 class Delivery:
@@ -47,24 +49,27 @@ class Delivery:
         self._tokenizer = tokenizer
         self._finish = finish
         self._outlets: dict[Request, _Outlet] = {}
-        self._texts: dict[Request, str] = {}
+        self._texts: dict[Request, TextStream] = {}  # of requests that have ended
 
-    def open(self, request: Request, inbox: deque[TokenEvent]) -> None:
-        """Post the request's tokens to ``inbox`` from now on."""
-        from inference.tokenizer import StopChecker
-
+    def open(self, request: Request, inbox: deque[TokenEvent], *, text: bool = False) -> None:
+        """Post the request's tokens to ``inbox`` from now on, with their text if asked for."""
         params = request.params
         stop_tokens = frozenset(params.stop_token_ids)
-        checker = None
-        if params.stop and self._tokenizer is not None:
-            checker = StopChecker(self._tokenizer, params.stop)
+        stream = None
+        if self._tokenizer is not None and (text or params.stop):
+            stream = TextStream(self._tokenizer, params.stop)
         self._outlets[request] = _Outlet(
-            inbox, stop_tokens if params.ignore_eos else stop_tokens | self._eos, checker
+            inbox,
+            stop_tokens if params.ignore_eos else stop_tokens | self._eos,
+            stream,
+            text and stream is not None,
         )
 
     def close(self, request: Request) -> None:
         """Post nothing more for the request; its text stays known."""
-        self._outlets.pop(request, None)
+        outlet = self._outlets.pop(request, None)
+        if outlet is not None and outlet.text is not None:
+            self._texts[request] = outlet.text
 
     def forget(self, request: Request) -> None:
         """Let go of the request's text."""
@@ -77,7 +82,7 @@ class Delivery:
         logits that were not finite.
         """
         outlets = self._outlets
-        posts: list[tuple[Request, int, deque[TokenEvent]]] = []
+        posts: list[tuple[Request, int, _Outlet]] = []
         ended: dict[Request, tuple[FinishReason, str | None]] = {}
         for request, token in zip(requests, tokens, strict=True):
             request.num_pending -= 1
@@ -88,51 +93,63 @@ class Delivery:
                 ended[request] = "error", "the model's logits were not finite"
                 continue
             request.tokens.append(token)
-            posts.append((request, token, outlet.inbox))
+            posts.append((request, token, outlet))
+            end: tuple[FinishReason, str | None] | None = None
             if token in outlet.stop_tokens:
-                ended[request] = "stop", None
-            elif outlet.checker is not None and (end := self._check(request, outlet.checker)):
-                ended[request] = end
+                end = "stop", None
             elif len(request.tokens) >= request.max_total:
-                ended[request] = "length", None
+                end = "length", None
+            if outlet.text is not None:
+                end = _read(outlet.text, token, end)
+            if end is not None:
+                ended[request] = end
         # Stamped once all are ready to hand over: detokenization counts against the engine.
         now = time.perf_counter_ns()
         seconds = now / 1e9
-        for request, token, inbox in posts:
+        for request, token, outlet in posts:
             request.token_times_ns.append(now)
-            if request in ended:
-                event = TokenEvent(request.request_id, token, seconds, ended[request][0])
+            if request in ended or outlet.posts_text:
+                reason = ended[request][0] if request in ended else None
+                text = outlet.text.take() if outlet.posts_text and outlet.text else None
+                event = TokenEvent(request.request_id, token, seconds, reason, text)
             else:  # as the constructor makes it, in a quarter of its time
                 event = tuple.__new__(TokenEvent, (request.request_id, token, seconds))
-            inbox.append(event)
+            outlet.inbox.append(event)
         self.tokens_generated += len(posts)
         for request, (reason, error) in ended.items():
             self._finish(request, reason, error)
 
     def text(self, request: Request) -> str | None:
-        """Return the output's text so far, trimmed before a stop string; None without tokenizer."""
+        """Return the output's text so far, trimmed before a stop string; None without tokenizer.
+
+        Of a request that runs, a later answer begins with an earlier one.
+        """
         if self._tokenizer is None:
             return None
-        if request in self._texts:
-            return self._texts[request]
+        outlet = self._outlets.get(request)
+        stream = outlet.text if outlet is not None else self._texts.get(request)
+        if stream is not None:
+            return stream.text
         tokens = request.output_tokens
         if request.finish_reason == "stop" and tokens:
             # Ended by a token: that token is no part of the text.
             tokens = tokens[:-1]
-        return self._tokenizer.decode(tokens)
+        text = self._tokenizer.decode(tokens)
+        # A character whose bytes are not all there yet.
+        return text if request.finished else text.rstrip(REPLACEMENT)
 
-    def _check(
-        self, request: Request, checker: StopChecker
-    ) -> tuple[FinishReason, str | None] | None:
-        """Show the newest token to the stop strings; return why the request ends, if it does."""
-        try:
-            text = checker.add(request.tokens[-1])
-        except Exception as error:
-            # The step's other tokens are computed and must reach their requests. Decoding the rest
-            # again would fail again.
-            self._texts[request] = checker.text
-            return "error", f"{type(error).__name__}: {error}"
-        if text is None:
-            return None
-        self._texts[request] = text
-        return "stop", None
+
+def _read(
+    text: TextStream, token: int, end: tuple[FinishReason, str | None] | None
+) -> tuple[FinishReason, str | None] | None:
+    """Show the newest token to a request's text; return why the request ends, if it does."""
+    try:
+        # A token that ends the output is no part of the text.
+        if (end is None or end[0] == "length") and text.add(token):
+            return "stop", None
+        if end is not None:
+            text.finish()
+    except Exception as error:
+        # The step's other tokens are computed and must reach their requests.
+        return "error", f"{type(error).__name__}: {error}"
+    return end

@@ -20,7 +20,13 @@ from inference.blocks import BlockManager
 from inference.config import EngineConfig, SamplingParams
 from inference.counters import WorkCounters
 from inference.delivery import Delivery
-from inference.errors import ConfigError, EngineClosed, RequestFailed, RequestNotFound
+from inference.errors import (
+    ConfigError,
+    EngineClosed,
+    PromptError,
+    RequestFailed,
+    RequestNotFound,
+)
 from inference.intake import Intake, Prompt
 from inference.pipeline import Pipeline
 from inference.request import FinishReason, Request, RequestOutput, Timing, TokenEvent
@@ -30,6 +36,7 @@ from inference.static_batches import StaticScheduler
 
 if TYPE_CHECKING:
     from inference.runner import Runner
+    from inference.tokenizer import Message
 
 __all__ = ["LLM"]
 
@@ -129,12 +136,16 @@ class LLM:
         self,
         prompts: Sequence[Prompt],
         params: SamplingParams | Sequence[SamplingParams] | None = None,
+        *,
+        add_special_tokens: bool = True,
     ) -> list[RequestOutput]:
         """Run prompts to their ends.
 
         Args:
             prompts: Texts, or lists of token ids.
             params: One for all, or one for each; the defaults if None.
+            add_special_tokens: Whether a prompt given as text gets the special tokens that the
+                tokenizer adds (a beginning of sequence, as a rule); off for a text that has them.
 
         Returns:
             One output per prompt, in the order of the prompts.
@@ -144,7 +155,7 @@ class LLM:
             CacheTooSmall: A prompt with its output exceeds the cache; nothing was started.
         """
         submitted = time.perf_counter_ns()
-        requests = self._admit(prompts, params, submitted)
+        requests = self._admit(prompts, params, submitted, add_special_tokens)
         inbox: deque[TokenEvent] = deque()
         for request in requests:
             self._enqueue(request, inbox)
@@ -162,8 +173,10 @@ class LLM:
         self,
         prompts: Sequence[Prompt],
         params: SamplingParams | Sequence[SamplingParams] | None = None,
+        *,
+        add_special_tokens: bool = True,
     ) -> Iterator[TokenEvent]:
-        """Yield each token as it is made; arguments and errors as of ``generate``.
+        """Yield each token as it is made, with the text it adds; arguments and errors as of ``generate``.
 
         Prompts are checked, and their clocks started, by this call; they run as the result is
         iterated. Closing it early aborts what is left.
@@ -175,13 +188,56 @@ class LLM:
             RequestFailed: Once all have ended, if some did so with ``finish_reason`` ``"error"``.
         """
         submitted = time.perf_counter_ns()
-        return self._stream(self._admit(prompts, params, submitted))
+        return self._stream(self._admit(prompts, params, submitted, add_special_tokens))
 
-    def submit(self, prompt: Prompt, params: SamplingParams | None = None) -> int:
-        """Queue one prompt and return its request id; errors as of ``generate``."""
+    def chat(
+        self,
+        messages: Sequence[Message] | Sequence[Sequence[Message]],
+        params: SamplingParams | Sequence[SamplingParams] | None = None,
+    ) -> list[RequestOutput]:
+        """Answer chats, each laid out by the checkpoint's own template; errors as of ``generate``.
+
+        Args:
+            messages: One chat (``[{"role": "user", "content": "..."}, ...]``), or a list of them.
+            params: One for all, or one for each; the defaults if None.
+
+        Returns:
+            One output per chat, in their order.
+
+        Raises:
+            PromptError: There is no tokenizer or no chat template, or the template refuses a chat.
+        """
+        return self.generate([self.chat_prompt(chat) for chat in _chats(messages)], params)
+
+    def chat_prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Return the tokens that ``chat`` would give the model, up to where its answer begins.
+
+        Raises:
+            PromptError: There is no tokenizer or no chat template, or the template refuses.
+        """
+        if self._tokenizer is None:
+            raise PromptError(f"a chat needs a tokenizer, and {self.model.name} has none")
+        return self._tokenizer.chat(messages)
+
+    def submit(
+        self,
+        prompt: Prompt,
+        params: SamplingParams | None = None,
+        *,
+        add_special_tokens: bool = True,
+        text: bool = False,
+    ) -> int:
+        """Queue one prompt and return its request id; errors as of ``generate``.
+
+        Args:
+            prompt: Text, or a list of token ids.
+            params: The defaults if None.
+            add_special_tokens: As of ``generate``.
+            text: Whether its events of ``step`` carry text.
+        """
         submitted = time.perf_counter_ns()
-        (request,) = self._admit([prompt], params, submitted)
-        self._enqueue(request, self._default_inbox)
+        (request,) = self._admit([prompt], params, submitted, add_special_tokens)
+        self._enqueue(request, self._default_inbox, text=text)
         return request.request_id
 
     def step(self) -> list[TokenEvent]:
@@ -334,7 +390,7 @@ class LLM:
         inbox: deque[TokenEvent] = deque()
         index = {request.request_id: i for i, request in enumerate(requests)}
         for request in requests:
-            self._enqueue(request, inbox)
+            self._enqueue(request, inbox, text=True)
         try:
             for request in requests:
                 while inbox or not request.finished:
@@ -342,9 +398,9 @@ class LLM:
                         self._advance()
                     while inbox:
                         event = inbox.popleft()
-                        yield TokenEvent(
-                            index[event.request], event.token_id, event.time, event.finish_reason
-                        )
+                        _, token, at = event
+                        place = index[event.request]
+                        yield TokenEvent(place, token, at, event.finish_reason, event.text)
             # No event tells of a failure that made no token.
             failed = [
                 f"request {index[r.request_id]}: {r.error}"
@@ -379,13 +435,16 @@ class LLM:
         prompts: Sequence[Prompt],
         params: SamplingParams | Sequence[SamplingParams] | None,
         submitted_ns: int,
+        add_special_tokens: bool,
     ) -> list[Request]:
         self._live_runner()
-        return self._intake.requests(prompts, params, submitted_ns)
+        return self._intake.requests(
+            prompts, params, submitted_ns, add_special_tokens=add_special_tokens
+        )
 
-    def _enqueue(self, request: Request, inbox: deque[TokenEvent]) -> None:
+    def _enqueue(self, request: Request, inbox: deque[TokenEvent], *, text: bool = False) -> None:
         self._requests[request.request_id] = request
-        self._delivery.open(request, inbox)
+        self._delivery.open(request, inbox, text=text)
         self._scheduler.add(request)
         self._traffic["requests_submitted"] += 1
         self._traffic["prompt_tokens"] += request.num_prompt
@@ -402,3 +461,10 @@ class LLM:
         if self._runner is None:
             raise EngineClosed("the engine was closed; make a new LLM")
         return self._runner
+
+
+def _chats(messages: Any) -> Sequence[Sequence[Message]]:
+    """Return a list of chats, of one chat or of several."""
+    several = all(isinstance(item, list | tuple) for item in messages)
+    chats: Sequence[Sequence[Message]] = messages if several else [messages]
+    return chats

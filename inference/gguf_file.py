@@ -18,6 +18,7 @@ from inference.errors import CheckpointError
 __all__ = ["gguf_config", "gguf_tensors"]
 
 _TOP = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
+_ROPE_DIVISORS = "rope_freqs.weight"
 _LAYER = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
@@ -57,13 +58,7 @@ def gguf_config(path: Path) -> Any:
     head_dim = _field(reader, "attention.key_length")
     if head_dim:
         config.head_dim = int(head_dim)
-    factor = _rope_factor(reader, path)
-    if factor != 1.0:
-        config.rope_parameters = {
-            **config.rope_parameters,
-            "rope_type": "linear",
-            "factor": factor,
-        }
+    config.rope_parameters = {**config.rope_parameters, **_rope_scaling(reader, path)}
     return config
 
 
@@ -80,6 +75,8 @@ def gguf_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     kv_heads = int(_field(reader, "attention.head_count_kv") or heads)
     interleaved = _architecture(reader) == "llama"
     for tensor in reader.tensors:
+        if tensor.name == _ROPE_DIVISORS:
+            continue  # a part of the configuration
         name = _hub_name(tensor.name, path)
         # Copied: the reader hands out views of a read-only file mapping.
         data = torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).copy())
@@ -100,18 +97,46 @@ def _field(reader: Any, key: str) -> Any:
     return None if field is None else field.contents()
 
 
-def _rope_factor(reader: Any, path: Path) -> float:
-    """Return by how much positions are divided; 1 for no scaling."""
+def _rope_scaling(reader: Any, path: Path) -> dict[str, Any]:
+    """Return the scaling of the rotary embedding as keys of a Hugging Face ``rope_parameters``."""
     # As llama.cpp reads it: a factor without a type is linear, and 0 is none.
     kind = _field(reader, "rope.scaling.type") or "linear"
-    if kind == "none":
-        return 1.0
-    if kind != "linear":
+    if kind not in ("none", "linear", "yarn"):
         raise CheckpointError(
-            f"{path}: rope scaling {kind!r} is not supported (none, linear); give a file without it"
+            f"{path}: rope scaling {kind!r} is not supported (none, linear, yarn); give a file "
+            "without it"
         )
-    factor = _field(reader, "rope.scaling.factor") or _field(reader, "rope.scale_linear")
-    return float(factor or 1.0)
+    factor = float(
+        _field(reader, "rope.scaling.factor") or _field(reader, "rope.scale_linear") or 1.0
+    )
+    scaled = kind != "none" and factor != 1.0
+    divisors = next((t.data for t in reader.tensors if t.name == _ROPE_DIVISORS), None)
+    if divisors is not None:
+        # Llama 3's scaling, already worked out: what each frequency is divided by.
+        if scaled:
+            raise CheckpointError(f"{path}: both {_ROPE_DIVISORS} and rope scaling {kind!r}")
+        factors = [float(value) for value in divisors]
+        return {
+            "rope_type": "longrope",
+            "short_factor": factors,
+            "long_factor": factors,
+            "attention_factor": 1.0,
+            "original_max_position_embeddings": int(_field(reader, "context_length")),
+        }
+    if not scaled:
+        return {}
+    if kind == "linear":
+        return {"rope_type": "linear", "factor": factor}
+    original = _field(reader, "rope.scaling.original_context_length")
+    if not original:
+        raise CheckpointError(
+            f"{path}: rope scaling 'yarn' without rope.scaling.original_context_length"
+        )
+    return {
+        "rope_type": "yarn",
+        "factor": factor,
+        "original_max_position_embeddings": int(original),
+    }
 
 
 def _hub_name(name: str, path: Path) -> str:
@@ -122,7 +147,6 @@ def _hub_name(name: str, path: Path) -> str:
     number, _, part = part.partition(".")
     if block == "blk" and part in _LAYER:
         return f"model.layers.{number}.{_LAYER[part]}.{kind}"
-    # rope_freqs lands here on purpose: it holds a scaling that the header does not tell.
     raise CheckpointError(f"{path}: tensor {name!r} is not supported")
 
 

@@ -53,6 +53,8 @@ class Intake:
         prompts: Sequence[Prompt],
         params: SamplingParams | Sequence[SamplingParams] | None,
         submitted_ns: int,
+        *,
+        add_special_tokens: bool = True,
     ) -> list[Request]:
         """Make a request of every prompt, or raise for the first that cannot be run.
 
@@ -60,6 +62,7 @@ class Intake:
             prompts: Texts, or lists of token ids.
             params: One for all, or one for each; the defaults if None.
             submitted_ns: When the caller handed them in.
+            add_special_tokens: Whether texts get the special tokens that the tokenizer adds.
 
         Raises:
             PromptError: Empty, too long, out of the vocabulary, or text without a tokenizer.
@@ -75,14 +78,16 @@ class Intake:
             raise ConfigError(f"{len(prompts)} prompts but {len(each)} SamplingParams")
         # All are checked before the first draws a seed: a refused call changes no later one.
         checked = [
-            (*self._check(i, prompt, own), own)
+            (*self._check(i, prompt, own, add_special_tokens), own)
             for i, (prompt, own) in enumerate(zip(prompts, each, strict=True))
         ]
         return [self._request(*one, submitted_ns) for one in checked]
 
-    def _check(self, index: int, prompt: Prompt, params: SamplingParams) -> tuple[list[int], int]:
-        """Return the prompt's tokens, and how many they and the output come to at most."""
-        tokens = self._tokens(index, prompt)
+    def _check(
+        self, index: int, prompt: Prompt, params: SamplingParams, add_special_tokens: bool
+    ) -> tuple[list[int], int]:
+        """Return the prompt's tokens, and the most that they and the output can be together."""
+        tokens = self._tokens(index, prompt, add_special_tokens)
         if params.stop and self._tokenizer is None:
             raise PromptError(
                 f"request {index}: stop strings need a tokenizer, and {self._model.name} has "
@@ -113,14 +118,14 @@ class Intake:
         seed = self._seeds.getrandbits(63) if params.seed is None else params.seed
         return Request(request_id, tokens, len(tokens), max_total, params, seed, submitted_ns)
 
-    def _tokens(self, index: int, prompt: Prompt) -> list[int]:
+    def _tokens(self, index: int, prompt: Prompt, add_special_tokens: bool) -> list[int]:
         if isinstance(prompt, str):
             if self._tokenizer is None:
                 raise PromptError(
                     f"request {index}: the prompt is text, and {self._model.name} has no "
                     "tokenizer; give token ids"
                 )
-            tokens = self._tokenizer.encode(prompt)
+            tokens = self._tokenizer.encode(prompt, add_special_tokens=add_special_tokens)
         else:
             try:
                 # index, not int: 1.5 is no token.

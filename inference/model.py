@@ -68,11 +68,11 @@ class Decoder:
         # float32 on the host whatever the model's dtype: bfloat16 angles lose far positions.
         angles = torch.outer(
             torch.arange(max_position, dtype=torch.float32),
-            inverse_frequencies(config.rope, config.head_dim),
+            inverse_frequencies(config.rope, config.head_dim, max_position),
         )
-        device = weights.embedding.device
-        self._cos = self.held(angles.cos().to(device))  # [max_position, head_dim/2]
-        self._sin = self.held(angles.sin().to(device))
+        device, scale = weights.embedding.device, config.rope.attention_factor
+        self._cos = self.held((angles.cos() * scale).to(device))  # [max_position, head_dim/2]
+        self._sin = self.held((angles.sin() * scale).to(device))
 
     def held(self, tensor: Tensor) -> Any:
         """Return a tensor as the ops take it."""

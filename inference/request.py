@@ -147,21 +147,31 @@ class TokenEvent(tuple[int, int, float]):
         token_id: The token.
         time: Seconds on ``time.perf_counter``'s clock.
         finish_reason: Set on the last token of a request, else None.
+        text: What the output's text grew by: "" while a character or a possible stop string is
+            not complete. None where no text was asked for, or there is no tokenizer.
     """
 
     finish_reason: FinishReason | None = None
+    text: str | None = None
 
     def __new__(
-        cls, request: int, token_id: int, time: float, finish_reason: FinishReason | None = None
+        cls,
+        request: int,
+        token_id: int,
+        time: float,
+        finish_reason: FinishReason | None = None,
+        text: str | None = None,
     ) -> TokenEvent:
         event = tuple.__new__(cls, (request, token_id, time))
         if finish_reason is not None:  # most events need no dictionary
             event.finish_reason = finish_reason
+        if text is not None:
+            event.text = text
         return event
 
-    def __getnewargs__(self) -> tuple[int, int, float, FinishReason | None]:
+    def __getnewargs__(self) -> tuple[int, int, float, FinishReason | None, str | None]:
         # What copy and pickle make the event anew from.
-        return (*self, self.finish_reason)
+        return (*self, self.finish_reason, self.text)
 
     @property
     def request(self) -> int:
@@ -181,5 +191,5 @@ class TokenEvent(tuple[int, int, float]):
     def __repr__(self) -> str:
         return (
             f"TokenEvent(request={self.request}, token_id={self.token_id}, time={self.time!r}, "
-            f"finish_reason={self.finish_reason!r})"
+            f"finish_reason={self.finish_reason!r}, text={self.text!r})"
         )

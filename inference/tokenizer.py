@@ -1,36 +1,62 @@
-"""Text to tokens and back, and the search for stop strings in text that arrives in pieces."""
+"""Text to tokens and back, and a chat to the tokens of its prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["StopChecker", "Tokenizer", "load_tokenizer"]
+from inference.errors import CheckpointError, PromptError
+from inference.files import read_json, refuse_pointer
 
-_REPLACEMENT = "\ufffd"  # what decoding yields for a character whose bytes are not all there yet
-_MAX_PIECES = 4  # tokens that the bytes of one character can be spread over
+__all__ = ["Message", "Tokenizer", "load_tokenizer"]
+
+Message = Mapping[
+    str, Any
+]  # {"role": "user", "content": "..."}, as the checkpoint's template reads it
+
 _FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
+_JSON_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json")
 
 
 class Tokenizer(Protocol):
-    """What the engine needs of a tokenizer."""
+    """What the engine needs of a tokenizer.
 
-    def encode(self, text: str) -> list[int]:
-        """Return the tokens of a prompt, special ones included as the model expects them."""
+    Attributes:
+        special: Text of each special token by id; ``decode`` leaves these out.
+    """
+
+    special: Mapping[int, str]
+
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """Return the tokens of a prompt, with the special ones that the model expects, or without."""
         ...
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, special ones left out."""
         ...
 
+    def chat(self, messages: Sequence[Message]) -> list[int]:
+        """Return the prompt of a chat, up to where the answer begins.
+
+        Raises:
+            PromptError: The checkpoint has no chat template, or its template refuses the messages.
+        """
+        ...
+
 
 class _HubTokenizer:
     def __init__(self, inner: Any) -> None:
         self.inner = inner
+        named = dict(zip(inner.all_special_ids, inner.all_special_tokens, strict=False))
+        added = getattr(inner, "added_tokens_decoder", {})
+        self.special: Mapping[int, str] = {
+            **{int(i): str(text) for i, text in named.items()},
+            **{int(i): token.content for i, token in added.items() if token.special},
+        }
 
-    def encode(self, text: str) -> list[int]:
-        return list(self.inner.encode(text))
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        return list(self.inner.encode(text, add_special_tokens=add_special_tokens))
 
     def decode(self, tokens: Sequence[int]) -> str:
         # Clean-up would drop spaces before punctuation: the text must be the tokens' own.
@@ -40,6 +66,21 @@ class _HubTokenizer:
             )
         )
 
+    def chat(self, messages: Sequence[Message]) -> list[int]:
+        if not self.inner.chat_template:
+            raise PromptError(
+                "the checkpoint has no chat template; give a prompt as text or tokens"
+            )
+        try:
+            # As text first: the template writes the special tokens itself, and a second
+            # beginning-of-sequence must not come before its own.
+            text = self.inner.apply_chat_template(
+                [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+            )
+        except Exception as error:  # a template raises what it likes
+            raise PromptError(f"the chat template refuses the messages: {error}") from error
+        return self.encode(text, add_special_tokens=False)
+
 
 def load_tokenizer(directory: Path, *, gguf_file: str | None = None) -> Tokenizer | None:
     """Return the tokenizer of a checkpoint directory, or None where it has none.
@@ -47,75 +88,27 @@ def load_tokenizer(directory: Path, *, gguf_file: str | None = None) -> Tokenize
     Args:
         directory: Holds the tokenizer's files, or the GGUF file.
         gguf_file: Name of that file, whose header holds the tokenizer.
+
+    Raises:
+        CheckpointError: One of the tokenizer's files is damaged, or they do not fit together.
     """
-    if gguf_file is None and not any((directory / name).exists() for name in _FILES):
-        return None
+    if gguf_file is None:
+        present = [directory / name for name in _FILES if (directory / name).exists()]
+        if not present:
+            return None
+        for path in present:
+            refuse_pointer(path)
+        for path in (directory / name for name in _JSON_FILES):
+            if path.exists():
+                read_json(path)
     # Slow to import, and not needed by engines that take token ids.
     from transformers import AutoTokenizer
 
     extra = {} if gguf_file is None else {"gguf_file": gguf_file}
-    return _HubTokenizer(AutoTokenizer.from_pretrained(directory, **extra))
-
-
-class StopChecker:
-    """Decodes one request's output token by token and looks for its stop strings.
-
-    Only a few tokens are decoded again for each: those since the last complete character, and no
-    more of them than one character can be spread over. The cost of a token does not grow with
-    the output, whatever bytes it holds.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, stop: Sequence[str]) -> None:
-        self._tokenizer = tokenizer
-        self._stop = stop
-        self._tokens: list[int] = []
-        self._text = ""
-        self._begin = 0  # decoded from here, so that the joint before _done reads right
-        self._done = 0  # tokens whose text is in _text
-        self._searched = 0  # characters known to complete no stop string
-
-    @property
-    def text(self) -> str:
-        """The text so far, without a character whose bytes are not all there yet."""
-        return self._text
-
-    def add(self, token: int) -> str | None:
-        """Take one more token.
-
-        Returns:
-            The text before the first stop string once one is complete, else None.
-        """
-        self._tokens.append(token)
-        before = len(self._decode(self._done))
-        new = self._decode(len(self._tokens))[before:]
-        whole = new.rstrip(_REPLACEMENT)
-        found = self._find(self._text + whole)
-        if found is not None:
-            return found
-        if new and new == whole:
-            self._settle(new, len(self._tokens))
-        elif len(self._tokens) - self._done > _MAX_PIECES:
-            if new:
-                # Too many for one character: all but its possible beginning are invalid bytes.
-                end = len(self._tokens) - (_MAX_PIECES - 1)
-                self._settle(self._decode(end)[before:], end)
-            else:
-                # Special tokens, say: without text, and never to have any.
-                del self._tokens[self._done :]
-        return None
-
-    def _decode(self, end: int) -> str:
-        return self._tokenizer.decode(self._tokens[self._begin : end])
-
-    def _settle(self, new: str, end: int) -> None:
-        self._text += new
-        self._begin, self._done = self._done, end
-
-    def _find(self, text: str) -> str | None:
-        found = [
-            at
-            for stop in self._stop
-            if (at := text.find(stop, max(0, self._searched - len(stop) + 1))) >= 0
-        ]
-        self._searched = len(text)
-        return text[: min(found)] if found else None
+    try:
+        return _HubTokenizer(AutoTokenizer.from_pretrained(directory, **extra))
+    except Exception as error:  # the tokenizers library raises bare Exceptions
+        raise CheckpointError(
+            f"{directory / (gguf_file or '')}: the tokenizer cannot be read "
+            f"({type(error).__name__}: {error})"
+        ) from error

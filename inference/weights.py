@@ -7,8 +7,8 @@ time are two copies of the model in memory.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,20 @@ from torch import Tensor
 
 from inference.architecture import ModelConfig
 from inference.errors import CheckpointError
+from inference.files import read_json, refuse_pointer
 from inference.ops.matrix import Weight, is_matrix
 
-__all__ = ["LayerWeights", "ModelWeights", "allocate", "fill_dummy", "load", "safetensors"]
+__all__ = [
+    "LayerWeights",
+    "ModelWeights",
+    "allocate",
+    "fill_dummy",
+    "has_own_head",
+    "load",
+    "safetensors",
+]
 
+_EMBEDDING, _HEAD = "model.embed_tokens.weight", "lm_head.weight"
 DUMMY_STD = 0.02  # N(0, 0.02): zeros would draw less power and hide throttling
 
 
@@ -186,9 +196,7 @@ def load(weights: ModelWeights, config: ModelConfig, tensors: Iterable[tuple[str
     for name, tensor in tensors:
         target = targets.get(name)
         if target is None:
-            if name.endswith("rotary_emb.inv_freq") or (
-                config.tie_embeddings and name == "lm_head.weight"
-            ):
+            if name.endswith("rotary_emb.inv_freq") or (config.tie_embeddings and name == _HEAD):
                 continue  # recomputed here, and the embedding under another name
             raise CheckpointError(
                 f"{config.name}: weight {name!r} has no place in a {config.family} decoder "
@@ -213,16 +221,39 @@ def safetensors(directory: Path) -> Iterator[tuple[str, Tensor]]:
     Raises:
         CheckpointError: The directory holds no safetensors file, or one is damaged.
     """
+    for path in _shards(directory):
+        with _opened(path) as file:
+            for name in file.keys():  # noqa: SIM118 (not a mapping: has no __iter__)
+                yield name, file.get_tensor(name)
+
+
+def has_own_head(directory: Path) -> bool:
+    """Whether a checkpoint holds a matrix of the vocabulary that is not its embedding.
+
+    Raises:
+        CheckpointError: As of `safetensors`.
+    """
+    places: dict[str, Path] = {}
+    for path in _shards(directory):
+        with _opened(path) as file:
+            places |= {n: path for n in file.keys() if n in (_EMBEDDING, _HEAD)}  # noqa: SIM118
+    if places.keys() < {_EMBEDDING, _HEAD}:
+        return False
+    with _opened(places[_EMBEDDING]) as one, _opened(places[_HEAD]) as other:
+        return not torch.equal(one.get_tensor(_EMBEDDING), other.get_tensor(_HEAD))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file; what is wrong with it is a CheckpointError that names it."""
     from safetensors import SafetensorError, safe_open
 
-    files = _shards(directory)
-    for path in files:
-        try:
-            with safe_open(path, framework="pt") as file:
-                for name in file.keys():  # noqa: SIM118 (not a mapping: has no __iter__)
-                    yield name, file.get_tensor(name)
-        except SafetensorError as error:
-            raise CheckpointError(f"{path}: {error}") from error
+    refuse_pointer(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged, or no safetensors file ({error})") from error
 
 
 def _shards(directory: Path) -> list[Path]:
@@ -230,8 +261,10 @@ def _shards(directory: Path) -> list[Path]:
     index = directory / "model.safetensors.index.json"
     if index.is_file():
         # Some repositories hold a second copy under other names, which the index leaves out.
-        names = set(json.loads(index.read_text())["weight_map"].values())
-        files = [directory / name for name in sorted(names)]
+        where = read_json(index).get("weight_map")
+        if not isinstance(where, dict) or not all(isinstance(n, str) for n in where.values()):
+            raise CheckpointError(f"{index}: no weight_map of file names in it")
+        files = [directory / name for name in sorted(set(where.values()))]
         for file in files:
             if not file.is_file():
                 raise CheckpointError(f"{file}: listed in {index.name}, but not there")
@@ -249,11 +282,11 @@ def _targets(weights: ModelWeights, config: ModelConfig) -> dict[str, Tensor]:
     kv_rows = config.num_kv_heads * config.head_dim
     rows = [q_rows, kv_rows, kv_rows]
     targets: dict[str, Tensor | None] = {
-        "model.embed_tokens.weight": weights.embedding,
+        _EMBEDDING: weights.embedding,
         "model.norm.weight": weights.norm,
     }
     if weights.lm_head is not weights.embedding:
-        targets["lm_head.weight"] = weights.lm_head
+        targets[_HEAD] = weights.lm_head
     for i, layer in enumerate(weights.layers):
         at = f"model.layers.{i}."
         targets[at + "input_layernorm.weight"] = layer.input_norm

@@ -77,8 +77,15 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return turned.view(x.shape).to(x.dtype)
 
 
-def inverse_frequencies(rope: RopeConfig, head_dim: int) -> Tensor:
+def inverse_frequencies(rope: RopeConfig, head_dim: int, max_position: int) -> Tensor:
     """Return the angle per position of each pair of channels.
+
+    Args:
+        rope: Which scaling.
+        head_dim: Channels of a head.
+        max_position: Positions of the engine's longest sequence; longrope has one set of factors
+            for engines within the original context and one for the others. Sequences share cached
+            keys, so one engine uses one set.
 
     Returns:
         ``[head_dim/2]``, float32, radians per position.
@@ -87,7 +94,8 @@ def inverse_frequencies(rope: RopeConfig, head_dim: int) -> Tensor:
         Default and linear as in arXiv:2104.09864 and arXiv:2306.15595; llama3 as in Meta's
         llama-models, ``apply_scaling``: wavelengths longer than the original context over
         ``low_freq_factor`` are stretched by ``factor``, those shorter than it over
-        ``high_freq_factor`` are kept, those between are interpolated.
+        ``high_freq_factor`` are kept, those between are interpolated; yarn as in
+        arXiv:2309.00071, section 3.2; longrope as in arXiv:2402.13753.
     """
     exponent = torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim
     freq = 1.0 / (rope.theta**exponent)
@@ -95,11 +103,35 @@ def inverse_frequencies(rope: RopeConfig, head_dim: int) -> Tensor:
         return freq / rope.factor
     if rope.kind == "default":
         return freq
-    wavelength = 2 * math.pi / freq
-    turns = rope.original_max_position / wavelength
-    keep = (turns - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor)
-    keep = keep.clamp(0.0, 1.0)
+    if rope.kind == "longrope":
+        is_long = max_position > rope.original_max_position
+        return freq / torch.tensor(rope.long_factors if is_long else rope.short_factors)
+    keep = _yarn_share(rope, head_dim) if rope.kind == "yarn" else _llama3_share(rope, freq)
     return keep * freq + (1.0 - keep) * freq / rope.factor
+
+
+def _llama3_share(rope: RopeConfig, freq: Tensor) -> Tensor:
+    """Return how much of each frequency is kept, in [0, 1]; the rest is stretched."""
+    turns = rope.original_max_position * freq / (2 * math.pi)
+    keep = (turns - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor)
+    return keep.clamp(0.0, 1.0)
+
+
+def _yarn_share(rope: RopeConfig, head_dim: int) -> Tensor:
+    """As ``_llama3_share``: a ramp between the channels that turn ``beta_fast`` and ``beta_slow`` times."""
+
+    def channel(turns: float) -> float:
+        wavelength = rope.original_max_position / (turns * 2 * math.pi)
+        return head_dim * math.log(wavelength) / (2 * math.log(rope.theta))
+
+    low, high = channel(rope.beta_fast), channel(rope.beta_slow)
+    if rope.truncate:
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, head_dim - 1)
+    if low == high:
+        high += 0.001  # a step, not a division by zero
+    ramp = (torch.arange(head_dim // 2, dtype=torch.float32) - low) / (high - low)
+    return 1.0 - ramp.clamp(0.0, 1.0)
 
 
 ROPE_STORE = Op("rope_store", rope_store, "inference.ops.triton.rope:rope_store")

@@ -43,6 +43,32 @@ _ROPE = {
         "high_freq_factor": 4.0,
         "original_max_position_embeddings": 32,
     },
+    "dynamic": {"rope_type": "dynamic", "rope_theta": 10_000.0, "factor": 4.0},
+    "yarn": {
+        "rope_type": "yarn",
+        "rope_theta": 10_000.0,
+        "factor": 4.0,
+        "original_max_position_embeddings": 64,
+    },
+    "yarn-stated": {
+        "rope_type": "yarn",
+        "rope_theta": 500.0,
+        "factor": 8.0,
+        "original_max_position_embeddings": 32,
+        "beta_fast": 4.0,
+        "beta_slow": 0.5,
+        "truncate": False,
+        "attention_factor": 0.9,
+    },
+    # Short factors: an engine of 256 positions stays within the original context.
+    "longrope": {
+        "rope_type": "longrope",
+        "rope_theta": 10_000.0,
+        "factor": 4.0,
+        "short_factor": [1.0, 1.5, 2.0, 3.0],
+        "long_factor": [2.0, 4.0, 8.0, 16.0],
+        "original_max_position_embeddings": 256,
+    },
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     "llama": {"tie_word_embeddings": False},
@@ -50,6 +76,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "llama-biased": {"attention_bias": True},
     "llama-linear": {"rope_parameters": _ROPE["linear"]},
     "llama-llama3": {"rope_parameters": _ROPE["llama3"]},
+    "llama-dynamic": {"rope_parameters": _ROPE["dynamic"]},
+    "llama-yarn": {"rope_parameters": _ROPE["yarn"]},
+    "qwen3-yarn-stated": {"rope_parameters": _ROPE["yarn-stated"]},
+    "llama-longrope": {"rope_parameters": _ROPE["longrope"]},
     "mistral": {"sliding_window": None},
     "mistral-window": {"sliding_window": 7},
     "qwen2": {"tie_word_embeddings": True},

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from inference import (
@@ -233,3 +235,49 @@ def test_a_refused_call_changes_no_later_one() -> None:
     outputs = [llm.generate([[1]], sampled)[0] for llm in (fresh, refused)]
     assert outputs[0].token_ids == outputs[1].token_ids
     assert outputs[0].request_id == outputs[1].request_id
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", POINTER, "config.json: a Git LFS pointer"),
+        ("config.json", "[]", "config.json: holds no JSON object"),
+        ("config.json", "", "config.json: the file is empty"),
+        ("generation_config.json", '{"eos', "generation_config.json: not JSON"),
+        ("model.safetensors", POINTER, "model.safetensors: a Git LFS pointer"),
+        ("model.safetensors", "", "model.safetensors: the file is empty"),
+        ("model.safetensors", "\x7f" * 64, "model.safetensors: damaged, or no safetensors file"),
+        ("model.safetensors.index.json", "{}", "index.json: no weight_map"),
+        ("model.safetensors.index.json", "{", "index.json: not JSON"),
+        ("tokenizer.json", POINTER, "tokenizer.json: a Git LFS pointer"),
+        ("tokenizer.json", '{"version": "1.0", "mod', "tokenizer.json: not JSON"),
+        ("tokenizer.json", "", "tokenizer.json: the file is empty"),
+        ("tokenizer.json", "{}", "the tokenizer cannot be read"),
+        ("tokenizer_config.json", "{", "tokenizer_config.json: not JSON"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_by_file_and_cause(
+    llama_directory: Any, name: str, content: str, message: str
+) -> None:
+    directory = llama_directory()
+    if name == "tokenizer_config.json":
+        (directory / "tokenizer.json").write_text('{"version": "1.0"}')
+    (directory / name).unlink(missing_ok=True)
+    (directory / name).write_text(content)
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        LLM(directory)
+
+
+def test_numpy_integers_are_integers() -> None:
+    config = EngineConfig(block_size=np.int32(4), num_blocks=np.int64(8), seed=np.uint8(1))  # type: ignore[arg-type]
+    params = SamplingParams(
+        max_tokens=np.int64(3), top_k=np.int16(2), stop_token_ids=np.array([600])  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert config == EngineConfig(block_size=4, num_blocks=8, seed=1)
+    assert type(config.block_size) is int
+    assert params == SamplingParams(max_tokens=3, top_k=2, stop_token_ids=[600])
+    out = LLM("tiny", config).generate([np.array([1, 2, 3])], params)[0]
+    assert len(out.token_ids) == 3

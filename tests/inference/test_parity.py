@@ -137,6 +137,52 @@ def test_keys_left_out_mean_what_transformers_takes_them_for(family: str, null: 
     )
 
 
+def test_longrope_beyond_its_original_context(oracle: Any, tmp_path: Path) -> None:
+    """Prompts longer than the original context have the long factors from the first token on."""
+    import torch
+    from transformers import LlamaForCausalLM
+
+    case = oracle("llama-longrope")
+    raw = json.loads((case.directory / "config.json").read_text())
+    raw["rope_parameters"]["original_max_position_embeddings"] = 8
+    (tmp_path / "config.json").write_text(json.dumps(raw))
+    (tmp_path / "model.safetensors").symlink_to(case.directory / "model.safetensors")
+    prompts = [prompt for prompt in case.prompts if len(prompt) > 8]
+    model = LlamaForCausalLM.from_pretrained(tmp_path).eval()
+    expected = [
+        model.generate(torch.tensor([p]), max_new_tokens=NUM_OUTPUT, do_sample=False)[0, len(p) :]
+        for p in prompts
+    ]
+    got = tokens_of(tmp_path, prompts)
+    assert got == [tokens.tolist() for tokens in expected]
+    assert got != [case.expected[case.prompts.index(prompt)] for prompt in prompts]
+
+
+def test_a_stretched_context_is_the_models(oracle: Any) -> None:
+    """Published configs add yarn and leave max_position_embeddings as it was."""
+    raw = json.loads((oracle("llama-yarn").directory / "config.json").read_text())
+    raw["max_position_embeddings"] = 64
+    assert ModelConfig.from_hf(raw, name="x").max_position == 256
+
+
+def test_a_head_of_its_own_counts_whatever_the_config_says(oracle: Any, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    case = oracle("llama")  # not tied
+    raw = json.loads((case.directory / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(raw | {"tie_word_embeddings": True}))
+    tensors = load_file(case.directory / "model.safetensors")
+    save_file(tensors, tmp_path / "model.safetensors")
+    assert tokens_of(tmp_path, case.prompts) == case.expected
+
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
+    save_file(tensors, tmp_path / "model.safetensors")
+    llm = LLM(tmp_path)
+    assert llm.model.tie_embeddings
+    assert torch.equal(llm._runner.weights.embedding, tensors["lm_head.weight"])
+
+
 @pytest.mark.parametrize("indexed", [True, False])
 def test_sharded_checkpoints_load(oracle: Any, tmp_path: Path, indexed: bool) -> None:
     from safetensors.torch import load_file, save_file

@@ -58,7 +58,7 @@ def test_rope_store_turns_pairs_and_fills_only_its_slots(normed: bool) -> None:
     heads, kv_heads, dim, tokens = 4, 2, 6, 3
     qkv = randn(tokens, (heads + 2 * kv_heads) * dim)
     positions = torch.tensor([0, 5, 100])
-    angles = torch.outer(positions.double(), inverse_frequencies(RopeConfig(), dim).double())
+    angles = torch.outer(positions.double(), inverse_frequencies(RopeConfig(), dim, 64).double())
     slots = torch.tensor([7, 2, 9])
     k_cache = torch.full((4, 3, kv_heads, dim), torch.nan)
     v_cache = k_cache.clone()
@@ -88,8 +88,8 @@ def test_rope_store_turns_pairs_and_fills_only_its_slots(normed: bool) -> None:
 
 
 def test_llama3_frequencies_keep_the_short_and_stretch_the_long() -> None:
-    plain = inverse_frequencies(RopeConfig(theta=5e5), 128)
-    scaled = inverse_frequencies(RopeConfig(theta=5e5, kind="llama3", factor=8.0), 128)
+    plain = inverse_frequencies(RopeConfig(theta=5e5), 128, 64)
+    scaled = inverse_frequencies(RopeConfig(theta=5e5, kind="llama3", factor=8.0), 128, 64)
     wavelength = 2 * torch.pi / plain
     short, long = wavelength < 8192 / 4, wavelength > 8192
     torch.testing.assert_close(scaled[short], plain[short])
