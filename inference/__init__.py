@@ -26,7 +26,7 @@ from inference.errors import (
     RequestFailed,
     RequestNotFound,
 )
-from inference.request import RequestOutput, Timing, TokenEvent
+from inference.request import RequestOutput, Timing, TokenEvent, TokenLogprobs
 
 __all__ = [
     "LLM",
@@ -44,4 +44,5 @@ __all__ = [
     "SamplingParams",
     "Timing",
     "TokenEvent",
+    "TokenLogprobs",
 ]

@@ -48,6 +48,7 @@ class Batch:
         sample_lanes: Of the sampled requests, ``[sampled]`` int64.
         has_pending: Whether any of ``tokens`` is below 0.
         num_lanes: T.
+        looked_at: Which of ``sampled`` need their logits on the host (see ``adjust``).
     """
 
     tokens: Tensor
@@ -61,6 +62,7 @@ class Batch:
     sample_lanes: Tensor
     has_pending: bool
     num_lanes: int
+    looked_at: tuple[int, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -228,6 +230,7 @@ class BatchBuilder:
             sample_lanes=twin.first("sample_lanes", num_sampled),
             has_pending=bool((arrays["tokens"][:num_single] < 0).any()),
             num_lanes=sizes.tokens,
+            looked_at=tuple([i for i, r in enumerate(sampled) if r.params.looks_at_logits]),
         )
         self._last = None
         if decodes and self._persistent:

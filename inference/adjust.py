@@ -1,0 +1,87 @@
+"""What a request may ask of its logits beyond temperature, top-k and top-p.
+
+Penalties, a least length, min-p and log probabilities. Each looks at the tokens of its own request,
+on the host, so a step with such a request waits for the tokens of the step before and is not
+replayed from a graph. Rows that ask for none of it are left alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from inference.request import Request, TokenLogprobs
+
+__all__ = ["adjust", "logprobs"]
+
+
+def adjust(
+    logits: Tensor, rows: Iterable[int], requests: Sequence[Request], eos: Iterable[int]
+) -> Tensor:
+    """Return the logits with the rows of some requests adjusted as their params ask.
+
+    Args:
+        logits: ``[requests, vocab]``.
+        rows: Which of them; their requests have no tokens that are not yet read.
+        requests: One a row.
+        eos: Tokens that end an output of the model.
+
+    Returns:
+        New tensor, ``[requests, vocab]``, float32.
+
+    Source:
+        Repetition: Keskar et al. 2019, arXiv:1909.05858, section 4.1, over prompt and output.
+        Presence and frequency: OpenAI's API, over the output. Min-p: arXiv:2407.01082; it keeps
+        the tokens of at least ``min_p`` times the largest probability at the request's temperature.
+    """
+    logits = logits.to(torch.float32, copy=True)
+    for index in rows:
+        _adjust_row(logits[index], requests[index], eos)
+    return logits
+
+
+def _adjust_row(row: Tensor, request: Request, eos: Iterable[int]) -> None:
+    params = request.params
+    output = request.tokens[request.num_prompt :]
+    if len(output) < params.min_tokens:
+        # Whether or not the request heeds the model's own: it must not end by one.
+        row[[*eos, *params.stop_token_ids]] = -math.inf
+    if params.repetition_penalty != 1.0:
+        seen = torch.tensor(request.tokens, device=row.device).unique()
+        values = row[seen]
+        penalty = params.repetition_penalty
+        row[seen] = torch.where(values < 0, values * penalty, values / penalty)
+    if output and (params.presence_penalty or params.frequency_penalty):
+        used, counts = torch.tensor(output, device=row.device).unique(return_counts=True)
+        row[used] -= params.presence_penalty + params.frequency_penalty * counts
+    if params.min_p and params.temperature:
+        row[row < row.max() + params.temperature * math.log(params.min_p)] = -math.inf
+
+
+def logprobs(
+    logits: Tensor, rows: Iterable[int], requests: Sequence[Request], tokens: Tensor
+) -> list[tuple[Request, TokenLogprobs]]:
+    """Return the log probabilities of the rows whose requests ask for them.
+
+    They are the model's own: before penalties, temperature and filters.
+
+    Args:
+        logits: As the model gave them, ``[requests, vocab]``.
+        rows: Which of them to look at.
+        requests: One a row.
+        tokens: What was sampled, ``[requests]``.
+    """
+    found = []
+    for index in rows:
+        wanted = requests[index].params.logprobs
+        if wanted is None:
+            continue
+        row = logits[index].float().log_softmax(dim=-1)
+        values, ids = row.topk(min(wanted, len(row)))
+        top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
+        own = float(row[tokens[index].clamp(min=0)])
+        found.append((requests[index], TokenLogprobs(own, top)))
+    return found
