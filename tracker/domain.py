@@ -339,8 +339,8 @@ class PairedValues:
     """The stored values of one metric at two revisions, for a judgement without measuring.
 
     `pairs` are the (base, head) values of one gate's interleaved pairs in the order they were
-    measured, `numbers` the gate's numbers of these pairs; `base` and `head` are the values of
-    attempts outside them.
+    measured, `numbers` the gate's numbers of these pairs and `first` the arms that were launched
+    first in them; `base` and `head` are the values of attempts outside them.
     """
 
     series: SeriesInfo
@@ -348,6 +348,7 @@ class PairedValues:
     pairs: tuple[tuple[float, float], ...]
     base: tuple[float, ...]
     head: tuple[float, ...]
+    first: tuple[Arm, ...] = ()  # empty: not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,14 @@
-"""Which commit of a pair is launched first."""
+"""Which commit of a pair is launched first: a fair coin for each pair.
+
+The coins are what makes the gate's sign-flip test exact. Whatever the machine does at the time of
+each launch (a drift, a node whose every third launch is slow), swapping the two arms of a pair is as
+likely as not, and independent of all other pairs. Balanced blocks (ABBA) cancel a steady drift but
+couple the pairs of a block; the gate removes a drift by other means (`tracker.stats.covariate`).
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 from tracker.domain import Arm
 
@@ -11,23 +16,14 @@ __all__ = ["PairOrder"]
 
 
 class PairOrder:
-    """The order of launches: ABBA or BAAB, drawn anew every two pairs.
+    """An endless iterator over the order of launches of each pair.
 
-    Within two pairs each commit goes first once, so that a steady drift cancels; which begins is
-    random, so that nothing periodic can hide in it.
+    Args:
+        seed: The same seed gives the same orders.
     """
 
     def __init__(self, seed: int) -> None:
-        self._draws = self._blocks(random.Random(seed))
+        self._coin = random.Random(seed)
 
     def __next__(self) -> tuple[Arm, Arm]:
-        return next(self._draws)
-
-    @staticmethod
-    def _blocks(source: random.Random) -> Iterator[tuple[Arm, Arm]]:
-        forward: tuple[Arm, Arm] = ("base", "head")
-        backward: tuple[Arm, Arm] = ("head", "base")
-        while True:
-            first = source.random() < 0.5
-            yield forward if first else backward
-            yield backward if first else forward
+        return ("base", "head") if self._coin.random() < 0.5 else ("head", "base")

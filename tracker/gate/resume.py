@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from tracker.artifacts import fingerprint_of
-from tracker.domain import GateInfo, Launch
+from tracker.domain import Arm, GateInfo, Launch
 from tracker.errors import UsageError
 from tracker.gate.session import Earlier, Pair
 from tracker.gate.stored import benchmark_of, stored_controls
@@ -146,7 +146,9 @@ def _earlier(store: Store, gate: GateInfo) -> Earlier | None:
     except UsageError:  # nothing of this machine yet
         return None
     rows: dict[int, tuple[dict[str, float], dict[str, float]]] = {}
+    first: dict[int, Arm] = {}
     for name, found in values.items():
+        first |= dict(zip(found.numbers, found.first, strict=True))
         for number, pair in zip(found.numbers, found.pairs, strict=True):
             for side, value in zip(rows.setdefault(number, ({}, {})), pair, strict=True):
                 side[name] = value
@@ -162,7 +164,9 @@ def _earlier(store: Store, gate: GateInfo) -> Earlier | None:
         benchmarks={
             name: benchmark_of(found.series) for name, found in values.items() if found.pairs
         },
-        pairs=[Pair(*rows[number], controls.get(number, {})) for number in sorted(rows)],
+        pairs=[
+            Pair(*rows[number], controls.get(number, {}), first[number]) for number in sorted(rows)
+        ],
         launches=launches,
     )
 

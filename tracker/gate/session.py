@@ -38,11 +38,13 @@ _ENOUGH_ATTEMPTS = 6
 
 
 class Pair(NamedTuple):
-    """One valid pair: the values of base and head by metric, and the control's times."""
+    """One valid pair: the values of base and head by metric, the control's times, and which arm ran
+    first (None: not known)."""
 
     base: Values
     head: Values
     controls: Controls
+    first: Arm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,9 @@ class Session:
         measured: dict[Arm, LaunchResult] = {}
         complaints: list[Complaint] = []
         bench = self._patterns()
+        order = next(self._order)
         try:
-            for arm in next(self._order):
+            for arm in order:
                 self._listener.launching(result.pairs + 1, arm, bench)
                 try:
                     measured[arm] = self._measure(self._commit[arm], arm, bench)
@@ -199,7 +202,7 @@ class Session:
             self._tell(measured, None)
             return
         self._tell(measured, result.pairs + 1)
-        self._add(Pair(base.values(), head.values(), times))
+        self._add(Pair(base.values(), head.values(), times, order[0]))
         self._note_prefixes(base, head)
         self._listener.pair_done(self._standing(self._clock() - started))
         self._check_decided()
@@ -338,7 +341,11 @@ class Session:
             # What does not vote is measured only as long as something that votes needs it.
             if votes or (gate.pairs < gate.max_pairs and gate.pending() <= pair.keys()):
                 try:
-                    gate.add(pair, {name: controls[name] for name in pair.keys() & controls})
+                    gate.add(
+                        pair,
+                        {name: controls[name] for name in pair.keys() & controls},
+                        first=measured.first,
+                    )
                 except ValueError as error:
                     result.invalid = [str(error)]
                     result.stopped = "stopped as invalid"
@@ -393,7 +400,11 @@ class Session:
             return
         if not gate.pending():
             undecided = any(v.status == "inconclusive" for v in gate.verdicts().values())
-            result.stopped = "out of pairs" if undecided else "every metric is decided"
+            result.stopped = (
+                "every metric is decided" if not undecided
+                else "out of pairs" if gate.pairs >= gate.max_pairs
+                else "no undecided metric can be decided within the budget"
+            )  # fmt: skip
             return
         if self._fail_fast and any(map(self._breaks_limit, result.judged.values())):
             result.stopped = "stopped at the first broken limit"

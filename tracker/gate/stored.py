@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tracker.domain import BenchmarkInfo, Expectation, GateLaunch, PairedValues, SeriesInfo
+from tracker.domain import Arm, BenchmarkInfo, Expectation, GateLaunch, PairedValues, SeriesInfo
 from tracker.gate.control import (
     Controls,
     ControlWatch,
@@ -129,13 +129,15 @@ class _Replay(PairedGate):
         self,
         pair: Mapping[str, tuple[float, float] | None],
         controls: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
+        *,
+        first: Arm | None = None,
     ) -> None:
         lost = self.pending() - pair.keys()
         if lost:
             verdicts = self.verdicts()
             self._frozen |= {name: verdicts[name] for name in lost}
         going = {name: both for name, both in pair.items() if name not in self._frozen}
-        super().add(going, controls)
+        super().add(going, controls, first=first)
 
     def verdicts(self) -> dict[str, Verdict]:
         return super().verdicts() | self._frozen
@@ -149,8 +151,10 @@ def _replay(
     controls: Mapping[int, Controls],
 ) -> None:
     rows: dict[int, dict[str, tuple[float, float]]] = defaultdict(dict)
+    first: dict[int, Arm] = {}
     for j in group:
         values = stored[j.name]
+        first |= dict(zip(values.numbers, values.first, strict=False))
         for number, both in zip(values.numbers, values.pairs, strict=True):
             rows[number][j.name] = weighed(j, both)
     if not rows:
@@ -167,6 +171,6 @@ def _replay(
     for number in sorted(rows)[: policy.max_pairs]:
         pair = {name: both for name, both in rows[number].items() if name in known}
         times = controls_of({name: benchmarks[name] for name in pair}, controls.get(number, {}))
-        gate.add(pair, times)
+        gate.add(pair, times, first=first.get(number))
     result.pairs = max(result.pairs, gate.pairs)
     result.verdicts.update(told(result.judged, gate.verdicts()))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,13 @@ from tracker.stats.change import Change, change_by_difference, change_by_ratio
 from tracker.stats.covariate import Estimate, estimate, explained
 from tracker.stats.robust import center as hodges_lehmann
 
-__all__ = ["Arms", "Contrasts", "PairValues"]
+__all__ = ["DRIFT", "Arm", "Arms", "Contrasts", "PairValues"]
 
 Floats = NDArray[np.float64]
+Arm = Literal["base", "head"]
 Arms = tuple[float, float]  # base, head
 
+DRIFT = "steady drift"  # the control that is the place of the launches in time
 _MISSING = (math.nan, math.nan)
 # A difference over a scale that is far smaller than it; the square of this is still a float.
 _LARGEST = 1e100
@@ -80,6 +82,7 @@ class PairValues:
         self._detect = detect
         self._controls: list[str] = []
         self._values: list[Mapping[str, Arms | None]] = []
+        self._positions: list[Arms] = []  # of the launches in time
         self._control_times: list[Mapping[str, Mapping[str, Arms]]] = []
 
     def __len__(self) -> int:
@@ -89,6 +92,7 @@ class PairValues:
         self,
         values: Mapping[str, Arms | None],
         controls: Mapping[str, Mapping[str, Arms]],
+        first: Arm | None = None,
     ) -> None:
         """Add a pair.
 
@@ -98,6 +102,14 @@ class PairValues:
         """
         self._values.append(values)
         self._control_times.append(controls)
+        place = 2.0 * len(self._values)
+        self._positions.append(
+            _MISSING
+            if first is None
+            else (place, place + 1)
+            if first == "base"
+            else (place + 1, place)
+        )
         new = {control for of in controls.values() for control in of} - set(self._controls)
         self._controls += sorted(new)
 
@@ -115,14 +127,16 @@ class PairValues:
             return compared
 
         old, at_margin = comparable(base), comparable(head, self._margin)
-        part, control, differs = explained(np.stack([old, at_margin]), self._log_controls())
+        part, control, differs = explained(
+            np.stack([old, at_margin]), self._log_controls(), np.transpose(self._positions)
+        )
         trusted = np.where(differs, 0.0, part)
         return Contrasts(
             beyond=at_margin - old - part,
             worse=comparable(head) - old - trusted,
             short=old - comparable(head, self._detect) + trusted,
             control=tuple(
-                self._controls[index] if index >= 0 and not untrusted else None
+                [*self._controls, DRIFT][index] if index >= 0 and not untrusted else None
                 for index, untrusted in zip(control, differs, strict=True)
             ),
             scale=np.where(by_ratio, math.nan, scale),

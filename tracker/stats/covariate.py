@@ -49,7 +49,7 @@ class Explained(NamedTuple):
     differs: NDArray[np.bool_]
 
 
-def explained(arms: Floats, controls: Floats) -> Explained:
+def explained(arms: Floats, controls: Floats, positions: Floats) -> Explained:
     """Return what each metric's best control explains of its contrasts.
 
     Args:
@@ -57,20 +57,25 @@ def explained(arms: Floats, controls: Floats) -> Explained:
             ``[2, pairs, metrics]``; NaN where missing.
         controls: Logarithms of the controls in the launches of each metric, more is slower,
             ``[2, pairs, metrics, controls]``; NaN where missing, which explains nothing.
+        positions: Places of the launches in time, ``[2, pairs]``; NaN where not known.
     """
     _, num_pairs, num_metrics, num_controls = controls.shape
-    if not num_metrics or not num_controls or num_pairs < _FEWEST:
+    if not num_metrics or num_pairs < _FEWEST:
         none = np.full(num_metrics, -1)
         return Explained(np.zeros((num_pairs, num_metrics)), none, none > 0)
+    place = np.broadcast_to(positions[:, :, None, None], (2, num_pairs, num_metrics, 1))
+    controls = np.concatenate([controls, place], axis=-1)
+    is_place = np.arange(num_controls + 1) == num_controls
     levels, speeds = arms.sum(axis=0)[:, :, None] / 2, controls.sum(axis=0) / 2
     present = ~(np.isnan(levels) | np.isnan(speeds))
     level, speed = _around_mean(levels, present), _around_mean(speeds, present)
     squares = (speed * speed).sum(axis=0)
-    slope = np.clip((level * speed).sum(axis=0) / np.where(squares > 0, squares, 1.0), 0.0, None)
+    slope = (level * speed).sum(axis=0) / np.where(squares > 0, squares, 1.0)
+    slope = np.where(is_place, slope, np.maximum(slope, 0.0))
     gained = slope * slope * squares
     count = present.sum(axis=0)
     clear = gained * (count - 2) >= _CLEAR * ((level * level).sum(axis=0) - gained)
-    slope = np.minimum(slope, _STEEPEST)
+    slope = np.where(is_place, slope, np.minimum(slope, _STEEPEST))
     difference = np.where(present, controls[1] - controls[0], 0.0)
     contrast = np.nan_to_num(arms[1] - arms[0])[:, :, None]
     helps = ((contrast - slope * difference) ** 2).sum(axis=0) < (contrast**2).sum(axis=0)
@@ -78,7 +83,8 @@ def explained(arms: Floats, controls: Floats) -> Explained:
     best = useful.argmax(axis=1)[:, None]
     used = useful.max(axis=1) > 0
     part = np.take_along_axis(slope * difference, best[None], axis=2)[:, :, 0]
-    differs = np.take_along_axis(_differs(difference, present, count), best, axis=1)[:, 0]
+    untrusted = _differs(difference, present, count) & ~is_place
+    differs = np.take_along_axis(untrusted, best, axis=1)[:, 0]
     return Explained(np.where(used, part, 0.0), np.where(used, best[:, 0], -1), used & differs)
 
 

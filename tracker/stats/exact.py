@@ -37,10 +37,10 @@ class ExactMetric:
             self._constant = False
         self.pairs += 1
 
-    def verdict(self, reason_without_values: str = "no pairs measured") -> Verdict:
+    def verdict(self) -> Verdict:
         """Return what the pairs so far show."""
         if self._first is None:
-            return Verdict("inconclusive", None, None, None, 0, reason_without_values, None)
+            return Verdict("inconclusive", None, None, None, 0, "no pairs measured", None)
         base, head = self._first
         effect = head / base - 1 if base > 0 else 0.0 if base == head else None
         if not self._constant:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracker.stats.change import ratio_of
-from tracker.stats.contrasts import Arms, Contrasts, PairValues
+from tracker.stats.contrasts import DRIFT, Arm, Arms, Contrasts, PairValues
 from tracker.stats.covariate import Estimate
+from tracker.stats.effort import Effort
 from tracker.stats.evidence import Evidence, evidence, flips_as_good
 from tracker.stats.looks import (
     called_flips,
-    can_call,
-    fewest_pairs,
     look_schedule,
     miss_levels,
     missed_flips,
@@ -101,12 +101,15 @@ class PairedGate:
         self._allowed = called_flips(alpha, self.looks)
         self._miss = miss_levels(self.looks)
         self._missed = missed_flips(self.looks)
+        self._effort = Effort(alpha, max_pairs)
         self._seed = seed
         margins = np.array([self._margin[name] for name in self._noisy])
         detects = np.array([self._detect[name] for name in self._noisy])
         self._room = detects - margins
         self._values = PairValues(self._lower, margins, detects)
+        self._has_value: dict[str, list[bool]] = {name: [] for name in metrics}  # by pair
         self._decided: dict[str, tuple[Status, str]] = {}
+        self._given_up: dict[str, str] = {}  # why no more pairs are measured for a metric
         self._evidence: dict[str, Evidence] = {}  # of the last look before a metric was decided
 
     @property
@@ -115,11 +118,17 @@ class PairedGate:
         return len(self._values)
 
     def pending(self) -> frozenset[str]:
-        """Return the metrics that another pair could still decide."""
+        """Return the metrics for which another pair is worth measuring.
+
+        Neither the decided ones, nor those which the gate's pairs cannot decide (from 12 pairs
+        on), nor those that have had no value in six pairs. They are inconclusive unless the pairs
+        measured for other metrics decide them.
+        """
         if self.pairs >= self.max_pairs:
             return frozenset()
-        undecided = {name for name in self._noisy if name not in self._decided}
-        return frozenset(undecided | {name for name, e in self._exact.items() if e.pairs == 0})
+        noisy = set(self._noisy) - self._decided.keys()
+        exact = {name for name, metric in self._exact.items() if metric.pairs == 0}
+        return frozenset((noisy | exact) - self._given_up.keys())
 
     def next_look(self) -> int | None:
         """Return the number of pairs at which noisy metrics are judged next, or None."""
@@ -129,6 +138,8 @@ class PairedGate:
         self,
         pair: Mapping[str, Arms | None],
         controls: Mapping[str, Mapping[str, Arms]] | None = None,
+        *,
+        first: Arm | None = None,
     ) -> None:
         """Add one interleaved pair: name to ``(base, head)``, or None.
 
@@ -162,9 +173,14 @@ class PairedGate:
             if (values := pair.get(name)) is not None:
                 exact.add(*map(float, values))
         noisy = {name: values for name, values in pair.items() if name not in self._exact}
-        self._values.add(noisy, {name: of for name, of in controls.items() if name in noisy})
+        self._values.add(noisy, {name: of for name, of in controls.items() if name in noisy}, first)
+        for name, has_value in self._has_value.items():
+            has_value.append(pair.get(name) is not None)
         if self.pairs in self.looks and not self._decided.keys() >= set(self._noisy):
             self._judge()
+        for name in self.pending():
+            if reason := self._effort.absent(self._has_value[name]):
+                self._given_up[name] = reason
 
     def log_ratios(self) -> dict[str, list[float]]:
         """Return how much worse head is in each pair that has a value, by noisy metric.
@@ -183,9 +199,11 @@ class PairedGate:
         if self._noisy and self.pairs:
             contrasts = self._values.contrasts()
             noisy = {name: self._verdict(contrasts, k) for k, name in enumerate(self._noisy)}
+        exact = {name: metric.verdict() for name, metric in self._exact.items()}
+        verdicts = {name: (noisy | exact).get(name, _NOTHING) for name in self._metrics}
         return {
-            name: self._exact[name].verdict() if name in self._exact else noisy.get(name, _NOTHING)
-            for name in self._metrics
+            name: verdict if verdict.pairs else replace(verdict, reason=self._why_no_value(name))
+            for name, verdict in verdicts.items()
         }
 
     def regressions(self) -> frozenset[str]:
@@ -203,6 +221,12 @@ class PairedGate:
             if (decision := self._decision(name, contrasts, look)) is not None:
                 self._decided[name] = decision
         self._evidence |= dict.fromkeys(undecided, self._without_called(look, undecided))
+        for name in self.pending() & set(self._noisy):
+            column = self._noisy.index(name)
+            worse, beyond = contrasts.worse[:, column], contrasts.beyond[:, column]
+            needed = self._effort.hopeless(worse, beyond, float(self._room[column]))
+            if needed is not None:
+                self._given_up[name] = f"{_noise_at(worse)}: about {needed} pairs would decide"
 
     def _decision(
         self, name: str, contrasts: Contrasts, look: Evidence
@@ -211,7 +235,7 @@ class PairedGate:
         column = self._noisy.index(name)
         control = contrasts.control[column]
         at = f"at {self.pairs} pairs"
-        corrected = f", after removing machine noise (control: {control})" if control else ""
+        corrected = f", after removing {_noise_of(control)}" if control else ""
         if look.calls(column):
             flips = len(look.highest)
             return "regression", (
@@ -289,21 +313,30 @@ class PairedGate:
             difference=change.difference,
         )
 
+    def _why_no_value(self, name: str) -> str:
+        if not self.pairs:
+            return _NOTHING.reason
+        return self._given_up.get(name) or f"no value in any of {self.pairs} pairs"
+
     def _why_undecided(self, name: str, values: Floats) -> str:
+        if name in self._given_up:
+            return self._given_up[name]
         n = len(values)
         if n < 2:
             return f"{n} pair; noise shows from 2 on"
         if n < self.looks[0]:
             return f"{n} pairs; the first look is at {self.looks[0]}"
-        noise = spread(values)
-        # No count that could not call a regression, were the metric worse, decides.
-        able = fewest_pairs(self.alpha) or 0
-        if not can_call(self.max_pairs, self.alpha):
-            able = max(able, self.max_pairs + 1)
-        room = self._detect[name] - self._margin[name]
-        # Enough pairs to put both the critical value and the pass bound inside the room.
-        needed = max(n + 1, able, math.ceil((6.0 * noise / room) ** 2))
-        return f"pair noise of {noise:.1%} at {n} pairs; about {needed} pairs would decide"
+        needed = self._effort.needed(values, self._detect[name] - self._margin[name])
+        return f"{_noise_at(values)}; about {max(n + 1, needed)} pairs would decide"
+
+
+def _noise_of(control: str) -> str:
+    return "a steady drift" if control == DRIFT else f"machine noise (control: {control})"
+
+
+def _noise_at(worse: Floats) -> str:
+    values = worse[~np.isnan(worse)]
+    return f"pair noise of {spread(values):.1%} at {len(values)} pairs"
 
 
 def _check_control(metric: str, control: str, times: Arms) -> None:

@@ -38,8 +38,13 @@ def interval(values: Floats, miss: float) -> tuple[float, float] | None:
 
 
 def spread(values: Floats) -> float:
-    """Return the median absolute deviation of at least one value, as normal noise's deviation."""
-    return _NORMAL * float(np.median(np.abs(values - np.median(values))))
+    """Return the deviation of normal noise with this median absolute deviation, of at least one value.
+
+    The standard deviation where more than half of the values are equal, as those of a coarse timer
+    are: their median absolute deviation is 0, and says nothing about the others.
+    """
+    typical = float(np.median(np.abs(values - np.median(values))))
+    return _NORMAL * typical if typical > 0 else float(np.std(values))
 
 
 def _walsh_averages(values: Floats) -> Floats:

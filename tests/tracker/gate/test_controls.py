@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.tracker.fake_lab import TTFT, WanderingNode, commits, recorder
+from tests.tracker.fake_lab import TTFT, FakeRunner, WanderingNode, commits, recorder
 from tests.tracker.gate.fakes import Notes
 from tracker.gate.control import controls_of, leaning
 from tracker.gate.measured import gate_commits, gate_stored
@@ -61,8 +61,24 @@ def test_a_node_that_wanders_is_taken_out_and_the_store_says_the_same(gate):
 def test_without_its_control_the_same_node_leaves_the_gate_undecided(gate):
     run, root = gate
     measured, replayed = run(node(root, told=False))
-    assert measured.pairs == 24
-    assert [row.outcome for row in (*measured.rows, *replayed.rows)] == ["inconclusive"] * 2
+    assert measured.pairs == 12
+    assert measured.rows == replayed.rows
+    assert measured.rows[0].outcome == "inconclusive"
+
+
+def test_a_machine_that_slows_down_steadily_is_judged_without_the_drift_and_so_is_the_replay(gate):
+    """The order of the launches of each pair reaches the test, and the store gives it back."""
+    run, root = gate
+    launches = itertools.count()
+
+    def drifting(_commit, source):
+        return {TTFT: 0.1 * 1.08 ** next(launches) * 2.0 ** source.gauss(0, 0.01)}
+
+    measured, replayed = run(FakeRunner(root, drifting))
+    assert (measured.exit_code, measured.rows[0].outcome) == (0, "pass")
+    assert measured.pairs <= 10
+    assert measured.rows[0].reason.endswith("after removing a steady drift")
+    assert replayed.rows == measured.rows
 
 
 def test_a_gate_that_goes_on_has_the_controls_of_its_first_pairs(gate):

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from tracker.stats.covariate import estimate, explained
+from tracker.stats import covariate
+from tracker.stats.covariate import estimate
+
+UNKNOWN = np.full((2, 1), math.nan)
+
+
+def explained(arms, controls, positions=UNKNOWN):
+    positions = np.broadcast_to(positions, (2, arms.shape[1]))
+    return covariate.explained(arms, controls, positions)
 
 
 def launches(rng, *, pairs=12, node=0.1, own=0.01, slope=1.0, effect=0.0):
@@ -99,6 +107,20 @@ def test_a_control_that_never_moves_explains_nothing(value):
     arms, controls = launches(np.random.default_rng(4))
     found = explained(arms, np.full_like(controls, value))
     assert not found.part.any() and found.control.tolist() == [-1]
+
+
+@pytest.mark.parametrize("drift", [0.05, -0.05])
+def test_a_steady_drift_is_removed_and_a_slowdown_is_not(drift):
+    rng = np.random.default_rng(8)
+    first = rng.integers(2, size=12)
+    positions = np.arange(24.0).reshape(12, 2).T
+    positions = np.where(first, positions[::-1], positions)
+    arms = (drift * positions + rng.normal(0, 0.01, (2, 12)))[:, :, None]
+    arms[1] += 0.04
+    found = explained(arms, np.empty((2, 12, 1, 0)), positions)
+    left = (arms[1] - arms[0] - found.part)[:, 0]
+    assert found.control.tolist() == [0] and not found.differs.any()
+    assert left.mean() == pytest.approx(0.04, abs=0.01) and left.std() < 0.03
 
 
 def test_equal_values_and_huge_ones_are_no_trouble():

@@ -1,6 +1,7 @@
 """The paired gate: what it says, and every boundary; its error rates are in test_gate_calibration."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -253,7 +254,7 @@ def test_a_control_takes_the_nodes_part_out():
     assert gate.pairs <= 12
     assert gate.verdicts()["b"].reason.endswith("after removing machine noise (control: gemm)")
     deaf = told_of_the_node(control=0.0)
-    assert {v.status for v in deaf.verdicts().values()} == {"inconclusive"} and deaf.pairs == 24
+    assert {v.status for v in deaf.verdicts().values()} == {"inconclusive"} and deaf.pairs == 12
 
 
 def test_a_slowdown_is_called_where_the_node_is_louder_than_it():
@@ -407,3 +408,68 @@ def test_a_skipped_pair_brings_a_call_no_nearer():
     verdicts = gate.verdicts()
     assert (verdicts["a"].status, verdicts["a"].pairs) == ("inconclusive", 6)
     assert verdicts["b"].status == "regression"
+
+
+def loud(rng, *, quiet=0.0, pairs=50, seed=0):
+    """A gate of one quiet metric, slower by `quiet`, one loud one and one of a coarse timer."""
+    gate = PairedGate({"quiet": "lower", "loud": "lower", "timer": "lower"}, max_pairs=pairs)
+    while gate.pending():
+        a, b = np.exp(rng.normal(0, [0.01, 0.5]))
+        timer = tuple(map(float, rng.integers(10, 12, 2)))
+        gate.add({"quiet": (1.0, (1 + quiet) * a), "loud": (1.0, b), "timer": timer})
+    return gate
+
+
+def test_a_metric_that_cannot_be_decided_is_given_up_after_twelve_pairs():
+    stopped = []
+    for seed in range(20):
+        gate = loud(np.random.default_rng(seed))
+        verdicts = gate.verdicts()
+        assert verdicts["quiet"].status == "pass"
+        for name in ("loud", "timer"):
+            if verdicts[name].status == "inconclusive":
+                assert re.search(
+                    r"noise of .* at \d+ pairs: about \d+ pairs would decide$",
+                    verdicts[name].reason,
+                )
+                assert int(verdicts[name].reason.split()[-4]) > 50
+        stopped.append(gate.pairs)
+    assert np.mean(stopped) < 15
+
+
+def test_max_pairs_of_twelve_or_fewer_give_nothing_up():
+    for pairs in (6, 12):
+        gate = loud(np.random.default_rng(1), pairs=pairs)
+        assert gate.pairs == pairs
+
+
+def test_what_was_given_up_is_still_called_where_its_pairs_are_measured_anyway():
+    gate = PairedGate({"loud": "lower", "other": "lower"})
+    rng = np.random.default_rng(3)
+    while gate.pairs < 38:
+        worse = 3.0 if gate.pairs >= 12 else 1.0
+        loud, other = worse * np.exp(rng.normal(0, 0.5)), np.exp(rng.normal(0.02, 0.01))
+        gate.add({"loud": (1.0, loud), "other": (1.0, other)})
+        if gate.pairs == 12:
+            assert "loud" not in gate.pending()
+    assert "loud" in gate.regressions() and gate.verdicts()["loud"].status == "regression"
+
+
+def test_a_metric_that_never_has_a_value_is_given_up_by_name_and_stops_nothing_else():
+    rng = np.random.default_rng(4)
+    gate = PairedGate({"gone": "lower", "count": "lower", "kept": "lower"}, exact={"count": 0})
+    while gate.pending():
+        gate.add({"gone": None, "count": None, "kept": (1.0, float(np.exp(rng.normal(0, 0.01))))})
+    verdicts = gate.verdicts()
+    assert verdicts["kept"].status == "pass" and gate.pairs <= 10
+    for name in ("gone", "count"):
+        assert verdicts[name].status == "inconclusive" and verdicts[name].pairs == 0
+        assert verdicts[name].reason == "no value in any of 6 pairs"
+
+
+def test_a_metric_whose_values_end_is_given_up():
+    gate = PairedGate({"a": "lower"})
+    for number in range(9):
+        gate.add({"a": (1.0, 1.0 + number % 2 / 3) if number < 3 else None})
+    assert not gate.pending()
+    assert gate.verdicts()["a"].reason == "no value in the last 6 pairs (3 before)"

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from tracker.domain import ComparisonRow, PairedValues, SeriesInfo
+from tracker.domain import Arm, ComparisonRow, PairedValues, SeriesInfo
 from tracker.store import tables as t
 from tracker.store.queries.points import Attempt, middle, status_of
 from tracker.store.queries.projects import find_machine, find_project
@@ -167,7 +167,9 @@ def _values(attempts: Sequence[Attempt]) -> tuple[float, ...]:
 def _paired(
     series: SeriesInfo, results: Sequence[StoredRow], base_id: int, gate_id: str | None
 ) -> PairedValues | None:
-    in_pairs: dict[int, dict[str, float]] = {}
+    in_pairs: dict[
+        int, dict[Arm, float]
+    ] = {}  # of each pair, the arm that was launched first, first
     alone: dict[str, list[float]] = {"base": [], "head": []}
     for row in results:
         if row.value is None:
@@ -175,7 +177,9 @@ def _paired(
         ours = gate_id is not None and row.gate_id == gate_id
         if ours and row.pair is not None and row.arm is not None:
             # The later attempt counts: a gate that was cut off within a pair measures it again.
-            in_pairs.setdefault(row.pair, {})[row.arm] = row.value
+            arms = in_pairs.setdefault(row.pair, {})
+            arms.pop(row.arm, None)
+            arms[row.arm] = row.value
             continue
         # At an A/A comparison both sides are one revision: a value is not used twice.
         side = "base" if row.revision_id == base_id else "head"
@@ -184,4 +188,7 @@ def _paired(
     pairs = tuple((arms["base"], arms["head"]) for arms in whole.values())
     if not pairs and not (alone["base"] and alone["head"]):
         return None
-    return PairedValues(series, tuple(whole), pairs, tuple(alone["base"]), tuple(alone["head"]))
+    first = tuple(next(iter(arms)) for arms in whole.values())
+    return PairedValues(
+        series, tuple(whole), pairs, tuple(alone["base"]), tuple(alone["head"]), first
+    )
