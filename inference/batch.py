@@ -147,6 +147,21 @@ class BatchBuilder:
             return self._go_on(last)
         return self._lay_out(step.chunks)
 
+    def padding(self, sizes: Sizes) -> Batch:
+        """Return a decoding step of nothing but padding, in the memory of real ones.
+
+        It runs every kernel of a step of those sizes and changes no lane and no cache.
+
+        Args:
+            sizes: As the engine pads to: as many tokens as rows.
+        """
+        self._last = None
+        host = self._decoding.block(sizes)
+        self._pad(host.arrays, 0, sizes.rows)
+        twin = self._decoding.send(host, sizes)
+        starts = self._counting[: sizes.rows + 1]
+        return self._batch(twin, sizes, [], starts, (), 0, decodes=True, has_pending=False)
+
     def _go_on(self, last: _Decoding) -> Batch:
         """Move every row of the last step one token further."""
         size = self._block_size
@@ -217,21 +232,10 @@ class BatchBuilder:
             self._pad(arrays, len(rows), sizes.rows)
             starts = self._counting[: sizes.rows + 1]
         twin = staging.send(host, sizes)
-        num_sampled = sizes.rows if decodes else len(sampled)
-        batch = Batch(
-            tokens=twin.first("tokens", sizes.tokens),
-            positions=twin.first("positions", sizes.tokens),
-            slots=twin.first("slots", sizes.tokens),
-            plan=self._plan(twin, sizes, starts, lens, num_single),
-            sampled=sampled,
-            sample_rows=None if decodes else twin.first("sample_rows", num_sampled),
-            sampling=tuple([twin.first(name, num_sampled) for name in _SAMPLING]),
-            lanes=twin.first("lanes", sizes.rows if decodes else num_single),
-            sample_lanes=twin.first("sample_lanes", num_sampled),
-            has_pending=bool((arrays["tokens"][:num_single] < 0).any()),
-            num_lanes=sizes.tokens,
-            looked_at=tuple([i for i, r in enumerate(sampled) if r.params.looks_at_logits]),
-        )
+        batch = self._batch(
+            twin, sizes, sampled, starts, lens, num_single,
+            decodes=decodes, has_pending=bool((arrays["tokens"][:num_single] < 0).any()),
+        )  # fmt: skip
         self._last = None
         if decodes and self._persistent:
             self._last = _Decoding(
@@ -248,6 +252,35 @@ class BatchBuilder:
                 counting=[arrays[name][: len(rows)] for name in _COUNTING],
             )
         return batch
+
+    def _batch(
+        self,
+        twin: Block,
+        sizes: Sizes,
+        sampled: list[Request],
+        starts: tuple[int, ...],
+        lens: tuple[int, ...],
+        num_single: int,
+        *,
+        decodes: bool,
+        has_pending: bool,
+    ) -> Batch:
+        """Return what lies in a block as a batch."""
+        num_sampled = sizes.rows if decodes else len(sampled)
+        return Batch(
+            tokens=twin.first("tokens", sizes.tokens),
+            positions=twin.first("positions", sizes.tokens),
+            slots=twin.first("slots", sizes.tokens),
+            plan=self._plan(twin, sizes, starts, lens, num_single),
+            sampled=sampled,
+            sample_rows=None if decodes else twin.first("sample_rows", num_sampled),
+            sampling=tuple([twin.first(name, num_sampled) for name in _SAMPLING]),
+            lanes=twin.first("lanes", sizes.rows if decodes else num_single),
+            sample_lanes=twin.first("sample_lanes", num_sampled),
+            has_pending=has_pending,
+            num_lanes=sizes.tokens,
+            looked_at=tuple([i for i, r in enumerate(sampled) if r.params.looks_at_logits]),
+        )
 
     def _pack_singles(
         self, arrays: _Arrays, chunks: Sequence[Chunk], lanes: NDArray[np.int64]

@@ -124,6 +124,7 @@ class LLM:
             seed=self.config.seed,
         )
         self._traffic = dict.fromkeys(_TRAFFIC, 0)
+        self._dead: str | None = None  # what ended this process's use of the device
         self._pipeline = Pipeline(
             self._scheduler,
             self._delivery,
@@ -314,8 +315,8 @@ class LLM:
         ``model_bytes``, the least the steps had to do (see ``roofline``); ``preemptions``;
         ``blocks_allocated``, ``blocks_evicted``, ``peak_blocks_used``;
         ``requests_submitted``, ``requests_finished``; ``op_calls.<name>`` for each op;
-        ``graph_replays``, steps that were one launch of a CUDA graph; and two
-        sizes that a reset leaves alone, ``weight_bytes`` and ``kv_cache_bytes``.
+        ``graph_replays``, steps that were one CUDA graph, and ``graph_captures``, sizes captured
+        (none after ``warm_up``); and two sizes that a reset leaves alone, ``weight_bytes`` and ``kv_cache_bytes``.
         """
         runner = self._live_runner()
         return {
@@ -329,6 +330,7 @@ class LLM:
             "peak_blocks_used": self._blocks.peak_used,
             **{f"op_calls.{name}": calls for name, calls in runner.ops.calls.items()},
             "graph_replays": runner.graphs.replays if runner.graphs is not None else 0,
+            "graph_captures": runner.graphs.captures if runner.graphs is not None else 0,
             "weight_bytes": runner.weights.num_bytes,
             "kv_cache_bytes": runner.cache.num_bytes,
         }
@@ -338,7 +340,7 @@ class LLM:
         runner = self._live_runner()
         runner.ops.reset_counters()
         if runner.graphs is not None:
-            runner.graphs.replays = 0
+            runner.graphs.reset_counters()
         self._work.reset()
         self._traffic = dict.fromkeys(_TRAFFIC, 0)
         self._delivery.tokens_generated = 0
@@ -361,6 +363,7 @@ class LLM:
             "backends": dict(runner.ops.backends),
             "overlap": runner.overlap,
             "cuda_graphs": runner.graphs is not None,
+            "graph_failure": None if runner.graphs is None else runner.graphs.failure,
             "block_size": self.config.block_size,
             "num_blocks": runner.num_blocks,
             "max_model_len": self.max_model_len,
@@ -370,8 +373,18 @@ class LLM:
             "torch": torch.__version__,
         }
 
+    def warm_up(self) -> None:
+        """Compile and capture what decoding steps need, so that no request waits for it.
+
+        Does nothing where there are no CUDA graphs. A capture that fails is no error: see
+        ``describe()["graph_failure"]``.
+        """
+        self._live_runner().warm_up()
+
     def close(self) -> None:
         """Let go of weights and cache; every later call raises EngineClosed. May be repeated."""
+        if self._runner is not None:
+            self._runner.close()
         self._runner = None
 
     def __enter__(self) -> LLM:
@@ -416,7 +429,13 @@ class LLM:
             self._drop(requests)
 
     def _advance(self) -> None:
-        self._pipeline.advance(self._live_runner())
+        runner = self._live_runner()
+        try:
+            self._pipeline.advance(runner)
+        except Exception as error:
+            if not runner.is_alive():
+                self._dead = f"{type(error).__name__}: {error}"
+            raise
 
     def _finish(self, request: Request, reason: FinishReason, error: str | None = None) -> None:
         self._scheduler.remove(request)
@@ -461,6 +480,11 @@ class LLM:
         return request
 
     def _live_runner(self) -> Runner:
+        if self._dead is not None:
+            raise EngineClosed(
+                f"the device failed ({self._dead}) and this process cannot use it any more; start "
+                "a new process"
+            )
         if self._runner is None:
             raise EngineClosed("the engine was closed; make a new LLM")
         return self._runner

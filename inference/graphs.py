@@ -5,7 +5,9 @@ padded to one of a few sizes, and their inputs lie in persistent memory (``stagi
 padding sees no context, stores nothing and samples into a lane of nobody (``AttentionPlan`` has the
 contract of the kernels).
 
-The first step of a size runs as it is, which compiles its kernels, and is captured for the next.
+``warm_up`` captures every size there is before the first request. A size that was not captured runs
+as it is, which compiles its kernels, and is captured for the next step; where capturing fails, steps
+of that size run one kernel at a time, and the engine says so (``LLM.describe``, ``LLM.counters``).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from inference.batch import Batch
 from inference.ops import OpSet
 from inference.staging import Sizes
 
-__all__ = ["Capture", "DecodeGraphs", "can_capture", "cuda_capture"]
+__all__ = ["Capture", "DecodeGraphs", "can_capture", "cuda_capture", "padded", "padded_sizes"]
 
 # What runs once, returned as what runs it again and the tensor that each run writes to.
 Capture = Callable[[Callable[[], Tensor]], tuple[Callable[[], Any], Tensor]]
@@ -48,10 +50,14 @@ class DecodeGraphs:
 
     Attributes:
         replays: Steps replayed since the last reset.
+        captures: Sizes captured since the last reset, and tries that failed.
+        failure: Why a size could not be captured, the first of them; None: all could.
     """
 
     def __init__(self, forward: Callable[[Batch], Tensor], ops: OpSet, capture: Capture) -> None:
         self.replays = 0
+        self.captures = 0
+        self.failure: str | None = None
         self._forward = forward
         self._ops = ops
         self._capture = capture
@@ -73,13 +79,23 @@ class DecodeGraphs:
         self.replays += 1
         return captured.tokens
 
+    def warm_up(self, batch: Batch) -> None:
+        """Compile and capture steps of the batch's sizes, unless that is done."""
+        if Sizes(len(batch.tokens), *batch.plan.block_tables.shape) not in self._captured:
+            self.run(batch)
+
+    def reset_counters(self) -> None:
+        """Start ``replays`` and ``captures`` anew."""
+        self.replays = self.captures = 0
+
     def _try_capture(self, batch: Batch) -> _Captured | None:
         before = dict(self._ops.calls)
         fixed = copy(batch)  # as a graph sees it: nothing of the host changes any more
+        self.captures += 1
         try:
             replay, tokens = self._capture(lambda: self._forward(fixed))
-        except torch.OutOfMemoryError:
-            # Steps of this size still run, one kernel at a time.
+        except Exception as error:  # out of memory, or a kernel or library that cannot be captured
+            self.failure = self.failure or f"{type(error).__name__}: {error}"
             return None
         finally:
             # Capturing computes nothing.
@@ -99,6 +115,16 @@ def padded(sizes: Sizes, limit: Sizes) -> Sizes:
         blocks *= 4
     rows = min(rows, limit.rows)
     return Sizes(rows, rows, min(blocks, limit.blocks))
+
+
+def padded_sizes(limit: Sizes) -> list[Sizes]:
+    """Return all that ``padded`` returns, the largest first, so that smaller graphs reuse its memory."""
+    rows = [1, 2, 4, *range(8, limit.rows + 8, 8)]
+    blocks = [_LEAST_BLOCKS]
+    while blocks[-1] < limit.blocks:
+        blocks.append(blocks[-1] * 4)
+    found = {padded(Sizes(r, r, b), limit) for r in rows for b in blocks if r - 8 < limit.rows}
+    return sorted(found, key=lambda sizes: (sizes.rows, sizes.blocks), reverse=True)
 
 
 def can_capture(ops: OpSet, device: torch.device) -> bool:

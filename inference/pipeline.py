@@ -73,8 +73,10 @@ class Pipeline:
             try:
                 parts, too_large = _launch(runner, step)
             except Exception as error:
-                self._read()  # the step before is whole
-                self._fail(step, error)
+                try:
+                    self._read()  # the step before is whole
+                finally:
+                    self._fail(step, error)
                 raise
         # The step before ends here, so that every token of this one is known from now on.
         self._read()
@@ -91,15 +93,21 @@ class Pipeline:
     def _read(self) -> None:
         """Wait for the steps under way and hand their tokens over."""
         parts, self._under_way = self._under_way, []
-        for part in parts:
+        failure: Exception | None = None
+        for part in parts:  # each to its end: one that fails takes no other's requests along
             try:
                 tokens = part.tokens()
             except Exception as error:
                 self._fail(part.step, error)
-                raise
+                failure = failure or error
+                continue
             for request, entry in part.logprobs:
                 request.logprobs.append(entry)
+            finite = {r for r, token in zip(part.sampled, tokens, strict=True) if token >= 0}
+            self._scheduler.publish(part.step, finite)
             self._delivery.deliver(part.sampled, tokens)
+        if failure is not None:
+            raise failure
 
     def _needs_its_tokens(self) -> bool:
         """Whether the next step must know the tokens of those under way: a request looks at them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +16,7 @@ from inference.architecture import ModelConfig
 from inference.batch import Batch, BatchBuilder
 from inference.config import EngineConfig
 from inference.errors import BackendUnavailable, CacheTooSmall
-from inference.graphs import DecodeGraphs, can_capture, cuda_capture, padded
+from inference.graphs import DecodeGraphs, can_capture, cuda_capture, padded, padded_sizes
 from inference.model import Decoder, KVCache
 from inference.ops import OpSet
 from inference.ops.cpu_matrices import is_available
@@ -59,7 +61,8 @@ class _OnTheWay:
     def __init__(self, tokens: Tensor) -> None:
         self._home = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
         self._home.copy_(tokens, non_blocking=True)
-        self._arrived = torch.cuda.Event()
+        # Blocking: a host that waits leaves its core to others.
+        self._arrived = torch.cuda.Event(blocking=True)
         self._arrived.record()
 
     def wait(self) -> list[int]:
@@ -108,7 +111,13 @@ class Runner:
         )
         self.num_blocks = self._count_blocks(block_bytes, max_model_len)
         self._eos = model.eos_token_ids
+        self._own_counters: Callable[[], AbstractContextManager[None]] = nullcontext
+        if "triton" in ops.backends.values():
+            from inference.ops.triton.arrival import counters_of_one_engine
+
+            self._own_counters = partial(counters_of_one_engine, {})
         self._logprobs: list[tuple[Request, TokenLogprobs]] = []  # of the step being computed
+        self._pads_attention = ops.backends["paged_attention"] != "triton"
         self.overlap = overlaps(config, self.device)
         self.graphs: DecodeGraphs | None = None
         if config.enable_cuda_graphs and config.enable_staging and can_capture(ops, self.device):
@@ -118,6 +127,7 @@ class Runner:
             rows=config.max_num_seqs,
             blocks=-(-max_model_len // config.block_size),
         )
+        self._sizes = sizes
         self._batches = BatchBuilder(
             sizes,
             block_size=config.block_size,
@@ -147,9 +157,35 @@ class Runner:
             on_arrays=ops.on_arrays,
         )
 
-    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Capture every size of a decoding step, so that no request waits for it."""
+        if self.graphs is not None:
+            with torch.inference_mode(), self._own_counters():
+                for sizes in padded_sizes(self._sizes):
+                    batch = self._batches.padding(sizes)
+                    batch.has_pending = self._latest is not None
+                    self.graphs.warm_up(batch)
+
+    def close(self) -> None:
+        """Let go of what refers back to the runner, so that its memory is free with it."""
+        self.graphs = None
+
+    def is_alive(self) -> bool:
+        """Whether the device still computes: some CUDA errors end a process's use of it."""
+        if self.device.type != "cuda":
+            return True
+        try:
+            torch.cuda.synchronize(self.device)
+        except RuntimeError:
+            return False
+        return True
+
     def launch(self, step: Step) -> Launched:
         """Begin to compute a step's KV, and to sample where a sequence is complete."""
+        with torch.inference_mode(), self._own_counters():
+            return self._launch(step)
+
+    def _launch(self, step: Step) -> Launched:
         batch = self._batches.build(step)
         tokens: list[int] | _OnTheWay = []
         self._logprobs = []
@@ -170,7 +206,7 @@ class Runner:
             step=step,
             sampled=batch.sampled,
             num_lanes=batch.num_lanes,
-            num_kv_read=batch.plan.num_kv_read,
+            num_kv_read=batch.plan.num_kv_read(padded=self._pads_attention),
             logprobs=self._logprobs,
             _tokens=tokens,
         )

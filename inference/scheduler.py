@@ -18,14 +18,14 @@ removing or preempting a request is O(1).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from inference.blocks import BlockManager
 from inference.config import EngineConfig
 from inference.request import Request
 
-__all__ = ["Chunk", "Scheduler", "Step"]
+__all__ = ["Chunk", "Scheduler", "Step", "publish_blocks"]
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +101,30 @@ class Step:
     def num_tokens(self) -> int:
         """Tokens computed in the step, padding not counted."""
         return sum(self.lengths)
+
+
+def publish_blocks(blocks: BlockManager, step: Step, finite: Collection[Request]) -> None:
+    """Offer full blocks for sharing, once the step that filled them is read.
+
+    Args:
+        blocks: Whose they are.
+        step: That was computed.
+        finite: Its requests whose next token came of finite logits. Keys or values that are not
+            finite spoil the logits of every later token, so theirs are all sound; what an earlier
+            chunk of a prompt filled is offered with the last one.
+    """
+    if not blocks.enable_prefix_sharing:
+        return
+    size = blocks.block_size
+    for request, start, length in zip(step.requests, step.starts, step.lengths, strict=True):
+        computed = start + length
+        if (
+            computed // size > len(request.table.links)
+            and request.state == "running"
+            and computed <= request.num_computed  # not preempted meanwhile
+            and request in finite
+        ):
+            blocks.publish(request.table, request.tokens, computed)
 
 
 class Scheduler:
@@ -183,13 +207,13 @@ class Scheduler:
         return step
 
     def complete(self, step: Step) -> None:
-        """Record that the KV of the step's tokens is in the cache, and publish full blocks."""
-        size = self.blocks.block_size
+        """Record that the KV of the step's tokens is on its way to the cache."""
         for request, start, length in zip(step.requests, step.starts, step.lengths, strict=True):
-            request.num_computed = computed = start + length
-            # It filled a block, and has not ended while the step was under way.
-            if computed % size < length and request.state != "finished":
-                self.blocks.publish(request.table, request.tokens, computed)
+            request.num_computed = start + length
+
+    def publish(self, step: Step, finite: Collection[Request]) -> None:
+        """Offer what the step computed for sharing: see ``publish_blocks``."""
+        publish_blocks(self.blocks, step, finite)
 
     def remove(self, request: Request) -> None:
         """Drop a finished or aborted request and give its blocks back."""

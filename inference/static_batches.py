@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from inference.blocks import BlockManager
 from inference.config import EngineConfig
 from inference.request import Request
-from inference.scheduler import Chunk, Step
+from inference.scheduler import Chunk, Step, publish_blocks
 
 __all__ = ["StaticScheduler"]
 
@@ -81,14 +81,17 @@ class StaticScheduler:
         return Step.of(self._fill() or self._decode())
 
     def complete(self, step: Step) -> None:
-        """Record that the KV of the step's tokens is in the cache, and publish full blocks."""
+        """Record that the KV of the step's tokens is on its way to the cache."""
         for chunk in step.chunks:
             request = chunk.request
             if request.finished:  # padding: a position further, as far as the longest lane goes
                 request.num_computed = min(chunk.start + 1, self._longest - 1)
             else:
                 request.num_computed = chunk.start + chunk.length
-                self.blocks.publish(request.table, request.tokens, request.num_computed)
+
+    def publish(self, step: Step, finite: Collection[Request]) -> None:
+        """Offer what the step computed for sharing: see ``publish_blocks``."""
+        publish_blocks(self.blocks, step, finite)
 
     def remove(self, request: Request) -> None:
         """Drop a finished or aborted request; its lane is padding until the batch has ended."""

@@ -59,10 +59,16 @@ class AttentionPlan:
     def __post_init__(self) -> None:
         self.max_context = self.max_context or max(self.host_context_lens, default=0)
 
-    @property
-    def num_kv_read(self) -> int:
-        """KV positions the reference reads: those of a group up to its longest context."""
+    def num_kv_read(self, *, padded: bool) -> int:
+        """Return the KV positions that attention reads.
+
+        Args:
+            padded: As the reference and NumPy read: of a group, all rows up to its longest context.
+                The kernel reads every row to the end of its own.
+        """
         lens = self.host_context_lens
+        if not padded:
+            return sum(lens)
         grouped = sum([lens[end - 1] * (end - start) for start, end in self.single_groups])
         return grouped + sum(lens[self.num_single :])
 

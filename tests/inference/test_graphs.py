@@ -3,6 +3,8 @@ memory it was captured on, into the tensor it yielded then: what a graph does, k
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor
 
 from inference import LLM, EngineConfig, SamplingParams
-from inference.graphs import can_capture, padded
+from inference.graphs import can_capture, padded, padded_sizes
 from inference.ops import OPS, OpSet
 from inference.staging import Sizes
 
@@ -61,7 +63,7 @@ def test_the_same_tokens_from_graphs(engine: Callable[..., LLM]) -> None:
         # The first step of a size runs as it is; 3 rows are padded to 4.
         assert (after["graph_replays"], after["padded_tokens"]) == (1, 2)
         changed = {name for name in before if after[name] != before[name]}
-        assert changed == {"graph_replays", "padded_tokens"}
+        assert changed == {"graph_replays", "graph_captures", "padded_tokens"}
         if not overlap:  # with it, blocks are given back a step later, and others are taken
             # Padding stored nothing: what lies in the cache is what lies there without it.
             assert torch.allclose(graphed._runner.cache.data, plain._runner.cache.data, atol=1e-5)
@@ -86,13 +88,48 @@ def test_replays_and_calls_are_reset(engine: Callable[..., LLM]) -> None:
     assert not any(n for name, n in counters.items() if name.startswith("op_calls."))
 
 
-def test_no_memory_to_capture_runs_the_step_as_it_is(engine: Callable[..., LLM]) -> None:
+def test_a_warm_engine_captures_nothing_more(engine: Callable[..., LLM]) -> None:
+    plain = engine(enable_cuda_graphs=False, enable_overlap=False)
+    wanted = [o.token_ids for o in plain.generate(PROMPTS, PARAMS)]
+    warm = engine(max_num_seqs=4, enable_overlap=False)
+    warm.warm_up()
+    assert warm.counters()["graph_captures"] == len(padded_sizes(Sizes(4, 4, 4))) == 3
+    warm.reset_counters()
+    before = warm._runner.cache.data.clone()
+    warm.warm_up()  # again: nothing to do
+    assert torch.equal(warm._runner.cache.data, before)
+    assert [o.token_ids for o in warm.generate(PROMPTS, PARAMS)] == wanted
+    counters = warm.counters()
+    assert (counters["graph_captures"], counters["graph_replays"]) == (0, 3)
+
+
+def test_a_closed_engine_frees_its_memory_at_once(engine: Callable[..., LLM]) -> None:
+    llm = engine()
+    llm.generate(PROMPTS, PARAMS)
+    if torch.cuda.is_available():
+        watched = [weakref.ref(llm._runner), weakref.ref(llm._runner.cache.data)]
+    else:
+        # The stand-in for a capture refers to the engine; what a graph holds does not.
+        llm._runner.graphs._captured.clear()
+        watched = [weakref.ref(llm._runner.cache.data), weakref.ref(llm._runner.weights.embedding)]
+    gc.disable()
+    try:
+        llm.close()
+        assert [ref() for ref in watched] == [None, None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError, ValueError])
+def test_what_cannot_be_captured_runs_as_it_is_and_is_told(
+    engine: Callable[..., LLM], error: type[Exception]
+) -> None:
     asked = []
 
     def fails(run: Callable[[], Tensor]) -> Any:
         asked.append(run)
         run()
-        raise torch.OutOfMemoryError("no memory")
+        raise error("not this one")
 
     params = SamplingParams(max_tokens=5)
     wanted = (
@@ -103,7 +140,9 @@ def test_no_memory_to_capture_runs_the_step_as_it_is(engine: Callable[..., LLM])
         assert llm.generate([[1, 2]], params)[0].token_ids == wanted
         assert len(asked) == 1, "asked once for each size"
         assert llm.counters()["graph_replays"] == 0
+        assert llm.counters()["graph_captures"] == 1
         assert llm.counters()["op_calls.sample"] == 5
+        assert llm.describe()["graph_failure"] == f"{error.__name__}: not this one"
 
 
 def test_sizes_are_few_and_hold_what_is_padded_to_them() -> None:
@@ -117,6 +156,7 @@ def test_sizes_are_few_and_hold_what_is_padded_to_them() -> None:
             assert limit.hold(got)
             assert got.tokens == got.rows < rows + 8
             found.add(got)
+    assert set(padded_sizes(limit)) == found
     assert {s.rows for s in found} == {1, 2, 4, *range(8, 100, 8), 100}
     assert {s.blocks for s in found} == {64, 256, 1024, 2000}
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import pytest
 
-from inference import LLM, ConfigError, EngineConfig, RequestFailed, SamplingParams
+from inference import (
+    LLM,
+    ConfigError,
+    EngineClosed,
+    EngineConfig,
+    RequestFailed,
+    SamplingParams,
+)
+from inference.scheduler import Step
 
 PROMPTS = [[1, 2, 3], [4] * 30, [7, 8], [9] * 17]
 
@@ -180,3 +189,73 @@ def test_overlap_is_off_on_a_cpu_unless_asked_for() -> None:
         EngineConfig(enable_overlap=True, batching="padded")
     with pytest.raises(ConfigError, match="enable_overlap is 'yes'"):
         EngineConfig(enable_overlap="yes")  # type: ignore[arg-type]
+
+
+def test_blocks_are_shared_once_their_tokens_are_known_to_be_finite(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    llm = engine(overlap=False, block_size=4)
+    prompt, params = list(range(1, 20)), SamplingParams(max_tokens=4)
+    logits = llm._runner.decoder.logits
+    monkeypatch.setattr(llm._runner.decoder, "logits", lambda hidden: logits(hidden) * math.nan)
+    assert llm.generate([prompt], params)[0].finish_reason == "error"
+    monkeypatch.undo()
+    first, second = (llm.generate([prompt], params)[0] for _ in range(2))
+    assert (first.num_cached_tokens, second.num_cached_tokens) == (0, 16)
+    assert first.token_ids == second.token_ids
+
+
+def test_a_chunked_prompt_is_shared_with_its_last_chunk() -> None:
+    llm = engine(overlap=False, block_size=4, prefill_chunk_size=5)
+    prompt, params = list(range(1, 20)), SamplingParams(max_tokens=2)
+    outputs = [llm.generate([prompt], params)[0] for _ in range(2)]
+    assert [o.num_cached_tokens for o in outputs] == [0, 16]
+
+
+class Part:
+    """A launched step, or a part of one, whose tokens do not come."""
+
+    def __init__(self, step: Any, *, fails: bool) -> None:
+        self.step, self.fails = step, fails
+        self.sampled = list(step.requests)
+        self.num_lanes = step.num_tokens
+        self.num_kv_read = step.num_tokens
+        self.logprobs: list[Any] = []
+        for request in self.sampled:
+            request.num_pending += 1
+
+    def tokens(self) -> list[int]:
+        if self.fails:
+            raise RuntimeError("a part failed")
+        return [7] * len(self.sampled)
+
+
+def test_a_part_that_fails_takes_no_others_requests_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    llm = engine(overlap=False)
+    ids = [llm.submit([i + 1], SamplingParams(max_tokens=1)) for i in range(3)]
+
+    def in_parts(runner: Any, step: Any) -> Any:
+        parts = [Step.of([chunk]) for chunk in step.chunks]
+        return [Part(part, fails=not i) for i, part in enumerate(parts)], {}
+
+    monkeypatch.setattr("inference.pipeline._launch", in_parts)
+    with pytest.raises(RuntimeError, match="a part failed"):
+        llm.step()
+    assert [llm.output(i).finish_reason for i in ids] == ["error", "length", "length"]
+    llm.check_integrity()
+
+
+def test_an_engine_whose_device_is_lost_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    llm = engine(overlap=False)
+    request = llm.submit([1, 2], SamplingParams(max_tokens=3))
+
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(llm._runner, "_launch", fails)
+    monkeypatch.setattr(llm._runner, "is_alive", lambda: False)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        llm.step()
+    assert llm.output(request).finish_reason == "error"
+    with pytest.raises(EngineClosed, match=r"the device failed \(.*illegal.*start a new process"):
+        llm.generate([[1]])

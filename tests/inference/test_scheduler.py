@@ -39,6 +39,7 @@ class Harness:
         step = self.scheduler.schedule(lambda: next(self.clock))
         ends = [chunk for chunk in step.chunks if chunk.is_last]
         self.scheduler.complete(step)
+        self.scheduler.publish(step, step.requests)
         for chunk in ends:
             chunk.request.tokens.append(len(chunk.request.tokens))
             if len(chunk.request.tokens) >= chunk.request.max_total:
@@ -210,6 +211,7 @@ def test_every_step_is_the_one_the_plain_policy_gives(
         assert shape(step) == [(r.request_id, start, length) for r, start, length in planned]
         slow.complete(planned)
         fast.complete(step)
+        fast.publish(step, step.requests)
         for owner, requests in (
             (slow, [c[0] for c in planned]),
             (fast, [c.request for c in step.chunks]),

@@ -46,6 +46,7 @@ class Harness:
             assert chunk.start + chunk.width <= held, "a lane writes beyond its blocks"
         ends = [chunk for chunk in step.chunks if chunk.is_last]
         self.scheduler.complete(step)
+        self.scheduler.publish(step, step.requests)
         for chunk in ends:
             chunk.request.tokens.append(len(chunk.request.tokens))
             if len(chunk.request.tokens) >= chunk.request.max_total:

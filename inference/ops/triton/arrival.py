@@ -5,7 +5,9 @@ It saves the launch of a second kernel, and adds in a fixed order, so that resul
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 import triton
@@ -14,20 +16,46 @@ from torch import Tensor
 
 from inference.ops.triton.device import device_shape
 
-__all__ = ["arrival_counters", "is_last", "num_splits"]
+__all__ = ["arrival_counters", "counters_of_one_engine", "is_last", "num_splits"]
 
 _MOST_RESIDENT = 8  # programs of a kernel that splits its work on one multiprocessor
 
 
-@functools.cache
+Counters = dict[tuple[torch.device, int], Tensor]
+_by_stream: Counters = {}
+_of_engine: ContextVar[Counters | None] = ContextVar("_of_engine", default=None)
+
+
+@contextmanager
+def counters_of_one_engine(counters: Counters) -> Iterator[None]:
+    """Let the kernels of this context count in the engine's own ``counters``.
+
+    Kernels that run at the same time must not share any: two engines may be on two streams. The
+    kernels of one engine follow one another, those that a CUDA graph replays included, which hold
+    the counters' address.
+    """
+    token = _of_engine.set(counters)
+    try:
+        yield
+    finally:
+        _of_engine.reset(token)
+
+
 def arrival_counters(device: torch.device) -> Tensor:
     """Return zeros, int32, one for each group of programs that splits its work.
 
-    Shared by every kernel of the device: each leaves them zero again, and kernels of one stream
-    follow one another. Kept for good, so that a CUDA graph may hold their address.
+    Shared by the kernels of an engine, and outside of one by those of a stream: each leaves them
+    zero again. Kept as long as the engine.
     """
-    count = _MOST_RESIDENT * device_shape(device).num_sms
-    return torch.zeros(count, dtype=torch.int32, device=device)
+    counters = _of_engine.get()
+    stream = 0
+    if counters is None:
+        counters = _by_stream
+        stream = torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else 0
+    if (device, stream) not in counters:
+        count = _MOST_RESIDENT * device_shape(device).num_sms
+        counters[device, stream] = torch.zeros(count, dtype=torch.int32, device=device)
+    return counters[device, stream]
 
 
 def num_splits(groups: int, most: int, resident: int, device: torch.device) -> int:

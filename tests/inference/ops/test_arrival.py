@@ -6,7 +6,7 @@ import torch
 import triton
 import triton.language as tl
 
-from inference.ops.triton.arrival import arrival_counters, is_last
+from inference.ops.triton.arrival import Counters, arrival_counters, counters_of_one_engine, is_last
 
 
 @triton.jit
@@ -26,3 +26,14 @@ def test_one_of_each_group_is_the_last_and_the_counters_start_anew(device: torch
         if device.type == "cpu":
             assert last[:, -1].all()
         assert not counters.any()
+
+
+def test_engines_share_no_counters(device: torch.device) -> None:
+    one: Counters = {}
+    other: Counters = {}
+    with counters_of_one_engine(one):
+        mine = arrival_counters(device)
+        with counters_of_one_engine(other):
+            theirs = arrival_counters(device)
+        assert arrival_counters(device) is mine
+    assert len({t.data_ptr() for t in (mine, theirs, arrival_counters(device))}) == 3
