@@ -31,8 +31,8 @@ from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy import MetricRule, Policy
 from tracker.gate.stored import stored_controls
-from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Commit
+from tracker.measure.launch import Runner
 from tracker.measure.recorder import Recorder
 from tracker.report import Report
 from tracker.stats.bisection import Bisection, Group, Misfit, exact_step, noisy_step
@@ -131,7 +131,7 @@ class Bisected:
 
 def bisect(
     recorder: Recorder,
-    runner: AsvRunner,
+    runner: Runner,
     good: Commit,
     commits: Sequence[Commit],
     policy: Policy,

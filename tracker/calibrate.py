@@ -23,8 +23,8 @@ from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
 from tracker.gate.promise import pooled, tightened
 from tracker.gate.stored import benchmark_of
-from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Commit
+from tracker.measure.launch import Runner
 from tracker.measure.recorder import Recorder
 from tracker.report import Report
 from tracker.stats.calibration import (
@@ -136,7 +136,7 @@ class Calibration:
 
 def calibrate(
     recorder: Recorder,
-    runner: AsvRunner,
+    runner: Runner,
     commit: Commit,
     policy: Policy,
     *,

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.tracker.gate.fakes import launch
-from tracker.measure.asv import LaunchResult
 from tracker.measure.git import Commit, Repository
+from tracker.measure.launch import LaunchResult
 from tracker.measure.project import load_project
 from tracker.measure.recorder import Recorder
 from tracker.store import Store

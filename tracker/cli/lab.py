@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from tracker.gate.policy import Policy, check_patterns, load_policy
-from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Commit, Repository
+from tracker.measure.launch import Runner
 from tracker.measure.machine import machine_name
 from tracker.measure.project import load_project
 from tracker.measure.recorder import Recorder
+from tracker.measure.runners import make_runner
 from tracker.store import Store
 
 __all__ = ["Lab", "open_lab"]
@@ -25,7 +26,7 @@ class Lab:
 
     repository: Repository
     policy: Policy
-    runner: AsvRunner
+    runner: Runner
     recorder: Recorder
 
     def commit(self, ref: str) -> Commit:
@@ -67,13 +68,7 @@ def open_lab(
     policy = load_policy(policy_path, start=found.config_path.parent)
     policy = replace(policy, **{key: value for key, value in given.items() if value is not None})
     found = replace(found, source=policy.source)
-    runner = AsvRunner(
-        found,
-        machine=machine or machine_name(),
-        python=python,
-        bench=policy.bench,
-        timeout=policy.timeout,
-    )
+    runner = make_runner(found, policy, machine=machine or machine_name(), python=python)
     with Store.open(db) as store:
         recorder = Recorder(
             store,

@@ -20,10 +20,10 @@ from rich.progress import (
 
 from tracker.cli import Settings
 from tracker.cli.lab import open_lab
-from tracker.measure.asv import LaunchResult
+from tracker.measure.commit_range import CommitDone, RangeReport, launches_of, measure_range
 from tracker.measure.git import Commit
+from tracker.measure.launch import LaunchResult
 from tracker.measure.project import unmeasured_changes
-from tracker.measure.runner import CommitDone, RangeReport, launches_of, measure_range
 
 __all__ = ["command"]
 

@@ -14,8 +14,8 @@ from tracker.gate.drift import chain, summed
 from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
-from tracker.measure.asv import AsvRunner
 from tracker.measure.git import Commit
+from tracker.measure.launch import Runner
 from tracker.measure.recorder import Recorder
 from tracker.report import Report, ReportRow
 from tracker.report.creep import Creep, Drift
@@ -31,7 +31,7 @@ _GATES = 2000  # looked at, newest first
 def with_creep(
     report: Report,
     recorder: Recorder,
-    runner: AsvRunner,
+    runner: Runner,
     base: Commit,
     head: Commit,
     policy: Policy,
@@ -85,7 +85,7 @@ def with_creep(
 
 def _known(
     recorder: Recorder,
-    runner: AsvRunner,
+    runner: Runner,
     tag: str,
     release: Commit,
     head: Commit,

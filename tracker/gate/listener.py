@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tracker.domain import Arm
 from tracker.gate.validity import Complaint
-from tracker.measure.asv import LaunchResult
+from tracker.measure.launch import LaunchResult
 from tracker.stats import Verdict
 
 __all__ = ["Listener", "Standing"]

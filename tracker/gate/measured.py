@@ -19,8 +19,8 @@ from tracker.gate.resume import Claim, Unfinished, find_unfinished, place_of
 from tracker.gate.session import Session
 from tracker.gate.stored import judge_stored, known_control, stored_controls
 from tracker.gate.validity import Complaint
-from tracker.measure.asv import AsvRunner, LaunchResult
 from tracker.measure.git import Commit
+from tracker.measure.launch import LaunchResult, Runner
 from tracker.measure.project import unmeasured_changes
 from tracker.measure.recorder import Recorder
 from tracker.report import Report
@@ -31,7 +31,7 @@ __all__ = ["gate_commits", "gate_stored"]
 
 def gate_commits(
     recorder: Recorder,
-    runner: AsvRunner,
+    runner: Runner,
     base: Commit,
     head: Commit,
     policy: Policy,
@@ -132,7 +132,7 @@ def gate_commits(
 
 
 def _expectations(
-    recorder: Recorder, runner: AsvRunner, base: Commit, head: Commit
+    recorder: Recorder, runner: Runner, base: Commit, head: Commit
 ) -> tuple[list[Expectation], list[str]]:
     """What is intended between the two commits, and what of their messages is not understood."""
     if base.hash == head.hash:

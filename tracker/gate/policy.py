@@ -46,13 +46,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tracker.alerts.config import AlertsConfig, alerts_config
 from tracker.domain import BenchmarkInfo, Better, Kind
 from tracker.errors import PolicyError, UsageError, did_you_mean
+from tracker.measure.settings import MeasureSettings, measure_settings
 from tracker.metrics import MetricRule, combined, described
 from tracker.report.numbers import count_of
 
@@ -138,6 +139,7 @@ class Policy:
     least_margin: float = 0.0  # of a gate against the last release, exact metrics included
     limits: tuple[Limit, ...] = field(default=DEFAULT_LIMITS)
     alerts: AlertsConfig = field(default=AlertsConfig())
+    measure: MeasureSettings = field(default=MeasureSettings())
 
     def metric(self, name: str, benchmark: BenchmarkInfo) -> MetricPolicy:
         """Return how the metric `name` of `benchmark` is judged."""
@@ -195,6 +197,8 @@ class Policy:
             value = getattr(self, item.name)
             if item.name == "alerts":
                 continue  # decides no verdict, and may hold a secret
+            if item.name == "measure":
+                value = asdict(value)
             if item.name == "metrics":
                 value = {
                     rule.pattern: {
@@ -264,7 +268,7 @@ def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy
     Raises:
         PolicyError: An unknown key (with the nearest known one) or an impossible value.
     """
-    _known(content, ("project", "gate", "limits", "creep", "alerts"), where, "")
+    _known(content, ("project", "gate", "limits", "creep", "alerts", "measure"), where, "")
     project = _table(content, "project", where)
     _known(project, ("name", "commit_url", "source"), where, "[project] ")
     gate = _table(content, "gate", where)
@@ -312,6 +316,8 @@ def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy
     )
     given["limits"] = (*stated, *DEFAULT_LIMITS)
     given["alerts"] = alerts_config(_table(content, "alerts", where), source=f"{where}: [alerts]")
+    measure = _table(content, "measure", where)
+    given["measure"] = measure_settings(measure, source=f"{where}: [measure]")
     policy = Policy(**given)
     if not policy.margin < policy.detect:
         raise PolicyError(

@@ -14,7 +14,7 @@ from rich.table import Table
 from tracker.domain import Arm
 from tracker.gate.listener import Standing
 from tracker.gate.validity import Complaint
-from tracker.measure.asv import LaunchResult
+from tracker.measure.launch import LaunchResult
 from tracker.report.numbers import duration, interval, percent
 
 __all__ = ["LiveProgress", "PlainProgress", "SilentProgress"]

@@ -23,7 +23,7 @@ from tracker.domain import Arm, GateInfo, Launch
 from tracker.errors import UsageError
 from tracker.gate.session import Earlier, Pair
 from tracker.gate.stored import benchmark_of, stored_controls
-from tracker.measure.asv import AsvRunner
+from tracker.measure.launch import Runner
 from tracker.measure.project import AsvProject
 from tracker.measure.worktree import state_dir
 from tracker.store import Store, queries
@@ -98,7 +98,7 @@ def place_of(project: AsvProject) -> dict[str, object]:
 
 def find_unfinished(
     store: Store,
-    runner: AsvRunner,
+    runner: Runner,
     project: str,
     *,
     base: str,

@@ -25,7 +25,7 @@ from tracker.gate.order import PairOrder
 from tracker.gate.policy import Policy
 from tracker.gate.result import GateResult, Judged
 from tracker.gate.validity import Complaint, WorkSeen, pair_complaints, prefix_warning
-from tracker.measure.asv import LaunchResult
+from tracker.measure.launch import LaunchResult
 from tracker.stats import PairedGate, Verdict
 
 __all__ = ["Earlier", "Pair", "Session"]

@@ -13,7 +13,7 @@ from typing import Literal
 
 from tracker.domain import Arm, Fingerprint, Launch
 from tracker.gate.policy import SameWork
-from tracker.measure.asv import LaunchResult
+from tracker.measure.launch import LaunchResult
 
 __all__ = ["Complaint", "WorkSeen", "pair_complaints", "prefix_warning"]
 

@@ -1,6 +1,7 @@
-"""Measuring commits with asv: git worktrees, one launch, a range of commits.
+"""Measuring commits: git worktrees, one launch, a range of commits.
 
 Commits are measured from git, never from the working tree: each gets a worktree of its own
-(`worktree.py`), one asv run of it is a launch (`asv.py`), and `runner.py` takes a range of
-commits through launches into the store.
+(`worktree.py`). A `Runner` (`launch.py`) measures one launch of it; `runners.py` makes the one
+that the project asks for, `asv/` by default. `commit_range.py` takes a range of commits through
+launches into the store.
 """

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tracker.domain import Arm, RevisionRecord, RunSource
 from tracker.fingerprint import collect
-from tracker.measure.asv import LaunchResult
 from tracker.measure.git import Commit, Repository, commit_url_template
+from tracker.measure.launch import LaunchResult
 from tracker.store import Store
 
 __all__ = ["Recorder"]

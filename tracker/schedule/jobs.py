@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tracker.alerts import notify
@@ -17,11 +18,12 @@ from tracker.errors import MeasurementError
 from tracker.gate.policy import load_policy
 from tracker.gate.progress import SilentProgress
 from tracker.gate.promise import broken_promise
-from tracker.measure.asv import AsvRunner
+from tracker.measure.commit_range import measure_range
 from tracker.measure.git import Repository
+from tracker.measure.launch import Runner
 from tracker.measure.project import AsvProject, load_project
 from tracker.measure.recorder import Recorder
-from tracker.measure.runner import measure_range
+from tracker.measure.runners import make_runner
 from tracker.measure.worktree import Worktrees, state_dir
 from tracker.schedule.attempts import MAX_ATTEMPTS, Attempts
 from tracker.schedule.branch import backfill_of, fetch_head, new_of, recent_commits
@@ -91,7 +93,7 @@ def calibrate(*, db: str, root: str, project: str, machine: str, branch: str, ga
     (head,) = tree.repository.describe([fetch_head(tree.repository, branch)])
     _log.info("A/A gates of %s, the head of %s", head.short, branch)
     with Store.open(db) as store:
-        runner = AsvRunner(tree, machine=machine, bench=policy.bench, timeout=policy.timeout)
+        runner = make_runner(tree, policy, machine=machine)
         found = run_gates(
             _recorder(store, tree, project, runner),
             runner,
@@ -189,7 +191,7 @@ def _measure_each(
     return failed
 
 
-def _recorder(store: Store, tree: AsvProject, project: str, runner: AsvRunner) -> Recorder:
+def _recorder(store: Store, tree: AsvProject, project: str, runner: Runner) -> Recorder:
     url = load_policy(start=tree.config_path.parent).commit_url
     return Recorder(store, project, tree.repository, python=runner.python, commit_url=url)
 
@@ -199,7 +201,7 @@ def _measure(
 ) -> str | None:
     """Measure one commit; the reason where nothing was measured."""
     policy = load_policy(start=tree.config_path.parent)
-    runner = AsvRunner(tree, machine=machine, timeout=policy.timeout)
+    runner = make_runner(tree, replace(policy, bench=()), machine=machine)
     report = measure_range(
         _recorder(store, tree, project, runner),
         runner,

@@ -12,8 +12,7 @@ from pathlib import Path
 from tracker.domain import BenchmarkInfo, Fingerprint, Launch, Measurement, ResultFile
 from tracker.errors import MeasurementError
 from tracker.gate.listener import Standing
-from tracker.measure.asv import LaunchResult
-from tracker.measure.asvlog import FailedBenchmark
+from tracker.measure.launch import FailedBenchmark, LaunchResult
 
 BASE, HEAD = "b" * 40, "h" * 40
 

@@ -1,16 +1,11 @@
 """Real asv on a toy project: what a launch brings back, and what it says when it brings nothing."""
 
 import json
-import os
-import signal
-import subprocess
-import threading
-import time
 
 import pytest
 
 from tracker.errors import MeasurementError, UsageError
-from tracker.measure.asv import AsvRunner, _end, _session_members
+from tracker.measure.asv.runner import AsvRunner
 from tracker.measure.machine import machine_name
 from tracker.measure.project import load_project
 
@@ -103,23 +98,3 @@ def test_an_interpreter_without_asv(toy, tmp_path):
 def test_discovery_runs_nothing(toy):
     found = runner().discover(toy.commit("broken", CRASH=True))
     assert found["bench_toy.Serve.track_ttft"].version == "1"
-
-
-def test_an_interrupted_wait_still_ends_every_process():
-    process = subprocess.Popen(
-        ["sh", "-c", "trap '' INT; echo ready; sleep 100 & wait"],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    with process:
-        assert process.stdout.readline() == "ready\n"
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        with pytest.raises(KeyboardInterrupt):
-            _end(process)
-        assert process.returncode == -signal.SIGKILL
-        # The kernel takes its time with what was killed beside the one that was waited for.
-        end = time.monotonic() + 60
-        while _session_members(process.pid) and time.monotonic() < end:
-            time.sleep(0.05)
-        assert _session_members(process.pid) == []

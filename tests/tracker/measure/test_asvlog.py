@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tracker.measure.asvlog import failed_benchmarks, fatal_reason
+from tracker.measure.asv.log import failed_benchmarks, fatal_reason
 
 # What asv 0.6.6 printed for a suite that fails in every way, with --show-stderr.
 LOG = Path(__file__).parents[2] / "testdata" / "asv-failures.log"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from tracker.domain import Problem, RunSource
 from tracker.errors import MeasurementError
-from tracker.measure.asv import AsvRunner, LaunchResult
 from tracker.measure.git import Commit
+from tracker.measure.launch import LaunchResult, Runner
 from tracker.measure.recorder import Recorder
 from tracker.store.queries.measured import count_launches
 
@@ -68,7 +68,7 @@ class RangeReport:
 
 def measure_range(
     recorder: Recorder,
-    runner: AsvRunner,
+    runner: Runner,
     commits: Sequence[Commit],
     *,
     repeat: int = 1,
@@ -109,11 +109,11 @@ def measure_range(
             on_done(done)
     except KeyboardInterrupt:
         report.interrupted = True
-    runner.worktrees.prune()
+    runner.clean()
     return report
 
 
-def launches_of(recorder: Recorder, runner: AsvRunner, commits: Sequence[Commit]) -> dict[str, int]:
+def launches_of(recorder: Recorder, runner: Runner, commits: Sequence[Commit]) -> dict[str, int]:
     """Return how often each of `commits` was launched with today's suites on the runner's machine.
 
     A launch counts for a commit as far as every benchmark that would run has a result of it at
@@ -141,7 +141,7 @@ def launches_of(recorder: Recorder, runner: AsvRunner, commits: Sequence[Commit]
 
 def _measure(
     recorder: Recorder,
-    runner: AsvRunner,
+    runner: Runner,
     commit: Commit,
     repeat: int,
     source: RunSource,
@@ -153,6 +153,10 @@ def _measure(
     for _ in range(repeat):
         try:
             last = runner.launch(commit.hash)
+            if last.faults:
+                reasons = "; ".join(fault.text for fault in last.faults)
+                last = None
+                raise MeasurementError(f"{commit.short}: {reasons}")
         except MeasurementError as problem:
             error = str(problem)
             recorder.store.record_problems(

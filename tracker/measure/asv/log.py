@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["FailedBenchmark", "failed_benchmarks", "fatal_reason"]
+from tracker.measure.launch import FailedBenchmark
+
+__all__ = ["failed_benchmarks", "fatal_reason"]
 
 # "[68.18%] ··· bench_toy.Good.track_v      1.0": progress, depth in dots, text.
 _LINE = re.compile(r"^(?:\[\s*(?P<percent>[\d.]+)%\] )?(?P<dots>·+) (?P<text>.*)$")
@@ -31,21 +33,6 @@ _FATAL = (
     (re.compile(r"No information stored about machine '([^']*)'"), "asv does not know the machine"),
     (re.compile(r"NoSuchNameError: (\S+)"), "asv does not know the commit"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class FailedBenchmark:
-    """One benchmark that gave no number, or not at every parameter point.
-
-    Attributes:
-        name: asv's name.
-        reason: The last line of what it wrote, in one sentence.
-        timed_out: Whether asv stopped it.
-    """
-
-    name: str
-    reason: str
-    timed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""asv as a runner: its command line, its log and its result files. Nothing else knows them."""
