@@ -1,40 +1,30 @@
-"""A results directory into the store, file by file: what is read stays, whatever follows.
+"""Result files into the store, one after the other: what is read stays, whatever follows.
 
 One file is one transaction. A process that is killed leaves whole files behind, and the next
-ingest goes on where it stopped; two at once lose nothing.
+ingest continues there; two at once lose nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tracker.artifacts import read_launches
-from tracker.asvfmt import (
-    find_project,
-    infer_benchmark,
-    list_result_files,
-    read_benchmarks,
-    read_machines,
-    read_result_file,
-)
-from tracker.domain import (
-    Arm,
-    BenchmarkInfo,
-    Fingerprint,
-    Launch,
-    Problem,
-    ResultFile,
-    RunSource,
-)
+from tracker.asvfmt import find_project, list_result_files, read_benchmarks, read_machines
+from tracker.domain import Fingerprint, Problem, ResultFile, RevisionRecord
 from tracker.errors import UsageError
-from tracker.store import Store
+from tracker.measure.git import Repository
+from tracker.readers import Given, Reading, read_file
+from tracker.readers.asv import AsvReader
+from tracker.store import Store, queries
 
-# A launch belongs to the run whose benchmark started this close to it.
-LAUNCH_WINDOW = timedelta(hours=1)
+__all__ = ["IngestReport", "commit_finder", "ingest_directory", "ingest_file"]
+
+Progress = Callable[[int, int], None]
+
+# So many machines with one result file each, and hardly any other: runners with names of a day.
+_EPHEMERAL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +33,12 @@ class IngestReport:
 
     Attributes:
         project: Name it went under.
-        path: The results directory that was read.
+        path: The directory or file that was read.
         files: Result files read, whether or not they held anything new.
         added: Results that are new in the store.
         unchanged: Results that stood there already.
         problems: What could not be read.
-        launches: Launch artifacts that were attached to a run.
+        warnings: What was read, and is probably not what was meant.
     """
 
     project: str
@@ -57,7 +47,7 @@ class IngestReport:
     added: int
     unchanged: int
     problems: tuple[Problem, ...]
-    launches: int = 0
+    warnings: tuple[str, ...] = ()
 
     @property
     def problems_by_reason(self) -> dict[str, int]:
@@ -70,13 +60,9 @@ def ingest_directory(
     path: str | Path,
     *,
     project: str | None = None,
-    source: RunSource = "ingest",
-    fingerprint: Fingerprint | None = None,
-    artifacts: str | Path | None = None,
-    gate_id: str | None = None,
-    pair: int | None = None,
-    arm: Arm | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    given: Given | None = None,
+    repository: Repository | None = None,
+    progress: Progress | None = None,
 ) -> IngestReport:
     """Read the asv results at `path` into the store.
 
@@ -84,16 +70,13 @@ def ingest_directory(
         store: Where they go.
         path: A results directory, or an asv project's directory.
         project: Name to store them under; None: as `tracker.asvfmt.find_project` finds.
-        source: Who measured.
-        fingerprint: Of the machine; None: from the launch artifacts, else from the files.
-        artifacts: Directory of launch artifacts to attach.
-        gate_id: Gate they were measured for, with `pair` and `arm`.
-        pair: Number of the gate's pair.
-        arm: Side of the gate's pair.
+        given: What goes before what the files say, such as one machine for all.
+        repository: Where the parents of the measured commits are looked up. Commit times alone do
+            not order commits that a rebase gave one date.
         progress: Called with (files done, files in all).
 
     Raises:
-        UsageError: `path` is no directory, or the gate does not exist.
+        UsageError: `path` is no directory.
         StoreError: The database failed; every file before stays.
     """
     path = Path(path)
@@ -111,112 +94,137 @@ def ingest_directory(
     files, unlisted = list_result_files(found.results_dir)
     machines, bad_machines = read_machines(found.results_dir)
     benchmarks = read_benchmarks(found.results_dir)
-    launches: list[Launch] = []
-    if artifacts is not None:
-        launches, bad_launches = read_launches(Path(artifacts))
-        problems += bad_launches
     # The same directory could not be read twice over: once for files, once for machines.
     problems += dict.fromkeys((*unlisted, *bad_machines, *benchmarks.problems))
-
     if not files:  # a mistyped path must not leave a project behind
         return IngestReport(name, str(found.results_dir), 0, 0, 0, tuple(problems))
 
+    given = given or Given()
     store.record_project(name, commit_url=found.commit_url)
-    for machine in machines:
-        store.record_machine(name, machine)
+    if given.machine is None:
+        for machine in machines:
+            store.record_machine(name, machine)
     store.record_benchmarks(name, benchmarks.infos.values())
-
-    num_files = added = unchanged = num_launches = 0
-    for done, file_path in enumerate(files, start=1):
-        file = read_result_file(file_path)
-        if isinstance(file, Problem):
-            problems.append(file)
-        else:
-            own = _launches_of(file, launches, alone=len(files) == 1)
-            recorded = store.record_file(
-                name,
-                file,
-                benchmarks=_described(file, benchmarks.infos),
-                source=source,
-                fingerprint=fingerprint or _fingerprint(file, own),
-                launches=own,
-                gate_id=gate_id,
-                pair=pair,
-                arm=arm,
-            )
-            num_files += 1
-            num_launches += len(own)
-            added += recorded.added
-            unchanged += recorded.unchanged
-            problems += file.problems
-            problems += recorded.problems
+    reader = AsvReader(benchmarks)
+    done = _Done(problems)
+    for number, file in enumerate(files, start=1):
+        _record(store, name, reader.read(file, given), done)
         if progress is not None:
-            progress(done, len(files))
+            progress(number, len(files))
+    if repository is not None:
+        store.record_revisions(name, _history(repository, done.commits))
     store.record_problems(name, problems)
     places = [str(found.results_dir), str(path.resolve() / "asv.conf.json")]
-    if artifacts is not None:
-        places.append(str(artifacts))
     store.forget_problems(name, places, keep=problems)
-    return IngestReport(
-        project=name,
-        path=str(found.results_dir),
-        files=num_files,
-        added=added,
-        unchanged=unchanged,
-        problems=tuple(problems),
-        launches=num_launches,
-    )
+    return done.report(name, found.results_dir)
 
 
-def _described(file: ResultFile, infos: Mapping[str, BenchmarkInfo]) -> dict[str, BenchmarkInfo]:
-    """Return what is known of the file's benchmarks, from the name where nothing else says."""
-    return {
-        m.benchmark: infos.get(m.benchmark) or infer_benchmark(m.benchmark, m.version)
-        for m in file.measurements
-    }
+def ingest_file(
+    store: Store,
+    path: Path,
+    *,
+    project: str,
+    given: Given | None = None,
+    format: str | None = None,  # noqa: A002
+    repository: Repository | None = None,
+) -> IngestReport:
+    """Read one result file of any format that `tracker.readers` knows into the store.
+
+    Args:
+        store: Where it goes.
+        path: The file.
+        project: Name to store it under; a file that holds nothing readable makes no project.
+        given: What goes before what the file says, or what it lacks.
+        format: Name of its format; None: by its content.
+        repository: Where the measured commits are looked up.
+
+    Raises:
+        UsageError: No such format.
+        StoreError: The database failed.
+    """
+    reading = read_file(path, given, format=format)
+    done = _Done(list(reading.problems))
+    if reading.files:
+        store.record_benchmarks(project, reading.benchmarks.values())
+        _record(store, project, Reading(reading.files, reading.benchmarks), done)
+        if repository is not None:
+            store.record_revisions(project, _history(repository, done.commits))
+    if reading.files or any(info.name == project for info in queries.list_projects(store)):
+        store.record_problems(project, done.problems)
+        store.forget_problems(project, [str(path)], keep=done.problems)
+    return done.report(project, path)
 
 
-def _launches_of(file: ResultFile, launches: Sequence[Launch], *, alone: bool) -> list[Launch]:
-    """Return the launches whose class the file holds, measured at about that time."""
-    if not launches:
-        return []
-    starts: dict[str, datetime | None] = {}
-    for m in file.measurements:
-        starts.setdefault(m.benchmark.rpartition(".")[0], m.started_at)
+def commit_finder(repository: Repository) -> Callable[[str], RevisionRecord | None]:
+    """Return what looks a commit up by its hash, or by the beginning of one."""
+
+    def find(commit: str) -> RevisionRecord | None:
+        try:
+            (described,) = repository.describe([repository.resolve(commit)])
+        except UsageError:
+            return None
+        return RevisionRecord(
+            described.hash, described.committed_at, described.parents, described.subject
+        )
+
+    return find
+
+
+@dataclass(slots=True)
+class _Done:
+    """What has been recorded so far."""
+
+    problems: list[Problem]
+    files: int = 0
+    added: int = 0
+    unchanged: int = 0
+    commits: dict[str, None] = field(default_factory=dict)
+    files_of: Counter[str] = field(default_factory=Counter)  # by machine
+
+    def report(self, project: str, path: Path) -> IngestReport:
+        warnings = []
+        single = sum(times == 1 for times in self.files_of.values())
+        if single >= _EPHEMERAL and single > 0.8 * len(self.files_of):
+            warnings.append(
+                f"{single} machines with one result file each ({', '.join(sorted(self.files_of)[:3])}, "
+                "...), which makes a history of one point for each: if these are the runners of a "
+                "pool, read them as one machine: --machine NAME"
+            )
+        return IngestReport(
+            project,
+            str(path),
+            self.files,
+            self.added,
+            self.unchanged,
+            tuple(self.problems),
+            tuple(warnings),
+        )
+
+
+def _record(store: Store, project: str, reading: Reading, done: _Done) -> None:
+    done.problems += reading.problems
+    for file in reading.files:
+        recorded = store.record_file(
+            project, file, benchmarks=reading.benchmarks, fingerprint=_fingerprint(file)
+        )
+        done.files += 1
+        done.added += recorded.added
+        done.unchanged += recorded.unchanged
+        done.problems += recorded.problems
+        done.commits[file.commit] = None
+        done.files_of[file.machine] += 1
+
+
+def _history(repository: Repository, commits: Iterable[str]) -> list[RevisionRecord]:
+    """Return what git knows of the commits, and of those that link them; unknown ones are absent."""
     return [
-        launch
-        for launch in launches
-        if launch.benchmark in starts and (alone or _is_near(launch, starts[launch.benchmark]))
+        RevisionRecord(commit.hash, commit.committed_at, commit.parents, commit.subject)
+        for commit in repository.linked(list(commits))
     ]
 
 
-def _is_near(launch: Launch, started_at: datetime | None) -> bool:
-    try:
-        launched_at = datetime.fromisoformat(str(launch.header.get("started_at")))
-    except ValueError:
-        return False
-    if launched_at.tzinfo is None:
-        launched_at = launched_at.replace(tzinfo=UTC)
-    return started_at is not None and abs(started_at - launched_at) <= LAUNCH_WINDOW
-
-
-def _fingerprint(file: ResultFile, launches: Sequence[Launch]) -> Fingerprint | None:
-    """Return what launch and file know together; the launch looked closer, so it wins."""
-    python_is_known = bool(launches) and launches[0].fingerprint.python is not None
-    of_file = _fingerprint_of_file(file, python_is_known=python_is_known)
-    if not launches:
-        return None if of_file == Fingerprint() else of_file
-    launched = launches[0].fingerprint
-    gaps = {
-        field.name: getattr(of_file, field.name)
-        for field in fields(Fingerprint)
-        if getattr(launched, field.name) is None
-    }
-    extra = dict(of_file.extra) | dict(launched.extra)
-    return replace(launched, **gaps, extra=tuple(sorted(extra.items())))
-
-
-def _fingerprint_of_file(file: ResultFile, *, python_is_known: bool) -> Fingerprint:
+def _fingerprint(file: ResultFile) -> Fingerprint | None:
+    """Return what the file says of the machine and its software, or None where it says nothing."""
     machine = file.machine_fields
     num_cpu = machine.get("num_cpu", "")
     # An existing environment's "python" is the path of its interpreter, which says nothing.
@@ -224,13 +232,14 @@ def _fingerprint_of_file(file: ResultFile, *, python_is_known: bool) -> Fingerpr
     if python == "same":
         python = None
     extra = file.requirements | file.env_vars
-    if python is None and not python_is_known and file.env_name:
+    if python is None and file.env_name:
         # All that tells one existing interpreter from another; their series is the same.
         extra = extra | {"environment": file.env_name}
-    return Fingerprint(
+    fingerprint = Fingerprint(
         python=python,
         cpu=machine.get("cpu") or None,
         num_cpu=int(num_cpu) if num_cpu.isdecimal() else None,
         os=machine.get("os") or None,
         extra=tuple(sorted(extra.items())),
     )
+    return None if fingerprint == Fingerprint() else fingerprint

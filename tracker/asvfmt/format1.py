@@ -19,7 +19,7 @@ def rows_of_format1(data: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, An
             entry = {"result": entry}
         params = entry.get("params")
         row: dict[str, Any] = {
-            "result": _column(entry["result"]),
+            "result": _column(entry["result"]),  # null: every parameter point failed
             "params": params,
             "version": versions.get(name),
             "started_at": started.get(name),
@@ -38,7 +38,7 @@ def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _column(raw: Any) -> Any:
-    return raw if isinstance(raw, list) else [raw]
+    return raw if raw is None or isinstance(raw, list) else [raw]
 
 
 def _elapsed(started: Any, ended: Any) -> float | None:

@@ -30,6 +30,7 @@ class ProjectConfig:
         commit_url: Template with `{commit}`, or None.
         problem: What was wrong with its asv.conf.json, or None.
         home: The directory of its asv.conf.json, or None.
+        repository: The measured repository where that is a directory, or None.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ProjectConfig:
     commit_url: str | None = None
     problem: Problem | None = None
     home: Path | None = None
+    repository: Path | None = None
 
 
 def find_project(path: Path) -> ProjectConfig:
@@ -70,6 +72,7 @@ def find_project(path: Path) -> ProjectConfig:
         commit_url=_commit_url(config),
         problem=problem,
         home=None if found is None else found.parent,
+        repository=None if found is None else _repository(found.parent, config),
     )
 
 
@@ -92,6 +95,14 @@ def _read_config(file: Path) -> tuple[dict[str, Any], Problem | None]:
     if not isinstance(data, dict):
         return {}, Problem(str(file), "not a configuration of asv's: no object")
     return data, None
+
+
+def _repository(home: Path, config: dict[str, Any]) -> Path | None:
+    given = config.get("repo", ".")
+    if not isinstance(given, str):
+        return None
+    place = home / given.removeprefix("file://")
+    return place if place.is_dir() else None
 
 
 def _commit_url(config: dict[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""`tracker ingest`: asv results directories of any project into the store."""
+"""`tracker ingest`: asv results directories and files of other tools into the store."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tracker.cli import Settings
-from tracker.errors import MeasurementError
+from tracker.errors import MeasurementError, UsageError
 from tracker.report.numbers import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tracker.gate.policy import Policy
     from tracker.ingest import IngestReport
+    from tracker.measure.git import Repository
+    from tracker.readers import Given
+    from tracker.store import Store
 
 SHOWN = 10  # problems named one by one; the rest are counted
 
@@ -31,33 +34,67 @@ SHOWN = 10  # problems named one by one; the rest are counted
     nargs=-1,
     required=True,
     metavar="PATH...",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
 )
 @click.option(
     "--project", metavar="NAME", help="Store under this name; else pacekeeper.toml's or asv's."
 )
+@click.option(
+    "--format", "form", metavar="NAME", help="Format of the files; else known by their content."
+)
+@click.option(
+    "--machine", metavar="NAME", help="Machine that measured; makes a pool of runners one machine."
+)
+@click.option("--environment", metavar="NAME", help="Environment that was measured.")
+@click.option("--commit", metavar="REF", help="Measured commit, where the file does not say.")
+@click.option("--committed-at", metavar="TIME", help="When it was committed (ISO); else from git.")
+@click.option("--measured-at", metavar="TIME", help="When it was measured (ISO).")
+@click.option(
+    "--tool-version", metavar="VERSION", help="Of the tool that wrote the file; starts new series."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def command(
-    settings: Settings, paths: tuple[Path, ...], project: str | None, as_json: bool
+    settings: Settings,
+    paths: tuple[Path, ...],
+    project: str | None,
+    form: str | None,
+    machine: str | None,
+    environment: str | None,
+    commit: str | None,
+    committed_at: str | None,
+    measured_at: str | None,
+    tool_version: str | None,
+    as_json: bool,
 ) -> None:
-    """Read asv results into the store; a second time changes nothing.
+    """Read results into the store; a second time changes nothing.
 
-    PATH is a results directory, or the directory of an asv project. What cannot be read is
-    reported and the rest is stored. Exit code 4: nothing readable was found.
+    PATH is an asv results directory, the directory of an asv project, or a result file of a tool
+    that docs/formats.md lists. Options go before what a file says. What cannot be read is reported
+    and the rest is stored. Exit code 4: nothing readable was found.
     """
-    from tracker.ingest import ingest_directory
+    from tracker.readers import Given, reader_named
     from tracker.store import Store
 
+    if form is not None:
+        reader_named(form)  # before anything is written
+    given = Given(
+        commit=commit,
+        committed_at=_moment(committed_at, "--committed-at"),
+        measured_at=_moment(measured_at, "--measured-at"),
+        machine=machine,
+        environment=environment,
+        tool_version=tool_version,
+    )
     reports = []
     with Store.open(settings.db) as store:
         for path in paths:
-            with _bar(path) as progress:
-                name, policy = _project_of(path)
-                report = ingest_directory(store, path, project=project or name, progress=progress)
-            if policy is not None and report.files:
-                store.record_metric_rules(report.project, policy.metrics)
-            reports.append(report)
+            if path.is_dir():
+                if commit is not None or form not in (None, "asv"):
+                    raise UsageError(f"{path}: a directory holds asv's files, of many commits")
+                reports.append(_ingest_directory(store, path, project, given))
+            else:
+                reports.append(_ingest_file(store, path, project, given, form))
     if as_json:
         click.echo(json.dumps(_as_json(reports), indent=2))
     else:
@@ -69,16 +106,66 @@ def command(
         )
 
 
-def _project_of(path: Path) -> tuple[str, Policy] | tuple[None, None]:
-    """The name that `run` and `gate` use in the checkout that `path` belongs to, and its policy."""
+def _ingest_directory(store: Store, path: Path, project: str | None, given: Given) -> IngestReport:
+    """Read a directory under the name that `run` and `gate` use in its checkout."""
     from tracker.asvfmt import find_project
     from tracker.gate.policy import load_policy
+    from tracker.ingest import ingest_directory
 
     found = find_project(path)
-    if found.home is None:
-        return None, None
-    policy = load_policy(start=found.home)
-    return policy.name or found.name, policy
+    policy = None if found.home is None else load_policy(start=found.home)
+    if project is None and policy is not None:
+        project = policy.name
+    with _bar(path) as progress:
+        report = ingest_directory(
+            store,
+            path,
+            project=project,
+            given=given,
+            repository=None if found.repository is None else _repository(found.repository),
+            progress=progress,
+        )
+    if policy is not None and report.files:
+        store.record_metric_rules(report.project, policy.metrics)
+    return report
+
+
+def _ingest_file(
+    store: Store, path: Path, project: str | None, given: Given, form: str | None
+) -> IngestReport:
+    """Read a file for the project of this directory; its repository knows the commits."""
+    from tracker.cli.project import policy_here, stored_project, stored_ref
+    from tracker.ingest import commit_finder, ingest_file
+
+    repository, here = _repository(Path.cwd()), policy_here()
+    if repository is not None:
+        given = replace(given, find_commit=commit_finder(repository))
+        if given.commit is not None:
+            given = replace(given, commit=stored_ref(given.commit))
+    name = project or (here[0] if here is not None else stored_project(store, None))
+    report = ingest_file(store, path, project=name, given=given, format=form, repository=repository)
+    if here is not None and here[0] == name and report.files:
+        store.record_metric_rules(name, here[1].metrics)
+    return report
+
+
+def _repository(place: Path) -> Repository | None:
+    from tracker.measure.git import Repository
+
+    try:
+        return Repository.find(place)
+    except UsageError:
+        return None
+
+
+def _moment(text: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option} {text!r}: not a time such as 2026-01-31T12:00Z") from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @contextmanager
@@ -116,7 +203,8 @@ def _as_json(reports: Sequence[IngestReport]) -> dict[str, object]:
 
 
 def _as_text(report: IngestReport) -> str:
-    lines = [
+    lines = [f"warning: {warning}" for warning in report.warnings]
+    lines += [
         f"{report.project}: {count_of(report.files, 'file')}, {report.added} results added, "
         f"{report.unchanged} unchanged, {count_of(len(report.problems), 'problem')}"
     ]

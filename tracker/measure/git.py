@@ -124,7 +124,7 @@ class Repository:
         text = _git_input(self.root, "\n".join(hashes), "log", "--no-walk=unsorted", "--stdin",
                           f"--format={form}")  # fmt: skip
         found: dict[str, Commit] = {}
-        for line in text.splitlines():
+        for line in filter(None, text.split("\n")):  # a subject may hold U+2028, no line feed
             digest, when, parents, subject = line.split(_FIELD, 3)
             found[digest] = Commit(
                 hash=digest,
@@ -133,6 +133,21 @@ class Repository:
                 subject=subject,
             )
         return [found[digest] for digest in hashes]
+
+    def linked(self, hashes: Sequence[str]) -> list[Commit]:
+        """Return those of `hashes` that the clone has, and the commits that lie between them.
+
+        With the latter every known commit is joined to its measured ancestors by parents.
+        """
+        known = list(self.trees(hashes))
+        if not known:
+            return []
+        described = self.describe(known)
+        oldest = min(described, key=lambda commit: commit.committed_at)
+        asked = "\n".join([*known, *(f"^{parent}" for parent in oldest.parents)])
+        between = _git_input(self.root, asked, "rev-list", "--stdin").split()
+        listed = dict.fromkeys([*between, *known])
+        return self.describe(list(listed))
 
     def messages(self, base: str, head: str) -> list[tuple[str, str]]:
         """Return (hash, whole message) of every commit that `head` has and `base` lacks, newest first.

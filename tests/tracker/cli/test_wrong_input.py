@@ -95,7 +95,7 @@ WRONG = [
     ("compare HEAD~1 HEAD --project nope", 2, "no project 'nope' in the store; there are: engine"),
     ("run HEAD..nosuch", 2, "unknown commit 'nosuch'"),
     ("ingest none", 2, "'none' does not exist"),
-    ("ingest text.txt", 2, "'text.txt' is a file"),
+    ("ingest text.txt", 4, "no readable result file in text.txt"),
     ("ingest folder", 4, "no readable result file in /"),
     ("bisect HEAD HEAD~1", 2, "GOOD HEAD must be an ancestor of BAD HEAD~1"),
     ("calibrate --gates 0", 2, "0 is not in the range x>=1"),

@@ -118,19 +118,20 @@ def record_revisions(tx: Transaction, project: str, records: Iterable[RevisionRe
         return
     rows = [revision_row(project_id, record) for record in by_commit.values()]
     ids = tx.ensure(t.revision, ["project_id", "commit_hash"], rows)
+    filling: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for (_, commit), revision_id in sorted(ids.items(), key=lambda item: item[1]):
-        record = by_commit[commit]
-        known: dict[str, Any] = {}
-        if record.parents is not None:
-            known["parents"] = list(record.parents)
-        if record.subject is not None:
-            known["subject"] = record.subject
-        if record.branch is not None:
-            known["branch"] = record.branch
+        row = revision_row(project_id, by_commit[commit])
+        known = tuple(name for name in ("parents", "subject", "branch") if row[name] is not None)
         if known:
-            tx.conn.execute(
-                update(t.revision).where(t.revision.c.id == revision_id).values(**known)
-            )
+            values = {f"new_{name}": row[name] for name in known}
+            filling.setdefault(known, []).append({"row_id": revision_id} | values)
+    for known, parameters in filling.items():
+        statement = (
+            update(t.revision)
+            .where(t.revision.c.id == bindparam("row_id"))
+            .values({name: bindparam(f"new_{name}") for name in known})
+        )
+        tx.conn.execute(statement, parameters)
 
 
 def revision_row(project_id: int, record: RevisionRecord) -> dict[str, Any]:
