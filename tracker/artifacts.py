@@ -83,8 +83,16 @@ def read_requests(path: Path) -> list[RequestTimes] | None:
         with path.open("rb") as stream:
             for line in stream:
                 entry = json.loads(line)
-                if entry.get("record") == "request" and entry["token_times"]:
-                    found.append(RequestTimes(entry["submitted"], tuple(entry["token_times"])))
+                if entry.get("record") != "request":
+                    continue
+                times = RequestTimes(
+                    entry["submitted"],
+                    tuple(entry["token_times"]),
+                    tuple(entry.get("chunk_times", ())),
+                    streamed=entry.get("streamed", True),
+                )
+                if times.arrivals:
+                    found.append(times)
     except OSError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError):

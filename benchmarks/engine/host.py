@@ -55,7 +55,7 @@ def measure_host(instance: Any) -> dict[str, Any]:
     import_engine()
     pin_threads()
     try:
-        return {"metrics": host_metrics(instance.batch), "failures": []}
+        return {"metrics": host_metrics(instance.batch), "void": None}
     except AttributeError as error:
         return {"skipped": f"this commit's engine cannot be stubbed: {error}"}
 

@@ -19,7 +19,7 @@ from benchmarks.engine.models import locate, require_device
 from benchmarks.engine.source import import_engine
 from tracker.load.drive import Drive, drive
 from tracker.load.errors import UnavailableError
-from tracker.load.metrics import Values, counter_metrics
+from tracker.load.metrics import Values, counter_metrics, total
 from tracker.load.records import LoadRequest
 from tracker.load.run import LoadResult, run_scenario
 from tracker.load.scenario import Scenario
@@ -82,7 +82,7 @@ class InProcess:
     def finish(self, warm: Drive, done: Drive) -> Observation:
         """Return counters, peaks and start-up times; close the engine; run the control again."""
         counters = dict(self._engine.counters())
-        tokens = sum(r.output_tokens for r in done.records)
+        tokens = total(r.output_tokens for r in done.records)
         metrics: Values = {
             **counter_metrics(counters),
             **_startup(

@@ -79,7 +79,7 @@ def test_computing_again_after_a_preemption_costs_flops(no_artifacts):
 
 
 def test_a_commit_that_does_not_count_flops_is_skipped(no_artifacts):
-    older = {"metrics": counter_metrics({"steps": 4, "tokens_generated": 4}), "failures": []}
+    older = {"metrics": counter_metrics({"steps": 4, "tokens_generated": 4}), "void": None}
     assert math.isnan(TinyPressed().track_flops_per_token(older))
 
 

@@ -19,7 +19,7 @@ Requests = Sequence[RequestTimes]
 _ARMS: tuple[Arm, Arm] = ("base", "head")
 
 _MEASURES: dict[str, Callable[[Requests], list[float]]] = {
-    "TTFT p99": lambda requests: [one.ttft for one in requests],
+    "TTFT p99": lambda requests: [one.ttft for one in requests if one.ttft is not None],
     "ITL p99": lambda requests: [gap for one in requests for gap in one.gaps],
 }
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 from tracker.load.errors import ScenarioError
 
-__all__ = ["poisson"]
+__all__ = ["bursts", "poisson", "ramp"]
 
 
 def poisson(count: int, rate: float, rng: random.Random) -> list[float]:
@@ -28,3 +29,23 @@ def poisson(count: int, rate: float, rng: random.Random) -> list[float]:
     for gap in gaps:
         times.append(times[-1] + gap * stretch)
     return times
+
+
+def bursts(count: int, rate: float, size: int) -> list[float]:
+    """Return ``count`` arrival times of groups of ``size``, ``rate`` requests a second over all."""
+    return [i // size * size / rate for i in range(count)]
+
+
+def ramp(count: int, start: float, end: float) -> list[float]:
+    """Return ``count`` arrival times whose rate goes evenly from ``start`` to ``end`` a second.
+
+    The i-th request arrives when the area under the rate is i: at constant rates i / rate.
+    """
+    if start == end:
+        return [i / start for i in range(count)]
+    # After t seconds start * t + (end - start) * t^2 / (2 T) have arrived, and count - 1 after T.
+    whole = 2 * (count - 1) / (start + end)
+    slope = (end - start) / whole if whole else 0.0
+    if not slope:
+        return [0.0] * count
+    return [(math.sqrt(start * start + 2 * slope * i) - start) / slope for i in range(count)]

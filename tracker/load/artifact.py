@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.load.drive import Drive
+from tracker.load.metrics import total
 from tracker.load.records import RequestRecord
 
 __all__ = ["FORMAT", "artifact_directory", "request_line", "work_of", "write_artifact"]
@@ -33,9 +34,9 @@ def work_of(done: Drive) -> dict[str, Any]:
     """
     return {
         "requests": len(done.records),
-        "prompt_tokens": sum(r.prompt_tokens for r in done.records),
-        "output_tokens": sum(r.output_tokens for r in done.records),
-        "cached_tokens": sum(r.cached_tokens for r in done.records),
+        "prompt_tokens": total(r.prompt_tokens for r in done.records),
+        "output_tokens": total(r.output_tokens for r in done.records),
+        "cached_tokens": total(r.cached_tokens for r in done.records),
         "finish_reasons": dict(sorted(Counter(str(r.finish_reason) for r in done.records).items())),
         "prompts_sha256": _digest(done.prompts),
         "tokens_sha256": _digest(done.outputs),
@@ -49,7 +50,7 @@ def request_line(record: RequestRecord, offset: float) -> dict[str, Any]:
         record: Times of which count from the load's start.
         offset: The load's start, seconds after the launch's.
     """
-    return {
+    line = {
         "record": "request",
         "index": record.index,
         "prompt_tokens": record.prompt_tokens,
@@ -60,6 +61,13 @@ def request_line(record: RequestRecord, offset: float) -> dict[str, Any]:
         "finish_reason": record.finish_reason,
         "error": record.failure,
     }
+    if record.lag is not None:  # over HTTP
+        chunks = () if record.chunk_times == record.token_times else record.chunk_times
+        line["chunk_times"] = [round(t + offset, 9) for t in chunks]
+        line["streamed"] = record.streamed
+        line["error_kind"] = record.failure_kind
+        line["lag"] = round(record.lag, 9)
+    return line
 
 
 def write_artifact(

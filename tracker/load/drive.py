@@ -42,14 +42,14 @@ class Drive:
         ended: When the last step had returned, on the same clock, s.
         records: One for each request, in order of index.
         prompts: The token ids or text that each request was really made with.
-        outputs: The token ids of each.
+        outputs: The token ids of each, or its text where a server sends no ids.
     """
 
     started: float
     ended: float
     records: tuple[RequestRecord, ...]
     prompts: tuple[tuple[int, ...] | str, ...]
-    outputs: tuple[tuple[int, ...], ...]
+    outputs: tuple[tuple[int, ...] | str, ...]
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ does not keep), never 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tracker.load.records import RequestRecord
@@ -31,6 +31,7 @@ __all__ = [
     "quantile",
     "steady_throughput",
     "throughput",
+    "total",
 ]
 
 TRIM = 0.1  # share of the duration that the steady throughput leaves out at either end
@@ -75,13 +76,13 @@ def quantile(values: Sequence[float], level: float) -> float | None:
 
 def duration(records: Records) -> float | None:
     """Return last token - first submit over all requests, s; None without a token."""
-    last = [r.token_times[-1] for r in records if r.token_times]
+    last = [r.times.arrivals[-1] for r in records if r.times.arrivals]
     return max(last) - min(r.submitted for r in records) if last else None
 
 
 def throughput(records: Records) -> float | None:
-    """Return output tokens / ``duration``, tokens/s."""
-    return _per_second(sum(r.output_tokens for r in records), duration(records))
+    """Return output tokens / ``duration``, tokens/s; None where a count is not known."""
+    return _per_second(total(r.output_tokens for r in records), duration(records))
 
 
 def steady_throughput(records: Records) -> float | None:
@@ -90,7 +91,7 @@ def steady_throughput(records: Records) -> float | None:
     Ramp-up and drain run at lower concurrency than the load asks for; what is left does not.
     """
     whole = duration(records)
-    if not whole:
+    if not whole or any(r.chunk_times and not r.token_times for r in records):
         return None
     start = min(r.submitted for r in records)
     low, high = start + TRIM * whole, start + (1 - TRIM) * whole
@@ -100,11 +101,12 @@ def steady_throughput(records: Records) -> float | None:
 
 def decode_throughput(records: Records) -> float | None:
     """Return tokens after each request's first / (last token - earliest first token), tokens/s."""
-    begun = [r for r in records if r.output_tokens >= 2]
-    if not begun:
+    counts = [r.output_tokens for r in records]
+    begun = [r.times.arrivals for r in records if r.streamed and (r.output_tokens or 0) >= 2]
+    if not begun or None in counts:
         return None
-    span = max(r.token_times[-1] for r in begun) - min(r.token_times[0] for r in begun)
-    return _per_second(sum(r.output_tokens - 1 for r in begun), span)
+    span = max(times[-1] for times in begun) - min(times[0] for times in begun)
+    return _per_second(sum(n - 1 for n in counts if n is not None and n >= 2), span)
 
 
 def prefill_throughput(records: Records) -> float | None:
@@ -115,7 +117,11 @@ def prefill_throughput(records: Records) -> float | None:
     """
     if any(r.output_tokens != 1 for r in records):
         return None
-    computed = sum(r.prompt_tokens - r.cached_tokens for r in records)
+    prompt, cached = (
+        total(r.prompt_tokens for r in records),
+        total(r.cached_tokens for r in records),
+    )
+    computed = None if prompt is None or cached is None else prompt - cached
     return _per_second(computed, duration(records))
 
 
@@ -123,7 +129,10 @@ def goodput(records: Records, slo: Slo) -> float | None:
     """Return requests within ``slo`` / ``duration``, requests/s.
 
     A failed request is never good; one with a single token has no TPOT and is held to TTFT alone.
+    None where replies were not streamed, for then neither is known.
     """
+    if not all(r.streamed for r in records):
+        return None
     return _per_second(sum(1 for r in records if _is_good(r, slo)), duration(records))
 
 
@@ -141,10 +150,15 @@ def latency_metrics(records: Records, slos: tuple[Slo, Slo] = (RELAXED, STRICT))
         records: All requests of the timed part.
         slos: The relaxed and the strict service level.
     """
-    ttft = [r.ttft for r in records if r.ttft is not None]
-    tpot = [r.tpot for r in records if r.tpot is not None]
-    e2e = [r.e2e for r in records if r.e2e is not None]
-    itl = [gap for r in records for gap in r.gaps]  # pooled: a stall shows in the tail
+    whole = [r for r in records if r.failure is None]  # a failed request has no latency
+    ttft = [r.ttft for r in whole if r.ttft is not None]
+    tpot = [r.tpot for r in whole if r.tpot is not None]
+    e2e = [r.e2e for r in whole if r.e2e is not None]
+    # Pooled, so that a stall shows in the tail. Token gaps only where every token's time is known.
+    known = all(r.token_times or not r.chunk_times for r in whole)
+    itl = [gap for r in whole for gap in r.gaps] if known else []
+    icl = [gap for r in whole for gap in r.times.chunk_gaps]
+    answer = [r.first_answer - r.submitted for r in whole if r.first_answer is not None]
     return {
         "ttft_p50": quantile(ttft, 0.5),
         "ttft_p95": quantile(ttft, 0.95),
@@ -155,6 +169,12 @@ def latency_metrics(records: Records, slos: tuple[Slo, Slo] = (RELAXED, STRICT))
         "itl_p95": quantile(itl, 0.95),
         "itl_p99": quantile(itl, 0.99),
         "itl_max": max(itl, default=None),
+        "icl_p50": quantile(icl, 0.5),
+        "icl_p95": quantile(icl, 0.95),
+        "icl_p99": quantile(icl, 0.99),
+        "icl_max": max(icl, default=None),
+        "first_answer_p50": quantile(answer, 0.5),
+        "first_answer_p95": quantile(answer, 0.95),
         "e2e_p50": quantile(e2e, 0.5),
         "e2e_p95": quantile(e2e, 0.95),
         "duration": duration(records),
@@ -241,5 +261,11 @@ def _is_good(record: RequestRecord, slo: Slo) -> bool:
     return record.tpot is None or record.tpot <= slo.tpot
 
 
-def _per_second(amount: float, seconds: float | None) -> float | None:
-    return amount / seconds if seconds else None
+def total(counts: Iterable[int | None]) -> int | None:
+    """Return the sum of ``counts``; None where one of them is not known."""
+    known = list(counts)
+    return None if None in known else sum(count for count in known if count is not None)
+
+
+def _per_second(amount: float | None, seconds: float | None) -> float | None:
+    return amount / seconds if seconds and amount is not None else None

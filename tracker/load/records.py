@@ -1,11 +1,15 @@
-"""What happened to each request of a launch: the only input of the metrics."""
+"""What happened to each request of a load: the only input of the metrics."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
+from tracker.domain import RequestTimes
+
 __all__ = ["LoadRequest", "RequestRecord"]
+
+# What an engine says of an output that is whole. "[DONE]" stands for a server that gave no reason.
+_WHOLE = frozenset({"stop", "length", "tool_calls", "[DONE]"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,59 +37,86 @@ class RequestRecord:
     """What a request came to. Times are seconds after the load's start.
 
     Attributes:
+        prompt_tokens: Length of the prompt; None where a server does not say it.
         expected_tokens: The output's length where it is known beforehand (the end-of-sequence
             token is ignored); None where the model decides.
-        submitted: When it was handed in; in an open loop when it was *due*, so that a stalled
-            engine cannot hide the wait of the requests it kept from arriving.
-        token_times: When each output token was available to the caller.
+        submitted, token_times, chunk_times, num_tokens, streamed: See ``RequestTimes``, which
+            defines the latencies made of them.
         finish_reason: The engine's word for why it ended; None if it never did.
-        cached_tokens: Prompt tokens found in the prefix cache.
+        cached_tokens: Prompt tokens found in the prefix cache; None where a server does not say.
         error: What went wrong; None if nothing did.
+        error_kind: Its kind, where it is not the wrong length; see ``http.failure``.
+        first_answer: When the first token came that is answer and not reasoning; None where the two
+            are not told apart.
+        lag: How late the client itself was: with sending, or with reading; None in one process.
     """
 
     index: int
-    prompt_tokens: int
+    prompt_tokens: int | None
     expected_tokens: int | None
     submitted: float
     token_times: tuple[float, ...]
     finish_reason: str | None
-    cached_tokens: int = 0
+    cached_tokens: int | None = 0
     error: str | None = None
+    error_kind: str | None = None
+    chunk_times: tuple[float, ...] = ()
+    num_tokens: int | None = None
+    streamed: bool = True
+    first_answer: float | None = None
+    lag: float | None = None
 
     @property
-    def output_tokens(self) -> int:
-        """How many tokens came out."""
-        return len(self.token_times)
+    def times(self) -> RequestTimes:
+        """The times alone, which define the latencies."""
+        return RequestTimes(
+            self.submitted, self.token_times, self.chunk_times, self.num_tokens, self.streamed
+        )
+
+    @property
+    def output_tokens(self) -> int | None:
+        """How many tokens came out; None where a server does not say."""
+        return self.times.output_tokens
 
     @property
     def ttft(self) -> float | None:
-        """First token available - submitted, s; None without a token."""
-        return self.token_times[0] - self.submitted if self.token_times else None
+        """Time to first token, s."""
+        return self.times.ttft
 
     @property
     def tpot(self) -> float | None:
-        """(last - first token) / (n - 1), s; None with fewer than two tokens."""
-        n = len(self.token_times)
-        return (self.token_times[-1] - self.token_times[0]) / (n - 1) if n >= 2 else None
+        """Time per output token after the first, s."""
+        return self.times.tpot
 
     @property
     def e2e(self) -> float | None:
-        """Last token - submitted, s; None without a token."""
-        return self.token_times[-1] - self.submitted if self.token_times else None
+        """Last token - submitted, s."""
+        return self.times.e2e
 
     @property
     def gaps(self) -> tuple[float, ...]:
         """Seconds between consecutive tokens."""
-        times = self.token_times
-        return tuple(b - a for a, b in itertools.pairwise(times))
+        return self.times.gaps
 
     @property
     def failure(self) -> str | None:
         """Why the request counts as failed: an error, an abort, or a wrong length; else None."""
         if self.error is not None:
             return self.error
-        if self.finish_reason not in ("stop", "length"):
+        if self.finish_reason not in _WHOLE:
             return f"ended with {self.finish_reason!r}"
-        if self.expected_tokens is not None and self.output_tokens != self.expected_tokens:
+        if self._wrong_length:
             return f"{self.output_tokens} output tokens instead of {self.expected_tokens}"
         return None
+
+    @property
+    def failure_kind(self) -> str | None:
+        """The kind of the failure, to count by; None where there is none."""
+        if self.failure is None:
+            return None
+        return self.error_kind or ("wrong length" if self._wrong_length else "error")
+
+    @property
+    def _wrong_length(self) -> bool:
+        known = self.expected_tokens is not None and self.output_tokens is not None
+        return known and self.output_tokens != self.expected_tokens

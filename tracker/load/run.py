@@ -19,7 +19,7 @@ from tracker.load.artifact import (
     work_of,
     write_artifact,
 )
-from tracker.load.metrics import Values, latency_metrics
+from tracker.load.metrics import Values, latency_metrics, total
 from tracker.load.records import RequestRecord
 from tracker.load.scenario import Conversations, Replay, Scenario, describe
 from tracker.load.target import OpenTarget
@@ -94,6 +94,8 @@ def run_scenario(
     finally:
         target.close()
     telemetry = summarise(sampler.samples, sampler.joules)
+    failures = tuple(r.failure for r in done.records if r.failure is not None)
+    void = _too_many(failures, len(done.records), scenario.max_error_rate) or observed.void
     metrics: Values = {
         **latency_metrics(done.records, scenario.slos),
         **_turns(scenario, done.records),
@@ -116,7 +118,7 @@ def run_scenario(
         "counters": observed.counters,
         "work": work_of(done),
         "telemetry": telemetry,
-        "void": observed.void,
+        "void": void,
     }
     path = None
     directory = directory or artifact_directory()
@@ -128,10 +130,17 @@ def run_scenario(
         metrics=metrics,
         counters=observed.counters,
         work=header["work"],
-        failures=tuple(r.failure for r in done.records if r.failure is not None),
-        void=observed.void,
+        failures=failures,
+        void=void,
         artifact=path,
     )
+
+
+def _too_many(failures: tuple[str, ...], count: int, accepted: float) -> str | None:
+    """Return why the load is void where more than the accepted share of requests failed."""
+    if len(failures) <= accepted * count:
+        return None
+    return f"{len(failures)} of {count} requests failed; the first: {failures[0]}"
 
 
 def _turns(scenario: Scenario, records: tuple[RequestRecord, ...]) -> Values:
@@ -141,7 +150,7 @@ def _turns(scenario: Scenario, records: tuple[RequestRecord, ...]) -> Values:
 
 
 def _of_device(records: tuple[RequestRecord, ...], telemetry: dict[str, Any] | None) -> Values:
-    tokens = sum(r.output_tokens for r in records)
+    tokens = total(r.output_tokens for r in records)
     energy = telemetry["energy"] if telemetry and telemetry["energy_valid"] else None
     return {
         "energy_per_token": energy / tokens if tokens and energy is not None else None,

@@ -11,11 +11,14 @@ from tracker.load.lengths import Lengths
 from tracker.load.metrics import RELAXED, STRICT, Slo
 
 __all__ = [
+    "Bursts",
     "ClosedLoop",
     "Conversations",
     "Independent",
+    "Load",
     "Model",
     "OpenLoop",
+    "Ramp",
     "Replay",
     "Scenario",
     "describe",
@@ -63,8 +66,49 @@ class OpenLoop:
     rate: float
 
     def __post_init__(self) -> None:
-        if not self.rate > 0:
-            raise ScenarioError(f"arrival rate is {self.rate!r}; give requests a second, above 0")
+        _require_rate(self.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """Groups of requests that arrive at once, evenly spaced.
+
+    Args:
+        rate: Requests a second over all.
+        size: Requests of a burst, >= 1.
+    """
+
+    rate: float
+    size: int
+
+    def __post_init__(self) -> None:
+        _require_rate(self.rate)
+        if self.size < 1:
+            raise ScenarioError(f"burst of {self.size}; give at least 1 request")
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """Arrivals whose rate grows, or falls, evenly from the first request to the last.
+
+    Args:
+        start, end: Requests a second at either end.
+    """
+
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        _require_rate(self.start)
+        _require_rate(self.end)
+
+
+Load = ClosedLoop | OpenLoop | Bursts | Ramp
+
+
+def _require_rate(rate: float) -> None:
+    if not rate > 0:
+        raise ScenarioError(f"arrival rate is {rate!r}; give requests a second, above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +136,7 @@ class Conversations:
         turns: Requests of each chat.
         system: Tokens of the system prompt, common to all.
         user, output: Lengths of what the user and the model add at a turn, tokens.
+        text: Turns are text, lengths of ``system`` and ``user`` are words; else random token ids.
     """
 
     chats: int
@@ -99,6 +144,7 @@ class Conversations:
     system: int
     user: Lengths
     output: Lengths
+    text: bool = False
 
     @property
     def requests(self) -> int:
@@ -131,7 +177,7 @@ class Scenario:
     Args:
         version: Set by hand; raise it whenever the work changes, since numbers of different work
             are different series.
-        model: What to serve.
+        model: What to serve; None: whatever the server at hand serves.
         workload: The requests.
         load: How they arrive.
         engine: Keyword arguments of ``EngineConfig``.
@@ -145,12 +191,13 @@ class Scenario:
         temperature: 0 is greedy.
         natural_end: Outputs may end before their length, at the model's end-of-sequence token.
         limit: Seconds after which unfinished requests have timed out.
+        max_error_rate: Share of failed requests above which no latency of the load is valid.
     """
 
     version: str
-    model: Model
+    model: Model | None = None
     workload: Independent | Conversations | Replay
-    load: ClosedLoop | OpenLoop
+    load: Load
     engine: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     warmup: int = 2
@@ -159,6 +206,7 @@ class Scenario:
     temperature: float = 0.0
     natural_end: bool = False
     limit: float = 120.0
+    max_error_rate: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "engine", dict(self.engine))  # not the caller's to change later
@@ -170,13 +218,22 @@ class Scenario:
             raise ScenarioError(f"warmup_output is {self.warmup_output}; give at least 1 token")
         if self.workload.requests < 1:
             raise ScenarioError(f"{self.workload.requests} requests: give at least 1")
-        if isinstance(self.workload, Conversations) and isinstance(self.load, OpenLoop):
+        if not 0.0 <= self.max_error_rate < 1.0:
+            raise ScenarioError(f"max_error_rate is {self.max_error_rate!r}; give 0 <= rate < 1")
+        if isinstance(self.workload, Conversations) and not isinstance(self.load, ClosedLoop):
             raise ScenarioError("a chat waits for its answers: give Conversations a ClosedLoop")
 
 
 def describe(scenario: Scenario) -> dict[str, Any]:
-    """Return the scenario as JSON values, each choice of a kind tagged with its name."""
+    """Return the scenario as JSON values, each choice of a kind tagged with its name.
+
+    What came later than the first recorded digests is left out at its default.
+    """
     plain = asdict(scenario)
+    if not plain["max_error_rate"]:
+        del plain["max_error_rate"]
+    if isinstance(scenario.workload, Conversations) and not scenario.workload.text:
+        del plain["workload"]["text"]
     for key in ("workload", "load"):
         plain[key] = {"type": type(getattr(scenario, key)).__name__, **plain[key]}
     plain["slos"] = list(plain["slos"])

@@ -55,7 +55,7 @@ def publish(cls: Any, metrics: Iterable[Metric], *, version: str, timeout: float
     """Add ``track_<metric>`` to ``cls`` for each of ``metrics``, and the skip where there is none.
 
     Args:
-        cls: Its ``setup_cache`` returns ``metrics`` and ``failures``, or ``skipped``.
+        cls: Its ``setup_cache`` returns ``metrics`` and ``void``, or ``skipped``.
         metrics: What to publish.
         version: Of the work measured.
         timeout: Of ``setup_cache``, seconds.
@@ -85,15 +85,15 @@ def measure_on(instance: Any, open_target: OpenTarget) -> dict[str, Any]:
         open_target: What serves the load.
 
     Returns:
-        Plain values, for asv pickles them to every benchmark of the class: ``metrics``,
-        ``failures`` and ``void``; or ``skipped`` with the reason.
+        Plain values, for asv pickles them to every benchmark of the class: ``metrics`` and
+        ``void``; or ``skipped`` with the reason.
     """
     cls = type(instance)
     try:
         result = run_scenario(benchmark_name(cls), cls.scenario, open_target)
     except UnavailableError as reason:
         return {"skipped": str(reason)}
-    return {"metrics": result.metrics, "failures": list(result.failures), "void": result.void}
+    return {"metrics": result.metrics, "void": result.void}
 
 
 def _skip_if_unavailable(self: Any, measured: dict[str, Any]) -> None:
@@ -104,14 +104,9 @@ def _skip_if_unavailable(self: Any, measured: dict[str, Any]) -> None:
 
 def _reader(cls: type, metric: Metric, version: str) -> Callable[..., float]:
     def read(self: Any, measured: dict[str, Any]) -> float:
-        failures = measured["failures"]
-        if metric.clean and failures:
-            raise MeasurementError(
-                f"{len(failures)} requests failed, so {metric.name} is not valid; "
-                f"the first: {failures[0]}"
-            )
-        if metric.clean and measured.get("void"):
-            raise MeasurementError(f"{metric.name} is not valid: {measured['void']}")
+        void = measured["void"]
+        if metric.clean and void is not None:
+            raise MeasurementError(f"{metric.name} is not valid: {void}")
         value = measured["metrics"].get(metric.name)
         # No value: this machine or this commit does not have it. NaN is asv's "skipped".
         return math.nan if value is None else value

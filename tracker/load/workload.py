@@ -6,16 +6,19 @@ import os
 import random
 from pathlib import Path
 
-from tracker.load.arrivals import poisson
+from tracker.load.arrivals import bursts, poisson, ramp
 from tracker.load.conversation import conversation_requests
 from tracker.load.errors import ScenarioError, UnavailableError
 from tracker.load.lengths import draw
 from tracker.load.records import LoadRequest
 from tracker.load.scenario import (
+    Bursts,
     ClosedLoop,
     Conversations,
     Independent,
+    Load,
     OpenLoop,
+    Ramp,
     Replay,
     Scenario,
 )
@@ -43,8 +46,8 @@ def make_requests(scenario: Scenario, vocab_size: int) -> list[LoadRequest]:
     if isinstance(work, Replay):
         return _replayed(work, scenario.load, vocab_size, scenario.seed)
     requests = _independent(work, vocab_size, rng)
-    if isinstance(scenario.load, OpenLoop):
-        due = poisson(len(requests), scenario.load.rate, rng)
+    due = _arrivals(scenario.load, len(requests), rng)
+    if due is not None:
         requests = [
             LoadRequest(r.index, r.prompt, r.max_tokens, due=at)
             for r, at in zip(requests, due, strict=True)
@@ -72,7 +75,19 @@ def warmup_requests(
     return shaped
 
 
-def concurrency(load: ClosedLoop | OpenLoop) -> int | None:
+def _arrivals(load: Load, count: int, rng: random.Random) -> list[float] | None:
+    """Return when requests arrive; None in a closed loop."""
+    match load:
+        case OpenLoop(rate):
+            return poisson(count, rate, rng)
+        case Bursts(rate, size):
+            return bursts(count, rate, size)
+        case Ramp(start, end):
+            return ramp(count, start, end)
+    return None
+
+
+def concurrency(load: Load) -> int | None:
     """Return how many requests may be in flight; None: as many as arrive."""
     return load.concurrency if isinstance(load, ClosedLoop) else None
 
@@ -103,9 +118,7 @@ def _independent(work: Independent, vocab_size: int, rng: random.Random) -> list
     return requests
 
 
-def _replayed(
-    work: Replay, load: ClosedLoop | OpenLoop, vocab_size: int, seed: int
-) -> list[LoadRequest]:
+def _replayed(work: Replay, load: Load, vocab_size: int, seed: int) -> list[LoadRequest]:
     rows = read_trace(trace_path(), work.requests)
     block_tokens = round(BLOCK_TOKENS * work.scale)
     if block_tokens < 1:
@@ -113,6 +126,8 @@ def _replayed(
     due: list[float | None] = [None] * len(rows)
     if isinstance(load, OpenLoop):
         due = [*scaled_arrivals(rows, load.rate)]
+    elif not isinstance(load, ClosedLoop):
+        raise ScenarioError("a trace has arrivals of its own: give Replay a ClosedLoop or OpenLoop")
     requests = []
     for index, row in enumerate(rows):
         length = min(max(round(row.prompt_tokens * work.scale), 1), work.most_prompt)
