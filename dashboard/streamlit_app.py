@@ -13,7 +13,7 @@ from dashboard.markup import STYLE
 from tracker.errors import PacekeeperError, SchemaError, StoreError
 
 PAGES = (
-    ("overview", "Overview", ":material/monitor_heart:"),
+    ("overview", "Today", ":material/monitor_heart:"),
     ("series", "Series", ":material/show_chart:"),
     ("compare", "Compare", ":material/compare_arrows:"),
     ("gates", "Gates", ":material/verified_user:"),

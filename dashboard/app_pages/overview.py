@@ -1,4 +1,4 @@
-"""The first page: what is worse and since when, what got better, and whether to believe it."""
+"""The first page: the main metrics, what got worse at which commit, and whether to trust it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard import data, scope, tables, url_state
-from dashboard.groups import label
+from dashboard import charts, data, scope, tables, url_state
+from dashboard.groups import label, scenario, short_name
+from dashboard.headline import headline
 from dashboard.markup import Tile, shift_html, tiles_html
 from dashboard.palette import palette_for
-from dashboard.units import ago, direction, format_date, format_effect
+from dashboard.units import ago, counted, direction, format_date, format_effect, format_value
 from tracker.domain import AlertInfo, CalibrationInfo, GateInfo, LevelShift, Overview, SeriesInfo
+from tracker.findings import Change, Finding, group_by_commit
 
-FIRST = 5  # moved series shown with a sparkline before "show more"
+FIRST = 5  # commits shown before "show more"
 MOST = 40
+INSIDE = 50  # series listed inside of a commit
 SPARK_POINTS = 300  # revisions in a sparkline
+CHART_POINTS = 100  # revisions in a chart at the top
+CANDIDATES = 1000  # series among which the main scenario is looked for
 BADGES = {
     "pass": ("green", ":material/check_circle:"),
     "regression": ("red", ":material/error:"),
@@ -27,9 +32,10 @@ BADGES = {
 
 def draw() -> None:
     """Draw the page."""
-    here = scope.choose("What moved")
+    here = scope.choose("Today")
     found = data.overview(here.project.name, here.machine)
     now = datetime.now(UTC)
+    _headline(here)
     _numbers(found, now)
     for alert in found.alerts:
         _alert(here, alert, now)
@@ -38,9 +44,9 @@ def draw() -> None:
         found.worse,
         now,
         name="worse",
-        title="Worse, worst first",
-        nothing="Nothing is worse than it was. Level shifts are those that "
-        "`tracker changepoints` last found.",
+        title="Worse",
+        nothing="Nothing is worse than before. The level shifts are those that "
+        "`tracker changepoints` found when it last ran.",
     )
     _moved(
         here,
@@ -48,10 +54,36 @@ def draw() -> None:
         now,
         name="better",
         title="Better",
-        nothing="No series got lastingly better.",
+        nothing="No series got better and stayed so.",
     )
     _gates(here, found.gates, now)
     _problems(found)
+
+
+def _headline(here: scope.Scope) -> None:
+    """The charts that answer first: latency, first-token time, utilization, throughput."""
+    known = data.series_list(here.project.name, here.machine, None, limit=CANDIDATES)
+    shown = headline(known)
+    if not shown:
+        return
+    first = next(iter(shown.values()))
+    where = " · ".join(filter(None, (scenario(first), ", ".join(first.params), first.machine)))
+    st.markdown(f":small[{_plain(where)}]")
+    for column, (group, series) in zip(st.columns(len(shown)), shown.items(), strict=True):
+        with column:
+            history = data.history(series.id, limit=CHART_POINTS)
+            st.page_link(
+                "app_pages/series.py",
+                label=f"**{group}** · {format_value(series.last_value, series.unit)}",
+                query_params=here.link(series=series.id),
+            )
+            st.markdown(f":small[{_plain(short_name(series))} · {direction(series.better)}]")
+            st.altair_chart(
+                charts.history_chart(
+                    history, palette_for(st.context.theme.type), height=190, compact=True
+                ),
+                key=f"headline:{group}",
+            )
 
 
 def _numbers(found: Overview, now: datetime) -> None:
@@ -117,14 +149,16 @@ def _moved(
     title: str,
     nothing: str,
 ) -> None:
-    st.subheader(f"{title} · {len(moved)}" if moved else title, anchor=False)
+    findings = group_by_commit(Change(series, shift) for series, shift in moved)
+    counts = f"{counted(len(findings), 'commit')}, {len(moved)} series"
+    st.subheader(f"{title} · {counts}" if moved else title, anchor=False)
     if not moved:
         st.info(nothing, icon=":material/check:")
         return
     wide = url_state.read("all") == name
-    for series, shift in moved[: MOST if wide else FIRST]:
-        _card(here, series, shift, now)
-    rest = len(moved) - (MOST if wide else FIRST)
+    for finding in findings[: MOST if wide else FIRST]:
+        _card(here, finding, now)
+    rest = len(findings) - (MOST if wide else FIRST)
     if rest > 0 and not wide:
         st.button(
             f"Show {min(rest, MOST - FIRST)} more",
@@ -136,26 +170,44 @@ def _moved(
         st.caption(f"{rest} more; narrow them down by machine, or search on the Series page.")
 
 
-def _card(here: scope.Scope, series: SeriesInfo, shift: LevelShift, now: datetime) -> None:
-    with st.container(border=True, key=f"moved-{series.id}"):
+def _card(here: scope.Scope, finding: Finding, now: datetime) -> None:
+    """One commit: its worst series with a sparkline, the others inside."""
+    worst = finding.changes[0]
+    revision = finding.revision
+    with st.container(border=True, key=f"moved-{worst.series.id}"):
         text, picture = st.columns([11, 10], vertical_alignment="center")
         with text:
-            st.page_link(
-                "app_pages/series.py",
-                label=f"**{_plain(label(series))}**",
-                query_params=here.link(series=series.id),
-            )
-            subject = f" {_plain(shift.revision.subject)}" if shift.revision.subject else ""
+            subject = f" {_plain(revision.subject)}" if revision.subject else ""
             # Not a caption: its faded text would take the contrast off the links in it.
             st.markdown(
-                f":small[since {_commit(here, shift.revision.commit)}{subject} · "
-                f"{format_date(shift.revision.committed_at)}, "
-                f"{ago(shift.revision.committed_at, now)} · {_plain(series.machine)} · "
-                f"{_plain(series.environment)} · {direction(series.better)}]"
+                f"{_commit(here, revision.commit)}{subject}  \n"
+                f":small[{format_date(revision.committed_at)}, {ago(revision.committed_at, now)} · "
+                f"{_plain(finding.machine)} · {len(finding.changes)} series · worst:]"
+            )
+            _series_link(here, worst.series)
+            st.markdown(
+                f":small[{_plain(worst.series.environment)} · {direction(worst.series.better)}]"
             )
         with picture:
-            history = data.history(series.id, limit=SPARK_POINTS)
-            st.html(shift_html(history, shift, palette_for(st.context.theme.type)))
+            history = data.history(worst.series.id, limit=SPARK_POINTS)
+            st.html(shift_html(history, worst.shift, palette_for(st.context.theme.type)))
+        others = finding.changes[1:]
+        if others:
+            with st.expander(f"{len(others)} more series moved at this commit"):
+                for change in others[:INSIDE]:
+                    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                        st.markdown(f"**{format_effect(change.shift.effect)}**")
+                        _series_link(here, change.series)
+                if len(others) > INSIDE:
+                    st.caption(f"{len(others) - INSIDE} more; search on the Series page.")
+
+
+def _series_link(here: scope.Scope, series: SeriesInfo) -> None:
+    st.page_link(
+        "app_pages/series.py",
+        label=f"**{_plain(label(series))}**",
+        query_params=here.link(series=series.id),
+    )
 
 
 def _commit(here: scope.Scope, commit: str) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import charts, data, scope, tables, url_state
 from dashboard.groups import GROUPS, label, metric_group, scenario, short_name, siblings
+from dashboard.headline import headline
 from dashboard.palette import palette_for
 from dashboard.units import counted, direction, format_effect, format_value
 from tracker.domain import SeriesHistory, SeriesInfo
@@ -76,7 +77,10 @@ def _chosen(here: scope.Scope, listed: list[SeriesInfo]) -> SeriesInfo | None:
                 known = {wanted: linked, **known}
     if not known:
         return None
-    current = wanted if wanted in known else next(iter(known))
+    # A constant, or zeros, say nothing: begin with what a team watches first.
+    by_rule = next(iter(headline(known.values()).values()), None)
+    first = str(by_rule.id) if by_rule is not None else next(iter(known))
+    current = wanted if wanted in known else first
     several = len({s.machine for s in known.values()}) > 1
 
     def show(key: str) -> str:

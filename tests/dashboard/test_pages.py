@@ -62,8 +62,13 @@ def the_select(app, name):
 def test_the_overview_begins_with_the_worst(filled, open_page):
     app = open_page(filled.url, project="sim")
     links = [link.proto.label.replace("\\", "") for link in app.get("page_link")]
-    assert links[0] == f"**{suite.WORST}**"
+    charts = ["Latency", "First-token time", "Utilization", "Throughput"]
+    assert [link.partition("** ")[0].strip("*") for link in links[:4]] == charts
+    assert links[4] == f"**{suite.WORST}**"
     said = texts(app)
+    # One row for the commit, its other series inside.
+    assert "2 commits, 4 series" in said
+    assert app.expander[0].label == "2 more series moved at this commit"
     assert "+31" in said
     assert suite.commit(40)[:10] in said
     assert "not measured yet" in said
@@ -146,6 +151,11 @@ def test_a_series_states_direction_unit_and_failures(filled, open_page):
     assert "higher is better" in said
     assert "Orange crosses" in said or "orange crosses" in said
     assert the_select(app, "series").value == wanted
+
+
+def test_the_series_page_opens_on_a_metric_that_says_something(filled, open_page):
+    app = open_page(filled.url, "series", project="sim")
+    assert "itl_p50" in app.subheader[0].value
 
 
 def test_choosing_another_series_goes_into_the_url(filled, open_page):
