@@ -6,7 +6,6 @@ Exit codes: 0 measured; 2 no such scenario or trace; 4 nothing measured, or requ
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -14,8 +13,7 @@ from collections.abc import Sequence
 from benchmarks.engine.find import find_scenario, scenarios
 from benchmarks.engine.in_process import run_in_process
 from tracker.errors import MeasurementError, PacekeeperError
-from tracker.load.catalogue import CATALOGUE
-from tracker.load.run import LoadResult
+from tracker.load.show import as_json, as_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,35 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PacekeeperError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
-    sys.stdout.write(_as_json(name, result) if options.json else _as_text(name, result))
+    sys.stdout.write(as_json(name, result) if options.json else as_text(name, result))
     for failure in result.failures:
         sys.stderr.write(f"request failed: {failure}\n")
-    return MeasurementError.exit_code if result.failures else 0
-
-
-def _as_json(name: str, result: LoadResult) -> str:
-    plain = {
-        "benchmark": name,
-        "launch_id": result.launch_id,
-        "metrics": result.metrics,
-        "counters": result.counters,
-        "work": result.work,
-        "failures": list(result.failures),
-        "artifact": None if result.artifact is None else str(result.artifact),
-    }
-    return json.dumps(plain, indent=2) + "\n"
-
-
-def _as_text(name: str, result: LoadResult) -> str:
-    lines = [f"{name}  launch {result.launch_id}", f"work: {result.work}"]
-    for key, value in result.metrics.items():
-        metric = CATALOGUE.get(key)
-        unit = metric.unit if metric else ""
-        shown = "-" if value is None else f"{value:.6g}"
-        lines.append(f"{key:<24} {shown:>14} {unit}")
-    if result.artifact is not None:
-        lines.append(f"artifact: {result.artifact}")
-    return "\n".join(lines) + "\n"
+    return MeasurementError.exit_code if result.void else 0
 
 
 if __name__ == "__main__":

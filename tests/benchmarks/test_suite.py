@@ -132,7 +132,7 @@ def test_the_command_line_prints_json_and_writes_the_artifact(tmp_path, capsys, 
     assert main(["bench_startup.Tiny", "--json", "--out", str(tmp_path)]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["benchmark"] == "bench_startup.Tiny"
-    assert printed["metrics"]["error_rate"] == 0.0
+    assert printed["metrics"]["error_rate"]["value"] == 0.0
     assert printed["artifact"].startswith(str(tmp_path))
 
 

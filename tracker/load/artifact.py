@@ -67,6 +67,7 @@ def request_line(record: RequestRecord, offset: float) -> dict[str, Any]:
         line["streamed"] = record.streamed
         line["error_kind"] = record.failure_kind
         line["lag"] = round(record.lag, 9)
+        line["read_delay_max"] = round(max(record.read_delays, default=0.0), 9)
     return line
 
 

@@ -7,13 +7,14 @@ launch decides; ``other`` is noisy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from tracker.errors import did_you_mean
 from tracker.load.errors import ScenarioError
 
-__all__ = ["CATALOGUE", "Metric", "pick"]
+__all__ = ["CATALOGUE", "Metric", "pick", "published"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,12 @@ _ALL = (
     _lower("control_gemm", "One product of the control workload", "s", "timing", clean=False),
     _lower("control_copy", "One copy of the control workload", "s", "timing", clean=False),
     _lower("control_python", "Python of the control workload", "s", "timing", clean=False),
-    _lower("client_lag_p99", "Lateness of the client itself, p99", "s", "timing", clean=False),
+    _lower(
+        "client_lag_p99", "The client's share of a first token, p99", "s", "timing", clean=False
+    ),
+    _lower(
+        "client_read_delay_p99", "Wait of a read for the client, p99", "s", "timing", clean=False
+    ),
     _lower("server_queue_length", "Requests waiting in the server, mean", "requests", "other"),
     _lower("server_queue_time", "Wait in the server's queue, mean", "s", "timing"),
     _higher("server_running", "Requests running in the server, mean", "requests", "other"),
@@ -115,6 +121,25 @@ _ALL = (
 )
 
 CATALOGUE = {metric.name: metric for metric in _ALL}
+
+
+class _Measured(Protocol):
+    @property
+    def metrics(self) -> Mapping[str, float | None]: ...
+    @property
+    def void(self) -> str | None: ...
+
+
+def published(result: _Measured) -> list[tuple[Metric, float | None]]:
+    """Return every metric of ``result`` that the catalogue knows, with its value.
+
+    Of a void result those that failed requests or a late client make worthless have none.
+    """
+    return [
+        (CATALOGUE[name], None if result.void is not None and CATALOGUE[name].clean else value)
+        for name, value in result.metrics.items()
+        if name in CATALOGUE
+    ]
 
 
 def pick(names: Iterable[str]) -> tuple[Metric, ...]:

@@ -48,7 +48,9 @@ class RequestRecord:
         error_kind: Its kind, where it is not the wrong length; see ``http.failure``.
         first_answer: When the first token came that is answer and not reasoning; None where the two
             are not told apart.
-        lag: How late the client itself was: with sending, or with reading; None in one process.
+        lag: What the client itself adds to the time to first token: sent too late, read too late.
+            None for an engine in this process.
+        read_delays: For how long each read of the reply may have waited for the client.
     """
 
     index: int
@@ -65,6 +67,7 @@ class RequestRecord:
     streamed: bool = True
     first_answer: float | None = None
     lag: float | None = None
+    read_delays: tuple[float, ...] = ()
 
     @property
     def times(self) -> RequestTimes:

@@ -32,7 +32,7 @@ class Exchange:
         sent: When it was handed to the connection; None: never.
         reads: What each read of the body returned, and when.
         ended: When the body was whole or given up.
-        read_delay: The most that any of the reads may have waited for this process.
+        delays: For how long each of the reads may have waited for this process.
         failure: Why there is no whole body; None if there is.
     """
 
@@ -40,7 +40,7 @@ class Exchange:
     sent: float | None = None
     reads: list[tuple[float, bytes]] = field(default_factory=list)
     ended: float | None = None
-    read_delay: float = 0.0
+    delays: list[float] = field(default_factory=list)
     failure: Failure | None = None
 
 
@@ -99,9 +99,7 @@ async def exchange(session: Session, url: str, body: bytes, done: Exchange) -> N
                 now = clock()
                 reads.append((now, received))
                 if delay is not None:
-                    waited = delay.seconds(now)
-                    if waited > done.read_delay:
-                        done.read_delay = waited
+                    done.delays.append(delay.seconds(now))
                 if _DONE in received:
                     await _end_of_body(response)
                     break

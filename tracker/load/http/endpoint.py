@@ -206,9 +206,11 @@ class HttpTarget:
         """Return what the client and the server say of the timed part."""
         self._run(self._scrape())
         lags = [r.lag for r in done.records if r.lag is not None]
+        delays = [delay for r in done.records for delay in r.read_delays]
         metrics = {
             **server_metrics([parse(text) for text in self._scrapes]),
             "client_lag_p99": quantile(lags, 0.99),
+            "client_read_delay_p99": quantile(delays, 0.99),
         }
         facts = collect()
         return Observation(
@@ -364,7 +366,8 @@ class HttpTarget:
             num_tokens=reply.output_tokens,
             streamed=self._endpoint.stream,
             first_answer=None if reply.first_answer is None else reply.first_answer - began,
-            lag=max(late, item.read_delay),
+            lag=late + (item.delays[0] if item.delays else 0.0),
+            read_delays=tuple(item.delays),
         )
 
     def _described(self, records: Sequence[RequestRecord]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -295,12 +296,17 @@ def late(lag, ttft=0.05):
 
 def test_a_late_client_voids_the_load():
     assert client_bound([late(0.0009)] * 100, Lag(), 1) is None
-    void = client_bound([late(0.0001)] * 98 + [late(0.004)] * 2, Lag(), 1)
-    assert void.startswith("client-bound")
+    void = client_bound([late(0.0001)] * 90 + [late(0.004)] * 10, Lag(), 1)
+    assert void.startswith("client-bound: the client was 4.00 ms late")
     assert "more than 1 client process," in void
     # 2 % of a second: a lag of 4 ms changes nothing there.
     assert client_bound([late(0.004, ttft=1.0)] * 100, Lag(), 1) is None
     assert client_bound([late(0.004, ttft=1.0)] * 100, Lag(share=0.001), 1) is not None
+    slow = dataclasses.replace(
+        late(0.0), chunk_times=(0.05, 0.06, 0.07), num_tokens=3, read_delays=(0.002,)
+    )
+    assert "reading a chunk" in client_bound([slow] * 100, Lag(), 2)
+    assert client_bound([slow] * 100, Lag(gap_share=0.2), 2) is None
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 7])
