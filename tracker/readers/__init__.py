@@ -12,12 +12,50 @@ from pathlib import Path
 
 from tracker.domain import Problem
 from tracker.errors import UsageError, did_you_mean
-from tracker.readers import asv
+from tracker.readers import (
+    aiperf,
+    asv,
+    bencher,
+    csv_table,
+    github_action,
+    google_benchmark,
+    guidellm,
+    hyperfine,
+    inference_perf,
+    llama_bench,
+    llmd,
+    pyperf,
+    pytest_benchmark,
+    vllm,
+)
 from tracker.readers.base import HEAD_BYTES, Given, Reader, Reading
 
 __all__ = ["READERS", "Given", "Reader", "Reading", "find_reader", "read_file", "reader_named"]
 
-READERS: tuple[Reader, ...] = (asv.READER,)
+READERS: tuple[Reader, ...] = (
+    asv.READER,
+    vllm.SERVE,
+    vllm.THROUGHPUT,
+    vllm.LATENCY,
+    vllm.SGLANG,
+    guidellm.READER,
+    aiperf.READER,
+    aiperf.RECORDS,
+    inference_perf.READER,
+    llmd.READER,
+    llama_bench.READER,
+    llama_bench.BATCHED,
+    pytest_benchmark.READER,
+    pyperf.READER,
+    google_benchmark.READER,
+    hyperfine.READER,
+    github_action.HISTORY,
+    github_action.CUSTOM,
+    github_action.BIGGER,
+    github_action.SMALLER,
+    bencher.READER,
+    csv_table.READER,
+)
 
 
 def reader_named(name: str) -> Reader:
