@@ -15,6 +15,9 @@ Better = Literal["lower", "higher"]
 Kind = Literal["timing", "rate", "utilization", "energy", "exact", "other"]
 ResultStatus = Literal["ok", "failed", "skipped", "timeout"]
 VerdictStatus = Literal["pass", "regression", "improvement", "inconclusive"]
+Outcome = Literal[
+    "pass", "improvement", "regression", "broken", "inconclusive", "invalid", "infrastructure"
+]
 AlertState = Literal["open", "acked", "expected", "resolved"]
 RunSource = Literal["ingest", "run", "gate", "calibration", "schedule"]
 Arm = Literal["base", "head"]

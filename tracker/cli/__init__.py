@@ -33,6 +33,7 @@ COMMANDS = {
     "calibrate": "Run A/A gates and say how often the gate cries wolf here.",
     "schedule": "Run the service: new commits, nightly measurement.",
     "doctor": "Say whether this machine is fit to measure, and what to do.",
+    "ci": "Judge and record in a CI job, and tell the CI system.",
     "db": "The store's care: upgrade, check, prune, export, import.",
     "dashboard": "Open the dashboard on the store.",
 }

@@ -41,6 +41,11 @@ __all__ = ["command"]
 @click.option("--fresh", is_flag=True, help="Do not go on with a gate that was cut off.")
 @click.option("--creep", is_flag=True, help="Measure HEAD against the last release as well.")
 @click.option(
+    "--ignore-messages",
+    is_flag=True,
+    help="Apply no Perf-expect line of a commit's message; warn of each instead.",
+)
+@click.option(
     "--seed", type=int, metavar="N", help="Of the order of launches, else drawn; goes on with none."
 )
 @click.option(
@@ -74,6 +79,7 @@ def command(
     fail_fast: bool,
     fresh: bool,
     creep: bool,
+    ignore_messages: bool,
     seed: int | None,
     form: str,
     out: Path | None,
@@ -102,6 +108,7 @@ def command(
         _refuse(
             "measures, and --stored does not; leave one out",
             python=python, seed=seed, fail_fast=fail_fast, fresh=fresh, creep=creep,
+            ignore_messages=ignore_messages,
         )  # fmt: skip
     else:
         _refuse("needs --stored", all=every, gate=gate_id)
@@ -129,7 +136,7 @@ def command(
     else:
         report = _measure(
             settings, base, head, {**given, "name": project}, policy_path, config, python, machine,
-            seed, fail_fast, fresh, creep,
+            seed, fail_fast, fresh, creep, ignore_messages,
         )  # fmt: skip
     for path, its_form in forms.items():
         path.write_text(render(report, its_form), encoding="utf-8")
@@ -162,6 +169,7 @@ def _measure(
     fail_fast: bool,
     fresh: bool,
     creep: bool,
+    ignore_messages: bool,
 ) -> Report:
     from tracker.cli.lab import open_lab
     from tracker.gate.creep import with_creep
@@ -176,14 +184,18 @@ def _measure(
         store = lab.recorder.store
         order = random.SystemRandom().randrange(2**31) if seed is None else seed
         resume = not fresh and seed is None
+        messages = lab.repository.messages(first.hash, second.hash) if ignore_messages else []
+        untrusted = [commit for commit, _ in messages]
         with _progress() as listener:
             report = gate_commits(
                 lab.recorder, lab.runner, first, second, lab.policy,
                 listener=listener, seed=order, fail_fast=fail_fast, resume=resume,
+                untrusted=untrusted,
             )  # fmt: skip
             report = with_creep(
                 with_tails(report, store), lab.recorder, lab.runner, first, second, lab.policy,
                 listener=listener, seed=order, resume=resume, force=creep,
+                untrusted=untrusted,
             )  # fmt: skip
         _alert(store, report, lab.policy)
         return report

@@ -7,6 +7,7 @@ somebody asks, the head is measured against the release itself, with the budget 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from tracker.domain import VALID_EXIT_CODES, GateInfo
@@ -40,6 +41,7 @@ def with_creep(
     seed: int = 0,
     resume: bool = False,
     force: bool = False,
+    untrusted: Collection[str] = (),
 ) -> Report:
     """Return the report of a gate with what is known of the drift since the last release.
 
@@ -54,6 +56,7 @@ def with_creep(
         seed: Of the order of launches.
         resume: As in `gate_commits`.
         force: Measure against the release whatever the stored gates say.
+        untrusted: As in `gate_commits`.
 
     The exit code becomes 1 where the head measures worse than the release by more than the budget.
     Nothing is looked at for an A/A gate, an invalid one, one that blocks anyway or was
@@ -76,8 +79,9 @@ def with_creep(
     if not force and all(drift.spent < _NEARLY for drift in known.drifts):
         return replace(report, creep=known)
     measured = gate_commits(
-        recorder, runner, commit, head, strict, listener=listener, seed=seed, resume=resume
-    )
+        recorder, runner, commit, head, strict, listener=listener, seed=seed, resume=resume,
+        untrusted=untrusted,
+    )  # fmt: skip
     found = _measured(tag, measured, budget)
     code = 1 if found.over else report.exit_code
     return replace(report, creep=found, exit_code=code)

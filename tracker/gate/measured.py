@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -24,6 +24,7 @@ from tracker.measure.launch import LaunchResult, Runner
 from tracker.measure.project import unmeasured_changes
 from tracker.measure.recorder import Recorder
 from tracker.report import Report
+from tracker.report.numbers import percent
 from tracker.store import Store, queries
 
 __all__ = ["gate_commits", "gate_stored"]
@@ -40,6 +41,7 @@ def gate_commits(
     seed: int = 0,
     fail_fast: bool = False,
     resume: bool = False,
+    untrusted: Collection[str] = (),
 ) -> Report:
     """Measure interleaved pairs of two commits until decided; keep every launch and the verdict.
 
@@ -54,6 +56,8 @@ def gate_commits(
         fail_fast: Stop at the first regression.
         resume: Go on with the same gate where a process was cut off from it, with the seed it had;
             and leave this one open for that where it is interrupted undecided.
+        untrusted: Full hashes of commits whose messages cannot excuse a change: what they expect
+            is a warning. In CI those of the change itself.
 
     Returns:
         The report, its `exit_code` the verdict's.
@@ -70,7 +74,7 @@ def gate_commits(
     blocks = queries.calibration_blocks(store, project, machine=runner.machine)
     if warning := broken_promise(blocks, policy.alpha):
         warnings.append(warning)
-    expectations, misread = _expectations(recorder, runner, base, head)
+    expectations, misread = _expectations(recorder, runner, base, head, untrusted)
     described = {
         **policy.as_dict(),
         "expected": [_plain(one) for one in expectations],
@@ -132,7 +136,7 @@ def gate_commits(
 
 
 def _expectations(
-    recorder: Recorder, runner: Runner, base: Commit, head: Commit
+    recorder: Recorder, runner: Runner, base: Commit, head: Commit, untrusted: Collection[str]
 ) -> tuple[list[Expectation], list[str]]:
     """What is intended between the two commits, and what of their messages is not understood."""
     if base.hash == head.hash:
@@ -142,10 +146,17 @@ def _expectations(
     warnings: list[str] = []
     for commit, message in messages:
         ours, theirs = parse_message(commit, message)
+        warnings += theirs
+        if commit in untrusted:
+            warnings += [
+                f"commit {commit[:8]} expects {one.metric} {percent(one.change)}: not applied here, "
+                "where a change cannot excuse itself; a maintainer can accept it"
+                for one in ours
+            ]
+            continue
         for one in ours:  # the history's findings want to know of it, too
             recorder.store.record_expectation(recorder.project, one)
         found += ours
-        warnings += theirs
     kept = [
         one
         for one in queries.list_expectations(recorder.store, recorder.project)

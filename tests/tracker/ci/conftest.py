@@ -1,43 +1,66 @@
-"""A repository with the CI scripts in it, and a `tracker` that answers as it is told."""
+"""A repository with suites and a policy, a `tracker` that answers as it is told, a REST API."""
 
+import json
 import os
-import shutil
 import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from tracker.ci.jobs import Surroundings, gate_job, record_job
+from tracker.ci.result import blocking_outcomes
+
 ROOT = Path(__file__).parents[3]
 
-FAKE = """#!/usr/bin/env bash
-printf '%s\\n' "$*" >> "$FAKE_CALLS"
-[ "$1" = gate ] || exit "${FAKE_CODE:-0}"
-while [ $# -gt 0 ]; do
-  if [ "$1" = --report ] && [ -n "${FAKE_REPORT-x}" ]; then
-    printf 'report of a %s\\n' "${FAKE_WORD:-gate}" > "$2"
-  fi
-  shift
-done
-[ -z "${FAKE_SAYS:-}" ] || printf '%s\\n' "$FAKE_SAYS"
-exit "${FAKE_CODE:-0}"
+# Writes every call, the environment and the policy it was given into $FAKE/calls.
+FAKE = """
+import json, os, sys
+from pathlib import Path
+
+told = json.loads((Path(os.environ["FAKE"]) / "told.json").read_text())
+words = sys.argv[1:]
+call = {"words": words, "env": dict(os.environ)}
+for name in ("policy", "config"):
+    if f"--{name}" in words:
+        path = Path(words[words.index(f"--{name}") + 1])
+        call[name] = path.read_text()
+        call["suites"] = sorted(p.name for p in (path.parent / "benchmarks").glob("*.py"))
+with (Path(os.environ["FAKE"]) / "calls").open("a") as file:
+    file.write(json.dumps(call) + "\\n")
+if words[0] == "gate" and told["outcome"] is not None:
+    report = {"outcome": told["outcome"], "headline": told["headline"],
+              "base": {"commit": told.get("base") or words[1]}, "head": {"commit": words[2]}}
+    for path in (word for before, word in zip(words, words[1:]) if before == "--report"):
+        text = json.dumps(report) if path.endswith(".json") else told["report"]
+        Path(path).write_text(text)
+print(told["says"], flush=True)
+if told.get("kill"):
+    os.kill(os.getpid(), told["kill"])
+sys.exit(told["code"])
 """
 
 
+@dataclass
 class Checkout:
-    """Calls scripts of `.ci` in a repository of its own."""
+    """A clone whose branch `change` left `main`; `main` went on."""
 
-    def __init__(self, root: Path, bin_dir: Path) -> None:
-        self.root = root
-        self.calls_file = root.parent / "calls"
-        environment = {
-            k: v for k, v in os.environ.items() if not k.startswith(("GITHUB_", "PACEKEEPER_"))
+    root: Path
+    fake: Path
+    fork: str = ""
+    head: str = ""
+    lines: list[str] = field(default_factory=list)
+    told: dict[str, object] = field(
+        default_factory=lambda: {
+            "outcome": "pass", "headline": "PASS: 3 metrics", "code": 0, "says": "measuring",
+            "report": "### the report\n",
         }
-        self.environment = {
-            **environment,
-            "PATH": f"{bin_dir}:{os.environ['PATH']}",
-            "FAKE_CALLS": str(self.calls_file),
-            "PACEKEEPER_LOCK": str(root.parent / "lock"),
-        }
+    )  # fmt: skip
 
     def git(self, *args: str) -> str:
         who = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
@@ -46,34 +69,132 @@ class Checkout:
         )
         return done.stdout.strip()
 
-    def commit(self, name: str) -> str:
-        self.git("commit", "-q", "--allow-empty", "-m", name)
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def commit(self, message: str) -> str:
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")
 
-    def run(self, script: str, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [f"{self.root}/.ci/{script}", *args],
-            cwd=self.root.parent,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
+    def here(self, **environ: str) -> Surroundings:
+        (self.fake / "told.json").write_text(json.dumps(self.told))
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("GITHUB_", "CI", "GITLAB", "PACEKEEPER_", "CHANGE_"))
+        }
+        return Surroundings(
+            environ=inherited | {"FAKE": str(self.fake)} | environ,
+            reports=self.reports,
+            blocking=blocking_outcomes(environ.get("PACEKEEPER_BLOCK_ON")),
+            start=self.root,
+            db="sqlite:///elsewhere.db",
+            tracker=(sys.executable, str(self.fake / "tracker.py")),
+            say=self.lines.append,
         )
 
-    def calls(self) -> list[str]:
-        return self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
+    def gate(self, target: str | None = "main", head: str = "HEAD", *options: str, **more) -> int:
+        keys = ("policy", "config", "accept_expectations", "publish")
+        choices = {key: more.pop(key) for key in keys if key in more}
+        return gate_job(self.here(**more), target, head, options, **choices)
+
+    def record(self, before: str | None = None, *options: str, **environ: str) -> int:
+        return record_job(self.here(**environ), before, options)
+
+    @property
+    def reports(self) -> Path:
+        return self.root.parent / "reports"
+
+    @property
+    def outcome(self) -> str:
+        return (self.reports / "outcome").read_text().strip()
+
+    @property
+    def comment(self) -> str:
+        return (self.reports / "comment.md").read_text()
+
+    @property
+    def calls(self) -> list[dict]:
+        path = self.fake / "calls"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 @pytest.fixture
-def checkout(tmp_path):
-    bin_dir = tmp_path / "bin"
-    bin_dir.mkdir()
-    (bin_dir / "tracker").write_text(FAKE)
-    (bin_dir / "tracker").chmod(0o755)
-    root = tmp_path / "checkout"
-    (root / ".ci").mkdir(parents=True)
-    for script in ("gate", "record", "alone"):
-        shutil.copy(ROOT / ".ci" / script, root / ".ci" / script)
-    made = Checkout(root, bin_dir)
+def checkout(tmp_path, monkeypatch) -> Checkout:
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    (fake / "tracker.py").write_text(FAKE)
+    made = Checkout(tmp_path / "checkout", fake)
+    made.root.mkdir()
+    monkeypatch.chdir(made.root)
     made.git("init", "-q", "-b", "main")
-    made.commit("first")
+    made.write("asv.conf.json", '{"project": "toy", "benchmark_dir": "benchmarks"}\n')
+    made.write("pacekeeper.toml", "[gate]\nmargin = 0.01\n")
+    made.write(".ci/gpu.toml", "[gate]\nmargin = 0.02\n")
+    made.write("benchmarks/__init__.py", "")
+    made.write("benchmarks/bench_old.py", "def track_old():\n    return 1\n")
+    made.fork = made.commit("first")
+    made.git("checkout", "-q", "-b", "change")
+    made.head = made.commit("change")
+    made.git("checkout", "-q", "main")
+    made.commit("main goes on")
+    made.git("checkout", "-q", "change")
     return made
+
+
+@dataclass
+class FakeApi:
+    """A REST API on loopback that remembers what it was asked.
+
+    `answers` maps "METHOD /path" to (status, value), or to a list of them, one a request.
+    """
+
+    url: str
+    answers: dict[str, object] = field(default_factory=dict)
+    requests: list[tuple[str, str, object]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+    def asked(self, method: str, path: str) -> list[object]:
+        """The bodies of the requests to one address."""
+        return [body for m, p, body in self.requests if (m, urlsplit(p).path) == (method, path)]
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            size = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(size)) if size else None
+            fake.requests.append((self.command, self.path, body))
+            fake.headers.append(dict(self.headers))
+            known = fake.answers.get(f"{self.command} {urlsplit(self.path).path}", (404, {}))
+            if callable(known):
+                known = known(self)
+            elif isinstance(known, list):
+                known = known.pop(0)
+            if known is None:  # the answer was written by hand
+                return
+            status, value = known
+            text = value if isinstance(value, bytes) else json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do_PATCH = do_PUT = answer  # noqa: N815
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    fake = FakeApi(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield fake
+    server.shutdown()
+    thread.join()
+    server.server_close()
