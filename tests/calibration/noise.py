@@ -1,8 +1,8 @@
 """Launches in time, in the shapes that machines show: logarithms of a launch's metrics and controls.
 
-Every shape but the recorded ones is scaled so that the log ratio of a pair of neighbouring
-launches has standard deviation `SPREAD`; modes, drifts and a loud node come on top. The last columns are
-the times of a control workload, which knows of a node's effect and of nothing else.
+In every shape but the recorded one and "SD 0.1 to 10 %" the log ratio of a pair of neighbouring launches
+has standard deviation `SPREAD`; modes, drifts, periods, zeros and a loud node come on top. The last columns
+are the times of a control workload, which a node's effect reaches, and nothing else.
 """
 
 from __future__ import annotations
@@ -68,6 +68,43 @@ def drifting(rng: np.random.Generator, launches: int) -> Floats:
     return gaussian(rng, launches) + np.log(seconds / LAUNCH_SECONDS)[:, None] * _metrics_only()
 
 
+def periodic(rng: np.random.Generator, launches: int) -> Floats:
+    """A node whose every second to eighth launch is 10 % slower; period and phase are drawn."""
+    period = int(rng.integers(2, 9))
+    slow = np.arange(launches) % period == rng.integers(period)
+    return gaussian(rng, launches) + slow[:, None] * math.log1p(0.1) * _metrics_only()
+
+
+def zeros(rng: np.random.Generator, launches: int) -> Floats:
+    """Each value is 0 with a chance of 5 %; its logarithm is -inf."""
+    values = gaussian(rng, launches)
+    absent = rng.random((launches, METRICS)) < 0.05
+    values[:, :METRICS][absent] = -math.inf
+    return values
+
+
+def heteroscedastic(rng: np.random.Generator, launches: int) -> Floats:
+    """Metrics of every loudness: pairs differ by 0.1 % to 10 %, equal steps of the logarithm."""
+    values = gaussian(rng, launches)
+    values[:, :METRICS] *= np.geomspace(0.1, 10, METRICS)
+    return values
+
+
+def coarse_timers(rng: np.random.Generator, launches: int) -> Floats:
+    """Times of 10 to 11 ms by a timer that counts whole ms."""
+    times = np.linspace(10, 11, METRICS, endpoint=False)
+    values = gaussian(rng, launches)
+    values[:, :METRICS] = np.log(np.floor(times * np.exp(values[:, :METRICS])))
+    return values
+
+
+def one_very_loud(rng: np.random.Generator, launches: int) -> Floats:
+    """Pairs of one metric differ by 50 %."""
+    values = gaussian(rng, launches)
+    values[:, METRICS - 1] *= 50
+    return values
+
+
 def _metrics_only() -> Floats:
     return np.array([1.0] * METRICS + [0.0] * len(CONTROLS))
 
@@ -100,24 +137,38 @@ SHAPES: dict[str, Shape] = {
     "AR(1) 0.5": autocorrelated,
     "recorded A/A launches": recorded,
     "drift of 10 s": drifting,
+    "periodic node": periodic,
+    "5 % zeros": zeros,
+    "SD 0.1 to 10 %": heteroscedastic,
+}
+LOUD: dict[str, Shape] = {
+    "SD 0.1 to 10 %": heteroscedastic,
+    "one metric of 50 %": one_very_loud,
+    "timers of 1 ms": coarse_timers,
 }
 
 
 class Pairs(NamedTuple):
-    """Logarithms: base and head ``[pairs, metrics]``, and their controls ``[pairs, controls]``."""
+    """Logarithms: base and head ``[pairs, metrics]``, and their controls ``[pairs, controls]``.
+
+    Attributes:
+        base_first: Whether base was launched first, ``[pairs]``.
+    """
 
     base: Floats
     head: Floats
     base_controls: Floats
     head_controls: Floats
+    base_first: NDArray[np.bool_]
 
 
 def interleaved(rng: np.random.Generator, shape: Shape, pairs: int) -> Pairs:
     """Return pairs of launches in the gate's own order."""
     launches = shape(rng, 2 * pairs).reshape(pairs, 2, -1)
     order = PairOrder(int(rng.integers(2**32)))
-    base_first = np.array([next(order)[0] == "base" for _ in range(pairs)])[:, None]
+    base_first = np.array([next(order)[0] == "base" for _ in range(pairs)])
     first, second = launches[:, 0], launches[:, 1]
-    base, head = np.where(base_first, first, second), np.where(base_first, second, first)
+    swap = ~base_first[:, None]
+    base, head = np.where(swap, second, first), np.where(swap, first, second)
     split = -len(CONTROLS)
-    return Pairs(base[:, :split], head[:, :split], base[:, split:], head[:, split:])
+    return Pairs(base[:, :split], head[:, :split], base[:, split:], head[:, split:], base_first)

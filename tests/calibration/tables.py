@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 
 from tests.calibration.candidates import CANDIDATES
-from tests.calibration.gates import CHANGED, MAX_PAIRS, Tally, tally
-from tests.calibration.noise import SHAPES, interleaved
+from tests.calibration.gates import CHANGED, MAX_PAIRS, Tally, saving, tally
+from tests.calibration.noise import LOUD, SHAPES, interleaved
 from tests.calibration.peers import PEERS, call_rate
 from tests.calibration.side_by_side import HEADERS, rows
 from tracker.stats.calibration import upper_bound
@@ -20,6 +20,8 @@ __all__ = ["Job", "Table", "gate_tables"]
 
 SEED = 20_260_101
 GATES = 2_000
+# Rules that compare logarithms have none of 0.
+PEER_SHAPES = tuple(shape for shape in SHAPES if shape != "5 % zeros")
 Cells = tuple[str, ...]
 
 
@@ -81,6 +83,18 @@ def gate_tables(gates: int = GATES) -> list[Table]:
             ),
         ),
         Table(
+            f"Metrics that are given up: {few // 5:,} gates a row, no metric changed",
+            (
+                "noise",
+                "mean pairs",
+                "without giving up",
+                "metrics decided of 20",
+                "without giving up",
+                "verdicts lost by others",
+            ),
+            tuple(Job(shape, partial(saving_row, shape, few // 5)) for shape in LOUD),
+        ),
+        Table(
             f"Ways to call a regression, without the pass rule: {gates // 10:,} sessions a cell",
             (
                 "test",
@@ -97,7 +111,7 @@ def gate_tables(gates: int = GATES) -> list[Table]:
         ),
         Table(
             f"Other tools, unchanged commits: share of metrics called slower, {few:,} sessions a cell",
-            ("rule (launches of each commit)", *SHAPES, "found at +5 %, Gaussian"),
+            ("rule (launches of each commit)", *PEER_SHAPES, "found at +5 %, Gaussian"),
             tuple(
                 Job(f"{name} ({peer.launches})", partial(peer_row, name, few))
                 for name, peer in PEERS.items()
@@ -131,6 +145,14 @@ def control_row(shape: str, gates: int, slowdown: float) -> Cells:
         found = tally(shape, gates, SEED, changed=slowdown, correct=correct)
         cells += [f"{found.found / gates:.1%}, {found.false / gates:.1%}", f"{found.pairs:.1f}"]
     return tuple(cells)
+
+
+def saving_row(shape: str, gates: int) -> Cells:
+    saved = saving(LOUD[shape], gates, SEED)
+    return (
+        *(f"{mean:.1f}" for mean in (*saved.pairs, *saved.decided)),
+        f"{saved.lost}",
+    )
 
 
 def _rate(found: Tally, count: int) -> Cells:
@@ -173,6 +195,6 @@ def candidate_calls(
 
 
 def peer_row(name: str, sessions: int) -> Cells:
-    false = [call_rate(PEERS[name], shape, sessions, SEED, 0.0) for shape in SHAPES]
+    false = [call_rate(PEERS[name], shape, sessions, SEED, 0.0) for shape in PEER_SHAPES]
     found = call_rate(PEERS[name], "Gaussian", sessions, SEED, 0.05)
     return tuple(f"{rate:.1%}" for rate in (*false, found))

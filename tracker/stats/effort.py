@@ -17,7 +17,9 @@ __all__ = ["PATIENCE", "Effort"]
 Floats = NDArray[np.float64]
 
 PATIENCE = 12  # pairs after which the noise is known well enough to give a metric up
-_POWER = 0.95
+_POWER = 0.975
+# Standard errors by which a mean that keeps up is called in time, with fair probability.
+_LIKELY = 3.3
 _ABSENT = 6  # pairs in a row without a value after which none is expected
 
 
@@ -31,21 +33,21 @@ class Effort:
 
     def __init__(self, alpha: float, max_pairs: int) -> None:
         self._max_pairs = max_pairs
-        self._errors = float(special.ndtri(1 - alpha) + special.ndtri(_POWER))
+        self._errors = float(special.ndtri(1 - alpha / 2) + special.ndtri(_POWER))
         # Fewer pairs could not call a regression, whatever the noise.
         self._fewest = fewest_pairs(alpha) or 0
         if not can_call(max_pairs, alpha):
             self._fewest = max(self._fewest, max_pairs + 1)
 
     def needed(self, worse: Floats, room: float) -> int:
-        """Return the pairs in which a slowdown of `detect` would be called with power 0.95.
+        """Return the pairs in which a slowdown of `detect` would be called with power 0.975.
 
         Args:
             worse: Contrasts, ``[pairs]``, at least two.
             room: `detect` minus the margin.
 
         Assumptions:
-            A test of this metric alone at level alpha, on normal noise of the spread seen: a lower
+            A test of this metric alone at half of alpha, on normal noise of the spread seen: a lower
             bound for what the gate takes.
         """
         return max(self._fewest, math.ceil((self._errors * spread(worse) / room) ** 2))
@@ -68,7 +70,7 @@ class Effort:
         needed = math.ceil(self.needed(have, room) * per_value)
         score = scores(beyond[~np.isnan(beyond)][:, None], np.array([room]))[:, 0]
         mean, deviation = float(score.mean()), float(score.std(ddof=1))
-        to_call = (self._errors * deviation / mean) ** 2 * per_value if mean > 0 else math.inf
+        to_call = (_LIKELY * deviation / mean) ** 2 * per_value if mean > 0 else math.inf
         return needed if min(needed, to_call) > self._max_pairs else None
 
     @staticmethod

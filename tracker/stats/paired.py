@@ -130,6 +130,10 @@ class PairedGate:
         exact = {name for name, metric in self._exact.items() if metric.pairs == 0}
         return frozenset((noisy | exact) - self._given_up.keys())
 
+    def given_up(self) -> frozenset[str]:
+        """Return the undecided metrics that are not worth another pair, before pairs run out."""
+        return frozenset(self._given_up.keys() - self._decided.keys())
+
     def next_look(self) -> int | None:
         """Return the number of pairs at which noisy metrics are judged next, or None."""
         return next((n for n in self.looks if n > self.pairs), None)
@@ -221,12 +225,19 @@ class PairedGate:
             if (decision := self._decision(name, contrasts, look)) is not None:
                 self._decided[name] = decision
         self._evidence |= dict.fromkeys(undecided, self._without_called(look, undecided))
-        for name in self.pending() & set(self._noisy):
-            column = self._noisy.index(name)
-            worse, beyond = contrasts.worse[:, column], contrasts.beyond[:, column]
-            needed = self._effort.hopeless(worse, beyond, float(self._room[column]))
-            if needed is not None:
-                self._given_up[name] = f"{_noise_at(worse)}: about {needed} pairs would decide"
+        for name in undecided:
+            if name not in self._decided and self._has_value[name][-1]:
+                self._reconsider(name, contrasts)
+
+    def _reconsider(self, name: str, contrasts: Contrasts) -> None:
+        """Give a metric up, or take it back where pairs measured for others show less noise."""
+        column = self._noisy.index(name)
+        worse, beyond = contrasts.worse[:, column], contrasts.beyond[:, column]
+        needed = self._effort.hopeless(worse, beyond, float(self._room[column]))
+        if needed is None:
+            self._given_up.pop(name, None)
+        else:
+            self._given_up[name] = f"{_noise_at(worse)}: about {needed} pairs would decide"
 
     def _decision(
         self, name: str, contrasts: Contrasts, look: Evidence

@@ -16,7 +16,8 @@ __all__ = ["center", "interval", "spread"]
 
 Floats = NDArray[np.float64]
 
-_NORMAL = 1.4826  # median absolute deviation to standard deviation
+_CORE = 0.4
+_NORMAL_CORE = 0.5244  # the same quantile of a normal's absolute deviations
 
 
 def center(values: Floats) -> float:
@@ -38,13 +39,15 @@ def interval(values: Floats, miss: float) -> tuple[float, float] | None:
 
 
 def spread(values: Floats) -> float:
-    """Return the deviation of normal noise with this median absolute deviation, of at least one value.
+    """Return the deviation of normal noise that has the same core as at least one value.
 
-    The standard deviation where more than half of the values are equal, as those of a coarse timer
-    are: their median absolute deviation is 0, and says nothing about the others.
+    The core is the 40 % of values nearest to the median. Half of them (the median absolute
+    deviation) would too often reach into the outliers of a machine with two modes. Where so many
+    values are equal that the core has no width, as those of a coarse timer, it is the standard
+    deviation of all.
     """
-    typical = float(np.median(np.abs(values - np.median(values))))
-    return _NORMAL * typical if typical > 0 else float(np.std(values))
+    core = float(np.quantile(np.abs(values - np.median(values)), _CORE))
+    return core / _NORMAL_CORE if core > 0 else float(np.std(values))
 
 
 def _walsh_averages(values: Floats) -> Floats:

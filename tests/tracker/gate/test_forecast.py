@@ -41,7 +41,7 @@ def test_a_mean_between_margin_and_detect_that_is_known_well_is_decided():
 
 
 def test_a_regression_is_as_near_as_the_margin_is_far():
-    as_bad_as_detect = [(1.0, 1.03 * 1.01), (1.0, 1.03 / 1.01)] * 3
+    as_bad_as_detect = [(1.0, 1.03 * 1.005), (1.0, 1.03 / 1.005)] * 3
     assert guess(as_bad_as_detect) == 2
 
 

@@ -5,13 +5,15 @@ import pytest
 from scipy import stats as scipy_stats
 
 from tests.calibration.candidates import CANDIDATES
-from tests.calibration.gates import CHANGED, play, tally
-from tests.calibration.noise import SHAPES, SPREAD, interleaved, recorded_launches
+from tests.calibration.gates import CHANGED, play, saving, tally
+from tests.calibration.noise import LOUD, SHAPES, SPREAD, interleaved, recorded_launches
 from tests.calibration.peers import PEERS, call_rate
 from tracker.stats import PairedGate
 
 ALPHA = 0.01
-SLOW = ("bimodal launches", "recorded A/A launches", "drift of 10 s")  # gates of many pairs
+SLOW = (  # gates of many pairs
+    "bimodal launches", "recorded A/A launches", "periodic node", "5 % zeros", "SD 0.1 to 10 %",
+)  # fmt: skip
 
 
 def too_many(gates, rate):
@@ -38,6 +40,32 @@ def test_at_the_margin_the_rate_stays_within_alpha(leave_out, gates):
         for seed in range(gates)
     )
     assert false <= too_many(gates, ALPHA)
+
+
+@pytest.mark.parametrize("shape", ["periodic node", "5 % zeros"])
+def test_periods_and_zeros_at_the_margin_stay_within_alpha(shape):
+    assert tally(shape, 150, 4, everywhere=0.01).false <= too_many(150, ALPHA)
+
+
+@pytest.mark.parametrize("shape", ["5 % zeros", "drift of 10 s", "SD 0.1 to 10 %"])
+def test_zeros_drifts_and_loud_neighbours_hide_no_slower_metric(shape):
+    found = tally(shape, 40, 5, changed=0.03)
+    assert found.found >= too_few(40, 0.95)
+    assert found.false <= too_many(40, ALPHA)
+
+
+def test_a_drift_costs_no_pairs():
+    assert tally("drift of 10 s", 40, 6).pairs <= 9
+
+
+@pytest.mark.parametrize(
+    ("shape", "pairs"), [("SD 0.1 to 10 %", 24), ("one metric of 50 %", 13), ("timers of 1 ms", 18)]
+)
+def test_loud_metrics_are_given_up_and_cost_the_others_no_verdict(shape, pairs):
+    saved = saving(LOUD[shape], 12, 7)
+    assert saved.pairs[0] <= pairs and saved.pairs[1] > 40
+    assert saved.lost == 0
+    assert saved.decided[0] > 15
 
 
 @pytest.mark.parametrize(("slowdown", "called", "pairs"), [(0.03, 0.95, 11), (0.05, 0.995, 9)])

@@ -64,3 +64,10 @@ def test_the_spread_is_the_deviation_of_normal_noise_and_hardly_that_of_outliers
     values[:400] += 1e6
     assert spread(values) == pytest.approx(0.2, rel=0.2)
     assert spread(values[:1]) == 0.0
+    values = np.random.default_rng(4).normal(5, 0.2, 4000)
+    modes = np.concatenate([values[:500] - 10, values[500:3500], values[3500:] + 10])
+    assert spread(modes) == pytest.approx(0.2, rel=0.5)
+
+
+def test_the_spread_of_a_coarse_timer_is_not_none():
+    assert spread(np.array([0.0] * 8 + [1.0] * 4)) == pytest.approx(np.std([0, 0, 1]))
