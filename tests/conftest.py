@@ -2,11 +2,17 @@
 
 import os
 import signal
+import tempfile
 
 import pytest
 
 STRICT = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 MUST_RUN = ("browser", "postgres")
+
+# Tests measure nothing that counts: they neither wait for a measurement on this machine nor hold it.
+os.environ["PACEKEEPER_MEASURING_LOCK"] = (
+    f"{tempfile.gettempdir()}/pacekeeper-tests-{os.getpid()}.lock"
+)
 
 # A shell without job control starts what runs in the background deaf to Ctrl-C, and so is all that
 # this starts in turn: tests that interrupt a command would wait for ever.

@@ -5,7 +5,8 @@
     [project]
     name = "my-engine"                # else asv's project name
     commit_url = "https://…/{commit}" # else from the git remote
-    source = ["."]                    # directories of a commit that go on the module path
+    source = ["lib"]                  # directories of a commit that go on the module path, where
+                                      # its layout and packaging metadata do not say so
 
     [gate]
     bench = "bench_serving"           # regular expression, or a list of them
@@ -123,7 +124,7 @@ class Policy:
 
     name: str | None = None
     commit_url: str | None = None
-    source: tuple[str, ...] = (".",)
+    source: tuple[str, ...] = ()
     bench: tuple[str, ...] = ()
     alpha: float = 0.01
     margin: float = 0.01

@@ -18,6 +18,7 @@ from tracker.measure.launch import LaunchResult
 __all__ = ["Complaint", "WorkSeen", "pair_complaints", "prefix_warning"]
 
 ComplaintKind = Literal[
+    "code",
     "work",
     "fingerprint",
     "errors",
@@ -94,7 +95,12 @@ def pair_complaints(
         environment: Fingerprint per scenario of the first pair; empty at the first.
         same_work: Whether tokens must agree, or only their number.
     """
-    found = _work(base, head, seen, same_work)
+    found = [
+        Complaint("code", (arm, fault.kind), f"{arm}: {fault.text}")
+        for arm, launch in (("base", base), ("head", head))
+        for fault in launch.faults
+    ]
+    found += _work(base, head, seen, same_work)
     found += _environment(base, head, environment)
     for arm, launch in (("base", base), ("head", head)):
         found += _errors(arm, launch)

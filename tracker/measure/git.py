@@ -13,7 +13,7 @@ from tracker.errors import UsageError
 
 __all__ = ["Commit", "Repository", "commit_url_template"]
 
-# ASCII unit separator: cannot stand in a subject line.
+# ASCII unit separator. A subject may hold any character but NUL, so it comes last in a record.
 _FIELD = "\x1f"
 
 
@@ -42,16 +42,22 @@ class Repository:
         """Return the repository that `start` lies in.
 
         Raises:
-            UsageError: git is not installed, or `start` is in no repository.
+            UsageError: git is not installed, `start` is in no repository, or git refuses it (a
+                checkout that another user owns); the message carries git's own.
         """
         if not start.is_dir():
             raise UsageError(f"{start}: no such directory")
         done = _git(start, "rev-parse", "--show-toplevel")
-        if done.returncode != 0:
+        if done.returncode == 0:
+            return cls(Path(done.stdout.removesuffix("\n")))
+        bare = _git(start, "rev-parse", "--absolute-git-dir")
+        if bare.returncode == 0:  # a repository without a checkout
+            return cls(Path(bare.stdout.removesuffix("\n")))
+        if "not a git repository" in done.stderr:
             raise UsageError(
                 f"{start} is not in a git repository; run this inside the project's checkout"
             )
-        return cls(Path(done.stdout.strip()))
+        raise UsageError(f"git refuses {start}: {_complaint(done.stderr)}")
 
     def run(self, *args: str) -> str:
         """Return what `git args...` prints.
@@ -121,18 +127,18 @@ class Repository:
     def describe(self, hashes: Sequence[str]) -> list[Commit]:
         """Return the commits of `hashes`, in their order."""
         form = _FIELD.join(("%H", "%cI", "%P", "%s"))
-        text = _git_input(self.root, "\n".join(hashes), "log", "--no-walk=unsorted", "--stdin",
+        text = _git_input(self.root, "\n".join(hashes), "log", "-z", "--no-walk=unsorted", "--stdin",
                           f"--format={form}")  # fmt: skip
-        found: dict[str, Commit] = {}
-        for line in filter(None, text.split("\n")):  # a subject may hold U+2028, no line feed
-            digest, when, parents, subject = line.split(_FIELD, 3)
-            found[digest] = Commit(
+        by_hash: dict[str, Commit] = {}
+        for record in filter(None, text.split("\0")):
+            digest, when, parents, subject = record.split(_FIELD, 3)
+            by_hash[digest] = Commit(
                 hash=digest,
                 committed_at=datetime.fromisoformat(when).astimezone(UTC),
                 parents=tuple(parents.split()),
                 subject=subject,
             )
-        return [found[digest] for digest in hashes]
+        return [by_hash[digest] for digest in hashes]
 
     def linked(self, hashes: Sequence[str]) -> list[Commit]:
         """Return those of `hashes` that the clone has, and the commits that lie between them.
@@ -183,7 +189,10 @@ class Repository:
         return _git(self.root, "symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip() or None
 
     def dirty(self) -> list[Path]:
-        """Return tracked files with uncommitted changes and untracked ones, relative to the root."""
+        """Return tracked files with uncommitted changes and untracked ones, relative to the root.
+
+        A bare repository has none.
+        """
         done = _git(self.root, "status", "--porcelain", "-z", "--untracked-files=all")
         files: list[Path] = []
         entries = iter(done.stdout.split("\0"))
@@ -256,19 +265,21 @@ def _git_input(root: Path, text: str, *args: str) -> str:
 
 def _run(root: Path, args: Sequence[str], text: str | None) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
+        done = subprocess.run(
             ["git", "-C", str(root), *args],
-            input=text if text is not None else "",
+            input=(text or "").encode(),
             capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
             check=False,
         )
     except FileNotFoundError:
         raise UsageError("git is not installed, or not on PATH") from None
+    # Decoded here: text mode would turn a carriage return inside a subject into a line feed.
+    out, err = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 
 
 def _complaint(stderr: str) -> str:
-    lines = [line for line in stderr.strip().splitlines() if line.strip()]
-    return lines[0].removeprefix("fatal: ") if lines else "no message"
+    """git's own words in one line, its advice included; without its progress."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    start = next((i for i, line in enumerate(lines) if line.startswith(("fatal:", "error:"))), 0)
+    return " ".join(filter(None, lines[start:])).removeprefix("fatal: ") or "no message"

@@ -1,4 +1,8 @@
-"""The name this machine's results carry, and asv's own record of it in `~/.asv-machine.json`."""
+"""The name this machine's results carry, and asv's own record of it.
+
+asv keeps that in `~/.asv-machine.json`. Where the home cannot be written, the record goes to the
+tracker's own directory.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +26,27 @@ _DEFAULTS = (
 
 def machine_name() -> str:
     """Return the name asv would use here: the only one it knows, else the host's."""
-    known = [name for name in _read(_file()) if name != "version"]
+    known = [name for name in _read(_home_file()) if name != "version"]
     return known[0] if len(known) == 1 else platform.node()
 
 
-def register_machine(name: str, python: str) -> None:
+def register_machine(name: str, python: str, state: Path) -> Path:
     """Tell asv about the machine `name`, unless it knows it.
 
     Args:
         name: What results are filed under.
         python: An interpreter that has asv.
+        state: The tracker's own directory.
+
+    Returns:
+        The file that holds the record.
 
     Raises:
-        MeasurementError: asv is not installed there, or its file cannot be written.
+        MeasurementError: asv is not installed there, or neither file can be written.
     """
-    path = _file()
-    if name in _read(path):
-        return
+    home = _home_file()
+    if name in _read(home):
+        return home
     done = subprocess.run([python, "-c", _DEFAULTS], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -46,24 +54,34 @@ def register_machine(name: str, python: str) -> None:
     fields = json.loads(done.stdout)
     fields["machine"] = name
     try:
-        with path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            content = {"version": 1, **_read(path), name: fields}
-            fresh = path.with_suffix(f".{os.getpid()}.tmp")
-            fresh.write_text(json.dumps(content, indent=4, sort_keys=True), encoding="utf-8")
-            fresh.replace(path)
+        return _add(home, name, fields)
+    except OSError:
+        pass
+    own = state / "asv-machine.json"
+    try:
+        return _add(own, name, fields)
     except OSError as error:
-        raise MeasurementError(f"cannot write {path}: {error.strerror}") from None
+        raise MeasurementError(f"cannot write {own}: {error.strerror}") from None
 
 
-def _file() -> Path:
+def _add(path: Path, name: str, fields: object) -> Path:
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        content = {"version": 1, **_read(path), name: fields}
+        fresh = path.with_suffix(f".{os.getpid()}.tmp")
+        fresh.write_text(json.dumps(content, indent=4, sort_keys=True), encoding="utf-8")
+        fresh.replace(path)
+    return path
+
+
+def _home_file() -> Path:
     return Path("~/.asv-machine.json").expanduser()
 
 
 def _read(path: Path) -> dict[str, object]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return {}
     except (OSError, ValueError) as error:
         raise MeasurementError(f"{path} cannot be read ({error}); mend or remove it") from None

@@ -27,7 +27,8 @@ class AsvProject:
         config: Its content, as written.
         repository: The git repository whose commits are measured.
         benchmark_dir: The suites; always those of the current checkout.
-        source: Directories inside a commit's tree that go on the module path, relative to it.
+        source: Directories inside a commit's tree that go on the module path, as the project
+            states them; empty: as the tree's layout and packaging metadata say.
     """
 
     name: str
@@ -35,16 +36,22 @@ class AsvProject:
     config: dict[str, object]
     repository: Repository
     benchmark_dir: Path
-    source: tuple[str, ...] = (".",)
+    source: tuple[str, ...] = ()
 
     @property
     def builds_environments(self) -> bool:
         """Whether asv builds the environments itself (virtualenv, conda, ...)."""
         return self.config.get("environment_type", "existing") != "existing"
 
+    @property
+    def subdir(self) -> str | None:
+        """Where in the repository the project lies, asv's `repo_subdir`; None for its top."""
+        given = self.config.get("repo_subdir")
+        return given if isinstance(given, str) and given else None
+
 
 def load_project(
-    config: Path | None = None, *, start: Path | None = None, source: Sequence[str] = (".",)
+    config: Path | None = None, *, start: Path | None = None, source: Sequence[str] = ()
 ) -> AsvProject:
     """Read the project's asv configuration.
 
@@ -97,7 +104,8 @@ def unmeasured_changes(project: AsvProject, *, head_is_measured: bool) -> list[s
         if full.is_relative_to(project.benchmark_dir):
             suites.append(str(file))
         elif full.suffix in {".py", ".pyi", ".pyx", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h"}:
-            inside = any(full.is_relative_to((root / part).resolve()) for part in project.source)
+            parts = project.source or (project.subdir or ".",)
+            inside = any(full.is_relative_to((root / part).resolve()) for part in parts)
             if inside and "test" not in full.parts[-1] and file.parts[0] not in {"tests", "docs"}:
                 source.append(str(file))
     warnings: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tracker.domain import Arm, RevisionRecord, RunSource
+from tracker.domain import Arm, Problem, RevisionRecord, RunSource
 from tracker.fingerprint import collect
 from tracker.measure.git import Commit, Repository, commit_url_template
 from tracker.measure.launch import LaunchResult
@@ -69,7 +69,14 @@ class Recorder:
         pair: int | None = None,
         arm: Arm | None = None,
     ) -> None:
-        """Record one launch; its failures become problems that the store remembers."""
+        """Record one launch; its failures become problems that the store remembers.
+
+        Of a launch with a fault that is all: its values are not the commit's.
+        """
+        if result.faults:
+            faults = [Problem(path=str(result.log), reason=f.text) for f in result.faults]
+            self.store.record_problems(self.project, [*faults, *result.problems()])
+            return
         if result.machine is not None:
             self.store.record_machine(self.project, result.machine)
         self.store.record_benchmarks(self.project, result.benchmarks.values())

@@ -26,6 +26,9 @@ from tracker.measure.git import Repository
 __all__ = ["STATE_DIR", "Worktrees", "state_dir"]
 
 STATE_DIR = ".pacekeeper"
+# Hooks are the user's for the user's own checkouts; a failing one must not keep a commit from
+# being measured.
+NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 
 
 def state_dir(root: Path) -> Path:
@@ -120,13 +123,39 @@ class Worktrees:
     def _make(self, path: Path, commit: str) -> None:
         self._remove(path)
         try:
-            self._repository.run("worktree", "add", "--force", "--detach", str(path), commit)
+            add = ("worktree", "add", "--force", "--detach", str(path), commit)
+            self._repository.run(*NO_HOOKS, *add)
+            if (path / ".gitmodules").is_file():
+                self._add_submodules(Repository(path))
         except UsageError as error:
             raise MeasurementError(f"no worktree for {commit[:8]}: {error}") from None
         self._ready(commit).touch()
 
+    def _add_submodules(self, tree: Repository) -> None:
+        """Check out the submodules of a tree, from the clones at hand where they have the commits."""
+        git_dir = Path(self._repository.run("rev-parse", "--absolute-git-dir").strip())
+        update = ("submodule", "update", "--init", "--recursive", "--force")
+        # As asv does; what the commit names as its submodule's place is trusted like its code.
+        allow = (*NO_HOOKS, "-c", "protocol.file.allow=always")
+        local: list[str] = []
+        for line in tree.run(
+            "config", "-z", "--file", ".gitmodules", "--get-regexp", r"\.path$"
+        ).split("\0"):
+            name = line.partition("\n")[0].removeprefix("submodule.").removesuffix(".path")
+            if name and (git_dir / "modules" / name).is_dir():
+                local += ["-c", f"submodule.{name}.url={git_dir / 'modules' / name}"]
+        if local:
+            try:
+                tree.run(*allow, *local, *update)
+                return
+            except UsageError:  # a commit that the local clone has not fetched
+                pass
+        tree.run(*allow, *update)
+
     def _remove(self, path: Path) -> None:
-        self._ready(path.name).unlink(missing_ok=True)
+        for marker in self.directory.glob(f"{path.name}.*"):
+            if marker.suffix != ".lock":  # of what was made, built and compiled there
+                marker.unlink(missing_ok=True)
         if path.exists():
             shutil.rmtree(path, ignore_errors=True)
         self._repository.run("worktree", "prune")

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
 from tracker.asvfmt.benchmarks import read_benchmarks
 from tracker.domain import BenchmarkInfo
 from tracker.errors import UsageError
+from tracker.measure.asv.environments import asv_python
 from tracker.measure.asv.results import collect, require_success
-from tracker.measure.folder import launch_folder
+from tracker.measure.imports import RECORDING
 from tracker.measure.launch import LaunchResult, OnLine
 from tracker.measure.machine import register_machine
 from tracker.measure.process import run_logged
 from tracker.measure.project import AsvProject
 from tracker.measure.settings import MeasureSettings
-from tracker.measure.worktree import Worktrees, state_dir
+from tracker.measure.site import LaunchSite, LaunchSites, OnWait
+from tracker.measure.worktree import NO_HOOKS, state_dir
 
 __all__ = ["AsvRunner"]
+
+# asv's command line, with another file for its record of machines: asv has no option for that.
+_ASV = (
+    "import sys; from asv.machine import MachineCollection; "
+    "MachineCollection.get_machine_file_path = staticmethod(lambda file=sys.argv.pop(1): file); "
+    "from asv.main import main; main()"
+)
 
 
 class AsvRunner:
@@ -36,6 +45,8 @@ class AsvRunner:
         bench: Regular expressions of benchmarks; all when empty.
         timeout: Seconds after which a whole launch is stopped.
         settings: `[measure]` of the policy.
+        environment: Name of the environment to measure, where asv builds several.
+        on_wait: Called with a sentence when another measurement has the machine.
 
     Raises:
         UsageError: There is no such interpreter.
@@ -49,20 +60,27 @@ class AsvRunner:
         python: str | None = None,
         bench: Sequence[str] = (),
         timeout: float | None = None,
-        settings: MeasureSettings = MeasureSettings(),  # noqa: B008 -- frozen
+        settings: MeasureSettings | None = None,
+        environment: str | None = None,
+        on_wait: OnWait | None = None,
     ) -> None:
         if python is not None and which(python) is None:
             raise UsageError(f"--python {python}: no such interpreter")
         self.project = project
         self.machine = machine
-        self.python = python or sys.executable
+        self.python = (which(python) if python else None) or sys.executable
         self.bench = tuple(bench)
         self.timeout = timeout
-        self.settings = settings
-        self.worktrees = Worktrees(project.repository)
-        # asv itself may live beside the tracker while the measured interpreter has asv_runner only.
-        self._asv_python = sys.executable if find_spec("asv") else self.python
-        self._registered = False
+        self.environment = environment
+        self._sites = LaunchSites(
+            project,
+            settings or MeasureSettings(),
+            python=self.python,
+            timeout=timeout,
+            environments=self._env_dir if project.builds_environments else None,
+            on_wait=on_wait,
+        )
+        self._asv_python = asv_python(self.python)
 
     def launch(
         self,
@@ -72,85 +90,82 @@ class AsvRunner:
         on_line: OnLine | None = None,
     ) -> LaunchResult:
         wanted = self.bench if bench is None else tuple(bench)
-        started = time.monotonic()
-        directory, code = self._asv_run(commit, wanted, on_line)
-        return collect(commit, directory, code, wanted, time.monotonic() - started)
+        with self._sites.open(commit) as site:
+            started = time.monotonic()
+            code = self._run(site, wanted, on_line)
+            result = collect(commit, site.folder, code, wanted, time.monotonic() - started)
+            faults, notes = self._sites.proof(site)
+        return dataclasses.replace(result, faults=faults, notes=notes)
 
     def discover(self, commit: str) -> Mapping[str, BenchmarkInfo]:
-        directory, code = self._asv_run(commit, ("just-discover",), None)
-        require_success(commit, directory / "log.txt", code, ())
-        return read_benchmarks(directory / "results").infos
+        with self._sites.open(commit) as site:
+            code = self._run(site, ("just-discover",), None)
+            require_success(commit, site.log, code, ())
+            return read_benchmarks(site.folder / "results").infos
 
     def clean(self) -> None:
-        self.worktrees.prune()
+        self._sites.clean()
 
-    def _asv_run(
-        self, commit: str, wanted: Sequence[str], on_line: OnLine | None
-    ) -> tuple[Path, int]:
-        """Run asv on `commit`; return the launch's directory and asv's exit code."""
-        if not self._registered:
-            register_machine(self.machine, self._asv_python)
-            self._registered = True
-        directory = launch_folder(state_dir(self.project.repository.root), commit)
-        config = self._write_config(directory, commit)
-        if self.project.builds_environments:
-            command = self._command(config, wanted, [f"{commit}^!"])
-            code = self._run(command, directory, dict(os.environ), on_line)
-        else:
-            with self.worktrees.checkout(commit) as tree:
-                existing = ["-E", f"existing:{self.python}", "--set-commit-hash", commit]
-                command = self._command(config, wanted, existing)
-                code = self._run(command, directory, self._environment(tree, directory), on_line)
-        return directory, code
+    @property
+    def _env_dir(self) -> Path:
+        home = self.project.config_path.parent
+        return (home / str(self.project.config.get("env_dir", "env"))).resolve()
 
-    def _command(self, config: Path, bench: Sequence[str], what: Sequence[str]) -> list[str]:
-        command = [self._asv_python, "-m", "asv", "run", "--config", str(config)]
+    def _run(self, site: LaunchSite, bench: Sequence[str], on_line: OnLine | None) -> int:
+        """Run asv at `site`; return its exit code."""
+        state = state_dir(self.project.repository.root)
+        machines = register_machine(self.machine, self._asv_python, state)
+        config = self._write_config(site)
+        command = [self._asv_python, "-c", _ASV, str(machines), "run", "--config", str(config)]
         command += ["--launch-method", "forkserver", "--record-samples", "--show-stderr"]
         command += ["--machine", self.machine]
         for pattern in bench:
             command += ["--bench", pattern]
-        return [*command, *what]
-
-    def _environment(self, tree: Path, directory: Path) -> dict[str, str]:
-        environment = dict(os.environ)
-        paths = [str((tree / part).resolve()) for part in self.project.source]
-        environment["ASV_PYTHONPATH"] = os.pathsep.join(paths)
-        environment["PACEKEEPER_SOURCE"] = str(tree)
-        environment["PACEKEEPER_ARTIFACTS"] = str(directory / "artifacts")
-        return environment
-
-    def _write_config(self, directory: Path, commit: str) -> Path:
-        """Write the project's configuration with absolute paths and a results_dir of its own."""
-        home = self.project.config_path.parent
-        config = dict(self.project.config)
-        config.setdefault("environment_type", "existing")
-        repo = str(config.get("repo", "."))
-        if (home / repo).is_dir():
-            repo = str(self.project.repository.root)
-        config["repo"] = repo
-        # asv resolves every branch even where it measures none; "master" is its default.
-        config["branches"] = [commit]
-        config["benchmark_dir"] = str(self.project.benchmark_dir)
-        config["results_dir"] = str(directory / "results")
-        config["html_dir"] = str(directory / "html")
-        config["env_dir"] = str((home / str(config.get("env_dir", "env"))).resolve())
-        config.setdefault("version", 1)
-        path = directory / "asv.conf.json"
-        path.write_text(json.dumps(config, indent=1), encoding="utf-8")
-        return path
-
-    def _run(
-        self,
-        command: Sequence[str],
-        directory: Path,
-        environment: Mapping[str, str],
-        on_line: OnLine | None,
-    ) -> int:
+        if self.project.builds_environments:
+            if self.environment is not None:
+                command += ["--environment", self.environment]
+            command.append(f"{site.commit}^!")
+        else:
+            command += ["--environment", f"existing:{self.python}"]
+            command += ["--set-commit-hash", site.commit]
         return run_logged(
             command,
-            directory=directory,
-            environment=environment,
-            log=directory / "log.txt",
+            directory=site.folder,
+            environment=self._variables(site),
+            log=site.log,
             timeout=self.timeout,
             on_line=on_line,
         )
+
+    def _variables(self, site: LaunchSite) -> dict[str, str]:
+        variables = dict(site.environment)
+        # Of asv's processes only those that run benchmarks are to record their imports.
+        variables["PACEKEEPER_IMPORTS_OF_ASV"] = variables.pop("PACEKEEPER_IMPORTS")
+        if self.project.builds_environments:
+            # asv makes it the PYTHONPATH of its environments, and of their builds.
+            variables["ASV_PYTHONPATH"] = str(RECORDING)
+            del variables["PYTHONPATH"]
+            count = int(variables.get("GIT_CONFIG_COUNT", "0"))  # of asv's own clones
+            key, _, value = NO_HOOKS[1].partition("=")
+            variables[f"GIT_CONFIG_KEY_{count}"] = key
+            variables[f"GIT_CONFIG_VALUE_{count}"] = value
+            variables["GIT_CONFIG_COUNT"] = str(count + 1)
+        else:
+            variables["ASV_PYTHONPATH"] = os.pathsep.join(site.paths)
+        return variables
+
+    def _write_config(self, site: LaunchSite) -> Path:
+        """Write the project's configuration with absolute paths and a results_dir of its own."""
+        config = dict(self.project.config)
+        config.setdefault("environment_type", "existing")
+        config["repo"] = str(self.project.repository.root)
+        # asv resolves every branch even where it measures none; "master" is its default.
+        config["branches"] = [site.commit]
+        config["benchmark_dir"] = str(self.project.benchmark_dir)
+        config["results_dir"] = str(site.folder / "results")
+        config["html_dir"] = str(site.folder / "html")
+        config["env_dir"] = str(self._env_dir)
+        config.setdefault("version", 1)
+        path = site.folder / "asv.conf.json"
+        path.write_text(json.dumps(config, indent=1), encoding="utf-8")
+        return path

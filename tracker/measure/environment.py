@@ -1,0 +1,64 @@
+"""The environment variables that measured code sees: the user's own, without secrets.
+
+The rule: a variable is left out where
+
+- it is the store's URL, `PACEKEEPER_DB`;
+- its name says that it is a secret: TOKEN, SECRET, PASSWORD, CREDENTIAL, an API, ACCESS or PRIVATE
+  KEY, WEBHOOK, AUTH, COOKIE, DSN, or the URL of a database;
+- or its value is one: a URL with a password, a web hook's address, a known form of token, a
+  private key, an authorization header.
+
+`[measure] keep_env` names the exceptions that a suite needs. The rule covers the environment, and
+nothing else that a program of the same user can read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+__all__ = ["is_secret", "without_secrets"]
+
+_STORE = "PACEKEEPER_DB"
+_NAME = re.compile(
+    r"TOKEN|SECRET|PASSW|PASSPHRASE|PGPASS|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY"
+    r"|ENCRYPTION_?KEY|DEPLOY_?KEY|SIGNING_?KEY|WEBHOOK|COOKIE"
+    r"|(?:^|_)(?:AUTH|AUTHORIZATION|AUTH_SOCK|PWD|PASS|PAT|DSN|JWT|BEARER)(?:$|_(?!SOCK$))"
+    r"|(?:^|_)(?:DATABASE|DB|POSTGRES|POSTGRESQL|MYSQL|MONGO|MONGODB|REDIS|AMQP|SENTRY)_?(?:URL|URI)$",
+    re.IGNORECASE,
+)
+# PWD alone is the working directory.
+_HARMLESS = frozenset({"PWD", "OLDPWD"})
+_VALUE = re.compile(
+    r"[a-z][a-z0-9+.-]*://[^/\s@]*:[^/\s@]+@"  # URL with a password
+    r"|https?://[^/\s]+@"  # a token in the place of the user
+    r"|https?://(?:hooks\.|[^\s]*/(?:api/)?webhooks?/)"
+    r"|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abposr]-|hf_|sk-|npm_|pypi-)[A-Za-z0-9_-]{16,}"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
+    r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\."  # JSON web token
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|\b(?:authorization|x-api-key)\s*:|\b(?:bearer|basic)\s+[A-Za-z0-9+/=_.-]{16,}",
+    re.IGNORECASE,
+)
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Return whether the rule above keeps this variable from measured code."""
+    if name == _STORE or _VALUE.search(value):
+        return True
+    return name not in _HARMLESS and _NAME.search(name) is not None
+
+
+def without_secrets(environment: Mapping[str, str], *, keep: Iterable[str] = ()) -> dict[str, str]:
+    """Return the variables that measured code may see.
+
+    Args:
+        environment: All of them.
+        keep: Names that stay although they look like secrets.
+    """
+    kept = frozenset(keep)
+    secrets = {n for n, value in environment.items() if n not in kept and is_secret(n, value)}
+    if any(name.startswith("GIT_CONFIG_") for name in secrets):
+        # git reads them by number: a hole among them would make it fail.
+        secrets |= {name for name in environment if name.startswith("GIT_CONFIG_")}
+    return {name: value for name, value in environment.items() if name not in secrets}
