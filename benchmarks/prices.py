@@ -58,6 +58,7 @@ class Price:
         shared: Tokens that all prompts begin with.
         on: Settings with it.
         late: How many of the prompts come when the others are decoding.
+        repeats: How often a prompt says the same.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Price:
     shared: int = 0
     on: dict[str, Any] = field(default_factory=dict)
     late: int = 0
+    repeats: int = 1
 
     @property
     def load(self) -> str:
@@ -76,7 +78,8 @@ class Price:
         each = " and ".join(f"{self.prompts.count(n)} of {n}" for n in lengths)
         common = f", {self.shared} of them shared" if self.shared else ""
         late = f", the last {self.late} later" if self.late else ""
-        return f"prompts: {each} tokens{common}{late}; {self.output} out"
+        repeats = f", {self.repeats} times the same" if self.repeats > 1 else ""
+        return f"prompts: {each} tokens{common}{repeats}{late}; {self.output} out"
 
 
 PRICES = (
@@ -106,6 +109,14 @@ PRICES = (
         on={"prefill_chunk_size": 64},
         late=1,
     ),
+    Price(
+        "enable_prompt_lookup",
+        {"enable_prompt_lookup": False},
+        (128,),
+        48,
+        on={"enable_prompt_lookup": True},
+        repeats=4,
+    ),
     Price("batching='continuous'", {"batching": "padded"}, (100, 10, 10, 10), 8, figure=_seconds),
 )
 
@@ -130,9 +141,10 @@ def worth(price: Price, model: str | Path, *, rounds: int) -> tuple[float, float
 def _prompts(price: Price, vocab_size: int, rng: random.Random) -> list[list[int]]:
     """Return prompts that no round before had, so that only what is shared is shared."""
     common = [rng.randrange(vocab_size) for _ in range(price.shared)]
+    own = [length // price.repeats - price.shared for length in price.prompts]
     return [
-        common + [rng.randrange(vocab_size) for _ in range(length - price.shared)]
-        for length in price.prompts
+        (common + [rng.randrange(vocab_size) for _ in range(length)]) * price.repeats
+        for length in own
     ]
 
 

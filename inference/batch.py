@@ -142,6 +142,7 @@ class BatchBuilder:
             last is not None
             and step.starts == last.next_starts
             and step.requests == last.requests
+            and not any(step.drafts)
             and last.lens[-1] < last.sizes.blocks * self._block_size
         ):
             return self._go_on(last)
@@ -207,11 +208,13 @@ class BatchBuilder:
         starts = tuple(accumulate((c.width for c in chunks), initial=0))
         lens = tuple(c.start + c.width for c in chunks)
         is_last = [c.is_last for c in chunks]
-        sampled = [request for request, last in zip(rows, is_last, strict=True) if last]
-        decodes = len(sampled) == starts[-1]
+        # A request with guesses yields a token for each of them and one more.
+        counts = [c.drafts + 1 if last else 0 for c, last in zip(chunks, is_last, strict=True)]
+        sampled = [r for r, count in zip(rows, counts, strict=True) for _ in range(count)]
+        decodes = num_single == len(chunks) and len(sampled) == starts[-1]
         # A power of two, so that views of few shapes serve every step.
         width = min(1 << ((max(lens) - 1) // self._block_size).bit_length(), self._max_blocks)
-        sizes = Sizes(starts[-1], len(rows), width)
+        sizes = Sizes(starts[-1], len(rows), width, max(len(sampled), len(rows)))
         if decodes and self._padded is not None:
             sizes = self._padded(sizes)
         staging = self._decoding if decodes else self._mixed
@@ -225,9 +228,13 @@ class BatchBuilder:
         tables = arrays["block_tables"][: sizes.rows * sizes.blocks].reshape(sizes.rows, -1)
         tables[: len(rows)] = self._lanes.tables[:, : sizes.blocks][lanes]
         if not decodes:
-            ends = [starts[i] + c.length - 1 for i, c in enumerate(chunks) if is_last[i]]
+            ends = [
+                starts[i] + c.length - 1 - left
+                for i, c in enumerate(chunks)
+                for left in range(counts[i] - 1, -1, -1)
+            ]
             arrays["sample_rows"][: len(sampled)] = ends
-        self._pack_sampling(arrays, sampled, lanes[is_last])
+        self._pack_sampling(arrays, sampled, np.repeat(lanes, counts), counts)
         if sizes.rows > len(rows):
             self._pad(arrays, len(rows), sizes.rows)
             starts = self._counting[: sizes.rows + 1]
@@ -301,14 +308,19 @@ class BatchBuilder:
         self._lanes.copy_blocks(lane, request)
         positions = np.arange(chunk.start, chunk.start + chunk.width)
         span = slice(first, first + chunk.width)
-        tokens = request.tokens[chunk.start : chunk.start + chunk.length]
+        tokens = request.tokens[chunk.start : chunk.start + chunk.length - chunk.drafts]
+        tokens += request.drafts[: chunk.drafts]
         arrays["tokens"][span] = tokens + [0] * chunk.padding
         arrays["positions"][span] = positions
         slots = self._lanes.tables[lane, positions // size] * size + positions % size
         arrays["slots"][span] = slots
 
     def _pack_sampling(
-        self, arrays: _Arrays, sampled: Sequence[Request], lanes: NDArray[np.int64]
+        self,
+        arrays: _Arrays,
+        sampled: Sequence[Request],
+        lanes: NDArray[np.int64],
+        counts: Sequence[int],
     ) -> None:
         count = len(sampled)
         arrays["sample_lanes"][:count] = lanes
@@ -316,7 +328,10 @@ class BatchBuilder:
         arrays["top_k"][:count] = self._lanes.top_k[lanes]
         arrays["top_p"][:count] = self._lanes.top_p[lanes]
         arrays["seeds"][:count] = self._lanes.seeds[lanes]
-        arrays["sample_positions"][:count] = [request.num_tokens for request in sampled]
+        places = arrays["sample_positions"][:count]
+        places[:] = [request.num_tokens for request in sampled]
+        if max(counts) > 1:
+            places += [place for number in counts for place in range(number)]
 
     def _pad(self, arrays: _Arrays, start: int, end: int) -> None:
         """Fill rows with padding: they see nothing, store nothing, and sample into no lane."""

@@ -111,6 +111,9 @@ class EngineConfig:
             on CUDA with continuous batching. On a CPU there is nothing to overlap with.
         enable_cuda_graphs: Replay decoding steps from CUDA graphs, padded to few sizes, where the
             ops run as kernels and ``enable_staging`` is on.
+        enable_prompt_lookup: Guess the next tokens from earlier text of the same request and verify
+            the guesses in one step; needs continuous batching, and steps do not overlap then.
+        max_draft_tokens: Guesses a request and step at most.
         quantization: Bits of the layers' and the vocabulary's matrices: ``"int8"`` (a scale per
             output), ``"int4"`` (one per group of a row; CPU only) or ``"fp8"`` (e4m3; meant for
             CUDA). None keeps ``dtype``. Activations and the embedding keep ``dtype`` always.
@@ -143,6 +146,8 @@ class EngineConfig:
     enable_overlap: bool | None = None
     enable_cuda_graphs: bool = True
     enable_cpu_layout: bool = True
+    enable_prompt_lookup: bool = False
+    max_draft_tokens: int = 4
     quantization: str | None = None
     batching: str = "continuous"
     bucket_edges: Sequence[int] = (64, 256, 1024, 4096)
@@ -155,7 +160,7 @@ class EngineConfig:
         _one_of(name, "device", self.device, DEVICES)
         _one_of(name, "dtype", self.dtype, DTYPES)
         _one_of(name, "backend", self.backend, BACKENDS)
-        for key in ("max_num_seqs", "max_num_batched_tokens", "block_size"):
+        for key in ("max_num_seqs", "max_num_batched_tokens", "block_size", "max_draft_tokens"):
             _set_whole(self, key, least=1)
         for key in (
             "max_model_len",
@@ -183,6 +188,10 @@ class EngineConfig:
         if self.enable_overlap and self.batching != "continuous":
             raise ConfigError(
                 f"{name}.enable_overlap needs batching='continuous', not {self.batching!r}"
+            )
+        if self.enable_prompt_lookup and (self.enable_overlap or self.batching != "continuous"):
+            raise ConfigError(
+                f"{name}.enable_prompt_lookup needs batching='continuous' and no enable_overlap"
             )
         if self.num_blocks is not None and self.kv_cache_bytes is not None:
             raise ConfigError(f"{name}: give num_blocks or kv_cache_bytes, not both")

@@ -17,6 +17,8 @@ _NAMES = (
     "steps",
     "prefill_tokens",
     "decode_tokens",
+    "draft_tokens",
+    "draft_tokens_accepted",
     "useful_tokens",
     "padded_tokens",
     "kv_tokens_read",
@@ -57,11 +59,15 @@ class WorkCounters:
         prompts = [request.num_prompt for request in step.requests[: step.lengths.count(1)]]
         decodes = sum(map(ge, step.starts, prompts))
         tokens = sum(step.lengths)
+        drafts = sum(step.drafts)
+        if drafts:  # such a chunk holds one known token, beside its guesses
+            decodes += len(step.drafts) - step.drafts.count(0)
         positions = sum(step.starts) + tokens
         counts = self.counts
         counts["steps"] += 1
         counts["decode_tokens"] += decodes
-        counts["prefill_tokens"] += tokens - decodes
+        counts["draft_tokens"] += drafts
+        counts["prefill_tokens"] += tokens - decodes - drafts
         counts["useful_tokens"] += tokens
         counts["padded_tokens"] += launched.num_lanes - tokens
         counts["kv_tokens_read"] += positions

@@ -87,7 +87,7 @@ class Delivery:
         for request, token in zip(requests, tokens, strict=True):
             request.num_pending -= 1
             outlet = outlets.get(request)
-            if outlet is None:
+            if outlet is None or request in ended:  # several tokens of one step, and one ended it
                 continue
             if token < 0:
                 ended[request] = "error", "the model's logits were not finite"

@@ -20,6 +20,7 @@ from inference.blocks import BlockManager
 from inference.config import EngineConfig, SamplingParams
 from inference.counters import WorkCounters
 from inference.delivery import Delivery
+from inference.drafts import PromptLookup
 from inference.errors import (
     ConfigError,
     EngineClosed,
@@ -309,7 +310,8 @@ class LLM:
 
         ``steps``; ``prompt_tokens`` submitted; ``prefix_hit_tokens`` of them found in the cache;
         ``prefill_tokens`` and ``decode_tokens`` computed (recomputation after a preemption is
-        prefill); ``tokens_generated``; ``useful_tokens`` and ``padded_tokens``, lanes of the
+        prefill), ``draft_tokens`` guessed and ``draft_tokens_accepted`` of them;
+        ``tokens_generated``; ``useful_tokens`` and ``padded_tokens``, lanes of the
         ragged batch with and without a token; ``kv_tokens_read`` and ``kv_tokens_padded``,
         positions attention read per layer for a context and for padding; ``model_flops`` and
         ``model_bytes``, the least the steps had to do (see ``roofline``); ``preemptions``;
@@ -465,6 +467,8 @@ class LLM:
         )
 
     def _enqueue(self, request: Request, inbox: deque[TokenEvent], *, text: bool = False) -> None:
+        if self.config.enable_prompt_lookup:
+            request.lookup = PromptLookup()
         self._requests[request.request_id] = request
         self._delivery.open(request, inbox, text=text)
         self._scheduler.add(request)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from inference.counters import WorkCounters
 from inference.delivery import Delivery, Finish
+from inference.drafts import accepted
 from inference.request import Request
 from inference.scheduler import Scheduler, Step
 from inference.static_batches import StaticScheduler
@@ -103,11 +104,36 @@ class Pipeline:
                 continue
             for request, entry in part.logprobs:
                 request.logprobs.append(entry)
-            finite = {r for r, token in zip(part.sampled, tokens, strict=True) if token >= 0}
+            requests = part.sampled
+            if any(part.step.drafts):
+                requests, tokens = self._verify(part, tokens)
+            finite = {r for r, token in zip(requests, tokens, strict=True) if token >= 0}
             self._scheduler.publish(part.step, finite)
-            self._delivery.deliver(part.sampled, tokens)
+            self._delivery.deliver(requests, tokens)
         if failure is not None:
             raise failure
+
+    def _verify(self, part: Launched, tokens: list[int]) -> tuple[list[Request], list[int]]:
+        """Return the tokens that count, each with its request; what was guessed wrongly is undone."""
+        requests: list[Request] = []
+        kept: list[int] = []
+        drafts = {r: n for r, n in zip(part.step.requests, part.step.drafts, strict=True) if n}
+        starts = dict(zip(part.step.requests, part.step.starts, strict=True))
+        at = 0
+        while at < len(tokens):
+            request = part.sampled[at]
+            num_drafts = drafts.get(request, 0)
+            sampled = tokens[at : at + 1 + num_drafts]
+            count = accepted(request.drafts[:num_drafts], sampled)
+            requests += [request] * count
+            kept += sampled[:count]
+            request.num_pending -= len(sampled) - count
+            if num_drafts:
+                # The keys and values of a wrong guess are overwritten before they are read.
+                request.num_computed = min(request.num_computed, starts[request] + count)
+                self._work.counts["draft_tokens_accepted"] += count - 1
+            at += 1 + num_drafts
+        return requests, kept
 
     def _needs_its_tokens(self) -> bool:
         """Whether the next step must know the tokens of those under way: a request looks at them."""

@@ -16,6 +16,7 @@ from typing import Literal
 
 from inference.blocks import BlockTable
 from inference.config import SamplingParams
+from inference.drafts import PromptLookup
 
 __all__ = [
     "FinishReason",
@@ -77,6 +78,8 @@ class Request:
     finish_reason: FinishReason | None = None
     error: str | None = None
     logprobs: list[TokenLogprobs] = field(default_factory=list)
+    lookup: PromptLookup | None = None
+    drafts: list[int] = field(default_factory=list)  # guesses that the step under way verifies
 
     @property
     def num_tokens(self) -> int:

@@ -35,12 +35,14 @@ class Chunk:
     Attributes:
         padding: Lanes after them that are computed and thrown away, for a batch that is padded.
             The request's table has room for them.
+        drafts: How many of the last tokens are guesses (``Request.drafts``).
     """
 
     request: Request
     start: int
     length: int
     padding: int = 0
+    drafts: int = 0
 
     @property
     def width(self) -> int:
@@ -53,7 +55,8 @@ class Chunk:
 
         An ended lane of a padded batch goes on with the others, and its token is thrown away.
         """
-        return self.length == 0 or self.start + self.length == self.request.num_tokens
+        end = self.start + self.length - self.drafts
+        return self.length == 0 or end == self.request.num_tokens
 
     @property
     def is_decode(self) -> bool:
@@ -69,33 +72,38 @@ class Step:
     put together, compared and added up in a fraction of the time that objects take.
 
     Attributes:
-        requests, starts, lengths, paddings: As of ``Chunk``, one entry each.
+        requests, starts, lengths, paddings, drafts: As of ``Chunk``, one entry each.
     """
 
     requests: list[Request] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
     paddings: list[int] = field(default_factory=list)
+    drafts: list[int] = field(default_factory=list)
 
     @classmethod
     def of(cls, chunks: Iterable[Chunk]) -> Step:
         """Return the step of those chunks."""
         step = cls()
         for chunk in chunks:
-            step.add(chunk.request, chunk.start, chunk.length, chunk.padding)
+            step.add(chunk.request, chunk.start, chunk.length, chunk.padding, chunk.drafts)
         return step
 
-    def add(self, request: Request, start: int, length: int, padding: int = 0) -> None:
+    def add(
+        self, request: Request, start: int, length: int, padding: int = 0, drafts: int = 0
+    ) -> None:
         """Append a chunk."""
         self.requests.append(request)
         self.starts.append(start)
         self.lengths.append(length)
         self.paddings.append(padding)
+        self.drafts.append(drafts)
 
     @property
     def chunks(self) -> list[Chunk]:
         """The same, one by one; made anew at each call."""
-        return list(map(Chunk, self.requests, self.starts, self.lengths, self.paddings))
+        columns = (self.requests, self.starts, self.lengths, self.paddings, self.drafts)
+        return list(map(Chunk, *columns))
 
     @property
     def num_tokens(self) -> int:
@@ -117,11 +125,11 @@ def publish_blocks(blocks: BlockManager, step: Step, finite: Collection[Request]
         return
     size = blocks.block_size
     for request, start, length in zip(step.requests, step.starts, step.lengths, strict=True):
-        computed = start + length
+        # Not what was guessed wrongly; nothing where the request was preempted meanwhile.
+        computed = min(start + length, request.num_computed, len(request.tokens))
         if (
             computed // size > len(request.table.links)
             and request.state == "running"
-            and computed <= request.num_computed  # not preempted meanwhile
             and request in finite
         ):
             blocks.publish(request.table, request.tokens, computed)
@@ -186,9 +194,12 @@ class Scheduler:
                 decodes.append(request)
                 starts.append(start)
         num_decodes = len(decodes)
-        step = Step(decodes, starts, [1] * num_decodes, [0] * num_decodes)
+        zeros = [0] * num_decodes
+        step = Step(decodes, starts, [1] * num_decodes, zeros, zeros.copy())
         # At least 0: no more are seated than there is budget for.
         budget = self.config.max_num_batched_tokens - num_decodes
+        if self.config.enable_prompt_lookup:
+            budget -= self._draft(step, budget)
         for request in prompts:
             if request.state != "running":
                 continue
@@ -202,7 +213,7 @@ class Scheduler:
             step = Step.of(c for c in step.chunks if c.request.state == "running")
         elif self.waiting:
             self._admit(step, prompts, budget, now_ns)
-        if len(step.requests) > num_decodes:
+        if len(step.requests) > num_decodes or any(step.drafts):
             step = Step.of(sorted(step.chunks, key=lambda chunk: chunk.length > 1))
         return step
 
@@ -237,6 +248,28 @@ class Scheduler:
         if self.config.prefill_chunk_size is not None:
             wanted = min(wanted, self.config.prefill_chunk_size)
         return min(wanted, budget)
+
+    def _draft(self, step: Step, budget: int) -> int:
+        """Append guesses to decoding requests; return how many tokens that took.
+
+        Guesses preempt nobody: where no block is free for them, there are fewer.
+        """
+        taken = 0
+        for row, request in enumerate(step.requests):
+            if request.lookup is None or request.params.looks_at_logits:
+                continue
+            start = step.starts[row]
+            room = request.max_total - request.num_tokens - 1  # the token after them comes, too
+            most = min(self.config.max_draft_tokens, budget - taken, room)
+            request.drafts = request.lookup.guess(request.tokens, most) if most > 0 else []
+            while request.drafts and not self.blocks.grow(
+                request.table, start + 1 + len(request.drafts)
+            ):
+                request.drafts.pop()
+            step.drafts[row] = len(request.drafts)
+            step.lengths[row] = 1 + len(request.drafts)
+            taken += len(request.drafts)
+        return taken
 
     def _make_room(self, request: Request, num_tokens: int) -> bool:
         """Grow the request's table, preempting the newest running ones as long as it takes.

@@ -16,14 +16,8 @@ __all__ = ["Block", "Sizes", "Staging"]
 
 _CPU = torch.device("cpu")
 _OF_TOKENS = ("tokens", "positions", "slots")
-# In order of width, so that every array is aligned; the block tables come last.
-_OF_ROWS = (
-    ("sample_rows", torch.int64),
-    ("sample_lanes", torch.int64),
-    ("sample_positions", torch.int64),
-    ("seeds", torch.int64),
-    ("lanes", torch.int64),
-    ("context_lens", torch.int32),
+_OF_SAMPLES = ("sample_rows", "sample_lanes", "sample_positions", "seeds")
+_OF_SAMPLES_NARROW = (
     ("top_k", torch.int32),
     ("temperature", torch.float32),
     ("top_p", torch.float32),
@@ -32,16 +26,23 @@ _OF_ROWS = (
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The most a block holds: tokens, rows, and blocks of a row's table."""
+    """The most a block holds: tokens, rows, blocks of a row's table, and tokens sampled.
+
+    ``samples`` counts only what exceeds one for each row: 0 is as many as rows.
+    """
 
     tokens: int
     rows: int
     blocks: int
+    samples: int = 0
 
     def hold(self, other: Sizes) -> bool:
         """Whether a step of those other sizes fits."""
         return (
-            other.tokens <= self.tokens and other.rows <= self.rows and other.blocks <= self.blocks
+            other.tokens <= self.tokens
+            and other.rows <= self.rows
+            and other.blocks <= self.blocks
+            and other.samples <= max(self.samples, self.rows)
         )
 
 
@@ -58,9 +59,14 @@ class Block:
     """
 
     def __init__(self, sizes: Sizes, device: torch.device, *, pin: bool = False) -> None:
+        samples = max(sizes.rows, sizes.samples)
+        # In order of width, so that every array is aligned; the block tables come last.
         layout = [
             *((name, torch.int64, sizes.tokens) for name in _OF_TOKENS),
-            *((name, dtype, sizes.rows) for name, dtype in _OF_ROWS),
+            *((name, torch.int64, samples) for name in _OF_SAMPLES),
+            ("lanes", torch.int64, sizes.rows),
+            ("context_lens", torch.int32, sizes.rows),
+            *((name, dtype, samples) for name, dtype in _OF_SAMPLES_NARROW),
             ("query_starts", torch.int32, sizes.rows + 1),
             ("block_tables", torch.int32, sizes.rows * sizes.blocks),
         ]
