@@ -337,6 +337,19 @@ class LLM:
             "kv_cache_bytes": runner.cache.num_bytes,
         }
 
+    def occupancy(self) -> dict[str, int]:
+        """Return what is in flight now.
+
+        ``running`` and ``waiting`` requests; ``blocks_used`` of ``num_blocks`` in the KV cache.
+        """
+        states = [request.state for request in self._requests.values()]
+        return {
+            "running": states.count("running"),
+            "waiting": states.count("waiting"),
+            "blocks_used": self._blocks.num_used,
+            "num_blocks": self._blocks.num_blocks,
+        }
+
     def reset_counters(self) -> None:
         """Start every cumulative counter anew; ``peak_blocks_used`` from the blocks in use."""
         runner = self._live_runner()

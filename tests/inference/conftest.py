@@ -173,3 +173,50 @@ def llama_directory(oracle: Any, tmp_path: Path) -> Any:
         return tmp_path
 
     return make
+
+
+WORDS = ["the", " cat", " sat", " on", " a", " mat", "é", "日本", " and", " so", "th", "e"]
+
+
+def make_tokenizer() -> Any:
+    """Return a byte-level tokenizer: every byte is a token, and a few words are."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<end>"],
+        show_progress=False,
+    )
+    inner.train_from_iterator(["".join(WORDS) * 3, "the cat sat on the mat" * 5], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<end>")
+
+
+@pytest.fixture(scope="session")
+def text_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama over that tokenizer: its output is bytes in no good order."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    directory = tmp_path_factory.mktemp("text")
+    tokenizer = make_tokenizer()
+    tokenizer.save_pretrained(directory)
+    torch.manual_seed(5)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        initializer_range=0.4,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(directory)
+    return directory

@@ -245,7 +245,8 @@ class HttpTarget:
             seed=scenario.seed,
             extra=dict(self._endpoint.extra),
         )
-        probe = LoadRequest(0, "Hello", 2)
+        text = self._endpoint.api == "chat" or getattr(scenario.workload, "text", False)
+        probe = LoadRequest(0, "Hello" if text else (1, 2, 3), 2)
         assert self._session is not None
         try:
             refused = await asyncio.wait_for(

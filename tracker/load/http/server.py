@@ -114,6 +114,7 @@ async def _identify(
 _MENDS = {
     "refused": "is the server up, and is this its address?",
     "tls": "give the authority's certificate (--ca FILE), or http:// if the server has no TLS",
+    "status 400": "a server that takes no token ids needs a workload with text = true",
     "status 401": "give a key: --api-key-env NAME, the environment variable that holds it",
     "status 403": "the key is not allowed here",
     "status 404": "the URL is that of the server, without /v1 and what follows",
