@@ -219,7 +219,7 @@ def _run_gate(
         command += ["--policy", str(rules.policy)] if rules.policy is not None else []
         command += ["--config", str(rules.config)] if rules.config is not None else []
         command += [] if accept_expectations else ["--ignore-messages"]
-        for name in REPORT_FILES[:3]:
+        for name in REPORT_FILES:
             command += ["--report", str((here.reports / name).resolve())]
         with fenced_log(GitHubJob.of(here.environ)):
             code = run_logged([*command, *options], log, environ=_environ(here), cwd=here.start)

@@ -58,7 +58,7 @@ __all__ = ["command"]
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write FILE besides, as its suffix says: .txt, .md, .json, .xml (JUnit); repeatable.",
+    help="Write FILE besides, as its suffix says: .txt, .md, .json, .xml (JUnit), .html; repeatable.",
 )
 @lab_options
 @click.option(
@@ -173,6 +173,7 @@ def _measure(
 ) -> Report:
     from tracker.cli.lab import open_lab
     from tracker.gate.creep import with_creep
+    from tracker.gate.environment import with_environment
     from tracker.gate.measured import gate_commits
     from tracker.gate.tails import with_tails
 
@@ -198,7 +199,7 @@ def _measure(
                 untrusted=untrusted,
             )  # fmt: skip
         _alert(store, report, lab.policy)
-        return report
+        return with_environment(report, store)
 
 
 @contextmanager
@@ -239,6 +240,7 @@ def _judge_stored(
     gate_id: str | None,
 ) -> Report:
     from tracker.cli.project import stored_project, stored_ref
+    from tracker.gate.environment import with_environment
     from tracker.gate.measured import gate_stored
     from tracker.gate.tails import with_tails
     from tracker.store import Store
@@ -249,7 +251,7 @@ def _judge_stored(
             store, name, stored_ref(base), stored_ref(head), policy,
             machine=machine, gate_id=gate_id,
         )  # fmt: skip
-        return with_tails(report, store)
+        return with_environment(with_tails(report, store), store)
 
 
 def _back_test(
@@ -314,7 +316,13 @@ def _check_writable(option: str, path: Path) -> None:
         raise UsageError(f"{option} {path}: cannot be written")
 
 
-_SUFFIXES = {".txt": "text", ".md": "markdown", ".json": "json", ".xml": "junit"}
+_SUFFIXES = {
+    ".txt": "text",
+    ".md": "markdown",
+    ".json": "json",
+    ".xml": "junit",
+    ".html": "html",
+}
 
 
 def _form_of(path: Path) -> str:

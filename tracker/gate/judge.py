@@ -146,6 +146,7 @@ def _row(judged: Judged, result: GateResult, policy: Policy) -> ReportRow:
         "limit": limit[0] if limit else None,
         "limit_blocks": limit[1] if limit else False,
         "expected": judged.expected.change if judged.expected else None,
+        "points": tuple(values),
     }
     if verdict is None:
         reason = "no direction is stated"

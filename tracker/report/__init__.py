@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tracker.report.html import render_html
 from tracker.report.json_format import render_json
 from tracker.report.junit import render_junit
 from tracker.report.markdown import render_markdown
@@ -20,6 +21,7 @@ __all__ = [
     "Report",
     "ReportRow",
     "render",
+    "render_html",
     "render_json",
     "render_junit",
     "render_markdown",
@@ -31,6 +33,7 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     "markdown": render_markdown,
     "json": render_json,
     "junit": render_junit,
+    "html": render_html,
 }
 
 

@@ -48,6 +48,7 @@ class ReportRow:
         limit: The absolute limit that head breaks, in `unit`; None where it keeps it.
         limit_blocks: Whether breaking it blocks.
         expected: The change of `effect` that somebody intends; None: none.
+        points: (base, head) of every pair, as measured, in order; None where an arm has no value.
     """
 
     metric: str
@@ -69,6 +70,7 @@ class ReportRow:
     limit: float | None = None
     limit_blocks: bool = False
     expected: float | None = None
+    points: tuple[tuple[float | None, float | None], ...] = ()
 
     @property
     def blocks(self) -> bool:
@@ -129,6 +131,7 @@ class Report:
         gate_id: Of the stored gate, or None.
         creep: The drift since the last release, where there is one.
         tails: Tail latencies of all requests.
+        environment: (name, value) of what the launches ran in, beside the code.
     """
 
     project: str
@@ -151,6 +154,7 @@ class Report:
     gate_id: str | None = None
     creep: Creep | None = None
     tails: tuple[Tail, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def undecided(self) -> tuple[ReportRow, ...]:

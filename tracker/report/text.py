@@ -98,7 +98,7 @@ def _cells(row: ReportRow, notes: list[str]) -> tuple[str, ...]:
     verdict = (
         row.outcome if row.votes or row.outcome == "not judged" else f"{row.outcome} (no vote)"
     )
-    marks = [_note(notes, text) for text in _remarks(row)]
+    marks = [_note(notes, text) for text in remarks(row)]
     return (
         row.metric,
         unit,
@@ -130,7 +130,7 @@ def sees(row: ReportRow) -> str:
     return percent(row.sees, signed=False) if row.sees is not None else ""
 
 
-def _remarks(row: ReportRow) -> list[str]:
+def remarks(row: ReportRow) -> list[str]:
     remarks: list[str] = []
     told = row.outcome in ("regression", "inconclusive", "not judged")
     if (told or row.expected is not None) and row.reason:

@@ -14,7 +14,7 @@ GOLDEN = Path(__file__).parents[2] / "testdata" / "cli"
 SUFFIX = {"text": "txt", "markdown": "md", "json": "json", "junit": "xml"}
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", SUFFIX)
 @pytest.mark.parametrize("name", REPORTS)
 def test_report(name, form):
     text = render(REPORTS[name], form)

@@ -11,6 +11,7 @@ from tracker.store.queries.export import export_rows
 from tracker.store.queries.gates import (
     calibration,
     calibration_blocks,
+    gate_environment,
     gate_launches,
     gates_between,
     get_gate,
@@ -31,6 +32,7 @@ __all__ = [
     "calibration_blocks",
     "compare",
     "export_rows",
+    "gate_environment",
     "gate_launches",
     "gates_between",
     "get_alert",

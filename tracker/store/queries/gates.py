@@ -16,6 +16,7 @@ from tracker.domain import (
 )
 from tracker.errors import UsageError
 from tracker.store import tables as t
+from tracker.store.queries.history import load_fingerprints
 from tracker.store.queries.projects import find_machine, find_project
 from tracker.store.queries.revisions import find_revision, load_revisions
 from tracker.store.store import Store
@@ -60,6 +61,21 @@ def get_gate(store: Store, gate_id: str) -> GateInfo:
     if not found:
         raise UsageError(f"no gate {gate_id!r} in the store")
     return found[0]
+
+
+def gate_environment(store: Store, gate_id: str) -> dict[str, list[str]]:
+    """Return what the launches of a gate ran in: by field of the fingerprint, its distinct values."""
+    with store.reading() as conn:
+        ids = set(
+            conn.scalars(
+                select(t.run.c.fingerprint_id).where(t.run.c.gate_id == gate_id).distinct()
+            )
+        )
+        prints = load_fingerprints(conn, ids)
+    names = {name: None for facts in prints.values() for name in facts}
+    return {
+        name: sorted({facts[name] for facts in prints.values() if name in facts}) for name in names
+    }
 
 
 def gate_launches(
