@@ -55,7 +55,7 @@ def shell_lines():
 
 def tracker_commands():
     for where, line in shell_lines():
-        if found := re.search(r"(?:^|&& |alone )tracker ([a-z].*)", line):
+        if found := re.search(r"(?:^|&& |exec )tracker ([a-z].*)", line):
             yield pytest.param(
                 re.sub(r"\$\{POLICY.*\}|\$\{policy\}", "", found[1]), id=f"{where}: {line}"
             )
