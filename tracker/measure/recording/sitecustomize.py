@@ -51,6 +51,8 @@ def _record(folder: str):  # type: ignore[no-untyped-def]
             file = getattr(module, "__file__", None)
             if not isinstance(file, str) or not isinstance(name, str):
                 continue
+            if not os.path.exists(file):
+                continue  # made without a file, and named freely, as torch.classes is
             if file.startswith(library) and not any(part in file for part in packages):
                 continue  # the standard library
             modules[name] = file
