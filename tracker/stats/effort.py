@@ -50,7 +50,10 @@ class Effort:
             A test of this metric alone at half of alpha, on normal noise of the spread seen: a lower
             bound for what the gate takes.
         """
-        return max(self._fewest, math.ceil((self._errors * spread(worse) / room) ** 2))
+        return max(self._fewest, self._for_noise(worse, room))
+
+    def _for_noise(self, worse: Floats, room: float) -> int:
+        return math.ceil((self._errors * spread(worse) / room) ** 2)
 
     def hopeless(self, worse: Floats, beyond: Floats, room: float) -> int | None:
         """Return the pairs that would decide a metric which the gate's pairs cannot; else None.
@@ -67,7 +70,7 @@ class Effort:
         if len(worse) < PATIENCE or len(have) < 2:
             return None
         per_value = len(worse) / len(have)
-        needed = math.ceil(self.needed(have, room) * per_value)
+        needed = math.ceil(self._for_noise(have, room) * per_value)
         score = scores(beyond[~np.isnan(beyond)][:, None], np.array([room]))[:, 0]
         mean, deviation = float(score.mean()), float(score.std(ddof=1))
         to_call = (_LIKELY * deviation / mean) ** 2 * per_value if mean > 0 else math.inf

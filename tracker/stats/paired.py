@@ -176,6 +176,7 @@ class PairedGate:
         for name, exact in self._exact.items():
             if (values := pair.get(name)) is not None:
                 exact.add(*map(float, values))
+                self._given_up.pop(name, None)
         noisy = {name: values for name, values in pair.items() if name not in self._exact}
         self._values.add(noisy, {name: of for name, of in controls.items() if name in noisy}, first)
         for name, has_value in self._has_value.items():
