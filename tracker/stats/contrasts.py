@@ -80,10 +80,10 @@ class PairValues:
         self._sign = np.array([1.0 if lower else -1.0 for lower in better_is_lower.values()])
         self._margin = margin
         self._detect = detect
+        self._values: list[Floats] = []  # by pair, [metrics, 2]
+        self._positions: list[Arms] = []  # by pair, of the launches in time
         self._controls: list[str] = []
-        self._values: list[Mapping[str, Arms | None]] = []
-        self._positions: list[Arms] = []  # of the launches in time
-        self._control_times: list[Mapping[str, Mapping[str, Arms]]] = []
+        self._log_times: list[Floats] = []  # by pair, [metrics, controls known by then, 2]
 
     def __len__(self) -> int:
         return len(self._values)
@@ -99,25 +99,24 @@ class PairValues:
         Args:
             values: Base and head by metric; finite. None, or no entry: this pair has no value of it.
             controls: Times of the controls by metric and control; positive.
+            first: The arm that was launched first; None: not known.
         """
-        self._values.append(values)
-        self._control_times.append(controls)
-        place = 2.0 * len(self._values)
-        self._positions.append(
-            _MISSING
-            if first is None
-            else (place, place + 1)
-            if first == "base"
-            else (place + 1, place)
-        )
-        new = {control for of in controls.values() for control in of} - set(self._controls)
+        self._values.append(np.array([values.get(name) or _MISSING for name in self._metrics]))
+        place = 2.0 * len(self._positions)
+        places = {"base": (place, place + 1), "head": (place + 1, place)}
+        self._positions.append(_MISSING if first is None else places[first])
+        new = {control for times in controls.values() for control in times} - set(self._controls)
         self._controls += sorted(new)
+        size = (len(self._metrics), len(self._controls), 2)
+        times = [controls.get(name, {}) for name in self._metrics]
+        rows = [[of.get(control, _MISSING) for control in self._controls] for of in times]
+        self._log_times.append(np.log(np.array(rows, dtype=np.float64).reshape(size)))
 
     def contrasts(self) -> Contrasts:
         """Return the contrasts of all pairs so far; there must be one."""
         base, head = self._arms()
         by_ratio = ~np.any((base <= 0) | (head <= 0), axis=0)
-        scale = _scales(base, self._without(head, self._margin))
+        scale = _scales(np.where(by_ratio, math.nan, [base, self._without(head, self._margin)]))
 
         def comparable(values: Floats, slowdown: Floats | float = 0.0) -> Floats:
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -165,33 +164,29 @@ class PairValues:
 
     def _arms(self) -> Floats:
         """Return the values, ``[2, pairs, metrics]``."""
-        rows = [[pair.get(name) or _MISSING for name in self._metrics] for pair in self._values]
-        arms = np.array(rows, dtype=np.float64).reshape(len(rows), len(self._metrics), 2)
-        return np.moveaxis(arms, -1, 0)
+        return np.moveaxis(np.array(self._values).reshape(len(self), len(self._metrics), 2), -1, 0)
 
     def _log_controls(self) -> Floats:
         """Return the logarithms of the controls, ``[2, pairs, metrics, controls]``."""
-        size = (len(self._values), len(self._metrics), len(self._controls), 2)
-        rows = [
-            [
-                [pair.get(name, {}).get(control, _MISSING) for control in self._controls]
-                for name in self._metrics
-            ]
-            for pair in self._control_times
-        ]
-        return np.log(np.moveaxis(np.array(rows, dtype=np.float64).reshape(size), -1, 0))
+        shape = (2, len(self), len(self._metrics), len(self._controls))
+        logs = np.full(shape, math.nan)
+        for pair, known in enumerate(self._log_times):
+            logs[:, pair, :, : known.shape[1]] = np.moveaxis(known, -1, 0)
+        return logs
 
 
 def _present(column: Floats) -> Floats:
     return column[~np.isnan(column)]
 
 
-def _scales(base: Floats, head: Floats) -> Floats:
-    """Return the median size of the values other than zero by metric; 1 where there are none."""
-    sizes = np.abs(np.concatenate([base, head]))
+def _scales(values: Floats) -> Floats:
+    """Return the median size of the values other than zero, ``[2, pairs, metrics]``, by metric.
+
+    NaN is no value; 1 where there is none.
+    """
+    sizes = np.concatenate(list(np.where(values == 0, math.nan, np.abs(values))))
     scales = np.ones(sizes.shape[1])
-    for column, of in enumerate(sizes.T):
-        known = of[of > 0]  # neither zero nor NaN
-        if len(known):
-            scales[column] = np.median(known)
+    some = ~np.isnan(sizes).all(axis=0)
+    if some.any():
+        scales[some] = np.nanmedian(sizes[:, some], axis=0)
     return scales
