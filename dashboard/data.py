@@ -12,6 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from tracker.comparison import compare
 from tracker.domain import (
     CalibrationBlock,
     ComparisonRow,
@@ -144,13 +145,13 @@ def history(series_id: int, *, limit: int | None = None) -> SeriesHistory:
 def _comparison(
     key: tuple[str, str, str], project: str, base: str, head: str, machine: str | None
 ) -> tuple[ComparisonRow, ...]:
-    return tuple(queries.compare(_open(*key[:2]), project, base, head, machine=machine))
+    return tuple(compare(_open(*key[:2]), project, base, head, machine=machine))
 
 
 def comparison(
     project: str, base: str, head: str, machine: str | None
 ) -> tuple[ComparisonRow, ...]:
-    """Two revisions of a project, series by series."""
+    """Two revisions of a project, series by series, each change beside its noise."""
     return _comparison(_key(), project, base, head, machine)
 
 

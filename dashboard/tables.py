@@ -167,11 +167,13 @@ def _mark(shift: LevelShift, place: int, scale: Scale) -> dict[str, Any]:
 
 
 def sort_key(row: ComparisonRow) -> tuple[int, float, str]:
-    """Worst first, then unknown directions by size, then what could not be compared."""
+    """Worst first; then unknown directions by size; then what is not beyond noise; then the rest."""
     name = label(row.series)
+    if row.base is not None and row.head is not None and row.noise != "beyond":
+        return (3, -abs(row.effect or 0.0), name)
     if row.effect is None:
         appeared = row.base == 0 and (row.head or 0) != 0 and row.series.better == "lower"
-        return (0, float("-inf"), name) if appeared else (3, 0.0, name)
+        return (0, float("-inf"), name) if appeared else (4, 0.0, name)
     if row.series.better is None:
         return (2, -abs(row.effect), name)
     badness = row.effect if row.series.better == "lower" else -row.effect
@@ -191,7 +193,10 @@ def compare_frame(rows: Iterable[ComparisonRow]) -> pd.DataFrame:
                 "head": _side(row.head, row.head_status, scale),
                 "change": _change(row),
                 "percent": None if effect is None else 100 * effect,
-                "verdict": verdict_of(effect, row.series.better),
+                "noise": _noise(row),
+                "verdict": verdict_of(effect, row.series.better)
+                if row.noise == "beyond"
+                else "changed",
                 "direction": direction(row.series.better),
                 "suite": scenario(row.series),
                 "attempts": f"{len(row.base_values)} / {len(row.head_values)}",
@@ -204,7 +209,7 @@ def compare_frame(rows: Iterable[ComparisonRow]) -> pd.DataFrame:
 
 
 _COMPARE_COLUMNS = [
-    "metric", "base", "head", "change", "percent", "verdict", "direction", "suite", "attempts",
+    "metric", "base", "head", "change", "percent", "noise", "verdict", "direction", "suite", "attempts",
     "machine", "environment", "group",
 ]  # fmt: skip
 
@@ -213,6 +218,13 @@ def _side(value: float | None, status: str | None, scale: Scale) -> str:
     if value is not None:
         return scale.text(value)
     return "not measured" if status is None else status
+
+
+def _noise(row: ComparisonRow) -> str:
+    if row.base is None or row.head is None:
+        return "–"
+    visible = "" if row.visible is None else f" (±{100 * row.visible:.1f} %)"
+    return f"{row.noise}{visible}"
 
 
 def _change(row: ComparisonRow) -> str:

@@ -21,6 +21,7 @@ Outcome = Literal[
 AlertState = Literal["open", "acked", "expected", "resolved"]
 RunSource = Literal["ingest", "run", "gate", "calibration", "schedule"]
 Arm = Literal["base", "head"]
+Noise = Literal["beyond", "within", "unknown"]
 Cause = Literal["code", "measuring tool", "dependency", "driver", "hardware", "node", "noise"]
 
 
@@ -365,7 +366,14 @@ class SeriesHistory:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """Two revisions of one series side by side; values are medians over attempts."""
+    """Two revisions of one series side by side; values are medians over attempts.
+
+    Attributes:
+        launches: Values of launches of one commit in one environment, wherever in the history
+            there are at least two.
+        noise: Whether the change is beyond what such launches differ by.
+        visible: The least relative change that would be; None: not known, or not relative.
+    """
 
     series: SeriesInfo
     base: float | None
@@ -374,6 +382,9 @@ class ComparisonRow:
     head_status: ResultStatus | None
     base_values: tuple[float, ...]
     head_values: tuple[float, ...]
+    launches: tuple[tuple[float, ...], ...] = ()
+    noise: Noise = "unknown"
+    visible: float | None = None
 
     @property
     def effect(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Two commits side by side: differences of what is stored, not verdicts."""
+"""Two commits side by side: differences of what is stored, each beside its noise."""
 
 from __future__ import annotations
 
@@ -66,20 +66,26 @@ def _result(here: scope.Scope, base: str, head: str) -> None:
         if rows:
             _table(rows, "results at one of the two")
         return
-    senses = [tables.verdict_of(r.effect, r.series.better) for r in both]
+    beyond = [r for r in both if r.noise == "beyond"]
+    senses = [tables.verdict_of(r.effect, r.series.better) for r in beyond]
+    noise = [r.noise for r in both]
     st.html(
         tiles_html(
             [
-                Tile("Moved to worse", str(senses.count("worse"))),
-                Tile("Moved to better", str(senses.count("better"))),
-                Tile("Equal or undirected", str(senses.count("changed"))),
+                Tile("Worse, beyond noise", str(senses.count("worse"))),
+                Tile("Better, beyond noise", str(senses.count("better"))),
+                Tile("Within noise", str(noise.count("within"))),
+                Tile(
+                    "Noise unknown", str(noise.count("unknown")), "too few launches of one commit"
+                ),
                 Tile("Measured at both", str(len(both)), f"{len(rows) - len(both)} at one only"),
             ]
         )
     )
     st.markdown(
-        ":small[Differences of stored medians, noise included. A verdict with a stated "
-        f"false-alarm rate comes from `tracker gate {base[:10]} {head[:10]}`.]"
+        ":small[Beyond noise: launches of one commit hardly ever differ as much (a chance of 1 % for "
+        "any metric here). A verdict on both commits measured in turn comes from "
+        f"`tracker gate {base[:10]} {head[:10]}`.]"
     )
     chart = charts.changes_chart(both, palette_for(st.context.theme.type))
     if chart is not None:

@@ -151,7 +151,7 @@ def test_the_project_follows_the_reader_from_page_to_page(visit):
 def test_two_commits_are_compared(visit):
     page = visit("compare", project="sim", base=suite.commit(39)[:10], head=suite.commit(40))
     page.get_by_role("heading", name="Largest changes").wait_for()
-    assert page.get_by_text("Moved to worse").is_visible()
+    assert page.get_by_text("Worse, beyond noise").is_visible()
     assert query(page)["base"] == suite.commit(39)
     page.locator("[data-testid=stDataFrame]").wait_for()
     healthy(page)

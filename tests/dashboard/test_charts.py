@@ -98,11 +98,12 @@ def test_the_changes_are_worst_first_and_unmoved_ones_left_out():
             comparison(1.0, 0.8, name="b.faster"),
             comparison(1.0, 1.5, name="b.slower"),
             comparison(1.0, 1.1, name="b.odd", better=None),
+            comparison(1.0, 1.4, name="b.noisy", noise="within"),
         ],
         LIGHT,
     )
-    assert rows_of(chart, "metric") == ["slower", "faster", "odd"]
-    assert rows_of(chart, "verdict") == ["worse", "better", "changed"]
+    assert rows_of(chart, "metric") == ["slower", "faster", "odd", "noisy"]
+    assert rows_of(chart, "verdict") == ["worse", "better", "changed", "changed"]
     assert changes_chart([comparison(1.0, 1.0)], LIGHT) is None
 
 

@@ -101,13 +101,21 @@ def test_the_worst_comes_first_and_what_cannot_be_judged_last():
         comparison(10.0, 8.0, name="b.slower", better="higher"),
         comparison(1.0, 1.3, name="b.worst"),
         comparison(0.0, 5.0, name="b.from_zero"),
+        comparison(1.0, 1.9, name="b.noisy", noise="within", visible=1.5),
+        comparison(1.0, 1.1, name="b.once", noise="unknown", visible=None),
     ]
     order = [row.series.benchmark for row in sorted(rows, key=sort_key)]
-    assert order == ["b.from_zero", "b.worst", "b.slower", "b.better", "b.undirected", "b.missing"]
+    assert order == [
+        "b.from_zero", "b.worst", "b.slower", "b.better", "b.undirected", "b.noisy", "b.once",
+        "b.missing",
+    ]  # fmt: skip
     frame = compare_frame(sorted(rows, key=sort_key)).set_index("metric")
     assert frame.loc["from_zero", "change"] == "from zero"
     assert frame.loc["missing", "head"] == "not measured"
     assert frame.loc["undirected", "direction"] == "no stated direction"
+    assert frame.loc["noisy", ["noise", "verdict"]].tolist() == ["within (±150.0 %)", "changed"]
+    assert frame.loc["once", ["noise", "verdict"]].tolist() == ["unknown", "changed"]
+    assert frame.loc["missing", "noise"] == "–"
 
 
 def test_the_last_rule_that_matches_gives_the_margin():

@@ -71,7 +71,7 @@ def history(values, *, of=None, shifts=(), environments=(), intervals=None):
     )  # fmt: skip
 
 
-def comparison(base, head, **of):
+def comparison(base, head, *, noise="beyond", visible=0.02, **of):
     return ComparisonRow(
         series=series(**of),
         base=base,
@@ -80,6 +80,8 @@ def comparison(base, head, **of):
         head_status=None if head is None else "ok",
         base_values=() if base is None else (base,),
         head_values=() if head is None else (head,),
+        noise=noise,
+        visible=visible,
     )
 
 

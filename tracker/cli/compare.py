@@ -7,8 +7,10 @@ import json
 import click
 
 from tracker.cli import Settings
-from tracker.cli.project import stored_project, stored_ref
+from tracker.cli.project import policy_here, stored_project, stored_ref
+from tracker.comparison import compare
 from tracker.errors import MeasurementError
+from tracker.gate.policy import check_patterns
 from tracker.report.comparison import comparison_document, comparison_text
 from tracker.store import Store, queries
 
@@ -20,6 +22,8 @@ __all__ = ["command"]
 @click.argument("head")
 @click.option("--project", metavar="NAME", help="Of the store; needed where it has several.")
 @click.option("--machine", metavar="NAME", help="Only results of this machine.")
+@click.option("--environment", metavar="NAME", help="Only results of this environment.")
+@click.option("--bench", multiple=True, metavar="REGEX", help="Only these metrics; repeatable.")
 @click.option("--search", metavar="TEXT", help="Only benchmarks whose name holds TEXT.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -31,20 +35,34 @@ def command(
     head: str,
     project: str | None,
     machine: str | None,
+    environment: str | None,
+    bench: tuple[str, ...],
     search: str | None,
     form: str,
 ) -> int:
     """Show what the store holds of BASE and HEAD, metric by metric.
 
-    Nothing is judged: measurements made at different times differ by the machine's drift, too;
-    `tracker gate` tells a slowdown from noise. Exits 4 when no metric was measured at both.
+    A change is beyond noise where launches of one commit, as far as the store knows them, hardly
+    ever differ as much: with a chance of 1 % for any metric of the table. Measurements of different
+    times differ by more than that, by the machine's state; `tracker gate` measures both commits in
+    turn and decides. Exits 4 when no metric was measured at both.
     """
+    check_patterns(bench)
     with Store.open(settings.db, read_only=True) as store:
         name = stored_project(store, project)
+        here = policy_here()
         first = queries.resolve_revision(store, name, stored_ref(base))
         second = queries.resolve_revision(store, name, stored_ref(head))
-        rows = queries.compare(
-            store, name, first.commit, second.commit, machine=machine, search=search
+        rows = compare(
+            store,
+            name,
+            first.commit,
+            second.commit,
+            machine=machine,
+            environment=environment,
+            bench=bench,
+            search=search,
+            rules=here[1].metrics if here is not None and here[0] == name else (),
         )
     if not any(row.base is not None and row.head is not None for row in rows):
         raise MeasurementError(

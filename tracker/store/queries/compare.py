@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from tracker.domain import Arm, ComparisonRow, PairedValues, SeriesInfo
+from tracker.errors import UsageError, did_you_mean
 from tracker.store import tables as t
 from tracker.store.queries.points import Attempt, middle, status_of
 from tracker.store.queries.projects import find_machine, find_project
@@ -28,9 +29,12 @@ def compare(
     head: str,
     *,
     machine: str | None = None,
+    environment: str | None = None,
     search: str | None = None,
 ) -> list[ComparisonRow]:
     """Return every series measured at either revision; values are medians over attempts.
+
+    What the noise says of the changes is `tracker.comparison`'s to add.
 
     Args:
         store: Where to look.
@@ -38,13 +42,22 @@ def compare(
         base: Hash, or the beginning of one.
         head: Hash, or the beginning of one.
         machine: Only this machine.
+        environment: Only this environment.
         search: As in `list_series`.
 
     Raises:
-        UsageError: A commit or the machine is not there.
+        UsageError: A commit, the machine or the environment is not there.
     """
     rows, base_id, head_id = _results_at(store, project, base, head, machine)
+    if environment is not None:
+        known = sorted({series.environment for series, _ in rows})
+        if environment not in known:
+            mend = did_you_mean(environment, known)
+            raise UsageError(f"no environment {environment!r} at these commits; {mend}")
+        rows = [row for row in rows if row[0].environment == environment]
     words = (search or "").lower().split()
+    with store.reading() as conn:
+        launches = _repeated_launches(conn, [series.id for series, _ in rows])
     table = []
     for series, results in rows:
         if not all(word in series.metric.lower() for word in words):
@@ -62,6 +75,7 @@ def compare(
                 head_status=status_of(sides[1]) if sides[1] else None,
                 base_values=_values(sides[0]),
                 head_values=_values(sides[1]),
+                launches=tuple(launches.get(series.id, ())),
             )
         )
     return table
@@ -152,6 +166,33 @@ def _results(
     for row in conn.execute(statement):
         by_series.setdefault(row.series_id, []).append(row)
     return by_series
+
+
+def _repeated_launches(
+    conn: Connection, series_ids: Sequence[int]
+) -> dict[int, list[tuple[float, ...]]]:
+    """Return, by series, the values of each revision that one environment measured repeatedly."""
+    groups: dict[tuple[int, int, int | None], list[float]] = defaultdict(list)
+    for start in range(0, len(series_ids), 500):
+        statement = (
+            select(_r.series_id, _r.revision_id, t.run.c.fingerprint_id, _r.value)
+            .join(t.series, t.series.c.id == _r.series_id)
+            .join(t.run, t.run.c.id == _r.run_id)
+            .where(
+                _r.series_id.in_(series_ids[start : start + 500]),
+                # Most histories hold one launch a commit, and are not read for this.
+                t.series.c.num_results > t.series.c.num_points,
+                _r.value.is_not(None),
+            )
+            .order_by(_r.id)
+        )
+        for series_id, revision_id, fingerprint_id, value in conn.execute(statement):
+            groups[series_id, revision_id, fingerprint_id].append(value)
+    repeated: dict[int, list[tuple[float, ...]]] = {}
+    for (series_id, _, _), values in groups.items():
+        if len(values) > 1:
+            repeated.setdefault(series_id, []).append(tuple(values))
+    return repeated
 
 
 def _attempt(row: StoredRow) -> Attempt:
