@@ -1,4 +1,4 @@
-"""What a pull request reads: the outcome, what of it was not used for judging, the report."""
+"""What a pull request reads: the gate's own report, or why the change was not judged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 from tracker.ci.result import CiResult, conclusion_of
 
-__all__ = ["MARKER", "code_span", "comment_of", "junit_of"]
+__all__ = ["MARKER", "comment_of", "junit_of"]
 
 # Marks the one comment that is kept up to date.
 MARKER = "<!-- pacekeeper -->"
@@ -23,15 +23,12 @@ def comment_of(result: CiResult, report: str | None) -> str:
         report: The gate's own report in Markdown, or None. It is left out where the change was not
             judged: whatever the report holds then, it decided nothing.
     """
-    parts = []
     if result.is_judged and report is not None:
-        parts.append(report.strip())
+        text = re.sub(r"@(?=\w)", "@\u200b", report.strip())  # mentions nobody
     else:
-        parts.append(f"### {conclusion_of(result).title}\n\n{_escaped(result.reason)}")
+        text = f"### {conclusion_of(result).title}\n\n{_escaped(result.reason)}"
         if not result.is_judged:
-            parts.append("This says nothing about the change. Mend the cause and run this again.")
-    parts += [f"> **Note**: {notice}" for notice in result.notices]
-    text = "\n\n".join(parts)
+            text += "\n\nThis says nothing about the change. Mend the cause and run this again."
     if len(text) > _MOST:
         text = text[:_MOST] + "\n\n… cut here; the whole report is among the job's artifacts."
     return f"{MARKER}\n{text}\n"
@@ -49,15 +46,6 @@ def junit_of(result: CiResult) -> str:
         f'<error message="{text}" type="{result.outcome}">{title}</error>'
         "</testcase></testsuite></testsuites>\n"
     )
-
-
-def code_span(text: str) -> str:
-    """Return `text` as Markdown code on one line, whatever characters it holds."""
-    clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
-    longest = max((len(run) for run in re.findall("`+", clean)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if clean[:1] == "`" or clean[-1:] == "`" else ""
-    return f"{fence}{pad}{clean}{pad}{fence}"
 
 
 def _escaped(text: str) -> str:

@@ -116,12 +116,11 @@ def gate_job(
         head_hash = repository.resolve(head)
         platform.begin(head_hash)
         base_hash = merge_base(repository, target, head)
-        code, notices = _run_gate(
+        code = _run_gate(
             here, repository, base_hash, head_hash, options, policy, config,
             accept_expectations or platform.accepts_expectations(), log,
         )  # fmt: skip
         result = outcome_of(code, here.reports / "gate.json", log, base=base_hash, head=head_hash)
-        result = replace(result, notices=notices)
     except PacekeeperError as error:
         line = f"error: {one_line(str(error))}"
         here.say(line)
@@ -206,8 +205,8 @@ def _run_gate(
     config: Path | None,
     accept_expectations: bool,
     log: Path,
-) -> tuple[int, tuple[str, ...]]:
-    """Run `tracker gate` with the base's rules; return its exit code and what the report adds."""
+) -> int:
+    """Run `tracker gate` with the base's rules; return its exit code."""
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pacekeeper-ci-")))
         rules = stack.enter_context(
@@ -219,11 +218,12 @@ def _run_gate(
         command += ["--policy", str(rules.policy)] if rules.policy is not None else []
         command += ["--config", str(rules.config)] if rules.config is not None else []
         command += [] if accept_expectations else ["--ignore-messages"]
+        for notice in rules.notices:
+            command += ["--note", one_line(notice)]
         for name in REPORT_FILES:
             command += ["--report", str((here.reports / name).resolve())]
         with fenced_log(GitHubJob.of(here.environ)):
-            code = run_logged([*command, *options], log, environ=_environ(here), cwd=here.start)
-        return code, rules.notices
+            return run_logged([*command, *options], log, environ=_environ(here), cwd=here.start)
 
 
 def _environ(here: Surroundings) -> dict[str, str]:

@@ -67,14 +67,12 @@ class CiResult:
         reason: In one sentence, without line breaks.
         head: Full hash of the judged commit; empty where it is not known.
         base: Full hash of the merge base; empty where there is none.
-        notices: Sentences in Markdown on what of the change was not used for judging it.
     """
 
     outcome: Outcome
     reason: str
     head: str = ""
     base: str = ""
-    notices: tuple[str, ...] = ()
 
     @property
     def is_judged(self) -> bool:
@@ -140,7 +138,6 @@ def load_result(directory: Path) -> CiResult:
             reason=one_line(str(content["reason"])),
             head=str(content["head"]),
             base=str(content["base"]),
-            notices=tuple(map(str, content["notices"])),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"the gate left no readable {path}: {type(error).__name__}: {error}"

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tracker.asvfmt.project import strip_comments
-from tracker.ci.comment import code_span
 from tracker.errors import UsageError
 from tracker.measure.git import Repository
 from tracker.measure.project import CONFIG_NAMES
@@ -35,7 +34,7 @@ class Rules:
     Attributes:
         policy: The policy file to judge by; None for the one that the gate finds itself.
         config: The `asv.conf.json` to measure with; None for the one that the gate finds itself.
-        notices: Sentences in Markdown on what of the change was not used for judging it.
+        notices: Sentences on what of the change was not used for judging it; the report's warnings.
     """
 
     policy: Path | None
@@ -108,11 +107,9 @@ def rules_of_base(
         if tree.differs([path]):
             did = "adds" if text is None else "edits"
             by = (
-                "the default policy"
-                if text is None
-                else f"the policy of the merge base `{base[:8]}`"
+                "the default policy" if text is None else f"the policy of the merge base {base[:8]}"
             )
-            notices.append(f"This change {did} {code_span(str(path))}. It was judged by {by}.")
+            notices.append(f"This change {did} {path}. It was judged by {by}.")
     if config_path is None:
         yield Rules(policy_file, config, tuple(notices))
         return
@@ -127,12 +124,12 @@ def rules_of_base(
 
 def _suites_notice(base: str, changed: dict[str, str]) -> str:
     """Say which suites the change edits, and that what it adds is not judged yet."""
-    shown = [f"{code_span(name)} ({did})" for name, did in sorted(changed.items())[:10]]
+    shown = [f"{name} ({did})" for name, did in sorted(changed.items())[:10]]
     more = f" and {len(changed) - 10} more" if len(changed) > 10 else ""
     new = any(did == "new" for did in changed.values())
     return (
         f"This change edits the suites: {', '.join(shown)}{more}. Both commits were measured with "
-        f"the suites of the merge base `{base[:8]}`."
+        f"the suites of the merge base {base[:8]}."
         + (" What is new is judged from the next change on." if new else "")
     )
 

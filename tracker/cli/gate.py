@@ -60,6 +60,7 @@ __all__ = ["command"]
     metavar="FILE",
     help="Write FILE besides, as its suffix says: .txt, .md, .json, .xml (JUnit), .html; repeatable.",
 )
+@click.option("--note", "notes", multiple=True, metavar="TEXT", help="Warn of TEXT; repeatable.")
 @lab_options
 @click.option(
     "--project", metavar="NAME", help="Name in the store; else pacekeeper.toml's or asv's."
@@ -84,6 +85,7 @@ def command(
     form: str,
     out: Path | None,
     reports: tuple[Path, ...],
+    notes: tuple[str, ...],
     policy_path: Path | None,
     config: Path | None,
     python: str | None,
@@ -138,6 +140,7 @@ def command(
             settings, base, head, {**given, "name": project}, policy_path, config, python, machine,
             seed, fail_fast, fresh, creep, ignore_messages,
         )  # fmt: skip
+    report = replace(report, warnings=(*notes, *report.warnings))
     for path, its_form in forms.items():
         path.write_text(render(report, its_form), encoding="utf-8")
     text = render(report, form)

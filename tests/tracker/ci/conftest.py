@@ -1,5 +1,6 @@
 """A repository with suites and a policy, a `tracker` that answers as it is told, a REST API."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -120,6 +121,12 @@ class Checkout:
     def calls(self) -> list[dict]:
         path = self.fake / "calls"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def notes(self) -> list[str]:
+        """What the gate was told to warn of."""
+        words = self.calls[0]["words"]
+        return [word for before, word in itertools.pairwise(words) if before == "--note"]
 
 
 @pytest.fixture

@@ -111,6 +111,12 @@ def test_the_reports_and_the_comment(checkout):
     assert (checkout.reports / "gate.log").read_text() == "measuring\n"
 
 
+def test_a_comment_mentions_nobody(checkout):
+    checkout.told |= {"report": "- `bench@2` slower, says @team\n"}
+    checkout.gate()
+    assert "@team" not in checkout.comment and "@\u200bteam" in checkout.comment
+
+
 def test_a_long_comment_fits(checkout):
     checkout.told |= {"report": "x" * 70_000}
     checkout.gate()
@@ -241,8 +247,10 @@ def test_the_policy_is_the_merge_bases(checkout):
     checkout.commit("soften")
     checkout.gate()
     assert checkout.calls[0]["policy"] == "[gate]\nmargin = 0.01\n"
-    assert f"edits `pacekeeper.toml`. It was judged by the policy of the merge base `{checkout.fork[:8]}`" in (
-        checkout.comment
+    (note,) = checkout.notes
+    assert note == (
+        "This change edits pacekeeper.toml. It was judged by the policy of the merge base "
+        f"{checkout.fork[:8]}."
     )  # fmt: skip
 
 
@@ -251,7 +259,7 @@ def test_a_named_policy_is_the_merge_bases_too(checkout):
     checkout.commit("soften")
     checkout.gate(policy=checkout.root / ".ci" / "gpu.toml")
     assert checkout.calls[0]["policy"] == "[gate]\nmargin = 0.02\n"
-    assert "edits `.ci/gpu.toml`" in checkout.comment
+    assert "edits .ci/gpu.toml" in checkout.notes[0]
 
 
 def test_a_link_that_leads_out_of_the_repository_is_not_followed(checkout, tmp_path):
@@ -268,7 +276,7 @@ def test_a_policy_of_the_machine_is_taken_as_it_is(checkout, tmp_path):
     path.write_text("[gate]\nmargin = 0.03\n")
     checkout.gate(policy=path)
     assert checkout.calls[0]["policy"] == "[gate]\nmargin = 0.03\n"
-    assert "Note" not in checkout.comment
+    assert checkout.notes == []
 
 
 def test_a_change_cannot_bring_the_policy_that_it_is_judged_by(checkout):
@@ -291,21 +299,22 @@ def test_a_first_policy_does_not_judge_the_change_that_brings_it(checkout):
     checkout.commit("brings a policy")
     checkout.gate()
     assert checkout.calls[0]["policy"] == ""
-    assert "adds `pacekeeper.toml`. It was judged by the default policy" in checkout.comment
+    assert "adds pacekeeper.toml. It was judged by the default policy" in checkout.notes[0]
 
 
 @pytest.mark.parametrize("committed", [True, False])
 def test_edited_and_new_suites_are_listed_and_the_merge_bases_measure(checkout, committed):
     checkout.write("benchmarks/bench_old.py", "def track_old():\n    return 0\n")
-    checkout.write("benchmarks/bench_`new`.py", "def track_new():\n    return 1\n")
+    checkout.write("benchmarks/bench_new.py", "def track_new():\n    return 1\n")
     if committed:
         checkout.commit("suites")
     checkout.gate()
     (call,) = checkout.calls
     assert call["suites"] == ["__init__.py", "bench_old.py"]
-    assert "`benchmarks/bench_old.py` (edited)" in checkout.comment
-    assert "``benchmarks/bench_`new`.py`` (new)" in checkout.comment
-    assert "What is new is judged from the next change on" in checkout.comment
+    (note,) = checkout.notes
+    assert "benchmarks/bench_old.py (edited)" in note
+    assert "benchmarks/bench_new.py (new)" in note
+    assert "What is new is judged from the next change on" in note
 
 
 def test_a_deleted_suite_is_measured_all_the_same(checkout):
@@ -313,7 +322,7 @@ def test_a_deleted_suite_is_measured_all_the_same(checkout):
     checkout.commit("delete")
     checkout.gate()
     assert checkout.calls[0]["suites"] == ["__init__.py", "bench_old.py"]
-    assert "`benchmarks/bench_old.py` (removed)" in checkout.comment
+    assert "benchmarks/bench_old.py (removed)" in checkout.notes[0]
 
 
 def test_an_edited_asv_configuration_is_the_merge_bases(checkout):
@@ -322,7 +331,7 @@ def test_an_edited_asv_configuration_is_the_merge_bases(checkout):
     checkout.commit("easier suites")
     checkout.gate()
     assert '"benchmark_dir": "benchmarks"' in checkout.calls[0]["config"]
-    assert "`asv.conf.json` (edited)" in checkout.comment
+    assert "asv.conf.json (edited)" in checkout.notes[0]
 
 
 def test_unchanged_rules_measure_in_the_checkout_at_hand(checkout):
@@ -330,7 +339,7 @@ def test_unchanged_rules_measure_in_the_checkout_at_hand(checkout):
     checkout.commit("code")
     checkout.gate()
     assert "--config" not in checkout.calls[0]["words"]
-    assert "Note" not in checkout.comment
+    assert checkout.notes == []
 
 
 def test_a_project_without_suites_at_the_merge_base_is_told_why(checkout):
