@@ -67,7 +67,8 @@ class Repository:
         """
         done = _git(self.root, *args)
         if done.returncode != 0:
-            raise UsageError(f"git {' '.join(args)} failed: {_complaint(done.stderr)}")
+            words = without_passwords(" ".join(args))
+            raise UsageError(f"git {words} failed: {_complaint(done.stderr)}")
         return done.stdout
 
     def resolve(self, ref: str) -> str:
@@ -212,6 +213,11 @@ class Repository:
         name = "origin" if "origin" in names else names[0]
         return _git(self.root, "remote", "get-url", name).stdout.strip() or None
 
+    def remote_urls(self) -> list[str]:
+        """Return the URLs of all remotes."""
+        done = _git(self.root, "config", "-z", "--get-regexp", r"^remote\..*\.url$")
+        return [entry.partition("\n")[2] for entry in done.stdout.split("\0") if entry]
+
     def _require_a_commit(self) -> None:
         if _git(self.root, "rev-parse", "--verify", "--quiet", "HEAD").returncode != 0:
             any_commit = _git(self.root, "rev-list", "--all", "--max-count=1").stdout.strip()
@@ -282,4 +288,10 @@ def _complaint(stderr: str) -> str:
     """git's own words in one line, its advice included; without its progress."""
     lines = [line.strip() for line in stderr.splitlines()]
     start = next((i for i, line in enumerate(lines) if line.startswith(("fatal:", "error:"))), 0)
-    return " ".join(filter(None, lines[start:])).removeprefix("fatal: ") or "no message"
+    words = " ".join(filter(None, lines[start:]))
+    return without_passwords(words).removeprefix("fatal: ") or "no message"
+
+
+def without_passwords(text: str) -> str:
+    """Return a text with what stands before the host of its URLs taken out."""
+    return re.sub(r"(\w+://)[^/\s@]+@", r"\1", text)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tracker.asvfmt.project import strip_comments
 from tracker.errors import UsageError
+from tracker.measure.clone import is_url, repository_of_url
 from tracker.measure.git import Repository
 
 __all__ = ["AsvProject", "load_project", "unmeasured_changes"]
@@ -61,8 +62,8 @@ def load_project(
         source: See `AsvProject.source`.
 
     Raises:
-        UsageError: No file, not readable, not JSON, no `benchmarks` package where it says, or not
-            in a git repository.
+        UsageError: No file, not readable, not JSON, no `benchmarks` package where it says, not
+            in a git repository, or its `repo` cannot be cloned.
     """
     path = _find(config, (start or Path.cwd()).resolve())
     content = _parse(path)
@@ -79,7 +80,7 @@ def load_project(
         name=name,
         config_path=path,
         config=content,
-        repository=Repository.find(_repository_dir(content, home)),
+        repository=_repository_of(content, home, path),
         benchmark_dir=benchmark_dir,
         source=tuple(source),
     )
@@ -108,6 +109,11 @@ def unmeasured_changes(project: AsvProject, *, head_is_measured: bool) -> list[s
             inside = any(full.is_relative_to((root / part).resolve()) for part in parts)
             if inside and "test" not in full.parts[-1] and file.parts[0] not in {"tests", "docs"}:
                 source.append(str(file))
+    if not project.benchmark_dir.is_relative_to(root):  # suites in a repository of their own
+        with suppress(UsageError):
+            own = Repository.find(project.benchmark_dir)
+            names = [own.root / file for file in own.dirty()]
+            suites = [str(name) for name in names if name.is_relative_to(project.benchmark_dir)]
     warnings: list[str] = []
     if source and head_is_measured:
         warnings.append(
@@ -140,13 +146,17 @@ def _find(config: Path | None, start: Path) -> Path:
     )
 
 
-def _repository_dir(content: dict[str, object], home: Path) -> Path:
+def _repository_of(content: dict[str, object], home: Path, path: Path) -> Repository:
+    """The repository that asv's `repo` names: a path, or a URL of which a clone is kept."""
     repo = content.get("repo", ".")
-    if isinstance(repo, str) and "://" not in repo and not re.match(r"[^/]+@[^/]+:", repo):
-        local = (home / repo).resolve()
-        if local.is_dir():
-            return local
-    return home  # a URL: asv would clone it; the checkout at hand has the same commits
+    if not isinstance(repo, str) or not repo:
+        raise UsageError(f'{path}: "repo" must be a path or a URL')
+    if is_url(repo):
+        return repository_of_url(repo, home)
+    local = (home / repo).resolve()
+    if not local.is_dir():
+        raise UsageError(f'{path}: "repo" names {local}, which is no directory')
+    return Repository.find(local)
 
 
 def _parse(path: Path) -> dict[str, object]:

@@ -23,7 +23,7 @@ from typing import IO
 from tracker.errors import MeasurementError, UsageError
 from tracker.measure.git import Repository
 
-__all__ = ["STATE_DIR", "Worktrees", "state_dir"]
+__all__ = ["NO_HOOKS", "STATE_DIR", "Worktrees", "locked", "state_dir"]
 
 STATE_DIR = ".pacekeeper"
 # Hooks are the user's for the user's own checkouts; a failing one must not keep a commit from
@@ -75,8 +75,8 @@ class Worktrees:
             MeasurementError: git could not make the tree (disk full, a missing object).
         """
         path = self.directory / commit
-        with _locked(self.directory / f"{commit}.lock", fcntl.LOCK_SH):
-            with _locked(self.directory / ".lock", fcntl.LOCK_EX):
+        with locked(self.directory / f"{commit}.lock", fcntl.LOCK_SH):
+            with locked(self.directory / ".lock", fcntl.LOCK_EX):
                 if not self._is_complete(path, commit):
                     self._make(path, commit)
             self._ready(commit).touch()  # the time of last use, for prune
@@ -88,13 +88,13 @@ class Worktrees:
         Trees in use stay, whoever uses them.
         """
         removed: list[str] = []
-        with _locked(self.directory / ".lock", fcntl.LOCK_EX):
+        with locked(self.directory / ".lock", fcntl.LOCK_EX):
             trees = [path for path in self.directory.iterdir() if path.is_dir()]
             trees.sort(key=self._last_used, reverse=True)
             for path in trees[self._keep :]:
                 lock = self.directory / f"{path.name}.lock"
                 try:
-                    with _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    with locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
                         self._remove(path)
                 except BlockingIOError:
                     continue
@@ -162,7 +162,12 @@ class Worktrees:
 
 
 @contextmanager
-def _locked(path: Path, operation: int) -> Iterator[IO[bytes]]:
+def locked(path: Path, operation: int) -> Iterator[IO[bytes]]:
+    """Hold a flock on a file, made where it is missing.
+
+    Raises:
+        BlockingIOError: Somebody holds it, and `operation` says not to wait.
+    """
     handle = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b")
     try:
         fcntl.flock(handle, operation)
