@@ -24,6 +24,7 @@ from tracker.domain import (
     SeriesInfo,
 )
 from tracker.store import Store, queries
+from tracker.store.engine import parse_url, shown
 
 __all__ = [
     "calibrations",
@@ -37,11 +38,17 @@ __all__ = [
     "revision",
     "series",
     "series_list",
+    "shown_store",
     "store_url",
 ]
 
 _TTL = 600  # seconds; the stamp decides what is stale, this only frees memory
 _STAMP_TTL = 2  # seconds between two looks at the store's stamp
+
+
+def shown_store() -> str:
+    """The store's URL as it may be shown: without its password."""
+    return shown(parse_url(store_url()))
 
 
 def store_url() -> str:

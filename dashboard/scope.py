@@ -76,4 +76,6 @@ def _empty() -> None:
     )
     st.code("tracker ingest path/to/results", language="bash")
     st.code("tracker run HEAD~5..HEAD", language="bash")
-    st.caption(f"Store: `{data.store_url()}`. This page fills by itself: reload after the ingest.")
+    st.caption(
+        f"Store: `{data.shown_store()}`. This page fills by itself: reload after the ingest."
+    )

@@ -58,7 +58,7 @@ def _show(error: PacekeeperError) -> None:
         st.error(str(error), icon=":material/database_off:")
         st.markdown("Check what lies there, or fill a new store and reload this page:")
         st.code("tracker db check\ntracker ingest path/to/results", language="bash")
-        st.caption(f"Store: `{data.store_url()}`")
+        st.caption(f"Store: `{data.shown_store()}`")
     else:
         st.error(str(error), icon=":material/error:")
 

@@ -62,6 +62,7 @@ def command(
     config: Path | None,
     python: str | None,
     machine: str | None,
+    environment: str | None,
 ) -> int:
     """Name the commit between GOOD and BAD that made a metric worse, with a probability.
 
@@ -84,7 +85,7 @@ def command(
 
     with open_lab(
         settings.db, config=config, policy_path=policy_path, given=given, python=python,
-        machine=machine,
+        machine=machine, environment=environment,
     ) as lab:  # fmt: skip
         first, last = lab.commit(good), lab.commit(bad)
         if first.hash == last.hash or not lab.repository.is_ancestor(first.hash, last.hash):

@@ -53,6 +53,7 @@ def command(
     config: Path | None,
     python: str | None,
     machine: str | None,
+    environment: str | None,
 ) -> int:
     """Run A/A gates, one commit against itself, and say how often the gate cries wolf here.
 
@@ -77,7 +78,7 @@ def command(
 
     with open_lab(
         settings.db, config=config, policy_path=policy_path, given=given, python=python,
-        machine=machine,
+        machine=machine, environment=environment,
     ) as lab:  # fmt: skip
         found = calibrate(
             lab.recorder, lab.runner, lab.commit(ref), lab.policy,

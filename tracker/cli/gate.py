@@ -20,6 +20,7 @@ from tracker.cli.timespan import seconds
 from tracker.errors import PacekeeperError, UsageError
 from tracker.gate.policy import Policy, check_patterns, load_policy
 from tracker.report import FORMATS, Report, render
+from tracker.report.environments import merged
 
 if TYPE_CHECKING:
     from tracker.gate.listener import Listener
@@ -90,6 +91,7 @@ def command(
     config: Path | None,
     python: str | None,
     machine: str | None,
+    environment: str | None,
     project: str | None,
     gate_id: str | None,
 ) -> int:
@@ -110,7 +112,7 @@ def command(
         _refuse(
             "measures, and --stored does not; leave one out",
             python=python, seed=seed, fail_fast=fail_fast, fresh=fresh, creep=creep,
-            ignore_messages=ignore_messages,
+            ignore_messages=ignore_messages, environment=environment,
         )  # fmt: skip
     else:
         _refuse("needs --stored", all=every, gate=gate_id)
@@ -138,7 +140,7 @@ def command(
     else:
         report = _measure(
             settings, base, head, {**given, "name": project}, policy_path, config, python, machine,
-            seed, fail_fast, fresh, creep, ignore_messages,
+            environment, seed, fail_fast, fresh, creep, ignore_messages,
         )  # fmt: skip
     report = replace(report, warnings=(*notes, *report.warnings))
     for path, its_form in forms.items():
@@ -168,6 +170,7 @@ def _measure(
     config: Path | None,
     python: str | None,
     machine: str | None,
+    environment: str | None,
     seed: int | None,
     fail_fast: bool,
     fresh: bool,
@@ -182,7 +185,7 @@ def _measure(
 
     with open_lab(
         settings.db, config=config, policy_path=policy_path, given=given, python=python,
-        machine=machine,
+        machine=machine, environment=environment,
     ) as lab:  # fmt: skip
         first, second = lab.commit(base), lab.commit(head)
         store = lab.recorder.store
@@ -190,19 +193,24 @@ def _measure(
         resume = not fresh and seed is None
         messages = lab.repository.messages(first.hash, second.hash) if ignore_messages else []
         untrusted = [commit for commit, _ in messages]
-        with _progress() as listener:
-            report = gate_commits(
-                lab.recorder, lab.runner, first, second, lab.policy,
-                listener=listener, seed=order, fail_fast=fail_fast, resume=resume,
-                untrusted=untrusted,
-            )  # fmt: skip
-            report = with_creep(
-                with_tails(report, store), lab.recorder, lab.runner, first, second, lab.policy,
-                listener=listener, seed=order, resume=resume, force=creep,
-                untrusted=untrusted,
-            )  # fmt: skip
-        _alert(store, report, lab.policy)
-        return with_environment(report, store)
+        reports: dict[str, Report] = {}
+        for name, part in lab.environments().items():
+            with _progress() as listener:
+                report = gate_commits(
+                    part.recorder, part.runner, first, second, part.policy,
+                    listener=listener, seed=order, fail_fast=fail_fast, resume=resume,
+                    untrusted=untrusted,
+                )  # fmt: skip
+                report = with_creep(
+                    with_tails(report, store), part.recorder, part.runner, first, second,
+                    part.policy, listener=listener, seed=order, resume=resume, force=creep,
+                    untrusted=untrusted,
+                )  # fmt: skip
+            _alert(store, report, part.policy)
+            reports[name] = with_environment(report, store)
+            if report.stopped == "interrupted":
+                break
+        return merged(reports)
 
 
 @contextmanager

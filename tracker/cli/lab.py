@@ -38,6 +38,30 @@ class Lab:
         (found,) = self.repository.describe([self.repository.resolve(ref)])
         return found
 
+    def environments(self) -> dict[str, Lab]:
+        """Return a lab for each environment that asv builds, by name; else this one alone.
+
+        The bound on false regressions is shared among them.
+
+        Raises:
+            UsageError: asv cannot list them, or has not the one that is asked for.
+        """
+        from tracker.measure.asv.environments import environment_names
+
+        project, wanted = self.runner.project, self.policy.measure.environment
+        names = environment_names(project, self.runner.python, wanted)
+        if len(names) < 2:
+            return {names[0] if names else "": self}
+        labs: dict[str, Lab] = {}
+        for name in names:
+            measure = replace(self.policy.measure, environment=name)
+            policy = replace(self.policy, alpha=self.policy.alpha / len(names), measure=measure)
+            runner = make_runner(
+                project, policy, machine=self.runner.machine, python=self.runner.python
+            )
+            labs[name] = replace(self, policy=policy, runner=runner)
+        return labs
+
 
 @contextmanager
 def open_lab(
@@ -48,6 +72,7 @@ def open_lab(
     given: dict[str, Any],
     python: str | None = None,
     machine: str | None = None,
+    environment: str | None = None,
 ) -> Iterator[Lab]:
     """Yield the lab of the asv project at hand, its store open for writing.
 
@@ -58,6 +83,7 @@ def open_lab(
         given: Keys of the policy that the command line sets; those that are None are not.
         python: Interpreter that runs the suites; else this one.
         machine: Name of this machine; else asv's.
+        environment: Of several that asv builds, the one to measure.
 
     Raises:
         UsageError: No project, no such policy, or a pattern that is no regular expression.
@@ -68,6 +94,8 @@ def open_lab(
     policy = load_policy(policy_path, start=found.config_path.parent)
     policy = replace(policy, **{key: value for key, value in given.items() if value is not None})
     found = replace(found, source=policy.source)
+    if environment is not None:
+        policy = replace(policy, measure=replace(policy.measure, environment=environment))
     runner = make_runner(found, policy, machine=machine or machine_name(), python=python)
     with Store.open(db) as store:
         recorder = Recorder(

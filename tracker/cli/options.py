@@ -30,6 +30,11 @@ def lab_options(command: F) -> F:
             "--python", metavar="PATH", help="Interpreter that runs the suites; else this one."
         ),
         click.option("--machine", metavar="NAME", help="Name of this machine; else asv's."),
+        click.option(
+            "--environment",
+            metavar="NAME",
+            help="Only this one of the environments that asv builds: its name, or a part of it.",
+        ),
     )
     for option in reversed(options):  # decorators apply from the last one on
         command = option(command)

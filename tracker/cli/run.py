@@ -39,6 +39,11 @@ __all__ = ["command"]
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json.")
 @click.option("--python", metavar="PATH", help="Interpreter that runs the suites; else this one.")
 @click.option("--machine", metavar="NAME", help="Name of this machine; else asv's.")
+@click.option(
+    "--environment",
+    metavar="NAME",
+    help="Only this one of the environments that asv builds: its name, or a part of it.",
+)
 @click.option("--project", metavar="NAME", help="Name in the store; else asv's.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
@@ -52,6 +57,7 @@ def command(
     config: Path | None,
     python: str | None,
     machine: str | None,
+    environment: str | None,
     project: str | None,
     as_json: bool,
 ) -> int:
@@ -66,32 +72,49 @@ def command(
     """
     console = Console(stderr=True, highlight=False)
     given = {"bench": bench, "timeout": timeout, "name": project}
-    with open_lab(settings.db, config=config, given=given, python=python, machine=machine) as lab:
-        lab.recorder.store.record_metric_rules(lab.recorder.project, lab.policy.metrics)
+    reports: list[RangeReport] = []
+    with open_lab(
+        settings.db, config=config, given=given, python=python, machine=machine,
+        environment=environment,
+    ) as lab:  # fmt: skip
         commits = lab.repository.commits(range_)
         head = lab.repository.resolve("HEAD")
         measures_head = any(commit.hash == head for commit in commits)
         for warning in unmeasured_changes(lab.runner.project, head_is_measured=measures_head):
             console.print(f"warning: {warning}", markup=False, soft_wrap=True)
-        done_before = {} if again else launches_of(lab.recorder, lab.runner, commits)
-        with _progress(console, len(commits)) as tell:
-            report = measure_range(
-                lab.recorder,
-                lab.runner,
-                commits,
-                repeat=repeat,
-                done_before=done_before,
-                on_commit=tell.commit,
-                on_launch=tell.launch,
-                on_done=tell.done,
+        for name, part in lab.environments().items():
+            if name:
+                console.print(f"environment {name}", markup=False, soft_wrap=True)
+            done_before = (
+                {}
+                if again
+                else launches_of(part.recorder, part.runner, commits, environment=name or None)
             )
+            with _progress(console, len(commits)) as tell:
+                report = measure_range(
+                    part.recorder,
+                    part.runner,
+                    commits,
+                    repeat=repeat,
+                    done_before=done_before,
+                    on_commit=tell.commit,
+                    on_launch=tell.launch,
+                    on_done=tell.done,
+                )
+            reports.append(report)
+            if report.interrupted:
+                break
+    # An environment more is a measurement more of each commit.
+    total = RangeReport(
+        [done for report in reports for done in report.done], reports[-1].interrupted
+    )
     if as_json:
-        click.echo(json.dumps(_document(report), indent=2))
+        click.echo(json.dumps(_document(total), indent=2))
     else:
-        click.echo(_summary(report))
-    if report.interrupted:
+        click.echo(_summary(total))
+    if total.interrupted:
         return 130
-    return 0 if report.num_measured or report.num_skipped == len(commits) else 4
+    return 0 if total.num_measured or total.num_skipped == len(total.done) else 4
 
 
 class _Teller:

@@ -113,18 +113,29 @@ def measure_range(
     return report
 
 
-def launches_of(recorder: Recorder, runner: Runner, commits: Sequence[Commit]) -> dict[str, int]:
+def launches_of(
+    recorder: Recorder,
+    runner: Runner,
+    commits: Sequence[Commit],
+    *,
+    environment: str | None = None,
+) -> dict[str, int]:
     """Return how often each of `commits` was launched with today's suites on the runner's machine.
 
     A launch counts for a commit as far as every benchmark that would run has a result of it at
     its present version, a failure included: measuring it again would say the same. Pairs of a
-    gate and ingested results are no launches of the commit.
+    gate and ingested results are no launches of the commit, nor are those in another environment,
+    where `environment` names one.
 
     Raises:
         MeasurementError: The suites cannot be read; nothing could be measured either.
     """
     counts = count_launches(
-        recorder.store, recorder.project, runner.machine, [commit.hash for commit in commits]
+        recorder.store,
+        recorder.project,
+        runner.machine,
+        [commit.hash for commit in commits],
+        environment=environment,
     )
     if not counts:
         return {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from tracker.gate.policy import Policy
+from tracker.measure.asv.environments import environment_names
 from tracker.measure.asv.runner import AsvRunner
 from tracker.measure.launch import Runner
 from tracker.measure.project import AsvProject
@@ -26,8 +29,9 @@ def make_runner(
         python: The interpreter that runs the suites; this one by default.
 
     Raises:
-        UsageError: There is no such interpreter.
+        UsageError: There is no such interpreter or environment.
     """
+    wanted = policy.measure.environment
     return AsvRunner(
         project,
         machine=machine,
@@ -35,4 +39,7 @@ def make_runner(
         bench=policy.bench,
         timeout=policy.timeout,
         settings=policy.measure,
+        environment=environment_names(project, python or sys.executable, wanted)[0]
+        if wanted
+        else None,
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from apscheduler.job import Job
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 
 from tracker.store.engine import make_engine, parse_url
@@ -19,12 +22,16 @@ class ServiceJobStore(SQLAlchemyJobStore):  # type: ignore[misc]
 
     Several machines share one store, and APScheduler would run every job of the table on each of
     them: a service sees and touches its own alone.
+
+    The store's URL may hold a password, so jobs are kept without it: an argument ``db`` is empty
+    in the table and this store's URL in the jobs that are read from it.
     """
 
     def __init__(self, url: str, prefix: str, *, read_only: bool = False) -> None:
         engine = make_engine(parse_url(url), read_only=read_only)
         super().__init__(engine=engine, tablename=TABLE)
         self._prefix = prefix
+        self._url = url
 
     def exists(self) -> bool:
         """Whether a service ever ran on this store."""
@@ -39,6 +46,30 @@ class ServiceJobStore(SQLAlchemyJobStore):  # type: ignore[misc]
         for job in self.get_all_jobs():
             self.remove_job(job.id)
 
+    def add_job(self, job: Job) -> None:
+        with _without_url(job):
+            super().add_job(job)
+
+    def update_job(self, job: Job) -> None:
+        with _without_url(job):
+            super().update_job(job)
+
+    def _reconstitute_job(self, job_state: bytes) -> Job:
+        job = super()._reconstitute_job(job_state)
+        if "db" in job.kwargs:
+            job.kwargs = {**job.kwargs, "db": self._url}
+        return job
+
     def _get_jobs(self, *conditions: Any) -> Any:
         own = self.jobs_t.c.id.startswith(self._prefix, autoescape=True)
         return super()._get_jobs(own, *conditions)
+
+
+@contextmanager
+def _without_url(job: Job) -> Iterator[None]:
+    kwargs = job.kwargs
+    job.kwargs = {name: "" if name == "db" else value for name, value in kwargs.items()}
+    try:
+        yield
+    finally:
+        job.kwargs = kwargs

@@ -38,7 +38,7 @@ def parse_url(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError:
         raise UsageError(
-            f"{url!r} is not a database URL; give sqlite:///FILE or postgresql://HOST/NAME"
+            f"{_without_user(url)!r} is not a database URL; give sqlite:///FILE or postgresql://HOST/NAME"
         ) from None
     backend = parsed.drivername.partition("+")[0]
     if backend in ("postgresql", "postgres"):
@@ -46,6 +46,11 @@ def parse_url(url: str) -> URL:
     if backend == "sqlite":
         return parsed.set(drivername="sqlite+pysqlite")
     raise UsageError(f"{shown(parsed)}: {backend!r} is not supported; use sqlite or postgresql")
+
+
+def _without_user(text: str) -> str:
+    """A malformed URL without what stands before its host, which may be a password."""
+    return re.sub(r"[^/\s]*@", "", text)
 
 
 def shown(url: URL) -> str:

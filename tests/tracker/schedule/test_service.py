@@ -288,3 +288,17 @@ def test_the_jobs_live_in_postgresql_as_well(postgres_url, options, ran):
     run_service(options, once=True)
     assert [name for name, _ in ran] == ["new_commits", "nightly"]
     assert len(list_jobs(options)) == 2
+
+
+def test_the_job_table_holds_no_url_and_jobs_are_given_it(options, ran):
+    run_service(options, once=True)
+    assert ran[0][1]["db"] == options.db
+    engine = ServiceJobStore(options.db, options.prefix).engine
+    with engine.connect() as connection:
+        states = (
+            connection.exec_driver_sql("select job_state from apscheduler_jobs").scalars().all()
+        )
+    assert states and not any(options.db.encode() in bytes(state) for state in states)
+    make_due(options, "new-commits")
+    run_service(options, once=True)
+    assert ran[1][1]["db"] == options.db

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import distinct, func, select
+from sqlalchemy import distinct, func, select, true
 
 from tracker.domain import RunSource
 from tracker.store import tables as t
@@ -47,12 +47,18 @@ def measured_commits(
 
 
 def count_launches(
-    store: Store, project: str, machine: str, commits: Collection[str]
+    store: Store,
+    project: str,
+    machine: str,
+    commits: Collection[str],
+    *,
+    environment: str | None = None,
 ) -> dict[str, dict[tuple[str, str], int]]:
     """Return how many launches measured each benchmark, by commit and (name, version).
 
     Launches of `tracker run` and of the service count; a gate's pairs and what was ingested do
-    not. A failure counts as a result. Commits without a launch are absent.
+    not. A failure counts as a result. Commits without a launch are absent. With `environment`,
+    launches in that one count alone.
 
     Raises:
         UsageError: No such project.
@@ -72,6 +78,7 @@ def count_launches(
                 r.project_id == find_project(conn, project),
                 t.machine.c.name == machine,
                 run.source.in_(LAUNCHES),
+                true() if environment is None else series.environment == environment,
             )
             .group_by(r.commit_hash, b.name, b.version)
         )
