@@ -10,9 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from benchmarks.engine.find import find_scenario, scenarios
-from benchmarks.engine.in_process import run_in_process
+from benchmarks.engine.find import find_suite, suites
+from benchmarks.engine.in_process import InProcess
 from tracker.errors import MeasurementError, PacekeeperError
+from tracker.load.run import run_scenario
 from tracker.load.show import as_json, as_text
 
 
@@ -29,21 +30,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     if options.list:
-        sys.stdout.write("".join(f"{name}\n" for name in sorted(scenarios())))
+        sys.stdout.write("".join(f"{name}\n" for name in sorted(suites())))
         return 0
     if options.scenario is None:
         parser.error("name a scenario, or --list them")
     if options.out:
         os.environ["PACEKEEPER_ARTIFACTS"] = options.out
     try:
-        name, scenario = find_scenario(options.scenario)
-        result = run_in_process(name, scenario)
+        name, cls = find_suite(options.scenario)
+        result = run_scenario(name, cls.scenario, getattr(cls, "open_target", InProcess))
     except PacekeeperError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     sys.stdout.write(as_json(name, result) if options.json else as_text(name, result))
     for failure in result.failures:
         sys.stderr.write(f"request failed: {failure}\n")
+    if result.client_bound:
+        sys.stderr.write(f"not valid: {result.void}\n")
     return MeasurementError.exit_code if result.void else 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from typing import Any
 
 import benchmarks
 from tracker.errors import did_you_mean
@@ -11,11 +12,16 @@ from tracker.load.errors import ScenarioError
 from tracker.load.scenario import Scenario
 from tracker.load.suite import benchmark_name
 
-__all__ = ["find_scenario", "scenarios"]
+__all__ = ["find_suite", "scenarios", "suites"]
 
 
 def scenarios() -> dict[str, Scenario]:
     """Return the scenario of every suite class, by the class's name as asv has it."""
+    return {name: cls.scenario for name, cls in suites().items()}
+
+
+def suites() -> dict[str, Any]:
+    """Return every class that has a scenario, by its name as asv has it."""
     found = {}
     for info in pkgutil.iter_modules(benchmarks.__path__, "benchmarks."):
         if not info.name.startswith("benchmarks.bench_"):
@@ -23,17 +29,17 @@ def scenarios() -> dict[str, Scenario]:
         module = importlib.import_module(info.name)
         for value in vars(module).values():
             if isinstance(value, type) and hasattr(value, "scenario"):
-                found[benchmark_name(value)] = value.scenario
+                found[benchmark_name(value)] = value
     return found
 
 
-def find_scenario(name: str) -> tuple[str, Scenario]:
-    """Return the full name and the scenario of ``name``: ``bench_serving.TinyC4`` or ``TinyC4``.
+def find_suite(name: str) -> tuple[str, Any]:
+    """Return the full name and the class of ``name``: ``bench_serving.TinyC4`` or ``TinyC4``.
 
     Raises:
         ScenarioError: There is none of that name, or several.
     """
-    known = scenarios()
+    known = suites()
     if name in known:
         return name, known[name]
     matches = [full for full in known if full.rpartition(".")[2] == name]

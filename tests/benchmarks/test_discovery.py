@@ -28,7 +28,7 @@ began = time.perf_counter()
 update_sys_path(sys.argv[1])
 found = [b for b in disc_benchmarks(sys.argv[1]) if b is not None]
 seconds = time.perf_counter() - began
-heavy = [m for m in ("torch", "inference", "numpy", "transformers", "pynvml") if m in set(sys.modules) - before]
+heavy = [m for m in ("torch", "inference", "numpy", "transformers", "pynvml", "aiohttp") if m in set(sys.modules) - before]
 keep = ("name", "version", "unit", "better", "kind", "type", "timeout", "setup_cache_key",
         "setup_cache_timeout", "pretty_name")
 plain = [{k: getattr(b, k, None) for k in keep} for b in found]

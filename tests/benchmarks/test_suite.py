@@ -8,7 +8,7 @@ import math
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.engine.find import find_scenario, scenarios
+from benchmarks.engine.find import find_suite, scenarios
 from benchmarks.engine.in_process import measure
 from benchmarks.engine.models import QWEN3_8B, TINY
 from tracker.errors import MeasurementError
@@ -119,12 +119,12 @@ def test_a_class_is_named_as_asv_names_it():
 
 
 def test_scenarios_are_found_by_full_and_short_name():
-    assert find_scenario("TinyC4")[0] == "bench_serving.TinyC4"
-    assert find_scenario("bench_serving.TinyC4")[0] == "bench_serving.TinyC4"
+    assert find_suite("TinyC4")[0] == "bench_serving.TinyC4"
+    assert find_suite("bench_serving.TinyC4")[0] == "bench_serving.TinyC4"
     with pytest.raises(ScenarioError, match=r"bench_counters\.TinyShared, bench_serving\.Tiny"):
-        find_scenario("TinyShared")
+        find_suite("TinyShared")
     with pytest.raises(ScenarioError, match="did you mean 'TinyC4'"):
-        find_scenario("TinyC5")
+        find_suite("TinyC5")
 
 
 def test_the_command_line_prints_json_and_writes_the_artifact(tmp_path, capsys, monkeypatch):

@@ -40,7 +40,9 @@ class LoadResult:
         counters: The target's, over the timed part.
         work: Requests, tokens and digests.
         failures: Why requests failed, one entry a failed request.
-        void: Why no latency of this load may be used; None where they may be.
+        void: Why no latency of this load may be used: too many requests failed, or the client was
+            the limit. None where they may be.
+        client_bound: Whether it is the latter, which says nothing of the target.
         artifact: The file written; None where no directory was named.
     """
 
@@ -50,6 +52,7 @@ class LoadResult:
     work: dict[str, Any]
     failures: tuple[str, ...]
     void: str | None
+    client_bound: bool
     artifact: Path | None
 
 
@@ -95,7 +98,7 @@ def run_scenario(
         target.close()
     telemetry = summarise(sampler.samples, sampler.joules)
     failures = tuple(r.failure for r in done.records if r.failure is not None)
-    void = _too_many(failures, len(done.records), scenario.max_error_rate) or observed.void
+    void = _too_many(failures, len(done.records), scenario.max_error_rate) or observed.client_bound
     metrics: Values = {
         **latency_metrics(done.records, scenario.slos),
         **_turns(scenario, done.records),
@@ -132,6 +135,7 @@ def run_scenario(
         work=header["work"],
         failures=failures,
         void=void,
+        client_bound=void is not None and void == observed.client_bound,
         artifact=path,
     )
 

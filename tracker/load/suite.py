@@ -14,6 +14,7 @@ one function inherited by two classes would give both the numbers of the first.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -86,19 +87,24 @@ def measure_on(instance: Any, open_target: OpenTarget) -> dict[str, Any]:
 
     Returns:
         Plain values, for asv pickles them to every benchmark of the class: ``metrics`` and
-        ``void``; or ``skipped`` with the reason.
+        ``void``; or ``skipped`` with the reason, which a client that was the limit is, too: it is
+        neither a result nor a failure of what it loads.
     """
     cls = type(instance)
     try:
         result = run_scenario(benchmark_name(cls), cls.scenario, open_target)
     except UnavailableError as reason:
         return {"skipped": str(reason)}
+    if result.client_bound:
+        return {"skipped": str(result.void)}
     return {"metrics": result.metrics, "void": result.void}
 
 
 def _skip_if_unavailable(self: Any, measured: dict[str, Any]) -> None:
     if "skipped" in measured:
-        # asv's word for "skipped": the result is NaN, neither a number nor a failure.
+        # asv's word for "skipped": the result is NaN, neither a number nor a failure. asv keeps no
+        # reason for it, but its log keeps what is written here.
+        sys.stderr.write(f"skipped: {measured['skipped']}\n")
         raise NotImplementedError(measured["skipped"])
 
 

@@ -25,7 +25,8 @@ class Observation:
         engine: The target's own description: what served the load, with which settings.
         fingerprint: What beside the code can move a number, in the tracker's field names.
         control: Seconds of the control workload before and after the load; None: it did not run.
-        void: Why the latencies of this load must not be used; None where they may be.
+        client_bound: Why the client was the limit, so that no latency is the target's; None where
+            it kept up.
     """
 
     metrics: Values
@@ -33,7 +34,7 @@ class Observation:
     engine: dict[str, Any]
     fingerprint: dict[str, Any]
     control: dict[str, dict[str, float]] | None = None
-    void: str | None = None
+    client_bound: str | None = None
 
 
 class Target(Protocol):

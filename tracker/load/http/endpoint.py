@@ -218,7 +218,7 @@ class HttpTarget:
             counters={},
             engine=self._described(done.records),
             fingerprint=self._fingerprint(facts),
-            void=client_bound(done.records, self._endpoint.lag, self._endpoint.processes),
+            client_bound=client_bound(done.records, self._endpoint.lag, self._endpoint.processes),
         )
 
     def close(self) -> None:
