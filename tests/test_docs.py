@@ -58,3 +58,11 @@ def test_the_readme_names_both_commands():
     text = (ROOT / "README.md").read_text()
     assert "make track" in text
     assert "make test" in text
+
+
+def test_every_threat_names_a_test_that_exists():
+    text = (ROOT / "docs" / "security.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 10
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{path} has no {name}"

@@ -5,9 +5,20 @@ import json
 from tests.tracker.cli.commands import tracker
 from tests.tracker.measure.toy import SUITE, ToyProject
 
+# The suite of the merge base tells what it sees.
+TELLING = SUITE.replace(
+    'return cache["steps"]',
+    'Path(os.environ["SEEN"]).write_text(repr(sorted(os.environ.items())))\n'
+    '        return cache["steps"]',
+)
 
-def test_a_change_cannot_soften_its_own_gate(tmp_path):
+
+def test_a_change_cannot_soften_its_own_gate_or_see_a_secret(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    monkeypatch.setenv("GITHUB_TOKEN", "s3cret")
+    monkeypatch.setenv("PGPASSWORD", "s3cret")
     project = ToyProject(tmp_path / "toy")
+    (project.root / "benchmarks" / "bench_toy.py").write_text(TELLING)
     policy = project.root / "pacekeeper.toml"
     policy.write_text("[gate]\nmax_pairs = 6\n")
     project.commit("forty steps")
@@ -34,6 +45,10 @@ def test_a_change_cannot_soften_its_own_gate(tmp_path):
     assert "expects steps +200.00%: not applied here" in told
     for name in ("comment.md", "gate.md", "gate.html", "gate.log"):
         assert "edits pacekeeper.toml" in (reports / name).read_text()
+
+    seen = (tmp_path / "seen").read_text()
+    assert "PATH" in seen
+    assert "s3cret" not in seen and "store.db" not in seen
 
     accepted = (*words, "--accept-expectations")
     done = tracker(project.root, "--db", f"sqlite:///{tmp_path}/store.db", *accepted)

@@ -208,11 +208,17 @@ def test_gitlab_measures_no_forks_change_and_shows_junit():
 
 
 def test_the_projects_own_tests_run_on_every_python_it_names():
-    (job,) = jobs(ROOT / ".github" / "workflows" / "tests.yml").values()
+    job = jobs(ROOT / ".github" / "workflows" / "tests.yml")["tests"]
     text = (ROOT / "pyproject.toml").read_text()
     named = re.findall(r"Programming Language :: Python :: (3\.\d+)", text)
     assert job["strategy"]["matrix"]["python"] == named
     assert ".ci/run" in [step.get("run") for step in job["steps"]]
+
+
+def test_dependencies_are_audited():
+    audit = jobs(ROOT / ".github" / "workflows" / "tests.yml")["audit"]
+    assert "pip-audit" in audit["steps"][-1]["run"]
+    assert "continue-on-error" not in str(audit)
 
 
 def test_every_script_can_be_run():
