@@ -75,7 +75,7 @@ class _Stream:
     token_ids: list[int] = field(default_factory=list)
     ids_complete: bool = True
     usage: dict[str, Any] | None = None
-    finish_reason: str | None = None
+    finish_reasons: dict[int, str] = field(default_factory=dict)  # by choice
     server_fingerprint: str | None = None
     done: bool = False
     failure: Failure | None = None
@@ -96,7 +96,7 @@ def read_stream(
         if stream.done or stream.failure is not None:
             break
         _take(stream, event)
-    if stream.failure is None and stream.finish_reason is None and not stream.done:
+    if stream.failure is None and not stream.finish_reasons and not stream.done:
         stream.failure = Failure("broken stream", "it ended without a finish reason or [DONE]")
     return _resolve(stream, count_tokens)
 
@@ -169,8 +169,8 @@ def _take(stream: _Stream, event: ServerEvent) -> None:
             chunk.tokens = total - before
         if chunk.kind not in ("role", "finish") and ids is None:
             stream.ids_complete = False
-        if chunk.choice == 0 and choice.get("finish_reason"):
-            stream.finish_reason = str(choice["finish_reason"])
+        if choice.get("finish_reason"):
+            stream.finish_reasons[chunk.choice] = str(choice["finish_reason"])
     stream.chunks += chunks
 
 
@@ -207,6 +207,10 @@ def _chunk(at: float, choice: dict[str, Any], begun: set[int]) -> _Chunk:
 def _resolve(stream: _Stream, count_tokens: CountTokens | None) -> Reply:
     """Decide which chunks were tokens, and with that the times."""
     chunks = stream.chunks
+    several = _several_choices(stream)
+    if not several:
+        for chunk in chunks:
+            chunk.choice = 0
     total = _number(stream.usage, "completion_tokens")
     text = "".join(chunk.text for chunk in chunks if chunk.choice == 0)
     if total is None and count_tokens is not None and stream.failure is None:
@@ -215,9 +219,10 @@ def _resolve(stream: _Stream, count_tokens: CountTokens | None) -> Reply:
     carriers, known = _carriers(chunks, total)
     if total is None and all(chunk.tokens is not None for chunk in carriers):
         total = sum(chunk.tokens or 0 for chunk in carriers)
+    last = None if several else next(iter(stream.finish_reasons.values()), None)
     # One choice is asked for. Where a server sends several, the first is the request's output.
     carriers = [chunk for chunk in carriers if chunk.choice == 0]
-    if any(chunk.choice for chunk in chunks):
+    if several:
         total = len(carriers) if known else None
     return Reply(
         text=text,
@@ -228,10 +233,19 @@ def _resolve(stream: _Stream, count_tokens: CountTokens | None) -> Reply:
         prompt_tokens=_number(stream.usage, "prompt_tokens"),
         cached_tokens=_cached(stream.usage),
         token_ids=tuple(stream.token_ids) if stream.ids_complete and stream.token_ids else None,
-        finish_reason=stream.finish_reason,
+        finish_reason=stream.finish_reasons.get(0, last),
         server_fingerprint=stream.server_fingerprint,
         failure=stream.failure,
     )
+
+
+def _several_choices(stream: _Stream) -> bool:
+    """Whether there are several choices, rather than a server that numbers its tokens as such."""
+    seen: list[int] = []
+    for chunk in stream.chunks:
+        if not seen or chunk.choice != seen[-1]:
+            seen.append(chunk.choice)
+    return len(stream.finish_reasons) > 1 or len(set(seen)) < len(seen)
 
 
 def _carriers(chunks: Sequence[_Chunk], total: int | None) -> tuple[list[_Chunk], bool]:

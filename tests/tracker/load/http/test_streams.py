@@ -208,6 +208,21 @@ def test_of_several_choices_the_first_is_measured(tmp_path):
     assert record.output_tokens == 2
 
 
+def test_a_choice_for_each_token_is_one_choice(tmp_path):
+    # guidellm's mock server numbers the tokens of its only choice.
+    script = [
+        (0.1 * (i + 1), event({"choices": [{"index": i, "text": text, "finish_reason": None}]}))
+        for i, text in enumerate(["one", " two", " three"])
+    ]
+    last = {"choices": [{"index": 2, "text": "", "finish_reason": "stop"}]}
+    record = played(
+        tmp_path, *script, (0.3, event(last)), (0.3, event({"choices": [], **usage(3)}))
+    )
+    assert record.failure is None
+    assert times(record) == (0.1, 0.2, 0.3)
+    assert record.finish_reason == "stop"
+
+
 def test_comments_keep_the_connection_alive_and_no_more(tmp_path):
     keep = b": keep-alive\n\n"
     record = played(tmp_path, (0.01, keep), (0.05, keep), *plain((0.2, keep), (0.2, DONE)))
