@@ -7,12 +7,12 @@ import re
 
 from tracker.ci.result import CiResult, conclusion_of
 
-__all__ = ["MARKER", "comment_of", "junit_of"]
+__all__ = ["MARKER", "comment_of", "cut", "junit_of"]
 
 # Marks the one comment that is kept up to date.
 MARKER = "<!-- pacekeeper -->"
 # GitHub takes 65,536 characters, GitLab more; the whole report is in the artifact.
-_MOST = 60_000
+_MOST = 60_000  # bytes
 
 
 def comment_of(result: CiResult, report: str | None) -> str:
@@ -29,9 +29,16 @@ def comment_of(result: CiResult, report: str | None) -> str:
         text = f"### {conclusion_of(result).title}\n\n{_escaped(result.reason)}"
         if not result.is_judged:
             text += "\n\nThis says nothing about the change. Mend the cause and run this again."
-    if len(text) > _MOST:
-        text = text[:_MOST] + "\n\n… cut here; the whole report is among the job's artifacts."
-    return f"{MARKER}\n{text}\n"
+    return f"{MARKER}\n{cut(text)}\n"
+
+
+def cut(text: str) -> str:
+    """Return `text`, or as much of it as a comment takes and a sentence that says so."""
+    content = text.encode("utf-8", "replace")
+    if len(content) <= _MOST:
+        return text
+    kept = content[:_MOST].decode("utf-8", "ignore")
+    return f"{kept}\n\n… cut here; the whole report is among the job's artifacts."
 
 
 def junit_of(result: CiResult) -> str:

@@ -278,9 +278,9 @@ def annotate(level: str, title: str, message: str) -> str:
 
 
 @contextmanager
-def fenced_log(job: GitHubJob | None) -> Iterator[None]:
+def fenced_log(environ: Mapping[str, str]) -> Iterator[None]:
     """Keep GitHub from obeying commands (`::error::...`) that measured code prints."""
-    if job is None:
+    if not environ.get("GITHUB_ACTIONS"):
         yield
         return
     mark = secrets.token_hex(16)

@@ -61,11 +61,7 @@ class Api:
         self._deadline = deadline
         self._tries = tries
         self._sleep = sleep
-        # Redirects are not followed: they would carry the token elsewhere.
-        self._client = httpx.Client(headers=dict(headers), follow_redirects=False, timeout=deadline)
-
-    def close(self) -> None:
-        self._client.close()
+        self._headers = dict(headers)
 
     def request(
         self, method: str, path: str, *, body: object = None, query: Mapping[str, str] | None = None
@@ -116,9 +112,13 @@ class Api:
     ) -> tuple[int, bytes]:
         # httpx's timeouts count from the last byte; a server that drips is ended by the clock here.
         end = time.monotonic() + self._deadline
-        with self._client.stream(
-            method, self._url + path, json=body, params=query, timeout=self._deadline
-        ) as response:
+        # Redirects are not followed: they would carry the token elsewhere.
+        with (
+            httpx.Client(
+                headers=self._headers, timeout=self._deadline, follow_redirects=False
+            ) as client,
+            client.stream(method, self._url + path, json=body, params=query) as response,
+        ):
             content = b""
             for chunk in response.iter_bytes():
                 content += chunk

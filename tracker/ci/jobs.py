@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tracker.ci.comment import MARKER, comment_of, junit_of
+from tracker.ci.comment import MARKER, comment_of, cut, junit_of
 from tracker.ci.gate_run import INTERRUPTED, gate_environment, outcome_of, run_logged
 from tracker.ci.github import GitHubJob, annotate, fenced_log, write_files
 from tracker.ci.gitlab import GitLabJob
@@ -112,7 +112,7 @@ def gate_job(
     code = 2
     base_hash = head_hash = ""
     try:
-        repository = _repository(here.start, config)
+        repository = _repository(here.start, config, (target, head))
         head_hash = repository.resolve(head)
         platform.begin(head_hash)
         base_hash = merge_base(repository, target, head)
@@ -154,7 +154,7 @@ def publish_job(here: Surroundings, *, head: str, pull: int | None = None) -> in
         comment = ""
     if not result.is_judged or not comment.startswith(MARKER):
         comment = comment_of(result, None)
-    _Platform(here, publish=True, pull=pull).finish(result, comment[:65_000])
+    _Platform(here, publish=True, pull=pull).finish(result, cut(comment))
     return result.exit_code(here.blocking)
 
 
@@ -167,7 +167,7 @@ def record_job(here: Surroundings, before: str | None, options: Sequence[str] = 
             is None, HEAD itself or no ancestor of it (a branch's first push, a forced one).
         options: More options of `tracker run`.
     """
-    repository = _repository(here.start, None)
+    repository = _repository(here.start, None, ("HEAD",))
     commits = "HEAD"
     if before:
         try:
@@ -179,16 +179,15 @@ def record_job(here: Surroundings, before: str | None, options: Sequence[str] = 
     here.reports.mkdir(parents=True, exist_ok=True)
     log = here.reports / "record.log"
     log.unlink(missing_ok=True)
-    job = GitHubJob.of(here.environ)
     for command in (["run", commits, *options], ["changepoints", "--alert"]):
-        with fenced_log(job):
+        with fenced_log(here.environ):
             code = run_logged(
                 [*here.tracker, *command], log, environ=_environ(here), cwd=here.start
             )
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         if code:
-            if job is not None:
+            if here.environ.get("GITHUB_ACTIONS"):
                 what = f"tracker {command[0]} failed with exit code {code}"
                 here.say(annotate("error", "Pacekeeper: nothing was recorded", what))
             return code
@@ -222,7 +221,7 @@ def _run_gate(
             command += ["--note", one_line(notice)]
         for name in REPORT_FILES:
             command += ["--report", str((here.reports / name).resolve())]
-        with fenced_log(GitHubJob.of(here.environ)):
+        with fenced_log(here.environ):
             return run_logged([*command, *options], log, environ=_environ(here), cwd=here.start)
 
 
@@ -230,12 +229,19 @@ def _environ(here: Surroundings) -> dict[str, str]:
     return gate_environment(here.environ) | {"PACEKEEPER_DB": here.db}
 
 
-def _repository(start: Path, config: Path | None) -> Repository:
-    """The repository whose commits are measured; suites may live in another one."""
+def _repository(start: Path, config: Path | None, refs: Sequence[str]) -> Repository:
+    """The repository whose commits are measured: this one, or the one that its suites are for.
+
+    The checkout's own configuration is asked last: a change may have edited it.
+    """
+    here = Repository.find(start)
     try:
-        return load_project(config).repository
-    except UsageError:  # the change may have broken what says so; its base's is read later
-        return Repository.find(start)
+        for ref in refs:
+            here.resolve(ref)
+    except UsageError:
+        with suppress(UsageError):
+            return load_project(config).repository
+    return here
 
 
 def _write_files(here: Surroundings, result: CiResult) -> None:

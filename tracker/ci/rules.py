@@ -89,20 +89,18 @@ def rules_of_base(
         yield Rules(start / policy if policy is not None else None, config)
         return
     tree = _Tree(repository, base)
-    config_path = None if place is None else _config_at(tree, place, named=config is not None)
     notices: list[str] = []
-    if policy is not None and policy_path is None:
-        policy_file = start / policy
-    else:
-        home = config_path.parent if config_path is not None else place
-        path = policy_path or (home or PurePosixPath()) / POLICY_FILE
-        policy_file = scratch / "policy-of-merge-base.toml"
+    project = None if place is None else _project_file(tree, place, named=config is not None)
+    policy_file = start / (policy or "")
+    if policy is None or policy_path is not None:
+        path = policy_path or project.parent / POLICY_FILE  # type: ignore[union-attr]
         text = tree.text(path)
         if text is None and policy is not None:
             raise UsageError(
                 f"{path} is not in the merge base {base[:8]}; a change cannot bring the policy "
                 "that judges it: merge the policy first"
             )
+        policy_file = scratch / "policy-of-merge-base.toml"
         policy_file.write_text(text or "", encoding="utf-8")
         if tree.differs([path]):
             did = "adds" if text is None else "edits"
@@ -110,16 +108,15 @@ def rules_of_base(
                 "the default policy" if text is None else f"the policy of the merge base {base[:8]}"
             )
             notices.append(f"This change {did} {path}. It was judged by {by}.")
-    if config_path is None:
+
+    changed = {} if project is None else tree.differs(_measuring(tree, project))
+    if project is None or not changed:
         yield Rules(policy_file, config, tuple(notices))
         return
-    changed = tree.differs([config_path, _suites_of(tree, config_path)])
-    if not changed:
-        yield Rules(policy_file, config, tuple(notices))
-        return
-    notices.append(_suites_notice(base, changed))
+    if set(changed) != {str(project.parent / POLICY_FILE)}:
+        notices.append(_suites_notice(base, changed))
     with Worktrees(repository).checkout(base) as checkout:
-        yield Rules(policy_file, checkout / config_path, tuple(notices))
+        yield Rules(policy_file, checkout / project, tuple(notices))
 
 
 def _suites_notice(base: str, changed: dict[str, str]) -> str:
@@ -176,11 +173,11 @@ class _Tree:
         return changed | {name: "new" for name in others.split("\0") if name}
 
 
-def _config_at(tree: _Tree, place: PurePosixPath, *, named: bool) -> PurePosixPath | None:
-    """The base's `asv.conf.json`; None where its policy measures without asv.
+def _project_file(tree: _Tree, place: PurePosixPath, *, named: bool) -> PurePosixPath:
+    """The file of the base that says how to measure: `asv.conf.json`, or a policy with another runner.
 
     Raises:
-        UsageError: There is none, and no policy that says how else to measure.
+        UsageError: There is none.
     """
     if named:
         if tree.has(place):
@@ -190,8 +187,8 @@ def _config_at(tree: _Tree, place: PurePosixPath, *, named: bool) -> PurePosixPa
         for name in CONFIG_NAMES:
             if tree.has(directory / name):
                 return directory / name
-    if _measures_without_asv(tree.text(place / POLICY_FILE) or ""):
-        return None
+        if _measures_without_asv(tree.text(directory / POLICY_FILE) or ""):
+            return directory / POLICY_FILE
     raise UsageError(
         "the merge base has no asv.conf.json: there is nothing to judge this change by. "
         "The suites that it brings are used once it is merged"
@@ -204,6 +201,11 @@ def _measures_without_asv(policy: str) -> bool:
     except tomllib.TOMLDecodeError:
         return False
     return isinstance(measure, dict) and measure.get("runner", "asv") != "asv"
+
+
+def _measuring(tree: _Tree, project: PurePosixPath) -> list[PurePosixPath]:
+    """What decides how both commits are measured: the project's file, and asv's suites."""
+    return [project] if project.name == POLICY_FILE else [project, _suites_of(tree, project)]
 
 
 def _suites_of(tree: _Tree, config: PurePosixPath) -> PurePosixPath:

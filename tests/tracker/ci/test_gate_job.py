@@ -118,9 +118,10 @@ def test_a_comment_mentions_nobody(checkout):
 
 
 def test_a_long_comment_fits(checkout):
-    checkout.told |= {"report": "x" * 70_000}
+    checkout.told |= {"report": "→" * 70_000}
     checkout.gate()
-    assert len(checkout.comment) < 65_536
+    assert len(checkout.comment.encode()) < 65_536
+    assert checkout.comment.endswith("the whole report is among the job's artifacts.\n")
 
 
 def test_an_old_report_is_not_taken_for_a_new_one(checkout):
@@ -359,10 +360,12 @@ def test_a_project_that_is_measured_by_a_command_needs_no_suites(checkout):
     checkout.write("pacekeeper.toml", '[measure]\nrunner = "command"\n')
     checkout.commit("command")
     checkout.git("checkout", "-q", "-b", "other")
-    checkout.write("pacekeeper.toml", '[measure]\nrunner = "command"\ncommand = "true"\n')
-    checkout.commit("an easier command")
+    checkout.git("rm", "-q", "pacekeeper.toml")
+    checkout.commit("no command at all")
     assert (checkout.gate(), checkout.outcome) == (0, "pass")
-    assert checkout.calls[0]["policy"] == '[measure]\nrunner = "command"\n'
+    (call,) = checkout.calls
+    assert call["policy"] == call["config"] == '[measure]\nrunner = "command"\n'
+    assert len(checkout.notes) == 1 and "edits pacekeeper.toml" in checkout.notes[0]
 
 
 @pytest.mark.parametrize(

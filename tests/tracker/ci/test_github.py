@@ -149,7 +149,7 @@ def test_a_push_gets_a_check_and_no_comment(checkout, api, github, tmp_path):
 
 def test_an_event_that_cannot_be_read_is_said(checkout, github, tmp_path):
     (tmp_path / "event.json").write_text("{")
-    assert checkout.gate(**github) == 0
+    assert (checkout.gate(**github), checkout.outcome) == (0, "pass")
     assert any("GITHUB_EVENT_PATH" in line for line in checkout.lines)
 
 
