@@ -1,10 +1,9 @@
-"""The family of metrics that one sequential test weighs together, with what is expected of them."""
+"""The metrics that one sequential test judges together, and the changes that are expected of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from tracker.domain import BenchmarkInfo, Expectation
 from tracker.expected import expectation_of, is_excused
@@ -14,10 +13,9 @@ from tracker.gate.result import Judged
 from tracker.report.numbers import percent
 from tracker.stats import PairedGate, Verdict
 
-__all__ = ["judge_metric", "make_gate", "told", "weighed"]
+__all__ = ["in_report_terms", "judge_metric", "make_gate", "without_expected_change"]
 
 Pair = tuple[float, float]
-G = TypeVar("G", bound=PairedGate)
 
 
 def judge_metric(
@@ -39,12 +37,12 @@ def judge_metric(
     return Judged(name, info, rules, expected)
 
 
-def make_gate(judged: Sequence[Judged], policy: Policy, seed: int, kind: type[G]) -> G | None:
+def make_gate(judged: Sequence[Judged], policy: Policy, seed: int) -> PairedGate | None:
     """Return the sequential test of these metrics, or None where there are none."""
     if not judged:
         return None
     noisy = [j for j in judged if j.policy.kind != "exact"]
-    return kind(
+    return PairedGate(
         {j.name: j.policy.better for j in judged if j.policy.better is not None},
         alpha=policy.alpha,
         margin={j.name: j.policy.margin for j in noisy},
@@ -55,20 +53,22 @@ def make_gate(judged: Sequence[Judged], policy: Policy, seed: int, kind: type[G]
     )
 
 
-def weighed(judged: Judged, pair: Pair) -> Pair:
-    """Return the pair as the test gets it: without the change that is expected for the worse."""
+def without_expected_change(judged: Judged, pair: Pair) -> Pair:
+    """Return the pair as the test gets it: without the change for the worse that is expected."""
     expected = judged.expected
     if expected is None or judged.policy.kind == "exact":
         return pair
     return shifted(pair, expected) if is_excused(expected, judged.policy.better) else pair
 
 
-def told(judged: Mapping[str, Judged], verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
+def in_report_terms(
+    judged: Mapping[str, Judged], verdicts: Mapping[str, Verdict]
+) -> dict[str, Verdict]:
     """Return the test's verdicts in terms of what was measured and expected."""
-    return {name: _told(judged[name], verdict) for name, verdict in verdicts.items()}
+    return {name: _in_report_terms(judged[name], verdict) for name, verdict in verdicts.items()}
 
 
-def _told(judged: Judged, verdict: Verdict) -> Verdict:
+def _in_report_terms(judged: Judged, verdict: Verdict) -> Verdict:
     expected, better = judged.expected, judged.policy.better
     if expected is None or better is None or not verdict.pairs:
         return verdict

@@ -17,7 +17,7 @@ from tracker.domain import Arm, BenchmarkInfo, Expectation, Fingerprint, Launch,
 from tracker.errors import MeasurementError
 from tracker.expected import nearest
 from tracker.gate.control import Controls, ControlWatch, control_times, controls_of, leaning
-from tracker.gate.family import judge_metric, make_gate, told, weighed
+from tracker.gate.family import in_report_terms, judge_metric, make_gate, without_expected_change
 from tracker.gate.forecast import pairs_left
 from tracker.gate.limits import broken_limit
 from tracker.gate.listener import Listener, Standing
@@ -137,7 +137,7 @@ class Session:
         result.seconds = self._clock() - started
         for gate in (self._gate, self._watch):
             if gate is not None:
-                result.verdicts.update(told(result.judged, gate.verdicts()))
+                result.verdicts.update(in_report_terms(result.judged, gate.verdicts()))
         self._warn()
         return result
 
@@ -271,9 +271,9 @@ class Session:
                 result.values[name] = []
         judged_all = result.judged.values()
         seed = result.seed
-        self._gate = make_gate([j for j in judged_all if j.votes], self._policy, seed, PairedGate)
+        self._gate = make_gate([j for j in judged_all if j.votes], self._policy, seed)
         self._watch = make_gate(
-            [j for j in judged_all if j.watched and not j.votes], self._policy, seed, PairedGate
+            [j for j in judged_all if j.watched and not j.votes], self._policy, seed
         )
         for expectation in self._expectations:
             if (unknown := nearest(expectation.metric, result.judged)) is not None:
@@ -334,7 +334,7 @@ class Session:
             if gate is None:
                 continue
             pair = {
-                name: weighed(judged, both[name])
+                name: without_expected_change(judged, both[name])
                 for name, judged in result.judged.items()
                 if name in both and judged.watched and judged.votes is votes
             }
@@ -354,7 +354,9 @@ class Session:
         return self._gate.pending() if self._gate is not None else frozenset()
 
     def _verdicts(self) -> dict[str, Verdict]:
-        return {} if self._gate is None else told(self._result.judged, self._gate.verdicts())
+        if self._gate is None:
+            return {}
+        return in_report_terms(self._result.judged, self._gate.verdicts())
 
     def _standing(self, seconds: float) -> Standing:
         left: dict[str, int | None] = {}

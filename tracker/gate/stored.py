@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from tracker.domain import Arm, BenchmarkInfo, Expectation, GateLaunch, PairedValues, SeriesInfo
 from tracker.gate.control import (
@@ -15,10 +14,10 @@ from tracker.gate.control import (
     controls_of,
     leaning,
 )
-from tracker.gate.family import judge_metric, make_gate, told, weighed
+from tracker.gate.family import in_report_terms, judge_metric, make_gate, without_expected_change
 from tracker.gate.policy import Policy
 from tracker.gate.result import GateResult, Judged
-from tracker.stats import PairedGate, Verdict
+from tracker.stats import Verdict
 from tracker.store import Store, queries
 
 _NO_PAIRS = Verdict("inconclusive", None, None, None, 0, "no value in the gate's first pair", None)
@@ -37,8 +36,8 @@ def judge_stored(
 ) -> GateResult:
     """Replay stored pairs through the gate of `policy`.
 
-    A metric whose values end before the others', because it had been decided, keeps the verdict
-    that it has there.
+    A metric whose values end before the others', because it had been decided, is judged by those
+    that it has.
 
     Only values measured in interleaved pairs are judged: what two commits gave at different times
     differs by the machine's drift as well, and gets no verdict.
@@ -115,34 +114,6 @@ def _times_by_pair(launches: Iterable[GateLaunch]) -> dict[tuple[str, int], Cont
     return {pair: control_times(both["base"], both["head"]) for pair, both in arms.items()}
 
 
-class _Replay(PairedGate):
-    """A gate that goes on without the metrics that the gate of the time measured no longer."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._frozen: dict[str, Verdict] = {}
-
-    def pending(self) -> frozenset[str]:
-        return super().pending() - self._frozen.keys()
-
-    def add(
-        self,
-        pair: Mapping[str, tuple[float, float] | None],
-        controls: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
-        *,
-        first: Arm | None = None,
-    ) -> None:
-        lost = self.pending() - pair.keys()
-        if lost:
-            verdicts = self.verdicts()
-            self._frozen |= {name: verdicts[name] for name in lost}
-        going = {name: both for name, both in pair.items() if name not in self._frozen}
-        super().add(going, controls, first=first)
-
-    def verdicts(self) -> dict[str, Verdict]:
-        return super().verdicts() | self._frozen
-
-
 def _replay(
     group: list[Judged],
     stored: Mapping[str, PairedValues],
@@ -156,7 +127,7 @@ def _replay(
         values = stored[j.name]
         first |= dict(zip(values.numbers, values.first, strict=False))
         for number, both in zip(values.numbers, values.pairs, strict=True):
-            rows[number][j.name] = weighed(j, both)
+            rows[number][j.name] = without_expected_change(j, both)
     if not rows:
         return
     # The gate of the time knew the metrics of its first pair; what came later it did not judge.
@@ -164,13 +135,13 @@ def _replay(
     for j in group:
         if j.name not in known:
             result.verdicts[j.name] = _NO_PAIRS
-    gate = make_gate([j for j in group if j.name in known], policy, result.seed, _Replay)
+    gate = make_gate([j for j in group if j.name in known], policy, result.seed)
     if gate is None:
         return
     benchmarks = {j.name: j.benchmark.name for j in group}
     for number in sorted(rows)[: policy.max_pairs]:
-        pair = {name: both for name, both in rows[number].items() if name in known}
+        pair = {name: rows[number].get(name) for name in known}
         times = controls_of({name: benchmarks[name] for name in pair}, controls.get(number, {}))
         gate.add(pair, times, first=first.get(number))
     result.pairs = max(result.pairs, gate.pairs)
-    result.verdicts.update(told(result.judged, gate.verdicts()))
+    result.verdicts.update(in_report_terms(result.judged, gate.verdicts()))
