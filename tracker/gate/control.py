@@ -1,13 +1,13 @@
-"""What the control workload of two launches says of the node they ran on.
+"""What the control workload of two launches says about the machine they ran on.
 
 Each launch may run a control workload that no commit touches, just before and just after its load.
-Its times go into the test of what they explain (`tracker.stats.covariate`). A pair whose arms'
-control times differ by more than the machine usually shows is dropped in both arms and measured
-again: whatever its timings say, the machine said part of it.
+Its times are used to remove machine noise (`tracker.stats.covariate`). A pair whose arms differ in
+their control times by more than is usual on the machine is dropped in both arms and measured again,
+because part of its difference is the machine's.
 
-That rule looks at the control alone and treats both arms alike, so it favours neither commit, and
-the pairs that are left are as exchangeable as they were. What is usual is learned from the pairs
-before, kept and dropped ones: a machine that always wobbles is measured as it is.
+That rule uses the control alone and treats both arms alike, so it favours neither commit, and
+the pairs that are left are as exchangeable as before. What is usual is learned from earlier pairs,
+the dropped ones included: a machine whose speed always varies is measured as it is.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ __all__ = [
     "ControlWatch",
     "Controls",
     "control_difference",
+    "control_differs",
     "control_times",
     "controls_of",
-    "leaning",
 ]
 
-FLOOR = 0.03  # a difference below this is never a moved node
+FLOOR = 0.03  # a smaller difference never drops a pair
 REACH = 5.0  # robust standard deviations that are usual
-SHARE = 0.8  # of the pairs known are usual, whatever their spread: most pairs are always kept
-KNOWN = 8  # pairs until which nothing is dropped, for nothing is known to be usual
-LEANS = 6.0  # standard errors at which the control is not alike in both arms
-MEMORY = 30  # pairs; a node that changed for good is learned anew
+SHARE = 0.8  # of the known pairs are usual, whatever their spread, so that most pairs are kept
+KNOWN = 8  # pairs that must be known before one is dropped
+DIFFERS = 6.0  # standard errors at which the control differs between the arms
+MEMORY = 30  # pairs; after so many, a machine that changed for good counts as usual
 _NORMAL = 1.4826  # median absolute deviation to standard deviation
 
 Launched = Launch | GateLaunch
@@ -45,18 +45,19 @@ Controls = Mapping[str, Mapping[str, Arms]]  # seconds by scenario and part
 def control_times(base: Sequence[Launched], head: Sequence[Launched]) -> Controls:
     """Return the seconds that each part of the control took in (base, head), by scenario.
 
-    A launch's time is the geometric mean of before and after its load. Only what both arms have.
+    A launch's time is the geometric mean of before and after its load. What one arm lacks is left
+    out.
     """
-    ours = {launch.benchmark: _times(launch.header) for launch in base}
-    theirs = {launch.benchmark: _times(launch.header) for launch in head}
+    of_base = {launch.benchmark: _times(launch.header) for launch in base}
+    of_head = {launch.benchmark: _times(launch.header) for launch in head}
     return {
         scenario: {
-            part: (ours[scenario][part], theirs[scenario][part])
-            for part in ours[scenario]
-            if part in theirs[scenario]
+            part: (times[part], of_head[scenario][part])
+            for part in times
+            if part in of_head[scenario]
         }
-        for scenario in ours
-        if scenario in theirs
+        for scenario, times in of_base.items()
+        if scenario in of_head
     }
 
 
@@ -76,18 +77,18 @@ def controls_of(metrics: Mapping[str, str], times: Controls) -> dict[str, Mappin
     """Return the control's times in the launches of each metric.
 
     Args:
-        metrics: Its benchmark's name by metric; the suite before the last dot is a scenario.
-        times: Of a pair, by scenario.
+        metrics: The benchmark's name by metric; the suite before its last dot is the scenario.
+        times: Of one pair, by scenario.
     """
     suites = {name: benchmark.rpartition(".")[0] for name, benchmark in metrics.items()}
     return {name: times[suite] for name, suite in suites.items() if suite in times}
 
 
-def leaning(pairs: Sequence[Controls]) -> list[str]:
+def control_differs(pairs: Sequence[Controls]) -> list[str]:
     """Return a warning for each scenario whose control itself is slower or faster with the head.
 
-    No commit should touch it; one that leaves threads running does. What that costs is then
-    taken for the node's, and whoever reads the verdict has to know.
+    No commit should touch it, but one that leaves threads running does. What that costs is then
+    taken for machine noise, so the reader of the verdict has to know.
     """
     ratios: dict[tuple[str, str], list[float]] = defaultdict(list)
     for times in pairs:
@@ -96,15 +97,15 @@ def leaning(pairs: Sequence[Controls]) -> list[str]:
                 ratios[scenario, part].append(math.log(head) - math.log(base))
     worst: dict[str, tuple[float, str, int]] = {}
     for (scenario, part), logs in ratios.items():
-        lean = abs(median(logs))
-        if len(logs) >= KNOWN and lean > FLOOR and abs(fmean(logs)) > LEANS * _error(logs):
-            change = f"{part} {math.expm1(median(logs)):+.1%}"
-            worst[scenario] = max(worst.get(scenario, (0.0, "", 0)), (lean, change, len(logs)))
+        size = abs(median(logs))
+        if len(logs) >= KNOWN and size > FLOOR and abs(fmean(logs)) > DIFFERS * _error(logs):
+            shown = f"{part} {math.expm1(median(logs)):+.1%}"
+            worst[scenario] = max(worst.get(scenario, (0.0, "", 0)), (size, shown, len(logs)))
     return [
-        f"{scenario}: the control workload itself differs between the commits ({change} in the "
+        f"{scenario}: the control workload itself differs between the commits ({shown} in the "
         f"median of {count} pairs); does one leave something running? its cost may be taken for "
-        "the node's"
-        for scenario, (_, change, count) in worst.items()
+        "machine noise"
+        for scenario, (_, shown, count) in worst.items()
     ]
 
 
@@ -113,7 +114,7 @@ def _error(logs: Sequence[float]) -> float:
 
 
 class ControlWatch:
-    """Remembers how much the control's times differ within pairs, and says what is too much.
+    """Remembers how much the control's times differ within pairs, and decides what is too much.
 
     Args:
         known: Differences of earlier pairs of this machine, oldest first.
@@ -132,7 +133,7 @@ class ControlWatch:
         return max(FLOOR, most, REACH * _NORMAL * median(ordered))
 
     def complaints(self, times: Controls) -> list[Complaint]:
-        """Return the complaint against a pair during which the node moved; learn from the pair."""
+        """Return the complaint against a pair whose machine changed speed; remember the pair."""
         difference = control_difference(times)
         if difference is None:
             return []
@@ -141,7 +142,7 @@ class ControlWatch:
         if difference <= usual:
             return []
         text = (
-            f"the node itself moved: its control workload differs by {math.expm1(difference):.1%} "
+            f"the machine changed speed: its control workload differs by {math.expm1(difference):.1%} "
             f"between the arms, {math.expm1(usual):.1%} is usual here"
         )
         return [Complaint("node", ("control",), text)]

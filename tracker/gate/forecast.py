@@ -1,4 +1,4 @@
-"""How many more pairs a metric will probably take: for whoever waits, never for a verdict."""
+"""How many more pairs a metric will probably take: shown while a gate runs, never used by a verdict."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def pairs_left(
 ) -> int | None:
     """Return after how many further pairs a noisy metric is probably decided.
 
-    That is when its centre, at the spread seen, is far enough from `detect` to pass or from
-    `margin` to be a regression; and never before the next look, nor after the last.
+    It is decided when its centre is far enough, at the spread seen, from `detect` to pass or from
+    `margin` to be a regression. That is at a scheduled look, and at the last one at the latest.
 
     Args:
-        ratios: Log ratios of the pairs so far, positive is worse.
+        ratios: Contrasts of the pairs so far (`PairedGate.log_ratios`), positive is worse.
         margin: Slowdown that does not matter yet, a ratio.
         detect: Slowdown that a pass excludes, a ratio.
         looks: Numbers of pairs at which the gate decides, ascending; the last is the most.

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tracker.domain import Arm, BenchmarkInfo, Expectation, Fingerprint, Launch, metric_name
 from tracker.errors import MeasurementError
 from tracker.expected import nearest
-from tracker.gate.control import Controls, ControlWatch, control_times, controls_of, leaning
+from tracker.gate.control import Controls, ControlWatch, control_differs, control_times, controls_of
 from tracker.gate.family import in_report_terms, judge_metric, make_gate, without_expected_change
 from tracker.gate.forecast import pairs_left
 from tracker.gate.limits import broken_limit
@@ -308,7 +308,7 @@ class Session:
                 "the base's own tokens vary between launches, so they were not compared: "
                 + ", ".join(self._seen.unsteady())
             )
-        result.warnings += leaning(self._controls)
+        result.warnings += control_differs(self._controls)
         if result.moved:
             result.warnings.append(
                 f"the node itself moved during {result.moved} of {self._attempts} pairs, which were "

@@ -10,9 +10,9 @@ from tracker.gate.control import (
     Controls,
     ControlWatch,
     control_difference,
+    control_differs,
     control_times,
     controls_of,
-    leaning,
 )
 from tracker.gate.family import in_report_terms, judge_metric, make_gate, without_expected_change
 from tracker.gate.policy import Policy
@@ -70,7 +70,7 @@ def judge_stored(
             "the store holds no interleaved pairs of these commits; run `tracker gate`"
         ]
         return result
-    result.warnings += leaning(list((controls or {}).values()))
+    result.warnings += control_differs(list((controls or {}).values()))
     for votes in (True, False):
         group = [j for j in result.judged.values() if j.watched and j.votes is votes]
         _replay(group, stored, result, policy, controls or {})

@@ -21,11 +21,11 @@ Floats = NDArray[np.float64]
 Observations = Mapping[int, Sequence[float]]
 Likelihood = Callable[[Observations, int], Floats]
 
-# Launches have heavy tails; with so few degrees of freedom one outlier proves next to nothing.
+# Launches have heavy tails; with so few degrees of freedom one outlier changes the result little.
 _DEGREES = 4.0
 _NUM_SCALES = 33
 _NUM_LEVELS = 61
-# Of the range of scales around the first estimate, and of levels in standard errors.
+# Range of the scales, in units of the first estimate, and of the levels, in standard errors.
 _SCALE_RANGE = (1 / 6, 8.0)
 _LEVEL_RANGE = 6.0
 _MISFIT_LEVEL = 0.001
@@ -35,8 +35,8 @@ def noisy_step(observed: Observations, num_commits: int) -> Floats:
     """Return the log likelihood of each first bad commit, ``[num_commits]``, up to a constant.
 
     Args:
-        observed: By commit number in 1..num_commits, log ratios against commit 0, positive is
-            worse; those of the last commit tell the new level and must hold at least two.
+        observed: By commit number in 1..num_commits, contrasts with commit 0, positive is worse;
+            those of the last commit show the new level, and there must be two of them.
         num_commits: n; element ``c - 1`` of the result belongs to c.
 
     Raises:
@@ -44,15 +44,15 @@ def noisy_step(observed: Observations, num_commits: int) -> Floats:
 
     Assumptions:
         Pairs are independent; noise is Student's t with four degrees of freedom and one unknown
-        scale for all commits. The new level (flat) and the scale (log-uniform) are integrated out
-        on a grid around what the last commit shows.
+        scale for all commits. The new level (flat prior) and the scale (log-uniform prior) are
+        integrated out on a grid around what the last commit shows.
 
     Small samples:
         Two values at the last commit leave the scale to its prior, a factor of eight either way.
     """
     bad = np.asarray(observed.get(num_commits, ()), dtype=np.float64)
     if len(bad) < 2 or float(np.median(bad)) <= 0:
-        raise ValueError("the last commit needs two values at least, worse than 0 on the whole")
+        raise ValueError("the last commit needs at least two values, and their median above 0")
     level = float(np.median(bad))
     # 1.48 times the median deviation estimates a normal's standard deviation.
     scale = max(1.4826 * float(np.median(np.abs(bad - level))), 1e-4 * level)
@@ -93,7 +93,7 @@ def exact_step(step: float) -> Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Commits that no measurement can tell apart, since those between them cannot be measured.
+    """Commits that no measurement can separate, because those between them cannot be measured.
 
     Attributes:
         numbers: One commit, or a run of which all but the last were skipped.
@@ -106,7 +106,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """A commit whose level is neither the old nor the new one: there is more than one change.
+    """A commit whose level is neither the old nor the new one, so there is more than one change.
 
     Attributes:
         number: The commit.
@@ -127,7 +127,7 @@ class Bisection:
         num_commits: n >= 1.
         likelihood: `noisy_step`, or what `exact_step` returns.
         observed: By commit number, values against commit 0 in the order they came.
-        skipped: Commits that cannot be measured; never the last.
+        skipped: Commits that cannot be measured; the last is never one of them.
     """
 
     num_commits: int
@@ -148,7 +148,7 @@ class Bisection:
         self.observed.setdefault(number, []).append(value)
 
     def skip(self, number: int) -> None:
-        """Give up measuring commit `number`; it stays a candidate.
+        """Mark commit `number` as one that cannot be measured; it stays a candidate.
 
         Raises:
             ValueError: No such commit, or the last one, which must have been measured.
@@ -158,7 +158,7 @@ class Bisection:
         self.skipped.add(number)
 
     def posterior(self) -> Floats:
-        """Return the probability of each first bad commit, ``[num_commits]``, uniform before.
+        """Return the probability of each first bad commit, ``[num_commits]``; the prior is uniform.
 
         Raises:
             ValueError: No single step is consistent with exact values.
@@ -172,24 +172,24 @@ class Bisection:
         return posterior
 
     def groups(self) -> list[Group]:
-        """Return the candidates in order, those that cannot be told apart together."""
+        """Return the candidates in order; those that cannot be separated form one group."""
         posterior = self.posterior()
         groups: list[Group] = []
         run: list[int] = []
         for number in range(1, self.num_commits + 1):
             run.append(number)
             if number not in self.skipped:
-                probability = float(sum(posterior[one - 1] for one in run))
+                probability = float(sum(posterior[member - 1] for member in run))
                 groups.append(Group(tuple(run), probability))
                 run = []
         return groups
 
     def next(self) -> int | None:
-        """Return the commit whose measurement tells most about c, or None where none can.
+        """Return the commit whose measurement tells most about c, or None where none tells anything.
 
-        A measurement of commit i asks one question, whether c <= i, through the same noise
-        whatever i is. Its expected information is then a symmetric concave function of
-        P(c <= i): the most informative commit is the one where that is nearest to one half.
+        A measurement of commit i asks one question, whether c <= i, with the same noise for every
+        i. Its expected information is then a symmetric concave function of P(c <= i): the most
+        informative commit is the one whose probability is nearest to one half.
         """
         below = np.cumsum(self.posterior())
         open_ = [i for i in range(1, self.num_commits) if i not in self.skipped]
@@ -199,10 +199,10 @@ class Bisection:
         return best if 1e-12 < below[best - 1] < 1 - 1e-12 else None
 
     def misfit(self, margin: float) -> Misfit | None:
-        """Return the commit that speaks most against one step, or None where one step fits.
+        """Return the commit that contradicts one step most, or None where one step fits.
 
         Args:
-            margin: In log ratio; a level within it of the old or the new one does not matter.
+            margin: A contrast; a level this near to the old or the new one does not matter.
 
         Assumptions:
             Normal means: an F test of the commits' means against the best step, at level 0.001.

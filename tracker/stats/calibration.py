@@ -1,4 +1,4 @@
-"""How often a gate cries wolf, and how loud the noise is: from A/A gates. Pure."""
+"""The rate of false regressions, and the noise of metrics: from A/A gates. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import betaincinv
+
+from tracker.stats.contrasts import scales
 
 __all__ = ["Noise", "lower_bound", "noise_of", "trials_to_confirm", "upper_bound"]
 
@@ -57,12 +59,15 @@ def trials_to_confirm(rate: float, confidence: float = 0.95) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """The spread of one metric where nothing changed; ratios.
+    """The spread of one metric where nothing changed, relative to its value.
+
+    Where a value is zero or negative, differences over the median size of the values other than zero
+    take the place of logarithms, as in the gate.
 
     Attributes:
         floor: Standard deviation of the logarithm between single launches, drift included.
-        pair: Root mean square of the log ratio within interleaved pairs, of which the truth is 0.
-        pairs: Behind both.
+        pair: Root mean square of the log ratio within interleaved pairs, whose true value is 0.
+        pairs: From how many pairs.
     """
 
     floor: float
@@ -71,18 +76,14 @@ class Noise:
 
 
 def noise_of(pairs: Sequence[tuple[float, float]]) -> Noise | None:
-    """Return the noise of the (base, head) values of A/A pairs.
-
-    Small samples:
-        None without a pair, or where a value is not positive (its logarithm does not exist).
-    """
+    """Return the noise of the (base, head) values of A/A pairs, which are finite; None without any."""
     table = np.array(pairs, dtype=np.float64).reshape(-1, 2)
-    if not len(table) or not np.all(np.isfinite(table)) or np.any(table <= 0):
+    if not len(table):
         return None
-    logs = np.log(table)
+    levels = np.log(table) if np.all(table > 0) else table / scales(table.T[:, :, None])[0]
     return Noise(
-        floor=float(logs.std(ddof=1)),
-        pair=float(np.sqrt(np.mean((logs[:, 1] - logs[:, 0]) ** 2))),
+        floor=float(levels.std(ddof=1)),
+        pair=float(np.sqrt(np.mean((levels[:, 1] - levels[:, 0]) ** 2))),
         pairs=len(table),
     )
 

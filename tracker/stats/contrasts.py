@@ -21,7 +21,7 @@ from tracker.stats.change import Change, change_by_difference, change_by_ratio
 from tracker.stats.covariate import Estimate, estimate, explained
 from tracker.stats.robust import center as hodges_lehmann
 
-__all__ = ["DRIFT", "Arm", "Arms", "Contrasts", "PairValues"]
+__all__ = ["DRIFT", "Arm", "Arms", "Contrasts", "PairValues", "scales"]
 
 Floats = NDArray[np.float64]
 Arm = Literal["base", "head"]
@@ -37,10 +37,10 @@ class Contrasts(NamedTuple):
     """Contrasts of head with base, positive is worse, ``[pairs, metrics]``; NaN where missing.
 
     Attributes:
-        beyond: By how much head is worse than the margin allows, less what a control explains:
-            what a sign-flip test may use.
-        worse: By how much head is worse than base, less what a control explains, unless that
-            control itself differs between the arms: what a mean may be taken of.
+        beyond: By how much head is worse than the margin allows, after removing what a control
+            explains. A sign-flip test may use it.
+        worse: By how much head is worse than base, after removing what a control explains, unless
+            that control itself differs between the arms. A mean may be taken of it.
         short: By how much head is better than a slowdown of `detect`, with the control as in `worse`.
         control: The control that `worse` is corrected by, by metric; None: by none.
         scale: What one unit of a contrast is in the unit of the metric, ``[metrics]``; NaN where
@@ -116,7 +116,7 @@ class PairValues:
         """Return the contrasts of all pairs so far; there must be one."""
         base, head = self._arms()
         by_ratio = ~np.any((base <= 0) | (head <= 0), axis=0)
-        scale = _scales(np.where(by_ratio, math.nan, [base, self._without(head, self._margin)]))
+        scale = scales(np.where(by_ratio, math.nan, [base, self._without(head, self._margin)]))
 
         def comparable(values: Floats, slowdown: Floats | float = 0.0) -> Floats:
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -179,7 +179,7 @@ def _present(column: Floats) -> Floats:
     return column[~np.isnan(column)]
 
 
-def _scales(values: Floats) -> Floats:
+def scales(values: Floats) -> Floats:
     """Return the median size of the values other than zero, ``[2, pairs, metrics]``, by metric.
 
     NaN is no value; 1 where there is none.

@@ -1,4 +1,4 @@
-"""When the gate weighs its evidence, and how it spends its error budgets over those looks."""
+"""When the gate looks at its pairs, and how it divides its error budgets among those looks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = [
     "missed_flips",
 ]
 
-# Dense where most gates end, then ever wider: a look costs level, and late ones buy little.
+# Dense where most gates end, then wider and wider: a look costs level, and late ones gain little.
 _LOOKS = (6, 7, 8, 10, 12, 15, 19, 24, 30, 38, 50, 65, 85, 110, 140, 180, 230, 300)
 _FIRST_SHARE = 0.4  # of alpha, at the first look that can call a regression with it
 _NEXT_SHARE = 0.25  # of what is left of alpha, at each look after it
@@ -26,16 +26,15 @@ _EARLY_LOOKS = 3
 
 
 def look_schedule(max_pairs: int) -> tuple[int, ...]:
-    """Return the numbers of pairs at which evidence is weighed, ascending, `max_pairs` last."""
+    """Return the numbers of pairs at which the gate decides, ascending, `max_pairs` last."""
     return (*(n for n in _LOOKS if n < max_pairs), max_pairs)
 
 
 def called_flips(alpha: float, looks: Sequence[int]) -> dict[int, int]:
-    """Return by look how many flips, the observed one among them, may do as well as it.
+    """Return by look how many flips may do as well as the observed arrangement, which is one of them.
 
     Their shares of all flips of the look sum to at most `alpha`, which bounds the chance that any
-    look calls a false regression. What a look cannot spend, since a flip is worth more than its
-    share, goes to the next.
+    look calls a false regression. A look whose share is less than one flip leaves it to the next.
     """
     able = [n for n in looks if num_flips(n) * alpha * _FIRST_SHARE >= 1] or [looks[-1]]
     allowed = dict.fromkeys(looks, 0)
@@ -43,7 +42,7 @@ def called_flips(alpha: float, looks: Sequence[int]) -> dict[int, int]:
     for n in able:
         share = _FIRST_SHARE if n == able[0] else _NEXT_SHARE
         budget = alpha if n == looks[-1] else budget + (alpha - budget) * share
-        # A hair more, so that 1/256 of 256 flips is one of them.
+        # Slightly more, so that rounding does not lose the one flip that 1/256 of 256 is.
         allowed[n] = int((budget - spent) * num_flips(n) * (1 + 1e-12))
         spent += allowed[n] / num_flips(n)
     return allowed
@@ -56,7 +55,7 @@ def miss_levels(looks: Sequence[int]) -> dict[int, float]:
 
 
 def missed_flips(looks: Sequence[int]) -> dict[int, int]:
-    """Return by look how many flips, the observed one among them, a pass needs to be among."""
+    """Return by look how many flips may do as well as the observed arrangement for a pass."""
     return called_flips(_MISS / 2, looks)
 
 

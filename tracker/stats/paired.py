@@ -37,11 +37,13 @@ _BEYOND = 0.005  # chance on each side of the interval of a verdict
 class PairedGate:
     """A sequential paired test of many metrics with a family-wise bound on false regressions.
 
-    Each pair gives every metric a log ratio, signed so that positive is worse, less the margin and
-    less what a control of the same launches explains (`covariate.explained`). At the scheduled
-    looks (`looks`) the sum of each metric's scores (`signflip.scores`) is compared with the
-    largest sum over all metrics under joint sign flips of whole pairs; the level is spread over
-    the looks by a union bound, so that stopping at any of them keeps the guarantee.
+    Each pair gives every metric a contrast, positive where head is worse: a log ratio, or a
+    difference over a scale where a value is zero or negative (`contrasts`). The margin is
+    subtracted, and what a control or a steady drift explains (`covariate`). At the scheduled looks
+    (`looks`) the sum of each metric's scores (`signflip`) is compared with the largest sum over all
+    metrics under joint sign flips of whole pairs. The level is divided among the looks, so that
+    stopping at any of them keeps the guarantee. A metric that the budget cannot decide is given up
+    (`effort`).
 
     Args:
         metrics: Name to direction ("lower" or "higher" is better), at least one.
@@ -50,7 +52,7 @@ class PairedGate:
         margin: Relevant slowdown, as a ratio (0.01 is 1 %); one number, or a mapping with every
             noisy metric's name.
         detect: Slowdown that a pass excludes, greater than the margin; likewise.
-        max_pairs: No more pairs than this are asked for.
+        max_pairs: Pairs that are measured at most.
         exact: Exact metrics and their step: an absolute change beyond the step is real, and one
             pair decides. The names must be in `metrics`.
         seed: Seeds the random flips beyond 13 pairs, so that a verdict can be re-derived.
@@ -60,10 +62,10 @@ class PairedGate:
             names it.
 
     Assumptions:
-        Base and head of a pair, with their controls, are exchangeable when nothing changed:
-        launches interleaved in random order on one machine. No shape of noise is assumed for a
-        regression, nor for a pass or an interval from 8 pairs on; a pass at the first looks, the
-        interval of fewer pairs, and an improvement use Student's t.
+        The two launches of a pair run one after the other on one machine, in an order that a coin
+        decides for each pair. Then no shape of noise and no independence of launches is assumed
+        for a regression. A pass and an interval assume symmetric noise from 8 pairs on; a pass at
+        the first looks, the interval of fewer pairs, and an improvement use Student's t.
 
     Small samples:
         Below 6 pairs every noisy metric is pending; at 6 it can pass, from 8 on (alpha 0.01) it can
@@ -150,8 +152,10 @@ class PairedGate:
         Args:
             pair: Every pending metric must be there; decided ones may be left out. Any finite
                 value is judged. None says that this pair has no value of the metric.
-            controls: By metric, for those that have any: name to ``(base, head)`` of work that
-                neither commit touches, measured in the same launches, more being slower.
+            controls: By metric, for those that have any: name to ``(base, head)`` of the times of
+                work that neither commit touches, measured in the same launches.
+            first: The arm that was launched first; None where it is not known. A steady drift is
+                removed only where it is known.
 
         Raises:
             ValueError: An unknown or missing metric, a value that is not finite, or a control that

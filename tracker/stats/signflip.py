@@ -20,24 +20,23 @@ Floats = NDArray[np.float64]
 
 # Flips of so many pairs are enumerated; those of later pairs are drawn.
 _MAX_ENUMERATED_PAIRS = 13
-# A score's limit, in scales: an outlier counts for little more than a pair at the median. Wider
-# limits let a few loud metrics of the family outbid a quiet one that regressed.
+# Limit of a score, in scales: an outlier counts for little more than a pair at the median. With
+# wider limits a few noisy metrics of the family hide a quiet one that regressed.
 _CLIP = 1.25
 
 
 def num_flips(num_pairs: int) -> int:
-    """Return how many flips stand against `num_pairs` pairs; the smallest p-value is one over it."""
+    """Return how many flips of so many pairs are compared; the smallest p-value is one over it."""
     return int(2 ** min(num_pairs, _MAX_ENUMERATED_PAIRS))
 
 
 def scores(differences: Floats, relevant: Floats) -> Floats:
     """Return each difference over its metric's scale, limited to 1.25, ``[pairs, metrics]``.
 
-    The scale is what matters to the user, `relevant`, unless the metric is louder than that: then
-    it is the (lower) median absolute difference. Neither changes when a pair's sign is flipped, so the
-    scores of a flip are the flipped scores. A scale in the user's units, unlike the standard
-    deviation, keeps a quiet metric well inside its margin from looking, flipped, like a strong
-    regression.
+    The scale is the slowdown that matters to the user, `relevant`, unless the metric is noisier than
+    that: then it is the (lower) median absolute difference. Neither changes when a pair's sign is
+    flipped, so the scores of a flip are the flipped scores. With a standard deviation as the scale,
+    a quiet metric well inside its margin would look like a strong regression when it is flipped.
 
     Args:
         differences: ``[pairs, metrics]``; NaN where missing, which scores 0.
@@ -65,9 +64,9 @@ def family_maxima(table: Floats, seed: int) -> Floats:
 def flip_sums(table: Floats, seed: int) -> Floats:
     """Return the sum of scores of each metric under each flip, the identity first.
 
-    Every flip of the first 13 pairs; with each goes one random flip of the later pairs, and the
-    identity of those with the identity. The observed arrangement is then as good as any other of
-    the set, which keeps the test exact (Hemerik & Goeman 2018, theorem 2).
+    Every flip of the first 13 pairs, each combined with one random flip of the later pairs; the
+    identity is combined with the identity. The observed arrangement is then exchangeable with all
+    others of the set, which keeps the test exact (Hemerik & Goeman 2018, theorem 2).
 
     Args:
         table: Scores, ``[pairs, metrics]``, at least one pair.

@@ -14,7 +14,7 @@ __all__ = ["TailComparison", "compare_tails"]
 Floats = NDArray[np.float64]
 
 MIN_PAIRS = 8  # fewer blocks resample to too few different samples
-MIN_BEYOND = 10  # requests of an arm beyond the quantile; fewer, and single requests decide
+MIN_BEYOND = 10  # requests of an arm beyond the quantile; with fewer, single requests decide
 _RESAMPLES = 1000
 _CHUNK = 50  # resamples at a time, so that a million requests fit in memory
 _LEVEL = 0.95
@@ -22,7 +22,7 @@ _LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class TailComparison:
-    """A tail quantile of all requests of base and of head. It informs; it never votes.
+    """A tail quantile of all requests of base and of head, for information: it has no vote.
 
     Attributes:
         quantile: In (0, 1); 0.99 is p99.
@@ -56,9 +56,8 @@ def compare_tails(
 ) -> TailComparison:
     """Compare a tail quantile of pooled requests, with an interval from resampled launches.
 
-    Requests of one launch share its luck, so the pair of launches is what is resampled, never the
-    request: pairs are drawn with replacement, the requests of each arm pooled, and both quantiles
-    taken.
+    Requests of one launch are not independent, so pairs of launches are resampled, never requests:
+    pairs are drawn with replacement, the requests of each arm are pooled, and both quantiles taken.
 
     Args:
         base: By pair, the values of the base launch's requests (a TTFT each, or all its ITLs).
@@ -86,7 +85,7 @@ def compare_tails(
         quantile is ``numpy.quantile(..., method="inverted_cdf")``: an observed value.
     """
     if len(base) != len(head):
-        raise ValueError(f"{len(base)} base launches stand against {len(head)} of head")
+        raise ValueError(f"{len(base)} launches of base, but {len(head)} of head")
     if not 0 < quantile < 1:
         raise ValueError(f"quantile must lie in (0, 1), not {quantile}")
     arms = [_Pool("base", base), _Pool("head", head)]
@@ -125,11 +124,11 @@ class _Pool:
     def quantiles(self, counts: Floats, quantile: float) -> Floats:
         """Return the quantile with each launch taken ``counts[resample, launch]`` times."""
         seen = np.cumsum(counts[:, self._owners], axis=1)
-        # A hair less, so that 0.99 of 1,000 requests is the 990th of them.
-        wanted = quantile * seen[:, -1:] * (1 - 1e-12)
+        # Slightly less, so that 0.99 of 1,000 requests is the 990th in spite of rounding.
+        rank = quantile * seen[:, -1:] * (1 - 1e-12)
         # A resample without any request of this arm has no quantile.
-        found = np.where(seen[:, -1] > 0, self.values[np.argmax(seen >= wanted, axis=1)], math.nan)
-        return np.asarray(found)
+        of_rank = self.values[np.argmax(seen >= rank, axis=1)]
+        return np.where(seen[:, -1] > 0, of_rank, math.nan)
 
 
 def _obstacle(quantile: float, pairs: int, requests: int, effect: float | None) -> str:

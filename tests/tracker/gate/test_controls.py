@@ -7,7 +7,7 @@ import pytest
 
 from tests.tracker.fake_lab import TTFT, FakeRunner, WanderingNode, commits, recorder
 from tests.tracker.gate.fakes import Notes
-from tracker.gate.control import controls_of, leaning
+from tracker.gate.control import control_differs, controls_of
 from tracker.gate.measured import gate_commits, gate_stored
 from tracker.gate.policy import Policy
 from tracker.store import Store
@@ -107,7 +107,7 @@ def test_a_control_that_one_commit_slows_is_told_of(lean, pairs, told):
         {"s.A": {"copy": (1.0, 1.0), "gemm": (1.0, (1 + lean) * 2.0 ** draw.gauss(0, 0.01))}}
         for _ in range(pairs)
     ]
-    warnings = leaning(seen)
+    warnings = control_differs(seen)
     assert len(warnings) == told
     assert all(w.startswith("s.A: the control workload itself differs") for w in warnings)
     assert all("(gemm +" in w and "of 8 pairs" in w for w in warnings)

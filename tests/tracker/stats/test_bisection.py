@@ -174,12 +174,12 @@ def test_one_commit_is_guilty_without_a_question():
 @pytest.mark.parametrize(
     ("act", "said"),
     [
-        (lambda b: b.posterior(), "the last commit needs two values"),
+        (lambda b: b.posterior(), "at least two values"),
         (lambda b: b.observe(0, 1.0), "commit 0 is not one of 1..4"),
         (lambda b: b.observe(5, 1.0), "commit 5 is not one of 1..4"),
         (lambda b: b.observe(2, math.nan), "nan is not finite"),
         (lambda b: b.skip(4), "commit 4 is not one of 1..3"),
-        (lambda b: noisy_step({4: [-0.1, -0.2]}, 4), "worse than 0"),
+        (lambda b: noisy_step({4: [-0.1, -0.2]}, 4), "median above 0"),
     ],
 )
 def test_what_makes_no_sense_is_named(act, said):

@@ -64,9 +64,9 @@ def test_noise_tells_drift_between_pairs_from_noise_within_them():
 
 def test_noise_of_boundaries():
     assert noise_of([]) is None
-    assert noise_of([(1.0, 0.0)]) is None
-    assert noise_of([(1.0, math.nan)]) is None
-    assert noise_of([(1.0, -1.0)]) is None
+    assert noise_of([(0.0, 0.0)]).pair == 0.0
+    halves = noise_of([(10.0, 0.0), (0.0, 10.0), (-10.0, -10.0)])
+    assert halves.pair == pytest.approx(math.sqrt(2 / 3))
     assert noise_of([(2.0, 2.0)]).pair == 0.0
     one = noise_of([(1.0, math.e)])
     assert (one.pair, one.pairs) == (pytest.approx(1.0), 1)

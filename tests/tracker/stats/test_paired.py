@@ -270,7 +270,7 @@ def test_a_slowdown_is_called_where_the_node_is_louder_than_it():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_commit_that_slows_the_control_as_well_is_never_passed_for_it(seed):
-    """It leaves a thread running, say: what that costs must not be taken for the node's."""
+    """It leaves a thread running, say: what that costs must not be taken for machine noise."""
     gate = told_of_the_node(0.3, leaks=0.3, node=0.05, seed=seed)
     assert gate.verdicts()["a"].status in ("regression", "inconclusive")
     assert gate.verdicts()["a"].effect == pytest.approx(0.3, abs=0.15)

@@ -115,7 +115,7 @@ def test_a_launch_without_requests_counts_for_nothing():
 @pytest.mark.parametrize(
     ("base", "head", "quantile", "message"),
     [
-        ([[1.0]], [], 0.99, "1 base launches stand against 0"),
+        ([[1.0]], [], 0.99, "1 launches of base, but 0 of head"),
         ([[1.0]], [[1.0]], 0.0, "quantile"),
         ([[1.0]], [[1.0]], math.nan, "quantile"),
         ([[1.0], [2.0, math.nan]], [[1.0], [1.0]], 0.9, "base launch 1: value nan"),
