@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml
 	@echo "Making the environment in $(VENV) (torch is large: minutes on a slow line) ..."
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "python3 -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[inference,serve,bench,postgres,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[inference,serve,postgres,dev]'
 	@touch $(STAMP)
 
 env: $(STAMP)  ## Make the virtual environment.

@@ -87,8 +87,9 @@ class Unfinished:
 def place_of(project: AsvProject) -> dict[str, object]:
     """Return where and with which suites a gate is measured, as the store keeps it."""
     digest = hashlib.sha256()
-    for file in sorted(project.benchmark_dir.rglob("*.py")):
-        digest.update(str(file.relative_to(project.benchmark_dir)).encode() + b"\0")
+    suites = project.benchmark_dir
+    for file in sorted(suites.rglob("*.py")) if suites is not None else ():
+        digest.update(str(file.relative_to(suites or file)).encode() + b"\0")
         digest.update(file.read_bytes() + b"\0")
     return {
         "checkout": f"{platform.node()}:{project.repository.root}",

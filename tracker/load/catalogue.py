@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from tracker.domain import Better, Kind
 from tracker.errors import did_you_mean
 from tracker.load.errors import ScenarioError
 
@@ -35,17 +36,17 @@ class Metric:
     name: str
     title: str
     unit: str
-    better: str
-    kind: str
+    better: Better
+    kind: Kind
     version: str = "1"
     clean: bool = True
 
 
-def _lower(name: str, title: str, unit: str, kind: str, *, clean: bool = True) -> Metric:
+def _lower(name: str, title: str, unit: str, kind: Kind, *, clean: bool = True) -> Metric:
     return Metric(name, title, unit, "lower", kind, clean=clean)
 
 
-def _higher(name: str, title: str, unit: str, kind: str, *, clean: bool = True) -> Metric:
+def _higher(name: str, title: str, unit: str, kind: Kind, *, clean: bool = True) -> Metric:
     return Metric(name, title, unit, "higher", kind, clean=clean)
 
 

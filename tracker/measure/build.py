@@ -13,7 +13,7 @@ from tracker.errors import MeasurementError
 from tracker.measure.git import Repository
 from tracker.measure.process import run_logged
 
-__all__ = ["CompiledSources", "build_once", "compiled_sources"]
+__all__ = ["CompiledSources", "build_once", "compiled_sources", "last_line"]
 
 _SOURCES = frozenset(
     [
@@ -146,9 +146,13 @@ def build_once(
         timeout=timeout,
     )
     if code != 0:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        last = lines[-1] if lines else "no output"
         raise MeasurementError(
-            f"{tree.name[:8]}: the build failed with exit code {code}: {last} (log: {log})"
+            f"{tree.name[:8]}: the build failed with exit code {code}: {last_line(log)} (log: {log})"
         )
     marker.write_text(key, encoding="utf-8")
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that says something."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"

@@ -57,7 +57,8 @@ class Expected:
         tree: The commit's worktree.
         paths: Directories in it that are on the module path.
         checkout: The user's checkout, whose code is another commit's.
-        suites: The benchmark suites, which are always the present ones.
+        suites: The benchmark suites, which are always the present ones. None: a command or a server
+            is measured, which need not be Python: modules that were not seen prove nothing.
         environments: Where asv builds its environments; None where it builds none.
         installed: The project's distributions in the measured interpreter.
         compiled: Names of modules that the tree holds compiled sources of.
@@ -67,7 +68,7 @@ class Expected:
     tree: Path
     paths: Sequence[str]
     checkout: Path
-    suites: Path
+    suites: Path | None
     environments: Path | None = None
     installed: Sequence[Installed] = ()
     compiled: frozenset[str] = field(default=frozenset())
@@ -107,7 +108,8 @@ def import_faults(
     unproved: dict[str, Path] = {}
     for record in records:
         for name, file in record.modules.items():
-            if file.is_relative_to(expected.suites) or file.is_relative_to(_TOOL):
+            own = (_TOOL, *([expected.suites] if expected.suites is not None else []))
+            if any(file.is_relative_to(folder) for folder in own):
                 continue
             if file.is_relative_to(expected.tree):
                 proved = True
@@ -133,6 +135,8 @@ def import_faults(
     if stale:
         faults.append(LaunchFault("code", _stale_text(stale)))
     if not faults and not proved:
+        if expected.suites is None:
+            return [], ["no module of the commit was imported: which code ran is not proved"]
         if provided:
             faults.append(LaunchFault("code", _unseen_text(provided, expected, bool(records))))
         else:
@@ -145,7 +149,7 @@ def import_faults(
     return faults, notes
 
 
-def provided_modules(tree: Path, paths: Sequence[str], suites: Path) -> frozenset[str]:
+def provided_modules(tree: Path, paths: Sequence[str], suites: Path | None) -> frozenset[str]:
     """Return the modules and regular packages that the directories `paths` of `tree` provide.
 
     Of a namespace package it is the packages inside it, for others may add to the namespace.
@@ -155,7 +159,7 @@ def provided_modules(tree: Path, paths: Sequence[str], suites: Path) -> frozense
     for root in roots:
         # Any directory of the top level would pass for a namespace: `docs`, `packaging`.
         depth = 0 if root == tree.resolve() else 2
-        names.update(_provided(root, "", depth, roots, suites.name))
+        names.update(_provided(root, "", depth, roots, suites.name if suites is not None else ""))
     return frozenset(names)
 
 

@@ -13,9 +13,11 @@ import platform
 import subprocess
 from pathlib import Path
 
+from tracker.domain import MachineInfo
 from tracker.errors import MeasurementError
+from tracker.fingerprint import cpu_model
 
-__all__ = ["machine_name", "register_machine"]
+__all__ = ["describe_machine", "machine_name", "register_machine"]
 
 # Run by the interpreter that has asv: the same values that `asv machine --yes` would write, which
 # cannot be used itself because it drops every field but the name when the name is not the host's.
@@ -28,6 +30,17 @@ def machine_name() -> str:
     """Return the name asv would use here: the only one it knows, else the host's."""
     known = [name for name in _read(_home_file()) if name != "version"]
     return known[0] if len(known) == 1 else platform.node()
+
+
+def describe_machine(name: str) -> MachineInfo:
+    """Return what this machine is, under the name that its results carry."""
+    return MachineInfo(
+        name=name,
+        arch=platform.machine() or None,
+        cpu=cpu_model(),
+        num_cpu=str(os.cpu_count() or "") or None,
+        os=f"{platform.system()} {platform.release()}",
+    )
 
 
 def register_machine(name: str, python: str, state: Path) -> Path:

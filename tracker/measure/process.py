@@ -13,13 +13,13 @@ from pathlib import Path
 
 from tracker.errors import MeasurementError
 
-__all__ = ["DEFAULT_TIMEOUT", "run_logged"]
+__all__ = ["DEFAULT_TIMEOUT", "MARK", "members", "run_logged"]
 
 DEFAULT_TIMEOUT = 3600.0  # seconds for a launch of whoever sets no limit
 _GRACE = 10.0  # seconds that a program gets to end its children before they are killed
 _POLL = 0.05
 # Every descendant inherits it, whatever session or process group it moves to.
-_MARK = "PACEKEEPER_LAUNCH_ID"
+MARK = "PACEKEEPER_LAUNCH_ID"
 
 
 def run_logged(
@@ -57,7 +57,7 @@ def run_logged(
             process = subprocess.Popen(
                 command,
                 cwd=directory,
-                env={**environment, _MARK: mark},
+                env={**environment, MARK: mark},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -110,16 +110,16 @@ def _end(process: subprocess.Popen[bytes], mark: str) -> None:
     except subprocess.TimeoutExpired:
         pass
     finally:  # also when a signal breaks off the wait
-        for pid in _members(process.pid, mark):
+        for pid in members(process.pid, mark):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
 
 
-def _members(session: int, mark: str) -> list[int]:
-    """Processes of a session, and those that carry the launch's mark wherever they went."""
+def members(session: int, mark: str) -> list[int]:
+    """Return the processes of a session, and those that carry the launch's mark wherever they went."""
     members: list[int] = []
-    wanted = f"{_MARK}={mark}".encode()
+    wanted = f"{MARK}={mark}".encode()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()

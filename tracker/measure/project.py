@@ -1,8 +1,13 @@
-"""The asv project that is measured: its configuration, its suites, its repository."""
+"""The project that is measured: its configuration, its suites, its repository.
+
+An asv project says so in `asv.conf.json`. A project that the command or the server runner measures
+needs `pacekeeper.toml` alone.
+"""
 
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,18 +21,19 @@ from tracker.measure.git import Repository
 __all__ = ["AsvProject", "load_project", "unmeasured_changes"]
 
 CONFIG_NAMES = ("asv.conf.json", "asv.conf.jsonc")
+_SETTINGS = "pacekeeper.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class AsvProject:
-    """What `asv.conf.json` says, with every path absolute.
+    """What `asv.conf.json` or `pacekeeper.toml` says, with every path absolute.
 
     Attributes:
-        name: asv's `project`.
+        name: asv's `project`; without asv, the repository's folder unless pacekeeper.toml names it.
         config_path: The file it was read from.
-        config: Its content, as written.
+        config: Content of `asv.conf.json`, as written; empty without asv.
         repository: The git repository whose commits are measured.
-        benchmark_dir: The suites; always those of the current checkout.
+        benchmark_dir: The suites; always those of the current checkout. None without asv.
         source: Directories inside a commit's tree that go on the module path, as the project
             states them; empty: as the tree's layout and packaging metadata say.
     """
@@ -36,7 +42,7 @@ class AsvProject:
     config_path: Path
     config: dict[str, object]
     repository: Repository
-    benchmark_dir: Path
+    benchmark_dir: Path | None
     source: tuple[str, ...] = ()
 
     @property
@@ -54,10 +60,11 @@ class AsvProject:
 def load_project(
     config: Path | None = None, *, start: Path | None = None, source: Sequence[str] = ()
 ) -> AsvProject:
-    """Read the project's asv configuration.
+    """Read the project's configuration.
 
     Args:
-        config: The file; else `asv.conf.json` in `start` or the nearest directory above it.
+        config: An asv configuration; else `asv.conf.json`, or a `pacekeeper.toml` that asks for
+            another runner, in `start` or the nearest directory above it.
         start: Where to look from; the current directory by default.
         source: See `AsvProject.source`.
 
@@ -66,6 +73,8 @@ def load_project(
             in a git repository, or its `repo` cannot be cloned.
     """
     path = _find(config, (start or Path.cwd()).resolve())
+    if path.name == _SETTINGS:
+        return _without_asv(path, source)
     content = _parse(path)
     home = path.parent
     name = content.get("project")
@@ -102,18 +111,19 @@ def unmeasured_changes(project: AsvProject, *, head_is_measured: bool) -> list[s
     source: list[str] = []
     for file in project.repository.dirty():
         full = root / file
-        if full.is_relative_to(project.benchmark_dir):
+        if project.benchmark_dir is not None and full.is_relative_to(project.benchmark_dir):
             suites.append(str(file))
         elif full.suffix in {".py", ".pyi", ".pyx", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h"}:
             parts = project.source or (project.subdir or ".",)
             inside = any(full.is_relative_to((root / part).resolve()) for part in parts)
             if inside and "test" not in full.parts[-1] and file.parts[0] not in {"tests", "docs"}:
                 source.append(str(file))
-    if not project.benchmark_dir.is_relative_to(root):  # suites in a repository of their own
+    folder = project.benchmark_dir
+    if folder is not None and not folder.is_relative_to(root):  # suites in their own repository
         with suppress(UsageError):
-            own = Repository.find(project.benchmark_dir)
+            own = Repository.find(folder)
             names = [own.root / file for file in own.dirty()]
-            suites = [str(name) for name in names if name.is_relative_to(project.benchmark_dir)]
+            suites = [str(name) for name in names if name.is_relative_to(folder)]
     warnings: list[str] = []
     if source and head_is_measured:
         warnings.append(
@@ -138,11 +148,37 @@ def _find(config: Path | None, start: Path) -> Path:
             raise UsageError(f"{config}: no such asv configuration")
         return config.resolve()
     for directory in (start, *start.parents):
+        if _needs_no_asv(directory / _SETTINGS):
+            return directory / _SETTINGS
         for name in CONFIG_NAMES:
             if (directory / name).is_file():
                 return directory / name
     raise UsageError(
-        f"no asv.conf.json in {start} or above; run inside an asv project or give --config"
+        f"no asv.conf.json in {start} or above, and no pacekeeper.toml with another runner; run "
+        "inside a project, give --config, or let `tracker init` set the project up"
+    )
+
+
+def _needs_no_asv(path: Path) -> bool:
+    """Whether a settings file asks for another runner; what is wrong in it the policy's reader says."""
+    try:
+        measure = tomllib.loads(path.read_text(encoding="utf-8")).get("measure", {})
+    except (OSError, ValueError):
+        return False
+    return isinstance(measure, dict) and measure.get("runner", "asv") != "asv"
+
+
+def _without_asv(path: Path, source: Sequence[str]) -> AsvProject:
+    named = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
+    repository = Repository.find(path.parent)
+    name = named.get("name") if isinstance(named, dict) else None
+    return AsvProject(
+        name=name if isinstance(name, str) and name else repository.root.name,
+        config_path=path,
+        config={},
+        repository=repository,
+        benchmark_dir=None,
+        source=tuple(source),
     )
 
 

@@ -7,6 +7,7 @@ import sys
 from tracker.gate.policy import Policy
 from tracker.measure.asv.environments import environment_names
 from tracker.measure.asv.runner import AsvRunner
+from tracker.measure.command import CommandRunner
 from tracker.measure.launch import Runner
 from tracker.measure.project import AsvProject
 
@@ -31,14 +32,35 @@ def make_runner(
     Raises:
         UsageError: There is no such interpreter or environment.
     """
-    wanted = policy.measure.environment
+    settings = policy.measure
+    if settings.runner == "command":
+        return CommandRunner(
+            project,
+            settings,
+            machine=machine,
+            python=python,
+            bench=policy.bench,
+            timeout=policy.timeout,
+        )
+    if settings.runner == "server":
+        from tracker.measure.server import ServerRunner  # loads the HTTP client
+
+        return ServerRunner(
+            project,
+            settings,
+            machine=machine,
+            python=python,
+            bench=policy.bench,
+            timeout=policy.timeout,
+        )
+    wanted = settings.environment
     return AsvRunner(
         project,
         machine=machine,
         python=python,
         bench=policy.bench,
         timeout=policy.timeout,
-        settings=policy.measure,
+        settings=settings,
         environment=environment_names(project, python or sys.executable, wanted)[0]
         if wanted
         else None,

@@ -145,6 +145,7 @@ class LaunchSites:
     def proof(self, site: LaunchSite) -> tuple[tuple[LaunchFault, ...], tuple[str, ...]]:
         """Return why the launch at `site` did not measure the commit's code, and what is unproved."""
         root = self.project.repository.root
+        suites = self.project.benchmark_dir
         compiled = compiled_sources(self.project.repository, site.commit)
         changed: list[str] = []
         builds = self._settings.build is not None or self._environments is not None
@@ -156,7 +157,7 @@ class LaunchSites:
                 tree=site.tree.resolve(),
                 paths=[os.path.relpath(path, site.tree.resolve()) for path in site.paths],
                 checkout=root.resolve(),
-                suites=self.project.benchmark_dir.resolve(),
+                suites=suites.resolve() if suites is not None else None,
                 environments=self._environments,
                 installed=self._installed_from(),
                 compiled=compiled.modules,

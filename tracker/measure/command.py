@@ -1,0 +1,206 @@
+"""Launches by a command: any program that writes a file of a known format, run once on one commit."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from shlex import quote
+
+from tracker.domain import BenchmarkInfo, Measurement, Problem, ResultFile, metric_name
+from tracker.errors import MeasurementError
+from tracker.measure.build import last_line
+from tracker.measure.launch import FailedBenchmark, LaunchResult, OnLine
+from tracker.measure.machine import describe_machine
+from tracker.measure.process import run_logged
+from tracker.measure.project import AsvProject
+from tracker.measure.settings import MeasureSettings
+from tracker.measure.site import LaunchSite, LaunchSites, OnWait
+from tracker.readers import Given, Reading, read_file
+
+__all__ = ["CommandRunner"]
+
+
+class CommandRunner:
+    """Runs `[measure] command` in commits' worktrees and reads what it writes.
+
+    Args:
+        project: What to measure.
+        settings: `[measure]` of the policy.
+        machine: Name the results carry.
+        python: What `python` means in builds; this interpreter by default.
+        bench: Regular expressions of benchmarks that count; all when empty.
+        timeout: Seconds after which a launch is stopped.
+        on_wait: Called with a sentence when another measurement has the machine.
+    """
+
+    def __init__(
+        self,
+        project: AsvProject,
+        settings: MeasureSettings,
+        *,
+        machine: str,
+        python: str | None = None,
+        bench: Sequence[str] = (),
+        timeout: float | None = None,
+        on_wait: OnWait | None = None,
+    ) -> None:
+        self.project = project
+        self.machine = machine
+        self.python = python or sys.executable
+        self.bench = tuple(bench)
+        self._settings = settings
+        self._timeout = timeout
+        self._sites = LaunchSites(
+            project, settings, python=self.python, timeout=timeout, on_wait=on_wait
+        )
+
+    def launch(
+        self,
+        commit: str,
+        *,
+        bench: Sequence[str] | None = None,
+        on_line: OnLine | None = None,
+    ) -> LaunchResult:
+        wanted = self.bench if bench is None else tuple(bench)
+        (described,) = self.project.repository.describe([commit])
+        with self._sites.open(commit) as site:
+            started, began = datetime.now(UTC), time.monotonic()
+            self._run(site, on_line)
+            seconds = time.monotonic() - began
+            given = Given(
+                commit=commit,
+                committed_at=described.committed_at,
+                measured_at=started,
+                machine=self.machine,
+                environment=self._settings.environment,
+            )
+            file, benchmarks, problems = _read(site, given, self._settings.format)
+            faults, notes = self._sites.proof(site)
+        return chosen(
+            LaunchResult(
+                commit=commit,
+                directory=site.folder,
+                file=file,
+                benchmarks=benchmarks,
+                machine=describe_machine(self.machine),
+                launches=(),
+                failures=failures_of(file, site.log),
+                seconds=seconds,
+                unread=problems,
+                faults=faults,
+                notes=notes,
+            ),
+            wanted,
+        )
+
+    def discover(self, commit: str) -> Mapping[str, BenchmarkInfo]:
+        """Return what a launch of `commit` measures: what a program writes is known once it ran."""
+        return self.launch(commit, bench=()).benchmarks
+
+    def clean(self) -> None:
+        self._sites.clean()
+
+    def _run(self, site: LaunchSite, on_line: OnLine | None) -> None:
+        command = self._settings.command or ""
+        out = site.folder / "results" / "out"
+        code = run_logged(
+            ["sh", "-c", command.replace("{out}", quote(str(out)))],
+            directory=site.tree,
+            environment=site.environment,
+            log=site.log,
+            timeout=self._timeout,
+            on_line=on_line,
+        )
+        if code != 0:
+            raise MeasurementError(
+                f"{site.commit[:8]}: the command failed with exit code {code}: "
+                f"{last_line(site.log)} (log: {site.log})"
+            )
+
+
+def chosen(result: LaunchResult, bench: Sequence[str]) -> LaunchResult:
+    """Return the launch with only the benchmarks that one of the patterns fits; all when empty.
+
+    Raises:
+        MeasurementError: None fits, or none of those has a value.
+    """
+    short = result.commit[:8]
+    if bench:
+        kept = tuple(
+            m
+            for m in result.file.measurements
+            if any(re.search(pattern, metric_name(m.benchmark, m.params)) for pattern in bench)
+        )
+        if not kept:
+            known = ", ".join(sorted(result.benchmarks)[:5])
+            raise MeasurementError(
+                f"{short}: no benchmark matches --bench {' '.join(map(repr, bench))}; there are: "
+                f"{known}"
+            )
+        names = {m.benchmark for m in kept}
+        result = dataclasses.replace(
+            result,
+            file=dataclasses.replace(result.file, measurements=kept),
+            benchmarks={k: v for k, v in result.benchmarks.items() if k in names},
+            failures=tuple(f for f in result.failures if f.name in names),
+        )
+    if not result.measured and not result.faults:
+        reasons = [f"{f.name}: {f.reason}" for f in result.failures]
+        reasons += [problem.reason for problem in result.unread]
+        raise MeasurementError(
+            f"{short}: nothing was measured: {'; '.join(reasons[:3]) or 'no value'} "
+            f"(log: {result.log})"
+        )
+    return result
+
+
+def failures_of(file: ResultFile, log: Path) -> tuple[FailedBenchmark, ...]:
+    """Return the benchmarks that failed, as the file says."""
+    reasons = {p.benchmark: p.reason for p in file.problems if p.benchmark is not None}
+    failed = dict.fromkeys(
+        m.benchmark for m in file.measurements if m.status in ("failed", "timeout")
+    )
+    return tuple(
+        FailedBenchmark(name, reasons.get(name, f"the file has no value of it; see {log}"))
+        for name in failed
+    )
+
+
+def _read(
+    site: LaunchSite, given: Given, form: str | None
+) -> tuple[ResultFile, Mapping[str, BenchmarkInfo], tuple[Problem, ...]]:
+    """Return what the command wrote: `{out}`, or files whose names begin so."""
+    paths = sorted(path for path in (site.folder / "results").rglob("*") if path.is_file())
+    if not paths:
+        raise MeasurementError(
+            f"{site.commit[:8]}: the command ended well and wrote no file to {{out}} (log: {site.log})"
+        )
+    readings = [read_file(path, given, format=form) for path in paths]
+    files = [file for reading in readings for file in reading.files]
+    problems = tuple(problem for reading in readings for problem in reading.problems)
+    if not files:
+        reasons = "; ".join(problem.reason for problem in problems)
+        raise MeasurementError(
+            f"{site.commit[:8]}: what the command wrote cannot be read: {reasons} ({paths[0]})"
+        )
+    measurements: dict[tuple[str, str, tuple[str, ...]], Measurement] = {}
+    for file in files:
+        for m in file.measurements:
+            key = (m.benchmark, m.version, m.params)
+            if key in measurements:
+                raise MeasurementError(
+                    f"{site.commit[:8]}: the command wrote {metric_name(m.benchmark, m.params)} "
+                    f"twice; one run is one launch, with one value of each metric ({paths[0]})"
+                )
+            measurements[key] = m
+    merged = dataclasses.replace(files[0], measurements=tuple(measurements.values()))
+    return merged, _benchmarks(readings), problems
+
+
+def _benchmarks(readings: Sequence[Reading]) -> dict[str, BenchmarkInfo]:
+    return {name: info for reading in readings for name, info in reading.benchmarks.items()}
