@@ -318,6 +318,8 @@ class PairedGate:
         else:
             status, reason = "inconclusive", self._why_undecided(name, values)
         change = self._values.change(contrasts, column, center(values), ends)
+        if change.difference is not None:
+            reason += f"; head - base is {change.difference.value:.4g}, as a value is not positive"
         return Verdict(
             status=status,
             effect=change.effect,

@@ -365,6 +365,7 @@ def test_zeros_and_negative_values_are_judged_by_differences(
     assert verdict.status == status
     assert verdict.effect == effect
     assert verdict.difference == pytest.approx((difference,) * 3)
+    assert verdict.reason.endswith(f"; head - base is {difference:.4g}, as a value is not positive")
 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
