@@ -37,7 +37,7 @@ __all__ = [
 CHECK_NAME = "pacekeeper verdict"
 _ACCEPTING = "perf-expected"  # the label by which a maintainer accepts an intended change
 _WRITERS = frozenset({"admin", "maintain", "write"})
-_COMMAND = re.compile(r"/pacekeeper gate(?:\s+([0-9a-f]{7,40}))?\s*", re.IGNORECASE)
+_COMMAND = re.compile(r"/pacekeeper gate(?:\s+([0-9a-f]{40}))?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,8 @@ def permit_of(job: GitHubJob) -> Permit:
     """Decide on the comment `/pacekeeper gate [COMMIT]` of an `issue_comment` event.
 
     It starts a gate where whoever wrote it may write to the repository, and the pull request's
-    head is what they could see: the commit they name, or one that was pushed before the comment.
+    head is what they could see: the commit they name, in full (a short hash can be forged), or one
+    that was pushed before the comment.
 
     Raises:
         UsageError: The event is no comment, or there is no token.
@@ -247,12 +248,14 @@ def permit_of(job: GitHubJob) -> Permit:
     if pull.get("state") != "open":
         return Permit(False, "the pull request is not open", job.pull)
     named = command[1]
-    if named is not None and not head.startswith(named.lower()):
-        return Permit(False, f"the head is {head[:8]} now, not {named}", job.pull)
+    if named is not None and named.lower() != head:
+        return Permit(False, f"the head is {head[:8]} now, not {named[:8]}", job.pull)
     source = pull["head"].get("repo") or {}
     pushed = source.get("pushed_at")
     if named is None and (pushed is None or _moment(pushed) >= _moment(comment["created_at"])):
-        reason = f"something was pushed since the comment; look again and write /pacekeeper gate {head[:8]}"
+        reason = (
+            f"something was pushed since the comment; look again and write /pacekeeper gate {head}"
+        )
         return Permit(False, reason, job.pull)
     return Permit(True, f"asked for by {author}", job.pull, head, target)
 

@@ -27,6 +27,13 @@ def merged(reports: Mapping[str, Report]) -> Report:
         return first
     worst = min(every, key=lambda report: _WORST.index(report.exit_code))
     named = list(reports.items())
+    common = [fact for fact in first.environment if all(fact in r.environment for r in every)]
+    own = [
+        (f"{fact} [{name}]", value)
+        for name, one in named
+        for fact, value in one.environment
+        if (fact, value) not in common
+    ]
     return replace(
         worst,
         configuration=(*first.configuration, ("environments", ", ".join(reports))),
@@ -51,4 +58,5 @@ def merged(reports: Mapping[str, Report]) -> Report:
             for name, one in named
             for tail in one.tails
         ),
+        environment=(*common, *own),
     )

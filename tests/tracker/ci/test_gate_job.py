@@ -201,11 +201,19 @@ def test_the_target_of_the_request_is_known(checkout, environ):
 
 def test_measured_code_cannot_speak_to_the_ci_system(checkout, tmp_path, capsys):
     files = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH")}
-    tokens = {"GITHUB_TOKEN": "t", "PACEKEEPER_GITLAB_TOKEN": "t", "ACTIONS_RUNTIME_URL": "u"}
+    tokens = {"GITHUB_TOKEN": "t", "PACEKEEPER_GITLAB_TOKEN": "t", "ACTIONS_RUNTIME_URL": "u",
+              "CI_JOB_TOKEN": "t", "CI_REGISTRY_PASSWORD": "p", "CI_REPOSITORY_URL": "u"}  # fmt: skip
     checkout.told |= {"says": "::error::a benchmark's own words\n::set-output name=outcome::pass"}
-    checkout.gate(GITHUB_ACTIONS="true", GITHUB_API_URL="http://127.0.0.1:9", **files, **tokens)
+    checkout.gate(
+        GITHUB_ACTIONS="true",
+        GITHUB_API_URL="http://127.0.0.1:9",
+        HF_TOKEN="mine",
+        **files,
+        **tokens,
+    )
     (call,) = checkout.calls
     assert not set(call["env"]) & {*files, *tokens}
+    assert call["env"]["HF_TOKEN"] == "mine"  # the runner decides on the user's own
     out = capsys.readouterr().out.splitlines()
     stop = re.fullmatch(r"::stop-commands::([0-9a-f]{32})", out[0])
     end = out.index(f"::{stop[1]}::")

@@ -205,7 +205,7 @@ def asking(api, tmp_path, github, *, body="/pacekeeper gate", permission="write"
 
 
 @pytest.mark.parametrize(
-    "body", ["/pacekeeper gate", " /pacekeeper gate \n", "/pacekeeper gate ABCDEF0"]
+    "body", ["/pacekeeper gate", " /pacekeeper gate \n", "/pacekeeper gate ABCDEF0" + "1" * 33]
 )
 def test_a_maintainer_starts_a_gate_of_the_head(api, tmp_path, github, body):
     permit = asking(api, tmp_path, github, body=body, permission="maintain")
@@ -223,7 +223,8 @@ def test_a_maintainer_starts_a_gate_of_the_head(api, tmp_path, github, body):
         ("is not /pacekeeper gate", {"body": "please /pacekeeper gate"}),
         ("is not /pacekeeper gate", {"body": "/pacekeeper gate --policy soft.toml"}),
         ("is not open", {"state": "closed"}),
-        ("not 1234567", {"body": "/pacekeeper gate 1234567"}),
+        ("not 12345678", {"body": "/pacekeeper gate " + "12345678" * 5}),
+        ("is not /pacekeeper gate", {"body": "/pacekeeper gate abcdef0"}),
         (
             "pushed since",
             {"head": {"sha": "a" * 40, "repo": {"pushed_at": "2026-01-01T12:00:01Z"}}},
