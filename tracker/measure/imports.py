@@ -6,9 +6,11 @@ Measured processes write a record each (`recording/sitecustomize.py`). Pure but 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from tracker.measure.launch import LaunchFault
@@ -20,6 +22,7 @@ __all__ = [
     "Installed",
     "import_faults",
     "installed_from",
+    "packages_elsewhere",
     "provided_modules",
     "read_records",
 ]
@@ -27,9 +30,30 @@ __all__ = [
 RECORDING = Path(__file__).parent / "recording"  # goes on the module path of measured processes
 # Suites may import the load harness of this package: like the suites, it is the present one whatever
 # commit is measured.
-_TOOL = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[1]
+_HARNESS = (_PACKAGE / "load", _PACKAGE / "__init__.py", RECORDING)
 _COMPILED = (".so", ".pyd")
 _INSTALLED = ("site-packages", "dist-packages")
+# Folders whose code is not the project's, whatever it is called.
+_ASIDE = frozenset(
+    {
+        *(
+            "test",
+            "tests",
+            "testing",
+            "doc",
+            "docs",
+            "example",
+            "examples",
+            "scripts",
+            "tools",
+            "ci",
+        ),
+        *("benchmark", "benchmarks", "bench", "asv_bench", "build", "dist", "node_modules"),
+        *("vendor", "vendored", "_vendor", "third_party", "thirdparty", "extern", "external"),
+        *("externals", "deps", "subprojects", "submodules"),
+    }
+)
 _NOT_MODULES = frozenset({"setup", "conftest", "noxfile", "tasks", "fabfile"})
 
 
@@ -101,6 +125,7 @@ def import_faults(
         Faults, empty where the code that ran is the commit's; and notes, in sentences.
     """
     provided = provided_modules(expected.tree, expected.paths, expected.suites)
+    elsewhere = packages_elsewhere(expected.tree)
     installed = frozenset().union(*(item.modules for item in expected.installed))
     proved = False
     wrong: dict[str, Path] = {}
@@ -108,8 +133,7 @@ def import_faults(
     unproved: dict[str, Path] = {}
     for record in records:
         for name, file in record.modules.items():
-            own = (_TOOL, *([expected.suites] if expected.suites is not None else []))
-            if any(file.is_relative_to(folder) for folder in own):
+            if any(file.is_relative_to(own) for own in (expected.suites, *_HARNESS) if own):
                 continue
             if file.is_relative_to(expected.tree):
                 proved = True
@@ -118,6 +142,7 @@ def import_faults(
             belongs = (
                 _covers(provided, name)
                 or _covers(installed, name)
+                or name.partition(".")[0] in elsewhere
                 or (compiled and name in expected.compiled)
             )
             built = expected.environments is not None and file.is_relative_to(expected.environments)
@@ -125,7 +150,7 @@ def import_faults(
                 if belongs and _differs(name, file, expected):
                     stale[name] = file
                 proved = proved or belongs
-            elif belongs and compiled and expected.compiled_as_in_checkout:
+            elif belongs and compiled and expected.compiled and expected.compiled_as_in_checkout:
                 unproved[name] = file
             elif belongs or _is_in_checkout(file, record, expected):
                 wrong[name] = file
@@ -137,8 +162,10 @@ def import_faults(
     if not faults and not proved:
         if expected.suites is None:
             return [], ["no module of the commit was imported: which code ran is not proved"]
-        if provided:
-            faults.append(LaunchFault("code", _unseen_text(provided, expected, bool(records))))
+        if provided or elsewhere:
+            faults.append(
+                LaunchFault("code", _unseen_text(provided or elsewhere, expected, bool(records)))
+            )
         else:
             return [], ["the commit has no Python modules: which code ran cannot be proved"]
     notes = [
@@ -178,6 +205,24 @@ def _provided(
                 yield prefix + name
             elif depth:
                 yield from _provided(entry, f"{prefix}{name}.", depth - 1, roots, suites)
+
+
+@lru_cache(maxsize=256)  # a commit's tree does not change
+def packages_elsewhere(tree: Path) -> frozenset[str]:
+    """Return the packages and lone modules anywhere in a tree, but for what is beside the project.
+
+    The top-level names that an unknown layout may provide, wherever its code lies.
+    """
+    names: set[str] = set()
+    for folder, folders, files in os.walk(tree):
+        folders[:] = [n for n in folders if n.isidentifier() and n.lower() not in _ASIDE]
+        if "__init__.py" in files and folder != str(tree):
+            names.add(Path(folder).name)
+            folders.clear()  # what is inside is imported through it
+        elif Path(folder) != tree:
+            modules = {file[:-3] for file in files if file.endswith(".py")}
+            names |= {name for name in modules - _NOT_MODULES if name.isidentifier()}
+    return frozenset(names)
 
 
 def installed_from(python: str, checkout: Path, names: Iterable[str]) -> list[Installed]:
@@ -307,7 +352,7 @@ def _unseen_text(provided: frozenset[str], expected: Expected, recorded: bool) -
             "imports; the measured interpreter must honour PYTHONPATH and sitecustomize"
         )
     return (
-        f"no module of the commit was imported ({shown}, ... in {', '.join(expected.paths)}), so its "
-        "code was not measured; state in [project] source where the code lies, or choose "
-        "benchmarks that use it"
+        f"no module of the commit was imported (it has {shown}; the module path has "
+        f"{', '.join(expected.paths)}), so its code was not measured; state in [project] source where "
+        "the code lies, or choose benchmarks that use it"
     )

@@ -98,7 +98,7 @@ class LaunchSites:
         self._environments = environments.resolve() if environments is not None else None
         self._on_wait = on_wait or _say
         self._installed: list[Installed] | None = None
-        self._compiled_in_checkout: CompiledSources | None = None
+        self._compiled: dict[str, CompiledSources] = {}
         self._cleaned = False
 
     @contextmanager
@@ -146,7 +146,7 @@ class LaunchSites:
         """Return why the launch at `site` did not measure the commit's code, and what is unproved."""
         root = self.project.repository.root
         suites = self.project.benchmark_dir
-        compiled = compiled_sources(self.project.repository, site.commit)
+        compiled = self._compiled_sources(site.commit)
         changed: list[str] = []
         builds = self._settings.build is not None or self._environments is not None
         if not builds:
@@ -183,14 +183,15 @@ class LaunchSites:
 
     def _in_checkout(self) -> CompiledSources:
         """The compiled sources of the checkout, from which an existing environment was built."""
-        if self._compiled_in_checkout is None:
-            repository = self.project.repository
-            try:
-                head = repository.resolve("HEAD")
-            except UsageError:
-                return CompiledSources({})
-            self._compiled_in_checkout = compiled_sources(repository, head)
-        return self._compiled_in_checkout
+        try:
+            return self._compiled_sources(self.project.repository.resolve("HEAD"))
+        except UsageError:
+            return CompiledSources({})
+
+    def _compiled_sources(self, commit: str) -> CompiledSources:
+        if commit not in self._compiled:
+            self._compiled[commit] = compiled_sources(self.project.repository, commit)
+        return self._compiled[commit]
 
     def _compile(self, site: LaunchSite) -> None:
         """Byte-compile a new tree, so that its first launch imports as fast as all others."""

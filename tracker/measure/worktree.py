@@ -137,19 +137,25 @@ class Worktrees:
         update = ("submodule", "update", "--init", "--recursive", "--force")
         # As asv does; what the commit names as its submodule's place is trusted like its code.
         allow = (*NO_HOOKS, "-c", "protocol.file.allow=always")
+        listing = ("config", "-z", "--file", ".gitmodules", "--get-regexp", r"\.path$")
         local: list[str] = []
-        for line in tree.run(
-            "config", "-z", "--file", ".gitmodules", "--get-regexp", r"\.path$"
-        ).split("\0"):
-            name = line.partition("\n")[0].removeprefix("submodule.").removesuffix(".path")
-            if name and (git_dir / "modules" / name).is_dir():
+        paths: list[Path] = []
+        for entry in filter(None, tree.run(*listing).split("\0")):
+            key, _, path = entry.partition("\n")
+            name = key.removeprefix("submodule.").removesuffix(".path")
+            if (place := (tree.root / path).resolve()).is_relative_to(tree.root.resolve()):
+                paths.append(place)
+            if (git_dir / "modules" / name).is_dir():
                 local += ["-c", f"submodule.{name}.url={git_dir / 'modules' / name}"]
         if local:
             try:
                 tree.run(*allow, *local, *update)
                 return
-            except UsageError:  # a commit that the local clone has not fetched
-                pass
+            except UsageError:
+                # A commit that the clone at hand has not fetched: begin again, from its own place.
+                own = Path(tree.run("rev-parse", "--absolute-git-dir").strip())
+                for folder in (own / "modules", *paths):
+                    shutil.rmtree(folder, ignore_errors=True)
         tree.run(*allow, *update)
 
     def _remove(self, path: Path) -> None:

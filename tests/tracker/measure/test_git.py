@@ -3,10 +3,13 @@ import pytest
 from tracker.errors import UsageError
 from tracker.measure.git import Repository, commit_url_template
 
+# Every character that some way of splitting lines or fields would stumble on.
+SUBJECT = "three | with\ttab, \u2028, \x85, \x1c, \x1f, \r and \x0c"
+
 
 @pytest.fixture
 def repository(toy):
-    toy.hashes = [toy.commit(name) for name in ("one", "two", "three | with\ttab")]
+    toy.hashes = [toy.commit(name) for name in ("one", "two", SUBJECT)]
     return Repository.find(toy.root)
 
 
@@ -14,7 +17,7 @@ def test_a_single_commit_is_described_with_parent_and_subject(toy, repository):
     (found,) = repository.commits("HEAD")
     assert found.hash == toy.hashes[2]
     assert found.parents == (toy.hashes[1],)
-    assert found.subject == "three | with\ttab"
+    assert found.subject == SUBJECT
     assert found.committed_at.utcoffset().total_seconds() == 0
 
 
@@ -77,3 +80,18 @@ def test_dirty_lists_changed_renamed_and_new_files(toy, repository):
 )
 def test_commit_addresses(remote, template):
     assert commit_url_template(remote) == template
+
+
+def test_a_bare_repository_is_one(toy, repository, tmp_path):
+    toy.git("clone", "-q", "--bare", ".", str(tmp_path / "bare.git"))
+    bare = Repository.find(tmp_path / "bare.git")
+    assert bare.resolve("main") == toy.hashes[2] and bare.dirty() == []
+
+
+def test_git_refuses_in_its_own_words_and_without_passwords(toy, repository, monkeypatch):
+    with pytest.raises(UsageError, match="https://localhost:1/x") as caught:
+        repository.run("ls-remote", "https://me:secret@localhost:1/x")
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(UsageError, match=r"dubious ownership .* safe\.directory"):
+        Repository.find(toy.root)

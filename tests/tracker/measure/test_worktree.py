@@ -96,3 +96,35 @@ def test_a_commit_that_git_does_not_have(toy, hashes):
         trees(toy).checkout("0" * 40),
     ):
         pass
+
+
+def test_a_users_hook_does_not_run(toy, hashes):
+    hook = toy.root / ".git" / "hooks" / "post-checkout"
+    hook.write_text("#!/bin/sh\nexit 2\n")
+    hook.chmod(0o755)
+    with trees(toy).checkout(hashes[0]) as tree:
+        assert read(tree) == "TTFT = 1"
+
+
+def test_submodules_come_from_the_clone_at_hand_or_from_their_place(toy, hashes, tmp_path):
+    vendor = tmp_path / "vendor"
+    vendor.mkdir()
+    allow = ("-c", "protocol.file.allow=always")
+    for step in ("init -q -b main .", "commit -q --allow-empty -m one"):
+        toy.git("-C", str(vendor), *step.split())
+    toy.git(*allow, "submodule", "add", "-q", str(vendor), "deps/vendor")
+    first = toy.commit("with a submodule")
+    (vendor / "core.py").write_text("later")
+    toy.git("-C", str(vendor), "add", ".")
+    toy.git("-C", str(vendor), "commit", "-qm", "two")
+    later = toy.git("-C", str(vendor), "rev-parse", "HEAD")
+    # As a commit does that somebody fetched without fetching its submodule.
+    toy.git("update-index", "--cacheinfo", f"160000,{later},deps/vendor")
+    toy.git("commit", "-qm", "the submodule moves")
+    second = toy.git("rev-parse", "HEAD")
+    with trees(toy).checkout(second) as tree:
+        assert (tree / "deps" / "vendor" / "core.py").read_text() == "later"
+    vendor.rename(tmp_path / "gone")
+    with trees(toy).checkout(first) as tree:
+        assert (tree / "deps" / "vendor" / ".git").exists()
+        assert not (tree / "deps" / "vendor" / "core.py").exists()
