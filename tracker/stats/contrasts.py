@@ -57,10 +57,6 @@ class Contrasts(NamedTuple):
         """Return `worse` of one metric, ``[pairs that have it]``."""
         return _present(self.worse[:, column])
 
-    def shortfalls(self, column: int) -> Floats:
-        """Return `short` of one metric, ``[pairs that have it]``."""
-        return _present(self.short[:, column])
-
     def estimate(self, column: int) -> Estimate:
         """Return the mean of `worse` of a metric that has a value in at least one pair."""
         return estimate(self.values(column), slopes=self.control[column] is not None)

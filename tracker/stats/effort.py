@@ -71,10 +71,12 @@ class Effort:
             return None
         per_value = len(worse) / len(have)
         needed = math.ceil(self._for_noise(have, room) * per_value)
+        if needed <= self._max_pairs:
+            return None
         score = scores(beyond[~np.isnan(beyond)][:, None], np.array([room]))[:, 0]
         mean, deviation = float(score.mean()), float(score.std(ddof=1))
         to_call = (_LIKELY * deviation / mean) ** 2 * per_value if mean > 0 else math.inf
-        return needed if min(needed, to_call) > self._max_pairs else None
+        return needed if to_call > self._max_pairs else None
 
     @staticmethod
     def absent(has_value: list[bool]) -> str:

@@ -74,7 +74,14 @@ def evidence(beyond: Floats, room: Floats, allowed: int, seed: int) -> Evidence:
     return Evidence(beyond, room, allowed, table.sum(axis=0), highest)
 
 
-def flips_as_good(contrasts: Floats, room: float, seed: int) -> int:
-    """Return how many flips of one metric's contrasts, ``[pairs]``, have at least their sum."""
-    sums = flip_sums(scores(contrasts[:, None], np.array([room])), seed)[0]
-    return int(np.count_nonzero(sums >= sums[0] - _TIE))
+def flips_as_good(contrasts: Floats, room: Floats, seed: int) -> NDArray[np.intp]:
+    """Return by metric how many flips of its contrasts have at least their sum, ``[metrics]``.
+
+    Args:
+        contrasts: ``[pairs, metrics]``; NaN where missing.
+        room: As of `Evidence`.
+        seed: Of the random flips.
+    """
+    sums = flip_sums(scores(contrasts, room), seed)
+    counts: NDArray[np.intp] = np.count_nonzero(sums >= sums[:, :1] - _TIE, axis=1)
+    return counts

@@ -226,8 +226,10 @@ class PairedGate:
         contrasts = self._values.contrasts()
         look = self._look(contrasts.beyond)
         undecided = [name for name in self._noisy if name not in self._decided]
+        excluded = self._excluded(undecided, contrasts)
         for name in undecided:
-            if (decision := self._decision(name, contrasts, look)) is not None:
+            decision = self._decision(name, contrasts, look, excluded=name in excluded)
+            if decision is not None:
                 self._decided[name] = decision
         self._evidence |= dict.fromkeys(undecided, self._without_called(look, undecided))
         for name in undecided:
@@ -245,7 +247,7 @@ class PairedGate:
             self._given_up[name] = f"{_noise_at(worse)}: about {needed} pairs would decide"
 
     def _decision(
-        self, name: str, contrasts: Contrasts, look: Evidence
+        self, name: str, contrasts: Contrasts, look: Evidence, *, excluded: bool
     ) -> tuple[Status, str] | None:
         """Return status and reason of what this look decides of a metric, or None."""
         column = self._noisy.index(name)
@@ -264,22 +266,26 @@ class PairedGate:
         if mean.upper(self.alpha / (len(self.looks) * len(self._noisy))) < -self._margin[name]:
             margin = math.expm1(self._margin[name])
             return "improvement", f"better by more than the margin of {margin:.1%} {at}{corrected}"
-        if self._can_pass(name, contrasts, mean):
+        if excluded or self._early_pass(name, len(contrasts.values(column)), mean):
             detect = math.expm1(self._detect[name])
             return "pass", f"a slowdown of {detect:.1%} is excluded {at}{corrected}"
         return None
 
-    def _can_pass(self, name: str, contrasts: Contrasts, mean: Estimate) -> bool:
-        """Whether the pairs so far exclude a slowdown of `detect`."""
-        column, n = self._noisy.index(name), self.pairs
-        short = contrasts.shortfalls(column)
-        enough = len(short) >= self.looks[0]
-        if enough and n in self._miss and mean.upper(self._miss[n]) < self._detect[name]:
-            return True
-        if not self._missed[n]:
-            return False
-        short = contrasts.short[:, column]
-        return flips_as_good(short, float(self._room[column]), self._seed) <= self._missed[n]
+    def _early_pass(self, name: str, values: int, mean: Estimate) -> bool:
+        """Whether Student's interval of a first look excludes a slowdown of `detect`."""
+        miss = self._miss.get(self.pairs)
+        return (
+            miss is not None and values >= self.looks[0] and mean.upper(miss) < self._detect[name]
+        )
+
+    def _excluded(self, names: Sequence[str], contrasts: Contrasts) -> frozenset[str]:
+        """Return the metrics of which sign flips exclude a slowdown of `detect`."""
+        allowed = self._missed[self.pairs]
+        if not allowed:
+            return frozenset()
+        columns = [self._noisy.index(name) for name in names]
+        counts = flips_as_good(contrasts.short[:, columns], self._room[columns], self._seed)
+        return frozenset(n for n, count in zip(names, counts, strict=True) if count <= allowed)
 
     def _look(self, beyond: Floats) -> Evidence:
         return evidence(beyond, self._room, self._allowed[self.pairs], self._seed)
@@ -359,7 +365,7 @@ def _noise_at(worse: Floats) -> str:
 
 def _check_control(metric: str, control: str, times: Arms) -> None:
     for arm, value in zip(("base", "head"), times, strict=True):
-        if not (math.isfinite(value) and value > 0):
+        if not 0 < value < math.inf:
             raise ValueError(
                 f"metric {metric!r}: {arm} value {value} of its control {control!r} is not a "
                 "positive number"

@@ -46,7 +46,10 @@ def spread(values: Floats) -> float:
     values are equal that the core has no width, as those of a coarse timer, it is the standard
     deviation of all.
     """
-    core = float(np.quantile(np.abs(values - np.median(values)), _CORE))
+    ordered = np.sort(values)
+    middle = (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
+    off = np.sort(np.abs(ordered - middle))
+    core = float(np.interp(_CORE * (len(off) - 1), np.arange(len(off)), off))
     return core / _NORMAL_CORE if core > 0 else float(np.std(values))
 
 
