@@ -284,23 +284,13 @@ def margins_of(gate: GateInfo) -> dict[str, float]:
     return found
 
 
-EXIT_MEANING = {
-    0: "pass",
-    1: "regression",
-    2: "usage error",
-    3: "inconclusive",
-    4: "invalid measurement",
-    5: "store or internal error",
-}
-
-
 def gates_frame(gates: Iterable[GateInfo]) -> pd.DataFrame:
     """One row a gate, in the order given."""
     return pd.DataFrame(
         [
             {
                 "started": g.started_at.strftime("%Y-%m-%d %H:%M"),
-                "verdict": "running" if g.exit_code is None else EXIT_MEANING.get(g.exit_code, "?"),
+                "verdict": g.outcome or "running",
                 "exit code": g.exit_code,
                 "base": g.base.commit[:10],
                 "head": g.head.commit[:10],

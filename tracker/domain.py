@@ -453,7 +453,13 @@ VALID_EXIT_CODES = (0, 1, 3)
 
 @dataclass(frozen=True, slots=True)
 class GateInfo:
-    """One gate: two commits, its verdicts, the exit code it ended with (None: unfinished)."""
+    """One gate: two commits, its verdicts, the exit code it ended with (None: unfinished).
+
+    Attributes:
+        policy: As given to `begin_gate`.
+        recorded: The outcome as it was stored; None where an earlier version stored none.
+        course: What its pairs do not tell, as given to `finish_gate`; empty where not known.
+    """
 
     id: str
     project: str
@@ -465,7 +471,24 @@ class GateInfo:
     exit_code: int | None
     pairs: int
     verdicts: tuple[VerdictInfo, ...]
-    policy: dict[str, object] = field(default_factory=dict)  # as given to `begin_gate`
+    policy: dict[str, object] = field(default_factory=dict)
+    recorded: Outcome | None = None
+    course: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome in one word; None while it is unfinished."""
+        if self.recorded is not None or self.exit_code is None:
+            return self.recorded
+        if self.exit_code == 0:
+            statuses = {verdict.status for verdict in self.verdicts}
+            # Without the votes, an undecided metric is taken for one that votes: never for a pass.
+            if "inconclusive" in statuses:
+                return "inconclusive"
+            return "improvement" if "improvement" in statuses else "pass"
+        if self.exit_code == 3:
+            return "inconclusive"
+        return "regression" if self.exit_code == 1 else "invalid"
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _calibrations(here: scope.Scope) -> None:
 
 
 def _word(gate: GateInfo) -> str:
-    return "running" if gate.exit_code is None else tables.EXIT_MEANING.get(gate.exit_code, "?")
+    return gate.outcome or "running"
 
 
 def _gate(here: scope.Scope, gate: GateInfo, now: datetime) -> None:

@@ -24,7 +24,9 @@ CHART_POINTS = 100  # revisions in a chart at the top
 CANDIDATES = 1000  # series among which the main scenario is looked for
 BADGES = {
     "pass": ("green", ":material/check_circle:"),
+    "improvement": ("green", ":material/check_circle:"),
     "regression": ("red", ":material/error:"),
+    "broken": ("red", ":material/error:"),
     "inconclusive": ("orange", ":material/help:"),
     "running": ("blue", ":material/hourglass_top:"),
 }
@@ -232,7 +234,7 @@ def _gates(here: scope.Scope, gates: Sequence[GateInfo], now: datetime) -> None:
         )
         return
     for gate in gates[:5]:
-        word = "running" if gate.exit_code is None else tables.EXIT_MEANING.get(gate.exit_code, "?")
+        word = gate.outcome or "running"
         colour, icon = BADGES.get(word, ("gray", ":material/block:"))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.badge(

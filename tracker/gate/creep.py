@@ -14,6 +14,7 @@ from tracker.domain import VALID_EXIT_CODES, GateInfo
 from tracker.gate.drift import chain, summed
 from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
+from tracker.gate.outcome import worst
 from tracker.gate.policy import Policy
 from tracker.measure.git import Commit
 from tracker.measure.launch import Runner
@@ -58,11 +59,11 @@ def with_creep(
         force: Measure against the release whatever the stored gates say.
         untrusted: As in `gate_commits`.
 
-    The exit code becomes 1 where the head measures worse than the release by more than the budget.
+    The outcome becomes a regression where the head measures worse than the release by more than the budget.
     Nothing is looked at for an A/A gate, an invalid one, one that blocks anyway or was
     interrupted, without a tag, or where the base is the release.
     """
-    over_anyway = report.exit_code not in (0, 3) or report.stopped == "interrupted"
+    over_anyway = report.exit_code not in (0, 3) or report.interrupted
     if base.hash == head.hash or over_anyway:
         return report
     release = runner.project.repository.last_tag(base.hash, policy.creep_against)
@@ -83,8 +84,8 @@ def with_creep(
         untrusted=untrusted,
     )  # fmt: skip
     found = _measured(tag, measured, budget)
-    code = 1 if found.over else report.exit_code
-    return replace(report, creep=found, exit_code=code)
+    outcomes = [report.outcome, "regression"] if found.over else [report.outcome]
+    return replace(report, creep=found, outcome=worst(outcomes))
 
 
 def _known(

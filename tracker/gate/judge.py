@@ -7,13 +7,14 @@ from statistics import median
 
 from tracker.domain import VerdictInfo
 from tracker.gate.limits import broken_limit
+from tracker.gate.outcome import outcome_of
 from tracker.gate.policy import Policy
 from tracker.gate.result import GateResult, Judged
 from tracker.report import Missing, Report, ReportRow
 from tracker.report.numbers import count_of
 from tracker.stats import can_call, fewest_pairs
 
-__all__ = ["exit_code", "make_report", "verdict_infos"]
+__all__ = ["make_report", "verdict_infos"]
 
 
 def make_report(
@@ -51,12 +52,10 @@ def make_report(
         for metric, where, why in result.not_measured
     )
     invalid = tuple(result.invalid)
-    if not invalid and not result.pairs:
+    if not invalid and not result.pairs and not result.interrupted:
         invalid = ("no pair was measured",)
     undecided = [row.metric for row in rows if row.votes and row.outcome == "inconclusive"]
     blocked = any(row.blocks for row in rows)
-    if not invalid and result.interrupted and undecided and not blocked:
-        invalid = (f"interrupted with {len(undecided)} metrics undecided",)
     policy_line = f"{policy.summary}, seed {result.seed}"
     return Report(
         project=project,
@@ -75,23 +74,16 @@ def make_report(
         dropped=result.dropped,
         seconds=result.seconds,
         alpha=policy.alpha,
-        exit_code=exit_code(rows, invalid, policy),
+        outcome=outcome_of(
+            invalid=bool(invalid),
+            regression=blocked,
+            undecided=bool(undecided) or (result.interrupted and not rows),
+            improvement=any(row.votes and row.outcome == "improvement" for row in rows),
+        ),
+        undecided_blocks=policy.on_inconclusive == "block",
+        interrupted=result.interrupted,
         gate_id=gate_id,
     )
-
-
-def exit_code(rows: Sequence[ReportRow], invalid: Sequence[str], policy: Policy) -> int:
-    """Return the command line's exit code.
-
-    4 where the measurement is not valid, whatever it seems to show; 1 where a voting metric
-    regressed or a limit is broken; 3 where one is undecided and the policy blocks on that.
-    """
-    if invalid:
-        return 4
-    if any(row.blocks for row in rows):
-        return 1
-    undecided = any(row.outcome == "inconclusive" and row.votes for row in rows)
-    return 3 if undecided and policy.on_inconclusive == "block" else 0
 
 
 def verdict_infos(report: Report, gate_id: str) -> list[VerdictInfo]:

@@ -13,6 +13,7 @@ from tracker.expected import applicable, parse_message
 from tracker.gate.drift import expected_of
 from tracker.gate.judge import make_report, verdict_infos
 from tracker.gate.listener import Listener, Standing
+from tracker.gate.outcome import INTERRUPTED
 from tracker.gate.policy import Policy
 from tracker.gate.promise import broken_promise
 from tracker.gate.resume import Claim, Unfinished, find_unfinished, place_of
@@ -128,10 +129,11 @@ def gate_commits(
             warnings=[*warnings, *misread],
             gate_id=gate_id,
         )
-        if not (resume and result.interrupted and report.exit_code == 4):
+        if not (resume and report.exit_code == INTERRUPTED):
             store.finish_gate(
-                gate_id, report.exit_code, verdict_infos(report, gate_id), report.pairs
-            )
+                gate_id, report.exit_code, verdict_infos(report, gate_id), report.pairs,
+                outcome=report.outcome,
+            )  # fmt: skip
     return report
 
 

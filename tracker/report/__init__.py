@@ -11,15 +11,15 @@ from tracker.report.html import render_html
 from tracker.report.json_format import render_json
 from tracker.report.junit import render_junit
 from tracker.report.markdown import render_markdown
-from tracker.report.model import Missing, Outcome, Report, ReportRow
+from tracker.report.model import Missing, Report, ReportRow, RowVerdict
 from tracker.report.text import render_text
 
 __all__ = [
     "FORMATS",
     "Missing",
-    "Outcome",
     "Report",
     "ReportRow",
+    "RowVerdict",
     "render",
     "render_html",
     "render_json",

@@ -11,7 +11,6 @@ from tracker.report.model import Report
 
 __all__ = ["BACKTEST_FORMATS", "BackTest", "Replayed"]
 
-_WORDS = {0: "pass", 1: "regression", 3: "inconclusive", 4: "invalid"}
 _BLOCKS = (1, 3)
 
 
@@ -24,12 +23,12 @@ class Replayed:
 
     @property
     def then(self) -> str:
-        """The verdict of the time in one word; "pass" is whatever did not block."""
-        return _WORDS.get(self.gate.exit_code or 0, "invalid")
+        """The outcome of the time in one word."""
+        return self.gate.outcome or "unfinished"
 
     @property
     def now(self) -> str:
-        return _WORDS.get(self.report.exit_code, "invalid")
+        return self.report.outcome
 
     @property
     def is_aa(self) -> bool:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from tracker.gate.outcome import worst
 from tracker.report.model import Report
 
 __all__ = ["merged"]
-
-# The worst first: what blocks, what could not be measured, what is undecided.
-_WORST = (1, 4, 3, 0)
 
 
 def merged(reports: Mapping[str, Report]) -> Report:
     """Return one report of a gate that ran once in each environment.
 
-    Its exit code is that of the worst. Metrics carry the name of their environment in brackets.
+    Its outcome is that of the worst. Metrics carry the name of their environment in brackets.
 
     Args:
         reports: By environment, in the order they ran; at least one.
@@ -25,7 +23,7 @@ def merged(reports: Mapping[str, Report]) -> Report:
     first = every[0]
     if len(every) == 1:
         return first
-    worst = min(every, key=lambda report: _WORST.index(report.exit_code))
+    outcome = worst(report.outcome for report in every)
     named = list(reports.items())
     common = [fact for fact in first.environment if all(fact in r.environment for r in every)]
     own = [
@@ -35,7 +33,7 @@ def merged(reports: Mapping[str, Report]) -> Report:
         if (fact, value) not in common
     ]
     return replace(
-        worst,
+        next(report for report in every if report.outcome == outcome),
         configuration=(*first.configuration, ("environments", ", ".join(reports))),
         rows=tuple(
             replace(row, metric=f"{row.metric} [{name}]") for name, one in named for row in one.rows

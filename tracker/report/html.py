@@ -29,7 +29,7 @@ def render_html(report: Report) -> str:
     shown = [row for row in rows if _is_shown(row)]
     folded = [row for row in rows if not _is_shown(row)]
     scale = EffectScale(rows)
-    title = f"{report.verdict}: {report.base[:8]} → {report.head[:8]}"
+    title = f"{report.outcome}: {report.base[:8]} → {report.head[:8]}"
     body = [
         _head(report),
         _list("Not valid", "alarm", report.invalid[1:]),
@@ -79,10 +79,10 @@ def _head(report: Report) -> str:
             ("head", report.head, report.head_subject),
         )
     )
-    word = report.verdict.upper()
+    word = report.outcome.upper()
     rest = report.headline.removeprefix(f"{word}: ")
     return (
-        f'<header class="{report.verdict}"><p class="project">{html_text(report.project)}</p>'
+        f'<header class="{report.outcome}"><p class="project">{html_text(report.project)}</p>'
         f'<h1><span class="badge">{html_text(word)}</span> {html_text(rest)}</h1>'
         f'<div class="commits">{commits}</div><p class="effort">{html_text(effort)}</p></header>\n'
     )

@@ -18,9 +18,9 @@ def render_json(report: Report) -> str:
     """Return the report as one JSON object, ending in a newline.
 
     Keys: `format` (1; raised when a key changes its meaning), `project`, `machine`, `base` and
-    `head` ({`commit`, `subject`}), `configuration` (object of texts), `verdict` ("pass" |
-    "regression" | "inconclusive" | "invalid"; inconclusive exits with 0 unless the policy blocks
-    on it), `headline`, `exit_code`, `alpha`, `pairs`,
+    `head` ({`commit`, `subject`}), `configuration` (object of texts), `outcome` ("pass" |
+    "improvement" | "regression" | "broken" | "inconclusive" | "invalid" | "infrastructure";
+    inconclusive exits with 0 unless the policy blocks on it), `verdict` (the same, its older name), `headline`, `exit_code`, `alpha`, `pairs`,
     `dropped`, `seconds`, `stopped`, `gate_id`, `metrics` (list; values in `unit`, `effect`, `low`,
     `high`, `mde`, `sees` and `expected` as ratios), `missing` (list of {`metric`, `where`, `reason`}), `creep` (the drift since the last release: `release`,
     `how`, `note`, `gate_id`, `metrics`; null where none was looked at), `tails` (list: `scenario`, `what`, `base` and `head` in seconds,
@@ -34,7 +34,8 @@ def render_json(report: Report) -> str:
         "base": {"commit": report.base, "subject": report.base_subject},
         "head": {"commit": report.head, "subject": report.head_subject},
         "configuration": dict(report.configuration),
-        "verdict": report.verdict,
+        "outcome": report.outcome,
+        "verdict": report.outcome,
         "headline": report.headline,
         "exit_code": report.exit_code,
         "alpha": report.alpha,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tracker.domain import Outcome
 from tracker.report.creep import creep_lines
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import count_of, duration, interval, scale_for, scaled, value_with_unit
@@ -12,7 +13,10 @@ from tracker.report.text import change, sees
 
 __all__ = ["render_markdown"]
 
-_SIGN = {"pass": "✅", "regression": "❌", "inconclusive": "❔", "invalid": "⚠️"}
+_SIGN: dict[Outcome, str] = {
+    "pass": "✅", "improvement": "✅", "regression": "❌", "broken": "❌", "inconclusive": "❔",
+    "invalid": "⚠️", "infrastructure": "⚠️",
+}  # fmt: skip
 
 
 def render_markdown(report: Report) -> str:
@@ -28,7 +32,7 @@ def render_markdown(report: Report) -> str:
         if row.outcome not in ("pass", "not judged") or row.limit or row.expected is not None
     ]
     folded = [row for row in rows if row not in shown]
-    out = [f"### {_SIGN[report.verdict]} {_escape(report.headline)}", ""]
+    out = [f"### {_SIGN[report.outcome]} {_escape(report.headline)}", ""]
     out.append(
         f"`{report.base[:8]}` → `{report.head[:8]}` on {_escape(report.machine)}: "
         f"{count_of(report.pairs, 'pair')} in {duration(report.seconds)}"

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tracker.domain import Better, Kind, VerdictStatus
+from tracker.domain import Better, Kind, Outcome, VerdictStatus
+from tracker.gate.outcome import exit_code_of
 from tracker.report.creep import Creep
+from tracker.report.numbers import count_of
 from tracker.report.tails import Tail
 
-__all__ = ["Missing", "Outcome", "Report", "ReportRow"]
+__all__ = ["Missing", "Report", "ReportRow", "RowVerdict"]
 
-# "not judged": the metric has no stated direction, or does not vote by policy.
-Outcome = VerdictStatus | Literal["not judged"]
+# "not judged": the metric has no stated direction, or no value to be compared with.
+RowVerdict = VerdictStatus | Literal["not judged"]
 
 _ORDER: dict[str, int] = {
     "regression": 0,
@@ -60,7 +62,7 @@ class ReportRow:
     effect: float | None
     low: float | None
     high: float | None
-    outcome: Outcome
+    outcome: RowVerdict
     votes: bool
     pairs: int
     mde: float | None
@@ -127,7 +129,9 @@ class Report:
         dropped: Pairs dropped as invalid.
         seconds: Wall time.
         alpha: Bound on the probability of any false regression.
-        exit_code: As the command line exits.
+        outcome: The verdict in one word, by `tracker.gate.outcome`.
+        undecided_blocks: Whether the policy blocks on what is undecided.
+        interrupted: Whether Ctrl-C ended the measurement.
         gate_id: Of the stored gate, or None.
         creep: The drift since the last release, where there is one.
         tails: Tail latencies of all requests.
@@ -150,7 +154,9 @@ class Report:
     dropped: int
     seconds: float
     alpha: float
-    exit_code: int
+    outcome: Outcome
+    undecided_blocks: bool = False
+    interrupted: bool = False
     gate_id: str | None = None
     creep: Creep | None = None
     tails: tuple[Tail, ...] = ()
@@ -162,21 +168,19 @@ class Report:
         return tuple(row for row in self.rows if row.votes and row.outcome == "inconclusive")
 
     @property
-    def verdict(self) -> Literal["pass", "regression", "inconclusive", "invalid"]:
-        """The verdict in one word; "inconclusive" may block (exit code 3) or not (0)."""
-        if self.exit_code == 0:
-            return "inconclusive" if self.undecided else "pass"
-        if self.exit_code == 1:
-            return "regression"
-        return "inconclusive" if self.exit_code == 3 else "invalid"
+    def exit_code(self) -> int:
+        """As the command line exits."""
+        return exit_code_of(
+            self.outcome, undecided_blocks=self.undecided_blocks, interrupted=self.interrupted
+        )
 
     @property
     def headline(self) -> str:
         """The verdict in one sentence."""
         blocking = [row for row in self.worst_first if row.blocks]
-        if self.exit_code == 4:
+        if self.outcome == "invalid":
             return f"INVALID: {self.invalid[0] if self.invalid else 'nothing was measured'}"
-        if self.exit_code == 1:
+        if self.outcome == "regression":
             slower = [row for row in blocking if row.outcome == "regression" and row.votes]
             beyond = [row for row in blocking if row.limit is not None]
             parts = [f"REGRESSION: {_names(slower)}"] if slower else []
@@ -185,6 +189,8 @@ class Report:
                 names = _some([drift.metric for drift in self.creep.over])
                 parts.append(f"CREEP beyond its budget since {self.creep.release}: {names}")
             return "; ".join(parts)
+        if self.interrupted and self.outcome == "inconclusive":
+            return f"INCONCLUSIVE: interrupted with {count_of(len(self.undecided), 'metric')} undecided"
         if self.exit_code == 3:
             return f"INCONCLUSIVE: {_names(self.undecided)}"
         passed = sum(row.votes and row.outcome != "inconclusive" for row in self.rows)
@@ -193,7 +199,10 @@ class Report:
                 f"INCONCLUSIVE: {passed} pass, {len(self.undecided)} undecided; "
                 "this does not block by policy"
             )
-        return f"PASS: {passed} metrics"
+        better = [row for row in self.worst_first if row.votes and row.outcome == "improvement"]
+        if better:
+            return f"IMPROVEMENT: {_names(better)}; {count_of(passed, 'metric')} pass"
+        return f"PASS: {count_of(passed, 'metric')}"
 
     @property
     def worst_first(self) -> tuple[ReportRow, ...]:

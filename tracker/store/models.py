@@ -171,6 +171,8 @@ class Gate(Base):
     exit_code: Mapped[int | None]
     pairs: Mapped[int] = mapped_column(default=0)
     policy: Mapped[Any] = mapped_column(Json)
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    course: Mapped[Any | None] = mapped_column(Json)  # what the pairs do not tell
 
 
 class Run(Base):

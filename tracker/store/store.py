@@ -22,6 +22,7 @@ from tracker.domain import (
     Launch,
     LevelShift,
     MachineInfo,
+    Outcome,
     Problem,
     Recorded,
     ResultFile,
@@ -293,16 +294,35 @@ class Store:
         )
 
     def finish_gate(
-        self, gate_id: str, exit_code: int, verdicts: Iterable[VerdictInfo], pairs: int
+        self,
+        gate_id: str,
+        exit_code: int,
+        verdicts: Iterable[VerdictInfo],
+        pairs: int,
+        *,
+        outcome: Outcome | None = None,
+        course: Mapping[str, Any] | None = None,
     ) -> None:
         """Close a gate with its verdicts; a second call replaces the first.
+
+        Args:
+            gate_id: From `begin_gate`.
+            exit_code: As the command line exits.
+            verdicts: One a judged metric.
+            pairs: Valid pairs.
+            outcome: In one word; None leaves it to be told from the other facts.
+            course: What the pairs do not tell, as JSON values.
 
         Raises:
             UsageError: No such gate.
             StoreError: The database failed.
         """
         listed = list(verdicts)
-        self.write(lambda tx: judgements.finish_gate(tx, gate_id, exit_code, listed, pairs))
+        self.write(
+            lambda tx: judgements.finish_gate(
+                tx, gate_id, exit_code, listed, pairs, outcome, course
+            )
+        )
 
     def record_calibration(self, project: str, block: CalibrationBlock) -> None:
         """Keep a block of A/A gates; a second call with its machine and start replaces the counts.

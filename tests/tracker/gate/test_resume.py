@@ -113,7 +113,7 @@ def test_a_gate_that_somebody_measures_is_left_alone(store, lab, toy):
 
 def test_an_interrupted_gate_stays_open_and_goes_on(store, lab):
     report, _ = lab(dies_at=5, error=KeyboardInterrupt)
-    assert report.exit_code == 4 and "interrupted" in report.headline
+    assert report.exit_code == 130 and "interrupted" in report.headline
     assert queries.list_gates(store, "toy")[0].exit_code is None
     report, notes = lab()
     assert notes.resumed_after == 2 and report.exit_code == 0

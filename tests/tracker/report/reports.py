@@ -56,7 +56,7 @@ def full_report(**changes):
         "dropped": 1,
         "seconds": 754.2,
         "alpha": 0.01,
-        "exit_code": 1,
+        "outcome": "regression",
         "gate_id": "abc",
     }
     return Report(**(values | changes))
@@ -65,16 +65,16 @@ def full_report(**changes):
 REPORTS = {
     "gate-regression": full_report(),
     "gate-pass": full_report(
-        exit_code=0, missing=(), warnings=(), dropped=0, rows=full_report().rows[1:4]
+        outcome="improvement", missing=(), warnings=(), dropped=0, rows=full_report().rows[1:4]
     ),
     "gate-invalid": full_report(
-        exit_code=4, rows=(), pairs=0, invalid=("head cannot be measured: it does not start",)
+        outcome="invalid", rows=(), pairs=0, invalid=("head cannot be measured: it does not start",)
     ),
     "gate-undecided": full_report(
-        exit_code=0, missing=(), warnings=(), rows=full_report().rows[1:5]
+        outcome="inconclusive", missing=(), warnings=(), rows=full_report().rows[1:5]
     ),
     "gate-expected": full_report(
-        exit_code=0,
+        outcome="pass",
         missing=(),
         warnings=(),
         dropped=0,
@@ -97,7 +97,7 @@ REPORTS = {
         ),
     ),
     "gate-tails": full_report(
-        exit_code=0,
+        outcome="pass",
         missing=(),
         warnings=(),
         dropped=0,
@@ -143,6 +143,10 @@ REPORTS = {
         ),
     ),
     "gate-inconclusive": full_report(
-        exit_code=3, missing=(), warnings=(), rows=full_report().rows[1:5]
+        outcome="inconclusive",
+        undecided_blocks=True,
+        missing=(),
+        warnings=(),
+        rows=full_report().rows[1:5],
     ),
 }

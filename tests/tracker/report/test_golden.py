@@ -56,7 +56,7 @@ def test_junit_counts_what_it_holds(name):
 def test_what_is_undecided_is_no_pass_though_it_does_not_block():
     report = REPORTS["gate-undecided"]
     said = "INCONCLUSIVE: 3 pass, 1 undecided; this does not block by policy"
-    assert (report.headline, report.verdict, report.exit_code) == (said, "inconclusive", 0)
+    assert (report.headline, report.outcome, report.exit_code) == (said, "inconclusive", 0)
     for form in FORMATS:
         assert "PASS" not in render(report, form)
     assert json.loads(render(report, "json"))["verdict"] == "inconclusive"
@@ -64,7 +64,7 @@ def test_what_is_undecided_is_no_pass_though_it_does_not_block():
 
 
 def test_junit_survives_what_xml_cannot_say():
-    report = full_report(invalid=("bell \x07 and \ud800",), exit_code=4)
+    report = full_report(invalid=("bell \x07 and \ud800",), outcome="invalid")
     ElementTree.fromstring(render(report, "junit").encode("utf-8"))
 
 

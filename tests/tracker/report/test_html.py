@@ -55,7 +55,7 @@ def with_points(report):
 def test_everything_of_the_report_is_in_the_page(name):
     report = with_points(REPORTS[name])
     page = Page(render_html(report))
-    assert report.verdict.upper() in page.text
+    assert report.outcome.upper() in page.text
     for word in (*report.warnings, *report.invalid, report.base, report.head, report.stopped):
         assert word in page.text
     for item in (*report.rows, *report.missing):

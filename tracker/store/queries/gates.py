@@ -209,6 +209,8 @@ def _gates(conn: Connection, statement: Select[Any]) -> list[GateInfo]:
             pairs=row.pairs,
             verdicts=tuple(verdicts[row.id]),
             policy=row.policy,
+            recorded=row.outcome,
+            course=row.course or {},
         )
         for row in rows
     ]

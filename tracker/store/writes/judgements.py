@@ -16,6 +16,7 @@ from tracker.domain import (
     Detection,
     LevelShift,
     MachineInfo,
+    Outcome,
     VerdictInfo,
 )
 from tracker.errors import UsageError
@@ -90,13 +91,25 @@ def begin_gate(
 
 
 def finish_gate(
-    tx: Transaction, gate_id: str, exit_code: int, verdicts: Iterable[VerdictInfo], pairs: int
+    tx: Transaction,
+    gate_id: str,
+    exit_code: int,
+    verdicts: Iterable[VerdictInfo],
+    pairs: int,
+    outcome: Outcome | None,
+    course: Mapping[str, Any] | None,
 ) -> None:
     """Close the gate with its verdicts; a second call replaces those of the first."""
     changed = tx.conn.execute(
         update(t.gate)
         .where(t.gate.c.id == gate_id)
-        .values(finished_at=datetime.now(UTC), exit_code=exit_code, pairs=pairs)
+        .values(
+            finished_at=datetime.now(UTC),
+            exit_code=exit_code,
+            pairs=pairs,
+            outcome=outcome,
+            course=None if course is None else dict(course),
+        )
     )
     if changed.rowcount == 0:
         raise UsageError(f"no gate {gate_id!r} in the store")
