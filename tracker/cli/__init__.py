@@ -22,6 +22,7 @@ __all__ = ["Settings", "cli", "main"]
 
 # name -> one-line help; the command `x-y` lives in tracker/cli/x_y.py as `command`.
 COMMANDS = {
+    "demo": "Make a synthetic project and store to look at.",
     "run": "Measure commits with asv on this machine and ingest each.",
     "ingest": "Read asv results directories of any project into the store.",
     "compare": "Show two commits side by side, from the store.",

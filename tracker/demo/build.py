@@ -1,0 +1,242 @@
+"""Measures the synthetic project: histories, gates, calibration, level shifts, alerts.
+
+Only the launches are simulated. They go into the store, through the gate, the detector and the
+alerts as those of a real project do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tracker.alerts import alert_for_gate, notify
+from tracker.calibrate import calibrate
+from tracker.changepoints import analyze
+from tracker.demo.engine import METRICS, Node, simulate
+from tracker.demo.repository import PROJECT, make_repository
+from tracker.demo.story import NUM_COMMITS, PLACES, Place, engine_at
+from tracker.domain import (
+    BenchmarkInfo,
+    Launch,
+    MachineInfo,
+    Measurement,
+    ResultFile,
+)
+from tracker.errors import UsageError
+from tracker.gate.measured import gate_commits
+from tracker.gate.policy import load_policy
+from tracker.gate.progress import SilentProgress
+from tracker.measure.git import Commit
+from tracker.measure.launch import FailedBenchmark, LaunchResult, OnLine
+from tracker.measure.project import AsvProject, load_project
+from tracker.measure.recorder import Recorder
+from tracker.store import Store, queries
+
+__all__ = ["GATES", "Demo", "make_demo"]
+
+# (base, head) by number of commit, from 0.
+GATES = ((33, 34), (51, 52), (83, 84), (111, 112), (115, 116), (118, 119))
+AA_GATES = 12
+STORE = "pacekeeper.db"
+_BENCHMARKS: Mapping[str, BenchmarkInfo] = {metric.benchmark: metric.info for metric in METRICS}
+_MEASURED_AFTER = timedelta(minutes=20)  # a commit
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What was made.
+
+    Attributes:
+        directory: The project's checkout.
+        store: The store's file.
+        num_values: Values in the histories.
+        gates: (id, head's subject, exit code), in order.
+        num_alerts: Alerts that are open.
+    """
+
+    directory: Path
+    store: Path
+    num_values: int
+    gates: tuple[tuple[str, str, int], ...]
+    num_alerts: int
+
+
+def make_demo(
+    directory: Path,
+    *,
+    seed: int = 1,
+    end: datetime,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> Demo:
+    """Make the project and its store in a new directory.
+
+    Args:
+        directory: Must not exist, or be empty.
+        seed: Of all noise.
+        end: When the newest commit was made. With the same seed and end the same is made, but for
+            the moments at which gates ran and the ids they have.
+        on_step: Called with what is done next.
+
+    Raises:
+        UsageError: The directory holds something, or git cannot be run.
+        StoreError: The store cannot be written.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(f"{directory} exists and is not empty; name another directory")
+    directory = directory.resolve()
+    on_step(f"{NUM_COMMITS} commits")
+    repository, hashes = make_repository(directory, end)
+    commits = repository.describe(hashes)
+    project = load_project(start=directory)
+    policy = load_policy(start=directory)
+    path = directory / STORE
+    with Store.open(f"sqlite:///{path}") as store:
+        recorder = Recorder(store, PROJECT, repository, python=sys.executable)
+        store.record_metric_rules(PROJECT, policy.metrics)
+        recorder.commits(commits)
+        num_values = 0
+        for place in PLACES:
+            on_step(f"launches on {place.machine}, {place.environment}")
+            runner = DemoRunner(project, place, commits, seed=f"{seed} history")
+            for number, commit in enumerate(commits):
+                if number % place.every == 0 or number == len(commits) - 1:
+                    result = runner.launch(commit.hash, at=commit.committed_at + _MEASURED_AFTER)
+                    recorder.launch(result, "run")
+                    num_values += result.measured
+        runner = DemoRunner(project, PLACES[0], commits, seed=f"{seed} gates")
+        seeds = random.Random(seed)
+        gates = []
+        for base, head in GATES:
+            on_step(f"gate of {commits[head].short}: {commits[head].subject}")
+            report = gate_commits(
+                recorder, runner, commits[base], commits[head], policy,
+                listener=SilentProgress(), seed=seeds.randrange(2**31),
+            )  # fmt: skip
+            assert report.gate_id is not None
+            gates.append((report.gate_id, commits[head].subject, report.exit_code))
+        on_step(f"{AA_GATES} A/A gates")
+        for _ in range(AA_GATES):
+            gate_commits(
+                recorder, runner, commits[-1], commits[-1], replace(policy, limits=()),
+                listener=SilentProgress(), seed=seeds.randrange(2**31),
+            )  # fmt: skip
+        calibrate(recorder, runner, commits[-1], policy, gates=AA_GATES, listener=SilentProgress())
+        on_step("level shifts and alerts")
+        findings = analyze(store, project=PROJECT).findings
+        quiet = replace(policy.alerts, console=False)
+        for gate_id, _, _ in gates:
+            alert_for_gate(store, queries.get_gate(store, gate_id), quiet)
+        notify(store, PROJECT, quiet, findings=findings)
+        num_alerts = len(queries.list_alerts(store, PROJECT, states=("open",)))
+    return Demo(directory, path, num_values, tuple(gates), num_alerts)
+
+
+class DemoRunner:
+    """A runner whose launches are simulated.
+
+    Args:
+        project: The demo's.
+        place: Machine and environment.
+        commits: All of them, oldest first.
+        seed: Of the noise, with the place's name.
+    """
+
+    python = sys.executable
+    bench: tuple[str, ...] = ()
+
+    def __init__(
+        self, project: AsvProject, place: Place, commits: Sequence[Commit], *, seed: str
+    ) -> None:
+        self.project = project
+        self.machine = place.machine
+        self._place = place
+        self._commits = {commit.hash: (n, commit) for n, commit in enumerate(commits)}
+        self._seed = f"{seed} {place.machine} {place.environment}"
+        self._node = Node(self._seed)
+        self._launches = 0
+
+    def launch(
+        self,
+        commit: str,
+        *,
+        bench: Sequence[str] | None = None,
+        on_line: OnLine | None = None,
+        at: datetime | None = None,
+    ) -> LaunchResult:
+        """Return a simulated launch, as of `at`: now unless given."""
+        number, described = self._commits[commit]
+        machine, fingerprint = self._place.at(number)
+        self._launches += 1
+        values, speed = simulate(engine_at(number), machine, self._node)
+        when = at or datetime.now(UTC) + timedelta(seconds=self._launches)
+        digest = hashlib.sha256(f"{self._seed} {self._launches}".encode()).hexdigest()
+        measurements = tuple(
+            Measurement(
+                benchmark=name,
+                version="1",
+                param_index=0,
+                params=(),
+                status="failed" if value is None else "ok",
+                value=value,
+                started_at=when,
+            )
+            for name, value in values.items()
+        )
+        control = {"gemm": 2.1e-3 * speed, "copy": 0.9e-3 * speed}
+        launches = tuple(
+            Launch(
+                path="",
+                digest=f"{digest}-{suite}",
+                launch_id=f"{digest[:24]}-{suite}",
+                benchmark=suite,
+                fingerprint=fingerprint,
+                header={
+                    "control": {"before": control, "after": control},
+                    "work": {"requests": 64, "output_tokens": 8192},
+                    "metrics": {"error_rate": 0.0},
+                },
+            )
+            for suite in dict.fromkeys(metric.suite for metric in METRICS)
+        )
+        return LaunchResult(
+            commit=commit,
+            directory=self.project.repository.root,
+            file=ResultFile(
+                path=f"simulated launch {self._launches}",
+                digest=digest,
+                format_version=2,
+                machine=self.machine,
+                commit=commit,
+                committed_at=described.committed_at,
+                env_name=self._place.environment,
+                python=fingerprint.python,
+                measurements=measurements,
+            ),
+            benchmarks=_BENCHMARKS,
+            machine=MachineInfo(
+                self.machine,
+                arch="synthetic",
+                cpu=fingerprint.cpu,
+                num_cpu=str(fingerprint.num_cpu),
+                os=fingerprint.os,
+            ),
+            launches=launches,
+            failures=tuple(
+                FailedBenchmark(name, "AttributeError: no attribute 'block_tables'")
+                for name, value in values.items()
+                if value is None
+            ),
+            seconds=0.0,
+        )
+
+    def discover(self, commit: str) -> Mapping[str, BenchmarkInfo]:
+        """Return the demo's metrics."""
+        return _BENCHMARKS
+
+    def clean(self) -> None:
+        """Nothing is kept."""
