@@ -216,6 +216,7 @@ def _run_gate(
         command = [*here.tracker, "gate", base, head]
         command += ["--policy", str(rules.policy)] if rules.policy is not None else []
         command += ["--config", str(rules.config)] if rules.config is not None else []
+        command += ["--project", rules.project] if rules.project is not None else []
         command += [] if accept_expectations else ["--ignore-messages"]
         for notice in rules.notices:
             command += ["--note", one_line(notice)]

@@ -35,11 +35,13 @@ class Rules:
         policy: The policy file to judge by; None for the one that the gate finds itself.
         config: The `asv.conf.json` to measure with; None for the one that the gate finds itself.
         notices: Sentences on what of the change was not used for judging it; the report's warnings.
+        project: Name of a project that is called after its folder; a worktree's is another.
     """
 
     policy: Path | None
     config: Path | None
     notices: tuple[str, ...] = ()
+    project: str | None = None
 
 
 def merge_base(repository: Repository, target: str, head: str) -> str:
@@ -115,8 +117,9 @@ def rules_of_base(
         return
     if set(changed) != {str(project.parent / POLICY_FILE)}:
         notices.append(_suites_notice(base, changed))
+    name = root.name if project.name == POLICY_FILE and not _is_named(policy_file) else None
     with Worktrees(repository).checkout(base) as checkout:
-        yield Rules(policy_file, checkout / project, tuple(notices))
+        yield Rules(policy_file, checkout / project, tuple(notices), name)
 
 
 def _suites_notice(base: str, changed: dict[str, str]) -> str:
@@ -196,11 +199,20 @@ def _project_file(tree: _Tree, place: PurePosixPath, *, named: bool) -> PurePosi
 
 
 def _measures_without_asv(policy: str) -> bool:
+    return _entry(policy, "measure", "runner") not in (None, "asv")
+
+
+def _is_named(policy: Path) -> bool:
+    return _entry(policy.read_text(encoding="utf-8"), "project", "name") is not None
+
+
+def _entry(policy: str, table: str, key: str) -> object:
+    """An entry of a policy; None without it. What is wrong in the file the gate says."""
     try:
-        measure = tomllib.loads(policy).get("measure", {})
+        content = tomllib.loads(policy).get(table, {})
     except tomllib.TOMLDecodeError:
-        return False
-    return isinstance(measure, dict) and measure.get("runner", "asv") != "asv"
+        return None
+    return content.get(key) if isinstance(content, dict) else None
 
 
 def _measuring(tree: _Tree, project: PurePosixPath) -> list[PurePosixPath]:

@@ -373,6 +373,7 @@ def test_a_project_that_is_measured_by_a_command_needs_no_suites(checkout):
     assert (checkout.gate(), checkout.outcome) == (0, "pass")
     (call,) = checkout.calls
     assert call["policy"] == call["config"] == '[measure]\nrunner = "command"\n'
+    assert call["words"][call["words"].index("--project") + 1] == "checkout"
     assert len(checkout.notes) == 1 and "edits pacekeeper.toml" in checkout.notes[0]
 
 
