@@ -39,7 +39,9 @@ __all__ = ["command"]
     metavar="N",
     help="Measured after BAD against GOOD.",
 )
-@click.option("--budget", metavar="TIME", help="Begin no step that ends later: 300, 5m, 2h.")
+@click.option(
+    "--budget", metavar="TIME", help="Start no step that is expected to exceed it: 300, 5m, 2h."
+)
 @click.option("--fresh", is_flag=True, help="Count nothing that the store has already.")
 @click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
 @click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
@@ -66,10 +68,10 @@ def command(
 ) -> int:
     """Name the commit between GOOD and BAD that made a metric worse, with a probability.
 
-    First the gate must say that BAD is worse. Then each step measures pairs of GOOD and the commit
-    that tells most, until one commit has the asked probability. Commits that cannot be built or
-    measured are skipped, and stay candidates. First parents only, GOOD being an ancestor of BAD.
-    Every pair is in the store at once: started again, it goes on where it was.
+    First a gate must show that BAD is worse. Then each step measures pairs of GOOD and the commit
+    that tells most, until one commit has the required probability. Commits that cannot be built or
+    measured are skipped, and stay candidates. GOOD must be an ancestor of BAD; only first parents
+    are searched. Every pair is stored at once: started again, a bisection continues.
 
     Exits 0 where one commit is named, 3 where none can be, 4 where BAD could not be compared with
     GOOD, 130 when interrupted.
@@ -78,10 +80,10 @@ def command(
     limit = seconds("--budget", budget)
     console = Console(stderr=True, highlight=False)
 
-    def tell(found: Bisected, commit: Commit) -> None:
-        left = len(found.candidates)
-        told = f"{found.pairs} pairs, {left} candidates; measuring {commit.short} {commit.subject}"
-        console.print(told, markup=False, soft_wrap=True)
+    def show(result: Bisected, commit: Commit) -> None:
+        left = len(result.candidates)
+        line = f"{result.pairs} pairs, {left} candidates; measuring {commit.short} {commit.subject}"
+        console.print(line, markup=False, soft_wrap=True)
 
     with open_lab(
         settings.db, config=config, policy_path=policy_path, given=given, python=python,
@@ -90,11 +92,11 @@ def command(
         first, last = lab.commit(good), lab.commit(bad)
         if first.hash == last.hash or not lab.repository.is_ancestor(first.hash, last.hash):
             raise UsageError(f"GOOD {good} must be an ancestor of BAD {bad}, and another commit")
-        found = bisect(
+        result = bisect(
             lab.recorder, lab.runner, first,
             lab.repository.commits(f"{first.hash}..{last.hash}"), lab.policy,
             metric=metric, confidence=confidence, max_pairs=max_pairs, budget=limit, fresh=fresh,
-            listener=SilentProgress(), on_step=tell,
+            listener=SilentProgress(), on_step=show,
         )  # fmt: skip
-    click.echo(bisect_json(found) if as_json else bisect_text(found), nl=False)
-    return found.exit_code
+    click.echo(bisect_json(result) if as_json else bisect_text(result), nl=False)
+    return result.exit_code

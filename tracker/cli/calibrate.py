@@ -28,7 +28,9 @@ __all__ = ["command"]
 @click.option("--fresh", is_flag=True, help="Count no earlier gate: the machine has changed.")
 @click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
 @click.option("--max-pairs", type=click.IntRange(min=1), metavar="N", help="Of one gate.")
-@click.option("--budget", metavar="TIME", help="Begin no gate that ends later: 300, 5m, 2h.")
+@click.option(
+    "--budget", metavar="TIME", help="Start no gate that is expected to exceed it: 300, 5m, 2h."
+)
 @click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
 @click.option(
     "--format",
@@ -55,12 +57,11 @@ def command(
     machine: str | None,
     environment: str | None,
 ) -> int:
-    """Run A/A gates, one commit against itself, and say how often the gate cries wolf here.
+    """Run A/A gates, one commit against itself, and print how often they call a false regression.
 
-    Every regression that such a gate calls is false. Prints the rate with its exact binomial
-    bound, and of each metric the noise and the smallest slowdown that a gate sees. Gates of the
-    same commit, policy and machine that the store holds count, so that a stopped calibration
-    goes on. Absolute limits are left out.
+    Prints the rate with its exact binomial bound, and for each metric the noise and the minimum
+    detectable effect. Gates of the same commit, policy and machine that the store holds count, so
+    that a stopped calibration continues. Absolute limits are left out.
 
     Exits 0 where alpha is not refuted, 4 where it is or nothing was measured, 130 when interrupted.
     """
@@ -72,17 +73,17 @@ def command(
     limit = seconds("--budget", budget)
     console = Console(stderr=True, highlight=False)
 
-    def tell(number: int, report: Report) -> None:
-        told = f"A/A gate {number} of {gates}: {report.headline} ({count_of(report.pairs, 'pair')})"
-        console.print(told, markup=False, soft_wrap=True)
+    def show(number: int, report: Report) -> None:
+        line = f"A/A gate {number} of {gates}: {report.headline} ({count_of(report.pairs, 'pair')})"
+        console.print(line, markup=False, soft_wrap=True)
 
     with open_lab(
         settings.db, config=config, policy_path=policy_path, given=given, python=python,
         machine=machine, environment=environment,
     ) as lab:  # fmt: skip
-        found = calibrate(
+        result = calibrate(
             lab.recorder, lab.runner, lab.commit(ref), lab.policy,
-            gates=gates, budget=limit, fresh=fresh, listener=SilentProgress(), on_gate=tell,
+            gates=gates, budget=limit, fresh=fresh, listener=SilentProgress(), on_gate=show,
         )  # fmt: skip
-    click.echo(CALIBRATION_FORMATS[form](found), nl=False)
-    return found.exit_code
+    click.echo(CALIBRATION_FORMATS[form](result), nl=False)
+    return result.exit_code

@@ -14,18 +14,18 @@ __all__ = ["bisect_json", "bisect_text", "headline"]
 _HEADER = ("commit", "probability", "pairs", "change", "subject")
 
 
-def bisect_text(found: Bisected) -> str:
+def bisect_text(result: Bisected) -> str:
     """Return the bisection as plain text, ending in a newline: a row a commit, then the answer."""
     lines = [
-        f"project: {found.project}",
-        f"machine: {found.machine}",
-        f"good: {_commit(found.good)}",
-        f"bad: {_commit(found.bad)}",
+        f"project: {result.project}",
+        f"machine: {result.machine}",
+        f"good: {_commit(result.good)}",
+        f"bad: {_commit(result.bad)}",
     ]
-    if found.metric:
-        lines.append(f"metric: {found.metric}")
-    if found.seen:
-        body = [_cells(one) for one in found.seen]
+    if result.metric:
+        lines.append(f"metric: {result.metric}")
+    if result.seen:
+        body = [_cells(one) for one in result.seen]
         widths = [max(len(line[i]) for line in (_HEADER, *body)) for i in range(len(_HEADER))]
         lines.append("")
         for cells in (_HEADER, *body):
@@ -37,57 +37,57 @@ def bisect_text(found: Bisected) -> str:
         lines.append("")
     lines += [
         f"skipped: {one.commit.short}: {one.skipped}"
-        for one in found.seen
+        for one in result.seen
         if one.skipped is not None
     ]
-    if found.seen:
-        lines.append(f"{count_of(found.pairs, 'pair')}; {found.stopped}")
-    lines.append(f"{headline(found)} (exit {found.exit_code})")
+    if result.seen:
+        lines.append(f"{count_of(result.pairs, 'pair')}; {result.stopped}")
+    lines.append(f"{headline(result)} (exit {result.exit_code})")
     return "\n".join(lines) + "\n"
 
 
-def headline(found: Bisected) -> str:
+def headline(result: Bisected) -> str:
     """Return the answer in one sentence."""
-    good, bad = found.good.short, found.bad.short
-    sure = f"{found.probability:.1%}"
-    if found.outcome == "named":
-        merge = "; it is a merge" if len(found.culprits[0].parents) > 1 else ""
-        return f"CULPRIT: {_commit(found.culprits[0])}, with probability {sure}{merge}"
-    if found.outcome == "group":
-        listed = ", ".join(one.short for one in found.culprits)
+    good, bad = result.good.short, result.bad.short
+    sure = f"{result.probability:.1%}"
+    if result.outcome == "named":
+        merge = "; it is a merge" if len(result.culprits[0].parents) > 1 else ""
+        return f"CULPRIT: {_commit(result.culprits[0])}, with probability {sure}{merge}"
+    if result.outcome == "group":
+        listed = ", ".join(one.short for one in result.culprits)
         return (
-            f"CANNOT TELL: one of these {len(found.culprits)}, with probability {sure}, since those "
+            f"CANNOT TELL: one of these {len(result.culprits)}, with probability {sure}, since those "
             f"between cannot be measured: {listed}"
         )
-    if found.outcome == "several":
-        return f"CANNOT TELL: more than one change between {good} and {bad}: {_misfit(found)}"
-    if found.outcome == "no regression":
-        return f"NOTHING TO FIND: {bad} is not shown to be worse than {good}: {found.note}"
-    if found.outcome == "invalid":
-        return f"INVALID: {good} and {bad} cannot be compared: {found.note}"
-    left = ", ".join(f"{one.commit.short} ({one.probability:.0%})" for one in found.candidates[:5])
-    more = len(found.candidates) - 5
+    if result.outcome == "several":
+        return f"CANNOT TELL: more than one change between {good} and {bad}: {_misfit(result)}"
+    if result.outcome == "no regression":
+        return f"NOTHING TO FIND: {bad} is not shown to be worse than {good}: {result.note}"
+    if result.outcome == "invalid":
+        return f"INVALID: {good} and {bad} cannot be compared: {result.note}"
+    left = ", ".join(f"{one.commit.short} ({one.probability:.0%})" for one in result.candidates[:5])
+    more = len(result.candidates) - 5
     also = f" and {more} more" if more > 0 else ""
-    return f"CANNOT TELL: {len(found.candidates)} candidates left: {left}{also}"
+    return f"CANNOT TELL: {len(result.candidates)} candidates left: {left}{also}"
 
 
-def bisect_json(found: Bisected) -> str:
+def bisect_json(result: Bisected) -> str:
     """Return the bisection as one JSON document, ending in a newline."""
     document = {
         "format": 1,
-        "project": found.project,
-        "machine": found.machine,
-        "good": found.good.hash,
-        "bad": found.bad.hash,
-        "metric": found.metric or None,
-        "outcome": found.outcome,
-        "culprits": [one.hash for one in found.culprits],
-        "probability": found.probability,
-        "confidence": found.confidence,
-        "headline": headline(found),
-        "pairs": found.pairs,
-        "stopped": found.stopped,
-        "exit_code": found.exit_code,
+        "project": result.project,
+        "machine": result.machine,
+        "good": result.good.hash,
+        "bad": result.bad.hash,
+        "metric": result.metric or None,
+        "outcome": result.outcome,
+        "culprits": [one.hash for one in result.culprits],
+        "probability": result.probability,
+        "confidence": result.confidence,
+        "headline": headline(result),
+        "pairs": result.pairs,
+        "stopped": result.stopped,
+        "exit_code": result.exit_code,
         "commits": [
             {
                 "commit": one.commit.hash,
@@ -97,20 +97,20 @@ def bisect_json(found: Bisected) -> str:
                 "effect": one.effect,
                 "skipped": one.skipped,
             }
-            for one in found.seen
+            for one in result.seen
         ],
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def _misfit(found: Bisected) -> str:
-    if found.misfit is None:
-        return found.note
-    commit = found.commits[found.misfit.number - 1]
+def _misfit(result: Bisected) -> str:
+    if result.misfit is None:
+        return result.note
+    commit = result.commits[result.misfit.number - 1]
     return (
-        f"{commit.short} stands between the two levels, at {percent(math.expm1(found.misfit.level))} "
-        f"(one step: p = {found.misfit.p:.1g}); bisect {found.good.short}..{commit.short} and "
-        f"{commit.short}..{found.bad.short} by themselves"
+        f"{commit.short} stands between the two levels, at {percent(math.expm1(result.misfit.level))} "
+        f"(one step: p = {result.misfit.p:.1g}); bisect {result.good.short}..{commit.short} and "
+        f"{commit.short}..{result.bad.short} by themselves"
     )
 
 

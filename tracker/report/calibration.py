@@ -14,9 +14,9 @@ __all__ = ["CALIBRATION_FORMATS"]
 _HEADER = ("metric", "noise floor", "pair noise", "sees", "false", "undecided", "gates")
 
 
-def _text(found: Calibration) -> str:
-    lines = [f"{name}: {value}" for name, value in _heading(found)]
-    body = [_cells(one) for one in found.metrics]
+def _text(result: Calibration) -> str:
+    lines = [f"{name}: {value}" for name, value in _heading(result)]
+    body = [_cells(one) for one in result.metrics]
     if body:
         widths = [max(len(line[i]) for line in (_HEADER, *body)) for i in range(len(_HEADER))]
         lines.append("")
@@ -27,43 +27,43 @@ def _text(found: Calibration) -> str:
             )
             lines.append("  ".join([first, *rest]))
         lines.append("")
-    lines += [f"warning: {one}" for one in _warnings(found)]
-    lines.append(f"{_headline(found)} (exit {found.exit_code})")
+    lines += [f"warning: {one}" for one in _warnings(result)]
+    lines.append(f"{_headline(result)} (exit {result.exit_code})")
     return "\n".join(lines) + "\n"
 
 
-def _markdown(found: Calibration) -> str:
-    out = [f"### {_headline(found)}", ""]
-    out += [f"- {name}: {value}" for name, value in _heading(found)]
-    out += [f"- warning: {one}" for one in _warnings(found)]
-    if found.metrics:
+def _markdown(result: Calibration) -> str:
+    out = [f"### {_headline(result)}", ""]
+    out += [f"- {name}: {value}" for name, value in _heading(result)]
+    out += [f"- warning: {one}" for one in _warnings(result)]
+    if result.metrics:
         out += ["", f"| {' | '.join(_HEADER)} |", "|---" + "|--:" * (len(_HEADER) - 1) + "|"]
-        for one in found.metrics:
+        for one in result.metrics:
             name, *rest = _cells(one)
             out.append(f"| `{name}` | {' | '.join(rest)} |")
     return "\n".join(out) + "\n"
 
 
-def _json(found: Calibration) -> str:
+def _json(result: Calibration) -> str:
     document = {
         "format": 1,
-        "project": found.project,
-        "machine": found.machine,
-        "commit": found.commit.hash,
-        "alpha": found.policy.alpha,
-        "wanted": found.wanted,
-        "gates": len(found.gates),
-        "false_blocks": found.false_blocks,
-        "rate_low": found.lowest_rate,
-        "rate_high": found.highest_rate,
-        "broken": found.broken,
-        "alpha_to_try": found.alpha_to_try,
-        "to_confirm": found.to_confirm,
-        "pooled": {"gates": found.pooled[0], "false_blocks": found.pooled[1]},
-        "invalid": found.invalid,
-        "unsteady": found.unsteady,
-        "stopped": found.stopped,
-        "exit_code": found.exit_code,
+        "project": result.project,
+        "machine": result.machine,
+        "commit": result.commit.hash,
+        "alpha": result.policy.alpha,
+        "wanted": result.wanted,
+        "gates": len(result.gates),
+        "false_blocks": result.false_blocks,
+        "rate_low": result.lowest_rate,
+        "rate_high": result.highest_rate,
+        "broken": result.broken,
+        "alpha_to_try": result.alpha_to_try,
+        "to_confirm": result.to_confirm,
+        "pooled": {"gates": result.pooled[0], "false_blocks": result.pooled[1]},
+        "invalid": result.invalid,
+        "unsteady": result.unsteady,
+        "stopped": result.stopped,
+        "exit_code": result.exit_code,
         "metrics": [
             {
                 "metric": one.metric,
@@ -75,7 +75,7 @@ def _json(found: Calibration) -> str:
                 "undecided": one.undecided,
                 "gates": one.gates,
             }
-            for one in found.metrics
+            for one in result.metrics
         ],
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
@@ -88,48 +88,50 @@ CALIBRATION_FORMATS: dict[str, Callable[[Calibration], str]] = {
 }
 
 
-def _heading(found: Calibration) -> list[tuple[str, str]]:
-    policy = found.policy
+def _heading(result: Calibration) -> list[tuple[str, str]]:
+    policy = result.policy
     lines = [
-        ("project", found.project),
-        ("machine", found.machine),
-        ("commit", f"{found.commit.short} {found.commit.subject}"),
+        ("project", result.project),
+        ("machine", result.machine),
+        ("commit", f"{result.commit.short} {result.commit.subject}"),
         (
             "policy",
             f"alpha {policy.alpha:g}, margin {policy.margin:.1%}, detect {policy.detect:.1%}, "
             f"at most {count_of(policy.max_pairs, 'pair')}",
         ),
     ]
-    if found.pooled[0] > len(found.gates):
-        gates, false_blocks = found.pooled
+    if result.pooled[0] > len(result.gates):
+        gates, false_blocks = result.pooled
         lines.append(
             ("all commits", f"{false_blocks} of {gates} A/A gates with this alpha on this machine")
         )
     return lines
 
 
-def _headline(found: Calibration) -> str:
-    if not found.gates:
+def _headline(result: Calibration) -> str:
+    if not result.gates:
         return "INVALID: no A/A gate was measured"
-    said = f"{found.false_blocks} of {len(found.gates)} A/A gates called a regression; the rate is "
-    alpha = found.policy.alpha
-    if found.broken:
+    said = (
+        f"{result.false_blocks} of {len(result.gates)} A/A gates called a regression; the rate is "
+    )
+    alpha = result.policy.alpha
+    if result.broken:
         return (
-            f"BROKEN: {said}at least {found.lowest_rate:.1%} (95 %), alpha promises {alpha:g}; "
-            f"{remedy(found.alpha_to_try)}"
+            f"BROKEN: {said}at least {result.lowest_rate:.1%} (95 %), alpha promises {alpha:g}; "
+            f"{remedy(result.alpha_to_try)}"
         )
-    said += f"at most {found.highest_rate:.1%} (95 %)"
-    if found.highest_rate <= alpha:
+    said += f"at most {result.highest_rate:.1%} (95 %)"
+    if result.highest_rate <= alpha:
         return f"CONFIRMED: {said}, within alpha {alpha:g}"
-    return f"NOT REFUTED: {said}; {found.to_confirm} without a block would confirm alpha {alpha:g}"
+    return f"NOT REFUTED: {said}; {result.to_confirm} without a block would confirm alpha {alpha:g}"
 
 
-def _warnings(found: Calibration) -> list[str]:
-    warnings = [f"a gate was invalid and does not count: {one}" for one in found.invalid]
-    if len(found.gates) < found.wanted:
-        warnings.append(f"{len(found.gates)} of {found.wanted} gates; {found.stopped}")
-    if found.unsteady:
-        names = ", ".join(found.unsteady)
+def _warnings(result: Calibration) -> list[str]:
+    warnings = [f"a gate was invalid and does not count: {one}" for one in result.invalid]
+    if len(result.gates) < result.wanted:
+        warnings.append(f"{len(result.gates)} of {result.wanted} gates; {result.stopped}")
+    if result.unsteady:
+        names = ", ".join(result.unsteady)
         warnings.append(f"declared exact, yet they differ between launches of one commit: {names}")
     return warnings
 
