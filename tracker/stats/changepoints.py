@@ -8,19 +8,19 @@ import numpy as np
 
 from tracker.stats.noise import Floats
 from tracker.stats.onset import onset
-from tracker.stats.sustained import splits
+from tracker.stats.sustained import MIN_LEVEL, splits
 
 __all__ = ["ALGORITHM", "ShiftDetector", "detect_change_points"]
 
-ALGORITHM = "rank-splits-onset-3"
+ALGORITHM = "proposed-confirmed-levels-1"
 
 # Levels that have been held for a while are looked for at every such point, not at each: looks
 # that repeat themselves would add up their false alarms, and cost a scan each.
 _LOOK_EVERY = 25
-# When so many points are open, the older ones are closed: a later point changes nothing there.
+# When so many points are open, the older ones are settled: a later point changes nothing there.
 _MAX_OPEN = 600
-_OPEN_AFTER = 200
-_CONTEXT = 100  # kept before the oldest shift that may still move
+_UNSETTLED = 200  # the newest of them
+_CONTEXT = 200  # settled points that stay open, so that no level is cut in two
 
 
 def detect_change_points(values: Sequence[float]) -> list[int]:
@@ -46,7 +46,8 @@ class ShiftDetector:
     Two tests, each for what it does best. Levels that both have been held for a while are found
     by `tracker.stats.sustained`, at every 25th point; a level that began within the newest 40 points
     by `tracker.stats.onset`, at every point. Once 600 points are open, all but the newest 200 are
-    closed with the shifts found among them; so a point costs the same at any length.
+    settled: the shifts found among them stay as they are, and only the newest 200 settled points are
+    looked at again, beside later ones. So a point costs the same at any length.
 
     Whether points come one by one or all at once makes no difference to the answer.
 
@@ -58,7 +59,8 @@ class ShiftDetector:
     """
 
     def __init__(self) -> None:
-        self._closed: list[int] = []
+        self._settled: list[int] = []  # shifts that no later point changes
+        self._settled_until = 0
         self._start = 0  # index of the first open point
         self._open = np.empty(0)
         self._look: tuple[int, list[int]] = (0, [])  # points seen at the last look, its shifts
@@ -88,27 +90,33 @@ class ShiftDetector:
             raise ValueError(f"value {where} is {fresh[where]}; leave missing results out")
         series = np.concatenate((self._open, fresh))
         while len(series) >= (seen := _MAX_OPEN + -(self._start + _MAX_OPEN) % _LOOK_EVERY):
-            series = np.concatenate((self._close(series[:seen]), series[seen:]))
+            series = np.concatenate((self._settle(series[:seen]), series[seen:]))
         self._open = series
 
     def change_points(self) -> list[int]:
         """Return the index of the first point of each new level, ascending."""
         looked_at = len(self) - len(self) % _LOOK_EVERY
         if self._look[0] != looked_at:
-            held = splits(_scaled(self._open[: max(looked_at - self._start, 0)]))
-            self._look = looked_at, [self._start + index for index in held]
-        found = self._closed + self._look[1]
-        level = max([self._start, *found[-1:]])
+            self._look = looked_at, self._unsettled(self._open[: max(looked_at - self._start, 0)])
+        shifts = self._settled + self._look[1]
+        level = max([self._start, *shifts[-1:]])
         begun = onset(_scaled(self._open[level - self._start :]))
-        return found if begun is None else [*found, level + begun]
+        return shifts if begun is None else [*shifts, level + begun]
 
-    def _close(self, full: Floats) -> Floats:
-        """Settle the shifts of the older points of `full`; return the points that stay open."""
-        settled = [index for index in splits(_scaled(full)) if index <= len(full) - _OPEN_AFTER]
-        self._closed += [self._start + index for index in settled]
-        cut = max([len(full) - _OPEN_AFTER - _CONTEXT, *settled[-1:]])
+    def _unsettled(self, points: Floats) -> list[int]:
+        """Return the shifts among the open `points` that are not settled."""
+        first = max([self._settled_until, *(last + MIN_LEVEL for last in self._settled[-1:])])
+        places = (self._start + index for index in splits(_scaled(points)))
+        return [place for place in places if place >= first]
+
+    def _settle(self, points: Floats) -> Floats:
+        """Settle the shifts of the older open `points`; return the points that stay open."""
+        until = self._start + len(points) - _UNSETTLED
+        self._settled += [place for place in self._unsettled(points) if place < until]
+        self._settled_until = until
+        cut = len(points) - _UNSETTLED - _CONTEXT
         self._start += cut
-        return full[cut:]
+        return points[cut:]
 
 
 def _scaled(values: Floats) -> Floats:

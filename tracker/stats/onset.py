@@ -7,6 +7,7 @@ from bisect import bisect_left, insort
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracker.stats.noise import Floats, inflation, midranks, normal_scores
 from tracker.stats.relevance import relevance
@@ -36,8 +37,8 @@ def onset(values: Floats) -> int | None:
     out as they do among the older ones, were the order of values random. A chance below 10^-5.8
     decides by itself. One of 10^-1.6 to lie nearly so far out on either side decides where the new
     points agree with each other, stand clear of the noise, and no earlier point nearby went as far:
-    outliers come scattered, of all sizes and signs; a step comes at once and stays. A level too
-    close to the old one to matter (`tracker.stats.relevance`) is none.
+    outliers come scattered, of all sizes and signs; a step comes at once and stays. It must also
+    have lasted longer than any earlier stretch beyond half of its step. A level too close to the old one to matter (`tracker.stats.relevance`) is none.
 
     Args:
         values: ``[n]``, finite, of one level but for the newest points; fewer than 7 say nothing.
@@ -70,7 +71,16 @@ def onset(values: Floats) -> int | None:
     while deviations[n - points] / half_way < 1:
         points -= 1
     begun = n - points
+    # A disturbance that came before and went may have come again: this one must outlast it.
+    if _longest_run(deviations[:begun] / half_way >= 1) >= points:
+        return None
     return begun if relevance(values[:begun], values[begun:]) >= 1 else None
+
+
+def _longest_run(beyond: NDArray[np.bool_]) -> int:
+    """Return how many in a row are true."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], beyond, [False]))))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
 def _noise(values: Floats) -> _Noise:

@@ -1,122 +1,227 @@
-"""Where a history splits into two levels that have both been held for a while."""
+"""Where a history splits into levels that have been held for a while."""
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from tracker.stats.noise import Floats, inflation, midranks, normal_scores
 from tracker.stats.relevance import relevance
 
-__all__ = ["splits"]
+__all__ = ["MIN_LEVEL", "splits"]
 
-_MIN_LEVEL = 4
+MIN_LEVEL = 8  # points; a machine is disturbed for fewer now and then
+
+# Proposals: what one more change must explain, in squared noise deviations.
+_PRICE = 30.0
+_SHORTEST_PROPOSAL = 3
+_MEDIAN_POINTS = 9  # of the running median that outliers are clipped around
+_CLIP = 3.0
+_SCALE_POINTS = 101  # that the local noise is taken from
+
+# Confirmation.
 _THRESHOLD = 4.1
 _DECILES = np.arange(1, 10) / 10
 _SCORES = np.arange(1 + len(_DECILES))
-# The nine shares of a row are nine more chances to be wrong.
-_SHARE_PENALTY = 0.3
-# A machine is disturbed for a while now and then: a level that has held for fewer points than this
-# must stand out more, by the logarithm of what is missing.
+_DECILE_PENALTY = 0.3  # the nine deciles are nine more chances to be wrong
+_VALUES_PENALTY = 1.0
+# A level of fewer points than this must stand out more, by the logarithm of what is missing.
 _SHORT_LEVEL = 40
 _SHORT_PENALTY = 2.5
-# Neighbourhoods see a step that a later one takes back; there are many of them.
-_WIDTHS = (25, 50, 100)
-_NEIGHBOURHOOD_PENALTY = 1.5
+# The longer two levels are together, the more places there were to split them.
+_LONG_LEVELS = 150
+_LONG_PENALTY = 1.5
 _SAME_DIRECTION = 2.0
-_WANDER_FREE = 1.5
+_NEAREST = 25  # points on either side of a change, which must show it by themselves
+_NEAREST_STEP = 0.8  # standard deviations within the levels
 
 
 def splits(values: Floats) -> list[int]:
     """Return the index of the first point of each new level of `values`, ascending.
 
-    The series is split where the evidence is largest, and both parts are treated alike. Evidence is
-    the normalised difference of the two sides of a split, in the whole part and in neighbourhoods
-    of fixed widths, of ten scores: the normal scores of the ranks, and for each decile whether a
-    value exceeds it. The former see any shift of well-behaved noise, the latter one of noise with
-    several modes (runners of several kinds), which hides in the ranks. All are ranks: outliers and
-    heavy tails are harmless. The evidence shrinks with the noise's memory: its first-order
-    autocorrelation, or how far the series wanders within the two levels if that is more. Shifts
-    too small to matter (`tracker.stats.relevance`) are left out.
+    Levels are *proposed*, then *confirmed*.
+
+    A proposal is the piecewise constant that explains most of the series, each change at a price
+    (optimal partitioning). Outliers are clipped around a running median first, and points weighed
+    by the local noise. Then each change is judged by the two levels beside it; the
+    weakest that fails is dropped, its levels join, and its neighbours are judged anew. In what is left,
+    each level is split where the ranks see most (noise with several modes hides from a mean), and
+    all are judged again.
+
+    A change is confirmed when all of these hold:
+
+    * the evidence exceeds 4.1: the normalised difference of the two levels, in ten rank scores
+      (normal scores; for each decile, whether a value exceeds it) and in the clipped values,
+      divided by the noise's memory (AR(1), or the wander of partial sums if that is more), less
+      penalties for short levels and for long series;
+    * the 25 points on either side show it too, with 0.8 deviations: what wanders slowly does not;
+    * both levels have 8 points, and the shift matters (`tracker.stats.relevance`).
 
     Args:
-        values: ``[n]``, finite; fewer than 8 have no split.
+        values: ``[n]``, finite; fewer than 16 have no split.
 
     Assumptions:
         Noise within a level is stationary, with short memory.
 
     Source:
-        Page 1954 (CUSUM); van der Waerden 1952 (normal scores); Chu, Hornik & Kaplan 1995
-        (moving sums); Shao & Zhang 2010, J. Am. Stat. Assoc. 105 (the wander of partial sums).
-        The constants were tuned on recorded histories: docs/experiments.md.
+        Jackson et al. 2005 (optimal partitioning); Fearnhead & Rigaill 2019 (clipping outliers);
+        van der Waerden 1952 (normal scores); Shao & Zhang 2010, J. Am. Stat. Assoc. 105 (the
+        wander of partial sums). Each constant's experiment: docs/experiments.md.
     """
-    found: list[int] = []
-    pending = [(0, len(values))]
-    while pending:
-        start, stop = pending.pop()
-        split = _best_split(values[start:stop])
-        if split is not None:
-            found.append(start + split)
-            pending += [(start, start + split), (start + split, stop)]
-    return _relevant(values, sorted(found))
+    if len(values) < 2 * MIN_LEVEL or values.min() == values.max():
+        return []
+    clipped, scale = _clipped(values)
+    judge = _Judge(values, clipped)
+    confirmed = judge.confirmed(_proposed(clipped, scale))
+    searched: set[tuple[int, int]] = set()
+    while True:
+        levels = set(pairwise([0, *confirmed, len(values)])) - searched
+        searched |= levels
+        fresh = [
+            start + split
+            for start, stop in levels
+            if (split := _most_visible(values[start:stop])) is not None
+            and judge(start, start + split, stop) >= 1
+        ]
+        if not fresh:
+            return confirmed
+        confirmed = judge.confirmed(sorted({*confirmed, *fresh}))
 
 
-def _relevant(values: Floats, found: list[int]) -> list[int]:
-    """Return `found` without shifts too small to matter; the smallest goes first, its levels join."""
-    while found:
-        sizes = [relevance(old, new) for old, new in pairwise(np.split(values, found))]
-        least = int(np.argmin(sizes))
-        if sizes[least] >= 1:
-            break
-        found = found[:least] + found[least + 1 :]
-    return found
+def _clipped(values: Floats) -> tuple[Floats, Floats]:
+    """Return `values` with outliers clipped, and the standard deviation of the noise by place."""
+    middle = median_filter(values, _MEDIAN_POINTS, mode="nearest")
+    rest = values - middle
+    # The median of nine follows the noise a little: 1.1 puts that back.
+    points = min(_SCALE_POINTS, len(values) // 2 * 2 - 1)
+    local = 1.1 * 1.4826 * median_filter(np.abs(rest), points, mode="nearest")
+    overall = 1.1 * 1.4826 * float(np.median(np.abs(rest))) or float(np.abs(rest).mean())
+    least = max(overall / 4, 1e-9 * float(np.abs(values).max()))
+    scale = np.maximum(local, least)
+    return middle + np.clip(rest, -_CLIP * scale, _CLIP * scale), scale
 
 
-class _Places(NamedTuple):
-    """Every split of ``n`` points looked at, each within a window; arrays ``[places]``."""
-
-    start: NDArray[np.intp]
-    split: NDArray[np.intp]
-    stop: NDArray[np.intp]
-    length: Floats
-    left_share: Floats
-    scale: Floats  # standard deviation of the left sum of unit noise around its share
-    penalty: Floats
-
-
-def _best_split(values: Floats) -> int | None:
+def _proposed(values: Floats, scale: Floats) -> list[int]:
+    """Return the changes of the best piecewise constant, by weighted squares, each at a price."""
     n = len(values)
-    if n < 2 * _MIN_LEVEL:
-        return None
-    at = _places(n)
+    weights = (scale.min() / scale) ** 2
+    price = _PRICE * float(scale.min()) ** 2
+    centered = values - float(np.average(values, weights=weights))
+    weight = np.concatenate(([0.0], np.cumsum(weights)))
+    total = np.concatenate(([0.0], np.cumsum(weights * centered)))
+    explained = np.full(n + 1, -np.inf)
+    explained[0] = 0.0
+    begun = np.zeros(n + 1, dtype=np.intp)
+    for stop in range(_SHORTEST_PROPOSAL, n + 1):
+        starts = slice(0, stop - _SHORTEST_PROPOSAL + 1)
+        sums = total[stop] - total[starts]
+        gain = explained[starts] + sums * sums / (weight[stop] - weight[starts])
+        begun[stop] = gain.argmax()
+        explained[stop] = gain[begun[stop]] - price
+    changes = []
+    at = int(begun[n])
+    while at > 0:
+        changes.append(at)
+        at = int(begun[at])
+    return changes[::-1]
+
+
+class _Judge:
+    """Whether two levels differ: at least 1 confirms; each pair is looked at once."""
+
+    def __init__(self, values: Floats, clipped: Floats) -> None:
+        self._values = values
+        self._clipped = clipped
+        self._known: dict[tuple[int, int, int], float] = {}
+
+    def __call__(self, start: int, split: int, stop: int) -> float:
+        place = start, split, stop
+        if place not in self._known:
+            self._known[place] = _strength(
+                self._values[start:stop], self._clipped[start:stop], split - start
+            )
+        return self._known[place]
+
+    def confirmed(self, changes: list[int]) -> list[int]:
+        """Drop the weakest change while it fails; its levels join."""
+        changes = list(changes)
+        while changes:
+            edges = [0, *changes, len(self._values)]
+            strengths = [self(*edges[k : k + 3]) for k in range(len(changes))]
+            weakest = int(np.argmin(strengths))
+            if strengths[weakest] >= 1:
+                break
+            del changes[weakest]
+        return changes
+
+
+def _strength(values: Floats, clipped: Floats, split: int) -> float:
+    """Return the least of what the criteria give, each over what it asks for."""
+    n, shorter = len(values), min(split, len(values) - split)
+    penalty = _SHORT_PENALTY * max(0.0, math.log(_SHORT_LEVEL / shorter))
+    penalty += _LONG_PENALTY * max(0.0, math.log(n / _LONG_LEVELS))
+    evidence, step = _evidence(values, clipped, split)
+    strength = min(
+        (evidence - penalty) / _THRESHOLD,
+        step / _NEAREST_STEP,
+        relevance(values[:split], values[split:]),
+    )
+    # A level too short to count is removed before anything else, the smaller step first.
+    return strength if shorter >= MIN_LEVEL else min(strength, 1.0) - 1e3
+
+
+def _evidence(values: Floats, clipped: Floats, split: int) -> tuple[float, float]:
+    """Return the evidence for two levels, and the step of the nearest points, in deviations."""
+    n = len(values)
     scores = _scores(values)
-    sums = _running(scores)
-    squares = _running(scores * scores)
-    before = sums[:, at.start]
-    total = sums[:, at.stop] - before
-    variance = (squares[:, at.stop] - squares[:, at.start]) / at.length - (total / at.length) ** 2
-    spread = at.scale * np.sqrt(np.where(variance > 1e-9, variance, np.inf))
-    contrast = (sums[:, at.split] - before - total * at.left_share) / spread
-    penalty = at.penalty + np.where(_SCORES > 0, _SHARE_PENALTY, 0.0)[:, None]
-    raw = np.abs(contrast) - penalty
-    best = raw.argmax(axis=1)
-    if raw[_SCORES, best].max() <= _THRESHOLD:  # memory only takes away
-        return None
-    widened = [
-        math.sqrt(_memory(scores[row, at.start[i] : at.stop[i]], int(at.split[i] - at.start[i])))
-        for row, i in enumerate(best)
-    ]
-    along = contrast[0, best] * np.sign(contrast[_SCORES, best]) / widened[0]
-    evidence = np.abs(contrast[_SCORES, best]) / widened - penalty[_SCORES, best]
+    difference = scores[:, split:].mean(axis=1) - scores[:, :split].mean(axis=1)
+    contrast = difference * math.sqrt(split * (n - split) / n)
+    within = np.sqrt(1 - np.minimum(contrast**2 / n, 1 - 1e-9))  # deviation about the two levels
+    memory = np.sqrt([_memory(row, split) for row in scores])
+    evidence = np.abs(contrast) / memory - _DECILE_PENALTY
+    # Ranks cannot stand out further than complete separation: about its levels, the first does.
+    evidence[0] = abs(contrast[0]) / within[0] / memory[0]
     # More values beyond a decile without a shift of the whole is a new shape, not a new level.
+    along = contrast[0] * np.sign(contrast) / memory[0]
     evidence[(_SCORES > 0) & (along <= _SAME_DIRECTION)] = -math.inf
-    winner = int(evidence.argmax())
-    return int(at.split[best[winner]]) if evidence[winner] > _THRESHOLD else None
+    best = int(evidence.argmax())
+    nearest = (
+        scores[best, split : split + _NEAREST].mean()
+        - scores[best, max(0, split - _NEAREST) : split].mean()
+    )
+    step = float(nearest * np.sign(difference[best]) / within[best])
+    return max(float(evidence[best]), _values_evidence(clipped, split) - _VALUES_PENALTY), step
+
+
+def _values_evidence(clipped: Floats, split: int) -> float:
+    """Return Student's t of the two levels over the noise's memory; no bound to short levels."""
+    n = len(clipped)
+    old, new = clipped[:split], clipped[split:]
+    size = abs(float(new.mean() - old.mean()))
+    energy = float(((old - old.mean()) ** 2).sum() + ((new - new.mean()) ** 2).sum())
+    if energy <= 1e-18 * n * size * size:
+        return math.inf if size > 0 else 0.0
+    spread = math.sqrt(energy / (n - 2) * (1 / split + 1 / (n - split)))
+    return size / spread / math.sqrt(_memory(clipped / math.sqrt(energy / n), split))
+
+
+def _most_visible(values: Floats) -> int | None:
+    """Return the split of one level that its ranks see best, after the noise's memory."""
+    n = len(values)
+    if n < 2 * MIN_LEVEL:
+        return None
+    scores = _scores(values)
+    split = np.arange(MIN_LEVEL, n - MIN_LEVEL + 1)
+    sums = np.cumsum(scores, axis=1)[:, split - 1]
+    contrast = np.abs(sums) / np.sqrt(split * (n - split) / n)
+    contrast[1:] -= _DECILE_PENALTY
+    best = contrast.argmax(axis=1)
+    memory = [_memory(row, int(split[i])) for row, i in zip(scores, best, strict=True)]
+    winner = int((contrast[_SCORES, best] / np.sqrt(memory)).argmax())
+    return int(split[best[winner]])
 
 
 def _scores(values: Floats) -> Floats:
@@ -131,31 +236,6 @@ def _scores(values: Floats) -> Floats:
     return scores / np.where(spread > 0, spread, 1.0)
 
 
-def _running(rows: Floats) -> Floats:
-    """Return ``[rows, n + 1]``: the sum of the first k of each row."""
-    sums = np.zeros((rows.shape[0], rows.shape[1] + 1))
-    np.cumsum(rows, axis=1, out=sums[:, 1:])
-    return sums
-
-
-@lru_cache(maxsize=1024)
-def _places(n: int) -> _Places:
-    split = np.arange(_MIN_LEVEL, n - _MIN_LEVEL + 1)
-    windows = [(np.zeros_like(split), split, np.full_like(split, n))]
-    for width in _WIDTHS:
-        if 2 * width < n:
-            split = np.arange(width, n - width + 1)
-            windows.append((split - width, split, split + width))
-    start, split, stop = (np.concatenate(parts) for parts in zip(*windows, strict=True))
-    length = (stop - start).astype(np.float64)
-    left, right = split - start, stop - split
-    held = np.minimum(left, right)
-    missing = np.log(_SHORT_LEVEL / held)
-    penalty = np.where(length < n, _NEIGHBOURHOOD_PENALTY, _SHORT_PENALTY * np.maximum(missing, 0))
-    scale = np.sqrt(left * right / length)
-    return _Places(start, split, stop, length, left / length, scale, penalty)
-
-
 def _memory(scores: Floats, split: int) -> float:
     """Return the inflation of the variance of a mean by the noise's memory, the split taken out."""
     left = scores[:split] - scores[:split].mean()
@@ -166,5 +246,6 @@ def _memory(scores: Floats, split: int) -> float:
     inflated = inflation(np.concatenate((left, right)), num_means=2)
     bridges = np.cumsum(left), np.cumsum(right)
     # The mean square of a bridge of k unit steps is k / 6 without memory.
-    wander = 6 * sum(float(bridge @ bridge) / len(bridge) for bridge in bridges) / energy
-    return max(inflated, wander / _WANDER_FREE)
+    return max(
+        inflated, 6 * sum(float(bridge @ bridge) / len(bridge) for bridge in bridges) / energy
+    )
