@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -129,14 +130,14 @@ class Checkout:
         return [word for before, word in itertools.pairwise(words) if before == "--note"]
 
 
-@pytest.fixture
-def checkout(tmp_path, monkeypatch) -> Checkout:
-    fake = tmp_path / "fake"
-    fake.mkdir()
-    (fake / "tracker.py").write_text(FAKE)
-    made = Checkout(tmp_path / "checkout", fake)
+@pytest.fixture(scope="session")
+def branched(tmp_path_factory) -> Checkout:
+    """Made once; each test works in a copy."""
+    place = tmp_path_factory.mktemp("branched")
+    made = Checkout(place / "checkout", place / "fake")
+    made.fake.mkdir()
     made.root.mkdir()
-    monkeypatch.chdir(made.root)
+    (made.fake / "tracker.py").write_text(FAKE)
     made.git("init", "-q", "-b", "main")
     made.write("asv.conf.json", '{"project": "toy", "benchmark_dir": "benchmarks"}\n')
     made.write("pacekeeper.toml", "[gate]\nmargin = 0.01\n")
@@ -150,6 +151,14 @@ def checkout(tmp_path, monkeypatch) -> Checkout:
     made.commit("main goes on")
     made.git("checkout", "-q", "change")
     return made
+
+
+@pytest.fixture
+def checkout(branched, tmp_path, monkeypatch) -> Checkout:
+    shutil.copytree(branched.root, tmp_path / "checkout")
+    shutil.copytree(branched.fake, tmp_path / "fake")
+    monkeypatch.chdir(tmp_path / "checkout")
+    return Checkout(tmp_path / "checkout", tmp_path / "fake", branched.fork, branched.head)
 
 
 @dataclass
