@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from tracker.cli import Settings
+from tracker.cli.project import stored_project
 from tracker.errors import StoreError, UsageError
+from tracker.report.numbers import count_of
 
 if TYPE_CHECKING:
     from tracker.domain import ExportRow
+    from tracker.store import Store
 
 HEADER = (
     "machine",
@@ -96,27 +99,49 @@ def prune_command(settings: Settings, keep_days: int | None, before: str | None,
 
 
 @command.command("export")
-@click.option("--rows", is_flag=True, help="Print one CSV row a parameter point.")
-@click.option("--project", metavar="NAME", help="With --rows: only this project.")
+@click.option(
+    "--rows", is_flag=True, help="Print one CSV row a parameter point: the latest attempt."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["asv", "csv", "json", "parquet"]),
+    help="Every attempt with all that is known of it; asv: a results directory.",
+)
+@click.option("--project", metavar="NAME", help="Only this project; asv needs one.")
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write there: the whole store as JSON lines (.gz: gzipped), or the rows with --rows.",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write there; alone, the whole store as JSON lines (.gz: gzipped) for `db import`.",
 )
 @click.pass_obj
-def export_command(settings: Settings, rows: bool, project: str | None, out: Path | None) -> None:
-    """Print the rows, or write the whole store to a file that any backend can import."""
+def export_command(
+    settings: Settings, rows: bool, form: str | None, project: str | None, out: Path | None
+) -> None:
+    """Bring out what was measured, or the whole store in a form that any backend can import."""
     from tracker.store import Store
     from tracker.store.dump import export_store
 
-    if not rows and out is None:
-        raise UsageError("say what to export: --rows prints CSV, --out FILE writes the store")
-    if not rows and project is not None:
-        raise UsageError("--project goes with --rows; --out FILE alone writes the whole store")
+    if rows and form is not None:
+        raise UsageError("--rows is a format of its own: give it or --format, not both")
+    if not rows and form is None:
+        if out is None:
+            raise UsageError(
+                "say what to export: --format asv|csv|json|parquet or --rows for what was measured, "
+                "--out FILE for the whole store"
+            )
+        if project is not None:
+            raise UsageError(
+                "--project goes with --format or --rows; --out alone writes everything"
+            )
+    if form in ("asv", "parquet") and out is None:
+        raise UsageError(f"--format {form} needs --out")
     with Store.open(settings.db, read_only=True) as store:
-        if rows:
-            from tracker.cli.project import stored_project
+        if form is not None:
+            num, what = _export(store, form, project, out)
+            click.echo(f"{out or 'printed'}: {count_of(num, what)}", err=True)
+        elif rows:
             from tracker.store.queries import export_rows
 
             if project is not None:
@@ -126,6 +151,22 @@ def export_command(settings: Settings, rows: bool, project: str | None, out: Pat
         elif out is not None:
             num_rows = export_store(store, out)
             click.echo(f"{out}: {num_rows} rows", err=True)
+
+
+def _export(store: Store, form: str, project: str | None, out: Path | None) -> tuple[int, str]:
+    from tracker.export import to_asv, to_csv, to_json, to_parquet
+    from tracker.store.queries import list_projects
+
+    if form == "asv" and out is not None:
+        return to_asv(store, stored_project(store, project), out), "result file"
+    if project is None:
+        projects = [info.name for info in list_projects(store)]
+    else:
+        projects = [stored_project(store, project)]
+    if form == "parquet" and out is not None:
+        return to_parquet(store, projects, out), "row"
+    with _text_out(out) as stream:
+        return (to_csv if form == "csv" else to_json)(store, projects, stream), "row"
 
 
 @command.command("import")

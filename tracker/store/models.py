@@ -194,6 +194,8 @@ class Run(Base):
     path: Mapped[str] = mapped_column(Text)
     env_name: Mapped[str] = mapped_column(Text)  # as asv wrote it
     python: Mapped[str | None] = mapped_column(Text)
+    requirements: Mapped[Any | None] = mapped_column(Json)  # name -> version; None: not known
+    env_vars: Mapped[Any | None] = mapped_column(Json)  # name -> value
     format_version: Mapped[int]
     source: Mapped[str] = mapped_column(String(16))
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -375,6 +377,24 @@ class ExpectationRow(Base):
     commit_hash: Mapped[str | None] = mapped_column(Text)
     until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SeenFile(Base):
+    """A result file that was read whole and without a problem: unchanged, it is not read again.
+
+    A cache: without its row a file is read, and found to hold nothing new. `digest` stands for the
+    path and for what was given beside the file.
+    """
+
+    __tablename__ = "seen_file"
+    __table_args__ = (UniqueConstraint("project_id", "digest"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    digest: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    num_results: Mapped[int]
 
 
 class IngestProblem(Base):

@@ -212,6 +212,8 @@ def _record_run(
         "path": file.path,
         "env_name": file.env_name,
         "python": file.python,
+        "requirements": file.requirements,
+        "env_vars": file.env_vars,
         "format_version": file.format_version,
         "source": facts.source,
         "recorded_at": datetime.now(UTC),
