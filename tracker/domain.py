@@ -114,6 +114,15 @@ class ResultFile:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenFile:
+    """A result file as it was when it was read whole; while it stays so, it holds nothing new."""
+
+    size: int  # bytes
+    mtime_ns: int
+    num_results: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """Everything beside the code that can move a number. None is "absent or unknown"."""
 

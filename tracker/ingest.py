@@ -1,23 +1,34 @@
 """Result files into the store, one after the other: what is read stays, whatever follows.
 
-One file is one transaction. A process that is killed leaves whole files behind, and the next
-ingest continues there; two at once lose nothing.
+A few files are one transaction. A process that is killed leaves whole files behind, and the next
+ingest continues there; two at once lose nothing. A file that was read whole is not read again while
+its size and time of change stay.
 """
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tracker.asvfmt import find_project, list_result_files, read_benchmarks, read_machines
-from tracker.domain import Fingerprint, Problem, ResultFile, RevisionRecord
+from tracker.domain import (
+    BenchmarkInfo,
+    Fingerprint,
+    Problem,
+    ResultFile,
+    RevisionRecord,
+    SeenFile,
+)
 from tracker.errors import UsageError
 from tracker.measure.git import Repository
 from tracker.readers import Given, Reading, read_file
 from tracker.readers.asv import AsvReader
 from tracker.store import Store, queries
+from tracker.store.queries.measured import commits_without_parents, seen_files
 
 __all__ = ["IngestReport", "commit_finder", "ingest_directory", "ingest_file"]
 
@@ -25,6 +36,8 @@ Progress = Callable[[int, int], None]
 
 # So many machines with one result file each, and hardly any other: runners with names of a day.
 _EPHEMERAL = 3
+_BATCH_RESULTS = 2000  # in one transaction
+_FRESH_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +120,21 @@ def ingest_directory(
     store.record_benchmarks(name, benchmarks.infos.values())
     reader = AsvReader(benchmarks)
     done = _Done(problems)
+    batch = _Batch(store, name, done)
+    seen = seen_files(store, name)
     for number, file in enumerate(files, start=1):
-        _record(store, name, reader.read(file, given), done)
+        digest, now = _digest(file, given), _as_it_is(file)
+        before = seen.get(digest)
+        if before is not None and before == replace(now, num_results=before.num_results):
+            done.files += 1
+            done.unchanged += before.num_results
+        else:
+            batch.add(reader.read(file, given), digest, now)
         if progress is not None:
             progress(number, len(files))
-    if repository is not None:
-        store.record_revisions(name, _history(repository, done.commits))
+    batch.write()
+    store.record_seen(name, batch.seen)
+    _ask_git(store, name, repository)
     store.record_problems(name, problems)
     places = [str(found.results_dir), str(path.resolve() / "asv.conf.json")]
     store.forget_problems(name, places, keep=problems)
@@ -146,9 +168,10 @@ def ingest_file(
     done = _Done(list(reading.problems))
     if reading.files:
         store.record_benchmarks(project, reading.benchmarks.values())
-        _record(store, project, Reading(reading.files, reading.benchmarks), done)
-        if repository is not None:
-            store.record_revisions(project, _history(repository, done.commits))
+        batch = _Batch(store, project, done)
+        batch.add(Reading(reading.files, reading.benchmarks))
+        batch.write()
+        _ask_git(store, project, repository)
     if reading.files or any(info.name == project for info in queries.list_projects(store)):
         store.record_problems(project, done.problems)
         store.forget_problems(project, [str(path)], keep=done.problems)
@@ -178,7 +201,6 @@ class _Done:
     files: int = 0
     added: int = 0
     unchanged: int = 0
-    commits: dict[str, None] = field(default_factory=dict)
     files_of: Counter[str] = field(default_factory=Counter)  # by machine
 
     def report(self, project: str, path: Path) -> IngestReport:
@@ -201,26 +223,75 @@ class _Done:
         )
 
 
-def _record(store: Store, project: str, reading: Reading, done: _Done) -> None:
-    done.problems += reading.problems
-    for file in reading.files:
-        recorded = store.record_file(
-            project, file, benchmarks=reading.benchmarks, fingerprint=_fingerprint(file)
-        )
-        done.files += 1
-        done.added += recorded.added
-        done.unchanged += recorded.unchanged
-        done.problems += recorded.problems
-        done.commits[file.commit] = None
-        done.files_of[file.machine] += 1
+@dataclass(slots=True)
+class _Batch:
+    """Files on their way into the store: several share a transaction, which costs more than a file.
+
+    A crash loses those of the batch, which the next ingest reads again.
+    """
+
+    store: Store
+    project: str
+    done: _Done
+    seen: dict[str, SeenFile] = field(default_factory=dict)
+    _waiting: list[tuple[ResultFile, Mapping[str, BenchmarkInfo], str | None, SeenFile | None]] = (
+        field(default_factory=list)
+    )
+    _num_results: int = 0
+
+    def add(self, reading: Reading, digest: str | None = None, now: SeenFile | None = None) -> None:
+        """Take what a file holds; with `digest` and `now` it may be remembered as seen."""
+        self.done.problems += reading.problems
+        clean = digest if not reading.problems and len(reading.files) == 1 else None
+        for file in reading.files:
+            self._waiting.append((file, reading.benchmarks, clean, now))
+            self._num_results += len(file.measurements)
+        if self._num_results >= _BATCH_RESULTS:
+            self.write()
+
+    def write(self) -> None:
+        """Write what is waiting."""
+        files = [(file, benchmarks, _fingerprint(file)) for file, benchmarks, _, _ in self._waiting]
+        recorded = self.store.record_files(self.project, files) if files else []
+        for (file, _, digest, now), result in zip(self._waiting, recorded, strict=True):
+            self.done.files += 1
+            self.done.added += result.added
+            self.done.unchanged += result.unchanged
+            self.done.problems += result.problems
+            self.done.files_of[file.machine] += 1
+            if digest is None or now is None or result.problems:
+                continue
+            # A file that was just written may change again without a change of its time.
+            if time.time_ns() - now.mtime_ns > _FRESH_NS:
+                self.seen[digest] = replace(now, num_results=len(file.measurements))
+        self._waiting, self._num_results = [], 0
 
 
-def _history(repository: Repository, commits: Iterable[str]) -> list[RevisionRecord]:
-    """Return what git knows of the commits, and of those that link them; unknown ones are absent."""
-    return [
-        RevisionRecord(commit.hash, commit.committed_at, commit.parents, commit.subject)
-        for commit in repository.linked(list(commits))
-    ]
+def _digest(file: Path, given: Given) -> str:
+    """Digest of what decides what a file's content becomes, beside the content."""
+    known = (str(file), given.commit, given.committed_at, given.machine, given.environment)
+    return hashlib.sha256(repr(known).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _as_it_is(file: Path) -> SeenFile:
+    try:
+        found = file.stat()
+    except OSError:
+        return SeenFile(-1, 0, 0)  # reading it will say why
+    return SeenFile(found.st_size, found.st_mtime_ns, 0)
+
+
+def _ask_git(store: Store, project: str, repository: Repository | None) -> None:
+    """Record what git knows of commits without parents, and of those that link them."""
+    if repository is None:
+        return
+    store.record_revisions(
+        project,
+        [
+            RevisionRecord(commit.hash, commit.committed_at, commit.parents, commit.subject)
+            for commit in repository.linked(commits_without_parents(store, project))
+        ],
+    )
 
 
 def _fingerprint(file: ResultFile) -> Fingerprint | None:

@@ -28,6 +28,7 @@ from tracker.domain import (
     ResultFile,
     RevisionRecord,
     RunSource,
+    SeenFile,
     VerdictInfo,
 )
 from tracker.errors import StoreError
@@ -242,6 +243,40 @@ class Store:
         """
         facts = results.RunFacts(source, fingerprint, tuple(launches), gate_id, pair, arm)
         return self.write(lambda tx: results.record_file(tx, project, file, benchmarks, facts))
+
+    def record_files(
+        self,
+        project: str,
+        files: Sequence[tuple[ResultFile, Mapping[str, BenchmarkInfo], Fingerprint | None]],
+    ) -> list[Recorded]:
+        """Write several ingested files, each as `record_file` does, all in one transaction.
+
+        Args:
+            project: Name; created if need be.
+            files: Each with its benchmarks by name, and the fingerprint of its machine.
+
+        Raises:
+            StoreError: The database failed; none of them was written.
+        """
+
+        def act(tx: Transaction) -> list[Recorded]:
+            return [
+                results.record_file(
+                    tx,
+                    project,
+                    file,
+                    benchmarks,
+                    results.RunFacts("ingest", fingerprint, (), None, None, None),
+                )
+                for file, benchmarks, fingerprint in files
+            ]
+
+        return self.write(act)
+
+    def record_seen(self, project: str, seen: Mapping[str, SeenFile]) -> None:
+        """Remember files that were read whole, by their digest, in place of what stood for them."""
+        listed = dict(seen)
+        self.write(lambda tx: results.record_seen(tx, project, listed))
 
     def record_problems(self, project: str, found: Iterable[Problem]) -> None:
         """Keep problems; one that is kept already stays as it is."""

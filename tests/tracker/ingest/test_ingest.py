@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -24,8 +25,11 @@ from tests.tracker.asv_results import (
 from tests.tracker.store.comparison import content, exported, table_counts
 from tracker.errors import UsageError
 from tracker.ingest import ingest_directory
+from tracker.readers import Given, Reading
+from tracker.readers.asv import AsvReader
 from tracker.store import Store, queries
 from tracker.store.check import check_store
+from tracker.store.queries.measured import seen_files
 
 
 @pytest.fixture
@@ -171,3 +175,46 @@ def test_two_processes_at_once_lose_nothing(store_url: str, tmp_path: Path) -> N
     with Store.open(store_url) as store:
         assert content(store) == expected
         assert check_store(store) == []
+
+
+def age(results: Path, *, seconds: int = 60) -> None:
+    """Set the files' time of change back, so that they may be remembered."""
+    for file in results.rglob("*.json"):
+        before = file.stat()
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns - seconds * 10**9))
+
+
+def test_a_second_ingest_reads_no_content_of_an_unchanged_file(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = write_project(tmp_path / "toy", 4)
+    torn = write_file(results, 9, "{")
+    age(results)
+    first = ingest_directory(store, results)
+    read: list[str] = []
+    original = AsvReader.read
+
+    def noted(self: AsvReader, path: Path, given: Given = Given()) -> Reading:  # noqa: B008
+        read.append(path.name)
+        return original(self, path, given)
+
+    monkeypatch.setattr(AsvReader, "read", noted)
+    again = ingest_directory(store, results)
+    assert read == [torn.name]  # what had a problem is looked at again
+    assert (again.files, again.added, again.unchanged) == (4, 0, 16)
+    assert again.problems == first.problems
+
+    read.clear()
+    changed = write_file(results, 1, result_file(1, {"bench.Suite.time_0": row(9.0, started=1)}))
+    other = ingest_directory(store, results)
+    assert sorted(read) == sorted([torn.name, changed.name])
+    assert other.added == 1
+    read.clear()
+    assert ingest_directory(store, results, given=Given(machine="pool")).added == 13
+    assert len(read) == 5
+
+
+def test_a_file_that_changed_a_moment_ago_is_not_trusted(store: Store, tmp_path: Path) -> None:
+    results = write_project(tmp_path / "toy", 1)
+    ingest_directory(store, results)
+    assert seen_files(store, "toy") == {}

@@ -21,6 +21,7 @@ def table_counts(store: Store) -> dict[str, int]:
         return {
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in tables.metadata.sorted_tables
+            if table is not tables.seen_file  # a cache: fresh files are not remembered
         }
 
 

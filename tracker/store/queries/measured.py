@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import distinct, func, select, true
 
-from tracker.domain import RunSource
+from tracker.domain import RunSource, SeenFile
 from tracker.store import tables as t
 from tracker.store.queries.projects import find_project
 from tracker.store.store import Store
@@ -44,6 +44,32 @@ def measured_commits(
             )
         )
         return set(conn.execute(statement).scalars())
+
+
+def seen_files(store: Store, project: str) -> dict[str, SeenFile]:
+    """Return the files that were read whole, by their digest; none where there is no project."""
+    c = t.seen_file.c
+    statement = (
+        select(c.digest, c.size, c.mtime_ns, c.num_results)
+        .join(t.project, t.project.c.id == c.project_id)
+        .where(t.project.c.name == project)
+    )
+    with store.reading() as conn:
+        return {digest: SeenFile(*facts) for digest, *facts in conn.execute(statement)}
+
+
+def commits_without_parents(store: Store, project: str) -> list[str]:
+    """Return the hashes of the measured commits whose parents nobody told the store.
+
+    Raises:
+        UsageError: No such project.
+    """
+    r = t.revision.c
+    with store.reading() as conn:
+        statement = select(r.commit_hash).where(
+            r.project_id == find_project(conn, project), r.num_results > 0, r.parents.is_(None)
+        )
+        return list(conn.execute(statement).scalars())
 
 
 def count_launches(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
-from sqlalchemy import bindparam, case, exists, func, insert, or_, select, update
+from sqlalchemy import bindparam, case, delete, exists, func, insert, or_, select, update
 
 from tracker.domain import (
     Arm,
@@ -24,6 +24,7 @@ from tracker.domain import (
     ResultFile,
     RevisionRecord,
     RunSource,
+    SeenFile,
 )
 from tracker.errors import StoreError, UsageError
 from tracker.store import tables as t
@@ -110,6 +111,28 @@ def record_file(
         _record_samples(tx, run_id, samples)
     _record_launches(tx, project_id, run_id, facts.launches)
     return Recorded(run_id, added=len(rows), unchanged=unchanged, problems=tuple(problems))
+
+
+def record_seen(tx: Transaction, project: str, seen: Mapping[str, SeenFile]) -> None:
+    """Replace what is remembered of the files with these digests."""
+    project_id = reference.ensure_project(tx, project)
+    rows = [
+        {
+            "project_id": project_id,
+            "digest": digest,
+            "size": file.size,
+            "mtime_ns": file.mtime_ns,
+            "num_results": file.num_results,
+        }
+        for digest, file in sorted(seen.items())
+    ]
+    if not rows:
+        return
+    c = t.seen_file.c
+    same = (c.project_id == bindparam("of_project"), c.digest == bindparam("of_digest"))
+    asked = [{"of_project": row["project_id"], "of_digest": row["digest"]} for row in rows]
+    tx.conn.execute(delete(t.seen_file).where(*same), asked)
+    tx.insert_missing(t.seen_file, rows)
 
 
 def _machine(file: ResultFile) -> MachineInfo:
