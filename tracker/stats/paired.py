@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracker.stats.change import ratio_of
-from tracker.stats.contrasts import DRIFT, Arm, Arms, Contrasts, PairValues
-from tracker.stats.covariate import Estimate
+from tracker.stats.checks import check_directions, check_pair, exact_metrics, thresholds
+from tracker.stats.contrasts import Arm, Arms, Contrasts, PairValues
+from tracker.stats.decision import Decision, LookRules
 from tracker.stats.effort import Effort
-from tracker.stats.evidence import Evidence, evidence, flips_as_good
-from tracker.stats.looks import (
-    called_flips,
-    look_schedule,
-    miss_levels,
-    missed_flips,
-)
+from tracker.stats.evidence import Evidence
+from tracker.stats.looks import look_schedule
 from tracker.stats.robust import center, interval, spread
-from tracker.stats.thresholds import check_directions, exact_metrics, thresholds
 from tracker.stats.verdict import Better, Status, Verdict
 
 __all__ = ["ALGORITHM", "PairedGate"]
@@ -95,22 +89,19 @@ class PairedGate:
             raise ValueError(f"max_pairs must be at least 1, not {max_pairs}")
         self._metrics = tuple(metrics)
         self._noisy = [name for name in metrics if name not in self._exact]
-        self._lower = {name: metrics[name] == "lower" for name in self._noisy}
         self._margin, self._detect = thresholds(margin, detect, self._noisy)
         self.alpha = alpha
         self.max_pairs = max_pairs
         self.looks = look_schedule(max_pairs)
-        self._allowed = called_flips(alpha, self.looks)
-        self._miss = miss_levels(self.looks)
-        self._missed = missed_flips(self.looks)
+        self._rules = LookRules(self._margin, self._detect, alpha, self.looks, seed)
         self._effort = Effort(alpha, max_pairs)
-        self._seed = seed
-        margins = np.array([self._margin[name] for name in self._noisy])
-        detects = np.array([self._detect[name] for name in self._noisy])
-        self._room = detects - margins
-        self._values = PairValues(self._lower, margins, detects)
+        self._values = PairValues(
+            {name: metrics[name] == "lower" for name in self._noisy},
+            np.array([self._margin[name] for name in self._noisy]),
+            np.array([self._detect[name] for name in self._noisy]),
+        )
         self._has_value: dict[str, list[bool]] = {name: [] for name in metrics}  # by pair
-        self._decided: dict[str, tuple[Status, str]] = {}
+        self._decided: dict[str, Decision] = {}
         self._given_up: dict[str, str] = {}  # why no more pairs are measured for a metric
         self._evidence: dict[str, Evidence] = {}  # of the last look before a metric was decided
 
@@ -162,21 +153,7 @@ class PairedGate:
                 is not positive. Nothing is added then.
         """
         controls = controls or {}
-        if unknown := sorted(pair.keys() - set(self._metrics)):
-            raise ValueError(f"unknown metrics {unknown}; the gate has {sorted(self._metrics)}")
-        if unknown := sorted(controls.keys() - set(self._metrics)):
-            raise ValueError(
-                f"controls of unknown metrics {unknown}; the gate has {sorted(self._metrics)}"
-            )
-        if missing := sorted(self.pending() - pair.keys()):
-            raise ValueError(f"the pair lacks the pending metrics {missing}")
-        for name, values in pair.items():
-            for arm, value in zip(("base", "head"), values or (), strict=False):
-                if not math.isfinite(value):
-                    raise ValueError(f"metric {name!r}: {arm} value {value} is not finite")
-        for name, by_control in controls.items():
-            for control, times in by_control.items():
-                _check_control(name, control, times)
+        check_pair(pair, controls, self._metrics, self.pending())
         for name, exact in self._exact.items():
             if (values := pair.get(name)) is not None:
                 exact.add(*map(float, values))
@@ -222,16 +199,12 @@ class PairedGate:
         return frozenset(noisy | exact)
 
     def _judge(self) -> None:
-        """Decide what the pairs so far can decide."""
+        """Decide what the pairs so far can decide, and give up what the budget cannot."""
         contrasts = self._values.contrasts()
-        look = self._look(contrasts.beyond)
         undecided = [name for name in self._noisy if name not in self._decided]
-        excluded = self._excluded(undecided, contrasts)
-        for name in undecided:
-            decision = self._decision(name, contrasts, look, excluded=name in excluded)
-            if decision is not None:
-                self._decided[name] = decision
-        self._evidence |= dict.fromkeys(undecided, self._without_called(look, undecided))
+        decisions, evidence = self._rules.decide(contrasts, undecided)
+        self._decided |= decisions
+        self._evidence |= dict.fromkeys(undecided, evidence)
         for name in undecided:
             if name not in self._decided and self._has_value[name][-1]:
                 self._reconsider(name, contrasts)
@@ -240,68 +213,14 @@ class PairedGate:
         """Give a metric up, or take it back where pairs measured for others show less noise."""
         column = self._noisy.index(name)
         worse, beyond = contrasts.worse[:, column], contrasts.beyond[:, column]
-        needed = self._effort.hopeless(worse, beyond, float(self._room[column]))
+        needed = self._effort.hopeless(worse, beyond, self._room(name))
         if needed is None:
             self._given_up.pop(name, None)
         else:
             self._given_up[name] = f"{_noise_at(worse)}: about {needed} pairs would decide"
 
-    def _decision(
-        self, name: str, contrasts: Contrasts, look: Evidence, *, excluded: bool
-    ) -> tuple[Status, str] | None:
-        """Return status and reason of what this look decides of a metric, or None."""
-        column = self._noisy.index(name)
-        control = contrasts.control[column]
-        at = f"at {self.pairs} pairs"
-        corrected = f", after removing {_noise_of(control)}" if control else ""
-        if look.calls(column):
-            flips = len(look.highest)
-            return "regression", (
-                f"family-wise p = {look.as_good(column) / flips:.2g} {at} "
-                f"(level {look.allowed / flips:.2g}){corrected}"
-            )
-        if not len(contrasts.values(column)):
-            return None
-        mean = contrasts.estimate(column)
-        if mean.upper(self.alpha / (len(self.looks) * len(self._noisy))) < -self._margin[name]:
-            margin = math.expm1(self._margin[name])
-            return "improvement", f"better by more than the margin of {margin:.1%} {at}{corrected}"
-        if excluded or self._early_pass(name, len(contrasts.values(column)), mean):
-            detect = math.expm1(self._detect[name])
-            return "pass", f"a slowdown of {detect:.1%} is excluded {at}{corrected}"
-        return None
-
-    def _early_pass(self, name: str, values: int, mean: Estimate) -> bool:
-        """Whether Student's interval of a first look excludes a slowdown of `detect`."""
-        miss = self._miss.get(self.pairs)
-        return (
-            miss is not None and values >= self.looks[0] and mean.upper(miss) < self._detect[name]
-        )
-
-    def _excluded(self, names: Sequence[str], contrasts: Contrasts) -> frozenset[str]:
-        """Return the metrics of which sign flips exclude a slowdown of `detect`."""
-        allowed = self._missed[self.pairs]
-        if not allowed:
-            return frozenset()
-        columns = [self._noisy.index(name) for name in names]
-        counts = flips_as_good(contrasts.short[:, columns], self._room[columns], self._seed)
-        return frozenset(n for n, count in zip(names, counts, strict=True) if count <= allowed)
-
-    def _look(self, beyond: Floats) -> Evidence:
-        return evidence(beyond, self._room, self._allowed[self.pairs], self._seed)
-
-    def _without_called(self, look: Evidence, undecided: Sequence[str]) -> Evidence:
-        """Return the evidence without the slowdowns that the look called.
-
-        They raise the largest sum of every flip, and would hide what else the look could call.
-        """
-        worse = self.regressions()
-        called = [self._noisy.index(name) for name in undecided if name in worse]
-        if not called:
-            return look
-        beyond = look.beyond.copy()
-        beyond[:, called] -= np.nanmean(beyond[:, called], axis=0)
-        return self._look(beyond)
+    def _room(self, name: str) -> float:
+        return self._detect[name] - self._margin[name]
 
     def _mde(self, name: str) -> float | None:
         """Return the smallest slowdown that the metric's last look called with power 0.95."""
@@ -350,23 +269,10 @@ class PairedGate:
             return f"{n} pair; noise shows from 2 on"
         if n < self.looks[0]:
             return f"{n} pairs; the first look is at {self.looks[0]}"
-        needed = self._effort.needed(values, self._detect[name] - self._margin[name])
+        needed = self._effort.needed(values, self._room(name))
         return f"{_noise_at(values)}; about {max(n + 1, needed)} pairs would decide"
-
-
-def _noise_of(control: str) -> str:
-    return "a steady drift" if control == DRIFT else f"machine noise (control: {control})"
 
 
 def _noise_at(worse: Floats) -> str:
     values = worse[~np.isnan(worse)]
     return f"pair noise of {spread(values):.1%} at {len(values)} pairs"
-
-
-def _check_control(metric: str, control: str, times: Arms) -> None:
-    for arm, value in zip(("base", "head"), times, strict=True):
-        if not 0 < value < math.inf:
-            raise ValueError(
-                f"metric {metric!r}: {arm} value {value} of its control {control!r} is not a "
-                "positive number"
-            )

@@ -1,14 +1,15 @@
-"""The arguments of a gate, checked: directions, margins and what it is to detect."""
+"""What a gate is given, checked: its arguments and each pair."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from tracker.stats.contrasts import Arms
 from tracker.stats.exact import ExactMetric
 from tracker.stats.verdict import Better
 
-__all__ = ["check_directions", "exact_metrics", "thresholds"]
+__all__ = ["check_directions", "check_pair", "exact_metrics", "thresholds"]
 
 
 def check_directions(metrics: Mapping[str, Better]) -> None:
@@ -72,3 +73,30 @@ def _log_slowdowns(
         if not (math.isfinite(ratio) and ratio > -1):
             raise ValueError(f"metric {name!r}: {what} must be finite and above -1, not {ratio}")
     return {name: math.log1p(ratio) for name, ratio in ratios.items()}
+
+
+def check_pair(
+    pair: Mapping[str, Arms | None],
+    controls: Mapping[str, Mapping[str, Arms]],
+    metrics: Collection[str],
+    pending: Collection[str],
+) -> None:
+    """Raise ValueError where a name is unknown or missing, or a value cannot be used."""
+    if unknown := sorted(set(pair) - set(metrics)):
+        raise ValueError(f"unknown metrics {unknown}; the gate has {sorted(metrics)}")
+    if unknown := sorted(set(controls) - set(metrics)):
+        raise ValueError(f"controls of unknown metrics {unknown}; the gate has {sorted(metrics)}")
+    if missing := sorted(set(pending) - set(pair)):
+        raise ValueError(f"the pair lacks the pending metrics {missing}")
+    for name, values in pair.items():
+        for arm, value in zip(("base", "head"), values or (), strict=False):
+            if not math.isfinite(value):
+                raise ValueError(f"metric {name!r}: {arm} value {value} is not finite")
+    for name, by_control in controls.items():
+        for control, times in by_control.items():
+            for arm, value in zip(("base", "head"), times, strict=True):
+                if not 0 < value < math.inf:
+                    raise ValueError(
+                        f"metric {name!r}: {arm} value {value} of its control {control!r} is not "
+                        "a positive number"
+                    )
