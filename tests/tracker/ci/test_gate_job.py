@@ -206,7 +206,7 @@ def test_measured_code_cannot_speak_to_the_ci_system(checkout, tmp_path, capsys)
     checkout.told |= {"says": "::error::a benchmark's own words\n::set-output name=outcome::pass"}
     checkout.gate(
         GITHUB_ACTIONS="true",
-        GITHUB_API_URL="http://127.0.0.1:9",
+        publish=False,
         HF_TOKEN="mine",
         **files,
         **tokens,
