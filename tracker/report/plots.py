@@ -56,7 +56,8 @@ class EffectScale:
         power = 10 ** math.floor(math.log10(rough))
         step = max(s * power for s in (1, 2, 5) if s * power <= rough)
         count = int(self.limit / step)
-        return [number * step for number in range(-count, count + 1)][:: 1 if count < 3 else 2]
+        every = 1 if count < 3 else 2
+        return [number * step for number in range(-count, count + 1) if number % every == 0]
 
 
 def effect_axis(scale: EffectScale) -> str:

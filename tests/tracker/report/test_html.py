@@ -128,3 +128,12 @@ def test_what_lies_beyond_the_scale_is_an_arrow():
     assert scale.limit == 1.0
     arrows = ElementTree.fromstring(effect_plot(wild, scale)).findall("path")
     assert len(arrows) == 2  # the effect and the interval's end
+
+
+@given(st.floats(0.001, 3.0))
+def test_the_axis_has_a_few_marks_and_zero_is_one_of_them(effect):
+    item = row("a", "s", "lower", "timing", 1.0, 1.0, "pass", effect=effect)
+    ticks = EffectScale([item]).ticks()
+    assert 0.0 in ticks
+    assert 3 <= len(ticks) <= 5
+    assert all(abs(tick) <= EffectScale([item]).limit for tick in ticks)
