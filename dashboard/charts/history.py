@@ -1,36 +1,25 @@
-"""Domain values to Altair charts: pure, no Streamlit, no store, no statistics.
-
-Every chart states its unit and direction on the axis, breaks its line where the environment
-changed or nothing was measured, and shows a failure as a mark on the axis.
-"""
+"""The history of one series: values, intervals, levels, environments and failures by commit."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from dashboard.groups import bare_name, label, scenario, short_name, suite_of
+from dashboard.charts.parts import finish, is_finite, nothing_measured, sense_colour
 from dashboard.palette import Palette
-from dashboard.tables import compare_frame, history_frame, level_frame, sort_key
-from dashboard.units import Scale, direction, format_effect, scale_for
-from tracker.domain import ComparisonRow, GateInfo, SeriesHistory, VerdictInfo
+from dashboard.tables import history_frame, level_frame
+from dashboard.units import Scale, direction, scale_for
+from tracker.domain import SeriesHistory
 
-__all__ = [
-    "changes_chart",
-    "forest_chart",
-    "history_chart",
-    "history_scale",
-]
+__all__ = ["history_chart", "history_scale"]
 
 _LABEL_ROWS = 2  # rows of fingerprint labels above a chart before they would overlap
-_ROW = 40  # height of one row of a bar or forest chart: its name above, its mark below
-_AXES = 90  # what axis, title and legend take of a bar or forest chart's height
+_BREAK = "break-paths-show-domains"
+_NUMBER = "format(datum.value, ',.6~r')"
 
 
 def history_scale(history: SeriesHistory) -> Scale:
@@ -119,19 +108,14 @@ def history_chart(
         )
     if not compact:
         layers += _shift_labels(history, scale, palette)
-    chart = alt.layer(*layers) if layers else alt.layer(_nothing(palette))
-    return _finish(chart.properties(height=height), palette)
+    chart = alt.layer(*layers) if layers else alt.layer(nothing_measured(palette))
+    return finish(chart.properties(height=height), palette)
 
 
 def _dot_size(num: int, compact: bool) -> int:
     """Dots of many commits shrink, so that they stay apart."""
     size = 44 if num <= 120 else 26 if num <= 300 else 14
     return min(size, 20) if compact else size
-
-
-_BREAK = "break-paths-show-domains"
-_NUMBER = "format(datum.value, ',.6~r')"
-_SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+,.4~r')"
 
 
 def _commit_axis(frame: pd.DataFrame, palette: Palette, *, max_ticks: int) -> alt.Axis:
@@ -160,23 +144,19 @@ def _spread(num: int, most: int) -> list[int]:
 
 def _y_domain(history: SeriesHistory, scale: Scale, *, room_below: float) -> list[float]:
     """The values and levels decide; an interval may add a third of their range, no more."""
-    values = [scale(p.value) for p in history.points if _finite(p.value)]
+    values = [scale(p.value) for p in history.points if is_finite(p.value)]
     lines, _ = level_frame(history, scale)
     core = values + ([] if lines.empty else list(lines["level"]))
     if not core:
         return [0.0, 1.0]
     low, high = min(core), max(core)
     span = high - low or abs(high) * 0.1 or 1.0
-    ends = [scale(end) for p in history.points for end in (p.ci_low, p.ci_high) if _finite(end)]
+    ends = [scale(end) for p in history.points for end in (p.ci_low, p.ci_high) if is_finite(end)]
     bottom = max(min([low, *ends]), low - span / 3) - span * 0.06
     top = min(max([high, *ends]), high + span / 3) + span * 0.12
     if low >= 0 and bottom < 0:
         bottom = 0.0 if not room_below else bottom
     return [bottom - (top - bottom) * room_below, top]
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 def _levels(
@@ -192,7 +172,7 @@ def _levels(
     if lines.empty:
         return []
     y = alt.Y("level:Q").scale(domain=domain)
-    colour = _sense_colour(palette)
+    colour = sense_colour(palette)
     tooltip = [
         alt.Tooltip("effect:N", title="level shift"),
         alt.Tooltip("levels:N", title="levels"),
@@ -248,7 +228,7 @@ def _shift_labels(history: SeriesHistory, scale: Scale, palette: Palette) -> lis
         chart = alt.Chart(part)
         place = {"x": alt.X("edge:Q"), "y": alt.Y("middle:Q"), "text": "effect:N"}
         halo = chart.mark_text(stroke=palette.background, strokeWidth=5, **text).encode(**place)
-        words = chart.mark_text(**text).encode(color=_sense_colour(palette), **place)
+        words = chart.mark_text(**text).encode(color=sense_colour(palette), **place)
         layers += [halo, words]
     return layers
 
@@ -327,216 +307,3 @@ def _stagger(rows: Sequence[dict[str, Any]], *, width: int) -> list[dict[str, An
                 placed.append({**row, "row": i, "align": align})
                 break
     return placed
-
-
-def changes_chart(
-    rows: Iterable[ComparisonRow], palette: Palette, *, most: int = 20
-) -> alt.LayerChart | None:
-    """Bars of relative change, worst first; grey where no direction is stated.
-
-    Returns:
-        None where nothing changed.
-    """
-    ranked = sorted((r for r in rows if r.effect), key=sort_key)
-    if len(ranked) > most:
-        # The worst, and from the other end the best; what hardly moved is in the table.
-        moved = sorted(ranked, key=lambda r: -abs(r.effect or 0.0))[:most]
-        ranked = sorted(moved, key=sort_key)
-    if not ranked:
-        return None
-    frame = compare_frame(ranked)
-    frame["order"] = range(len(frame))
-    frame["percent"] = [100 * (r.effect or 0.0) for r in ranked]
-    frame["caption"] = _captions_of(ranked)
-    reach = max(abs(frame["percent"]).max(), 0.5)
-    domain = [
-        min(frame["percent"].min(), 0) - reach * 0.02,
-        max(frame["percent"].max(), 0) + reach * 0.02,
-    ]
-    colour = _sense_colour(palette)
-    y = alt.Y("order:O").axis(None).scale(paddingInner=0, paddingOuter=0)
-    x = alt.X("percent:Q").title("change, head against base (%)").scale(domain=domain, nice=False)
-    x = x.axis(labelExpr=_SIGNED, orient="top", tickCount=5)
-    tooltip = [
-        alt.Tooltip("metric:N"),
-        alt.Tooltip("suite:N"),
-        alt.Tooltip("base:N"),
-        alt.Tooltip("head:N"),
-        alt.Tooltip("change:N"),
-        alt.Tooltip("direction:N"),
-        alt.Tooltip("machine:N"),
-    ]
-    base = alt.Chart(frame)
-    bars = base.mark_bar(height=10, yOffset=9, cornerRadius=2).encode(
-        x=x, y=y, color=colour, tooltip=tooltip
-    )
-    zero = base.mark_rule(color=palette.muted).encode(x=alt.datum(0))
-    return _finish(
-        alt.layer(zero, bars, *_captions(base, y, palette, tooltip)).properties(
-            height=_ROW * len(frame) + _AXES
-        ),
-        palette,
-    )
-
-
-def _captions_of(rows: Sequence[ComparisonRow]) -> list[str]:
-    """Effect and metric first, so that a phone cuts the rest; the place only where it decides."""
-    counts = Counter(label(row.series) for row in rows)
-    captions = []
-    for row in rows:
-        name = f"{short_name(row.series)} · {scenario(row.series)}"
-        if counts[label(row.series)] > 1:
-            name = f"{name} · {row.series.machine}, {row.series.environment}"
-        captions.append(f"{format_effect(row.effect)}  {name}")
-    return captions
-
-
-def _captions(
-    base: alt.Chart, y: alt.Y, palette: Palette, tooltip: list[alt.Tooltip]
-) -> list[alt.Chart]:
-    text: dict[str, Any] = {"align": "left", "baseline": "middle", "yOffset": -7, "fontSize": 13}
-    # A caption wider than the plot would make Vega shrink the plot to nothing.
-    text["limit"] = alt.ExprRef("width - 4")
-    place = {"y": y, "x": alt.value(2), "text": "caption:N"}
-    halo = base.mark_text(stroke=palette.background, strokeWidth=5, **text).encode(**place)
-    words = base.mark_text(color=palette.text, **text).encode(tooltip=tooltip, **place)
-    return [halo, words]
-
-
-def _sense_colour(palette: Palette) -> alt.Color:
-    return (
-        alt.Color("verdict:N")
-        .scale(
-            domain=["worse", "better", "changed"],
-            range=[palette.worse, palette.better, palette.neutral],
-        )
-        .legend(None)
-    )
-
-
-_STATUS_ORDER = {"regression": 0, "inconclusive": 1, "improvement": 2, "pass": 3}
-
-
-def forest_chart(
-    gate: GateInfo, palette: Palette, *, margins: Mapping[str, float] | None = None
-) -> alt.LayerChart | None:
-    """Each verdict's effect and interval against zero and the margin, regressions on top.
-
-    Args:
-        gate: Verdicts without an effect are left out, and exact metrics that did not move.
-        palette: Colours for the background it will stand on.
-        margins: Metric to the smallest relative change that matters; a band of that half width
-            is drawn in its row.
-
-    Returns:
-        None where nothing is left.
-    """
-    verdicts = [
-        v for v in gate.verdicts if _finite(v.effect) and not (v.kind == "exact" and v.effect == 0)
-    ]
-    if not verdicts:
-        return None
-    verdicts.sort(key=lambda v: (_STATUS_ORDER[v.status], v.metric))
-    frame = pd.DataFrame([_forest_row(i, v) for i, v in enumerate(verdicts)])
-    core = [frame["percent"].min(), frame["percent"].max(), 0.0]
-    margins = margins or {}
-    for margin in margins.values():
-        core += [-150 * margin, 150 * margin]
-    span = max(max(core) - min(core), 0.5)
-    lows = [v for v in frame["low"] if not math.isnan(v)]
-    highs = [v for v in frame["high"] if not math.isnan(v)]
-    # An interval of one or two pairs is enormous: it is cut, the table has its ends.
-    domain = [
-        max(min([*core, *lows]), min(core) - span) - span * 0.04,
-        min(max([*core, *highs]), max(core) + span) + span * 0.04,
-    ]
-    colour = (
-        alt.Color("status:N")
-        .scale(
-            domain=["regression", "improvement", "pass", "inconclusive"],
-            range=[palette.worse, palette.better, palette.value, palette.neutral],
-        )
-        .legend(orient="top", title=None, symbolType="circle", labelFontSize=13)
-    )
-    y = alt.Y("order:O").axis(None).scale(paddingInner=0, paddingOuter=0)
-    x = alt.X("percent:Q").title("effect, head against base (%)").scale(domain=domain, nice=False)
-    x = x.axis(labelExpr=_SIGNED, tickCount=5)
-    tooltip = [
-        alt.Tooltip("metric:N"),
-        alt.Tooltip("status:N", title="verdict"),
-        alt.Tooltip("effect:N"),
-        alt.Tooltip("interval:N"),
-        alt.Tooltip("direction:N"),
-        alt.Tooltip("pairs:Q"),
-        alt.Tooltip("reason:N"),
-    ]
-    base = alt.Chart(frame)
-    layers: list[Any] = []
-    bands = [
-        {"order": i, "from": -100 * margins[v.metric], "to": 100 * margins[v.metric]}
-        for i, v in enumerate(verdicts)
-        if v.metric in margins
-    ]
-    if bands:
-        layers.append(
-            alt.Chart(pd.DataFrame(bands))
-            .mark_bar(color=palette.neutral, opacity=0.22, height=20, yOffset=9)
-            .encode(x=alt.X("from:Q"), x2="to:Q", y=y)
-        )
-    layers.append(base.mark_rule(color=palette.muted).encode(x=alt.datum(0)))
-    layers.append(
-        base.mark_rule(strokeWidth=3, yOffset=9, clip=True).encode(
-            x=alt.X("low:Q"), x2="high:Q", y=y, color=colour, tooltip=tooltip
-        )
-    )
-    layers.append(
-        base.mark_circle(size=120, yOffset=9, opacity=1).encode(
-            x=x, y=y, color=colour, tooltip=tooltip
-        )
-    )
-    layers += _captions(base, y, palette, tooltip)
-    return _finish(alt.layer(*layers).properties(height=_ROW * len(frame) + _AXES), palette)
-
-
-def _forest_row(order: int, verdict: VerdictInfo) -> dict[str, Any]:
-    low = 100 * verdict.low if _finite(verdict.low) else math.nan  # type: ignore[operator]
-    high = 100 * verdict.high if _finite(verdict.high) else math.nan  # type: ignore[operator]
-    effect = format_effect(verdict.effect)
-    return {
-        "order": order,
-        "metric": verdict.metric,
-        "status": verdict.status,
-        "percent": 100 * (verdict.effect or 0.0),
-        "low": low,
-        "high": high,
-        "effect": effect,
-        "interval": f"{format_effect(verdict.low)} to {format_effect(verdict.high)}",
-        "direction": direction(verdict.better),
-        "pairs": verdict.pairs,
-        "reason": verdict.reason or "–",
-        "caption": f"{effect}  {bare_name(verdict.metric)} · {suite_of(verdict.metric)}",
-    }
-
-
-def _nothing(palette: Palette) -> alt.Chart:
-    return (
-        alt.Chart(pd.DataFrame([{"note": "nothing measured"}]))
-        .mark_text(color=palette.muted, fontSize=14)
-        .encode(text="note:N")
-    )
-
-
-def _finish(chart: alt.LayerChart, palette: Palette) -> alt.LayerChart:
-    return (
-        chart.configure_view(stroke=None)
-        .configure(background="transparent", padding={"left": 2, "right": 8, "top": 8, "bottom": 2})
-        .configure_axis(
-            labelColor=palette.muted,
-            titleColor=palette.muted,
-            gridColor=palette.grid,
-            domainColor=palette.grid,
-            labelFontSize=12,
-            titleFontSize=13,
-            titleFontWeight="normal",
-        )
-    )

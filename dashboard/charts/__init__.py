@@ -1,0 +1,10 @@
+"""Domain values to Altair charts: pure, no Streamlit, no store, no statistics.
+
+Every chart states its unit and direction on the axis, breaks its line where the environment
+changed or nothing was measured, and shows a failure as a mark on the axis.
+"""
+
+from dashboard.charts.effects import changes_chart, forest_chart
+from dashboard.charts.history import history_chart, history_scale
+
+__all__ = ["changes_chart", "forest_chart", "history_chart", "history_scale"]
