@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tracker.gate.policy import load_policy, parse_policy
+from tracker.gate.policy_file import load_policy, parse_policy
 
 ROOT = Path(__file__).parent.parent
 

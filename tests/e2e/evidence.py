@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tracker.domain import BenchmarkInfo, GateInfo, VerdictInfo
-from tracker.gate.policy import parse_policy
+from tracker.gate.policy_file import parse_policy
 from tracker.stats.calibration import lower_bound, upper_bound
 from tracker.store import Store, queries
 

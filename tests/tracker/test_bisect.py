@@ -8,8 +8,9 @@ from tests.tracker.fake_lab import STEPS, TTFT, FakeRunner, WanderingNode, commi
 from tracker.bisect import bisect
 from tracker.errors import MeasurementError, UsageError
 from tracker.gate.measured import gate_commits
-from tracker.gate.policy import MetricRule, Policy
+from tracker.gate.policy import Policy
 from tracker.gate.progress import SilentProgress
+from tracker.metrics import MetricRule
 from tracker.report.bisect import bisect_json, bisect_text, headline
 from tracker.store import Store
 

@@ -7,8 +7,9 @@ import pytest
 from tests.tracker.fake_lab import STEPS, TTFT, FakeRunner, commits, recorder
 from tracker.calibrate import calibrate
 from tracker.errors import MeasurementError, UsageError
+from tracker.gate.limits import Limit
 from tracker.gate.measured import gate_commits
-from tracker.gate.policy import Limit, Policy
+from tracker.gate.policy import Policy
 from tracker.gate.progress import SilentProgress
 from tracker.gate.promise import broken_promise
 from tracker.report import render

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.tracker.store.values import file_of, measurement
 from tracker.changepoints import analyze, stored_findings
 from tracker.domain import BenchmarkInfo
-from tracker.gate.policy import Policy, parse_policy
+from tracker.gate.policy import Policy
+from tracker.gate.policy_file import parse_policy
 from tracker.metrics import (
     MetricRule,
     combined,

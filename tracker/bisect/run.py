@@ -16,10 +16,11 @@ from tracker.domain import VALID_EXIT_CODES, VerdictInfo
 from tracker.errors import UsageError
 from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
-from tracker.gate.policy import MetricRule, Policy
+from tracker.gate.policy import Policy
 from tracker.measure.git import Commit
 from tracker.measure.launch import Runner
 from tracker.measure.recorder import Recorder
+from tracker.metrics import MetricRule
 from tracker.report import Report
 
 __all__ = ["bisect"]

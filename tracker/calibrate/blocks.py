@@ -6,11 +6,11 @@ A block holds the gates of one commit under one policy on one machine. The newes
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
 from tracker.calibrate.result import Calibration
 from tracker.domain import VALID_EXIT_CODES, CalibrationBlock, GateInfo
+from tracker.gate.policy import identity_of
 from tracker.store import Store, queries
 
 __all__ = ["blocks_of", "gates_of", "newest_block", "record_block"]
@@ -22,19 +22,18 @@ def blocks_of(store: Store, calibration: Calibration) -> list[CalibrationBlock]:
 
 
 def _block_policy(calibration: Calibration) -> dict[str, object]:
-    """The policy as the store gives it back, with the commit."""
-    plain: dict[str, object] = json.loads(json.dumps(calibration.policy.as_dict()))
-    return {**plain, "commit": calibration.commit.hash}
+    """The policy as the store keeps it, with the commit."""
+    return {**calibration.policy.as_dict(), "commit": calibration.commit.hash}
 
 
 def newest_block(store: Store, calibration: Calibration) -> CalibrationBlock | None:
     """Return the newest block of the commit, policy and machine."""
-    wanted = _block_policy(calibration)
+    wanted = identity_of(_block_policy(calibration))
     return next(
         (
             block
             for block in blocks_of(store, calibration)
-            if {k: v for k, v in block.policy.items() if k != "fresh"} == wanted
+            if identity_of({k: v for k, v in block.policy.items() if k != "fresh"}) == wanted
         ),
         None,
     )
@@ -42,8 +41,8 @@ def newest_block(store: Store, calibration: Calibration) -> CalibrationBlock | N
 
 def gates_of(store: Store, calibration: Calibration, since: datetime | None) -> list[GateInfo]:
     """Return the valid A/A gates of the commit on the machine under the policy, oldest first."""
-    wanted = _block_policy(calibration)
-    del wanted["commit"]
+    policy = calibration.policy.as_dict()
+    wanted = identity_of(policy)
     commit = calibration.commit.hash
     return [
         gate
@@ -51,7 +50,7 @@ def gates_of(store: Store, calibration: Calibration, since: datetime | None) -> 
         if gate.machine == calibration.machine
         and gate.exit_code in VALID_EXIT_CODES
         and (since is None or gate.started_at >= since)
-        and all(gate.policy.get(key) == value for key, value in wanted.items())
+        and identity_of({k: v for k, v in gate.policy.items() if k in policy}) == wanted
     ]
 
 

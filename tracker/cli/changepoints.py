@@ -14,7 +14,7 @@ from tracker.cli import Settings
 from tracker.cli.progress import counted
 from tracker.cli.project import record_rules_here, stored_project
 from tracker.findings import Analysis
-from tracker.gate.policy import load_policy
+from tracker.gate.policy_file import load_policy
 from tracker.report.findings import findings_document, findings_text
 from tracker.store import Store, queries
 

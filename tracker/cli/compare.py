@@ -10,7 +10,7 @@ from tracker.cli import Settings
 from tracker.cli.project import policy_here, stored_project, stored_ref
 from tracker.comparison import compare
 from tracker.errors import MeasurementError
-from tracker.gate.policy import check_patterns
+from tracker.gate.policy_file import check_patterns
 from tracker.report.comparison import comparison_document, comparison_text
 from tracker.store import Store, queries
 

@@ -44,7 +44,7 @@ def command(settings: Settings, python: str | None, config: Path | None, as_json
 
 
 def _project(config: Path | None) -> Iterator[Finding]:
-    from tracker.gate.policy import load_policy
+    from tracker.gate.policy_file import load_policy
     from tracker.measure.project import load_project, unmeasured_changes
 
     try:

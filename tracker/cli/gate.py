@@ -18,7 +18,8 @@ from tracker.cli import Settings
 from tracker.cli.options import lab_options
 from tracker.cli.timespan import seconds
 from tracker.errors import PacekeeperError, UsageError
-from tracker.gate.policy import Policy, check_patterns, load_policy
+from tracker.gate.policy import Policy
+from tracker.gate.policy_file import check_patterns, load_policy
 from tracker.report import FORMATS, Report, render
 from tracker.report.environments import merged
 

@@ -109,7 +109,7 @@ def command(
 def _ingest_directory(store: Store, path: Path, project: str | None, given: Given) -> IngestReport:
     """Read a directory under the name that `run` and `gate` use in its checkout."""
     from tracker.asvfmt import find_project
-    from tracker.gate.policy import load_policy
+    from tracker.gate.policy_file import load_policy
     from tracker.ingest import ingest_directory
 
     found = find_project(path)

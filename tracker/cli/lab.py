@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tracker.gate.policy import Policy, check_patterns, load_policy
+from tracker.gate.policy import Policy
+from tracker.gate.policy_file import check_patterns, load_policy
 from tracker.measure.git import Commit, Repository
 from tracker.measure.launch import Runner
 from tracker.measure.machine import machine_name

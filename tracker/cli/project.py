@@ -42,7 +42,7 @@ def policy_here() -> tuple[str, Policy] | None:
     Raises:
         PolicyError: There is a pacekeeper.toml that cannot be read.
     """
-    from tracker.gate.policy import load_policy
+    from tracker.gate.policy_file import load_policy
     from tracker.measure.project import load_project
 
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tracker.cli import Settings
-from tracker.gate.policy import load_policy
+from tracker.gate.policy_file import load_policy
 from tracker.measure.machine import machine_name
 from tracker.measure.project import load_project
 from tracker.measure.worktree import state_dir

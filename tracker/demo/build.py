@@ -29,7 +29,7 @@ from tracker.domain import (
 )
 from tracker.errors import UsageError
 from tracker.gate.measured import gate_commits
-from tracker.gate.policy import load_policy
+from tracker.gate.policy_file import load_policy
 from tracker.gate.progress import SilentProgress
 from tracker.measure.git import Commit
 from tracker.measure.launch import FailedBenchmark, LaunchResult, OnLine

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from statistics import median
 
 from tracker.domain import VerdictInfo
-from tracker.gate.limits import broken_limit
 from tracker.gate.outcome import outcome_of
 from tracker.gate.policy import Policy
 from tracker.gate.result import GateResult, Judged
@@ -14,7 +13,7 @@ from tracker.report import Missing, Report, ReportRow
 from tracker.report.numbers import count_of
 from tracker.stats import can_call, fewest_pairs
 
-__all__ = ["make_report", "verdict_infos"]
+__all__ = ["broken_limit", "make_report", "verdict_infos"]
 
 
 def make_report(
@@ -120,6 +119,17 @@ def _too_few_pairs(rows: Sequence[ReportRow], policy: Policy) -> list[str]:
         f"{count_of(policy.max_pairs, 'pair')} cannot call a regression at alpha {policy.alpha:g}; "
     )
     return [text + (f"{enough} can" if enough else "no number can, raise alpha")]
+
+
+def broken_limit(
+    judged: Judged, base: float | None, head: float | None, policy: Policy
+) -> tuple[float, bool] | None:
+    """Return the limit that `head` breaks and whether that blocks, or None."""
+    limit = policy.limit(judged.name, judged.benchmark.unit)
+    better = judged.policy.better
+    if limit is None or base is None or head is None or not limit.is_broken_by(head, better):
+        return None
+    return limit.worst, limit.blocks(base, better)
 
 
 def _row(judged: Judged, result: GateResult, policy: Policy) -> ReportRow:

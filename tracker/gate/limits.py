@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from tracker.gate.policy import Policy
-from tracker.gate.result import Judged
+import re
+from dataclasses import dataclass
 
-__all__ = ["broken_limit"]
+from tracker.domain import Better
+
+__all__ = ["DEFAULT_LIMITS", "Limit"]
 
 
-def broken_limit(
-    judged: Judged, base: float | None, head: float | None, policy: Policy
-) -> tuple[float, bool] | None:
-    """Return the limit that `head` breaks and whether that blocks, or None.
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The worst value that a metric may have: the highest, or the lowest where higher is better.
 
-    A limit is the worst value allowed: the highest, or the lowest where higher is better. One that
-    the project did not ask for blocks only where `base` keeps it.
+    Attributes:
+        pattern: Regular expression searched in the metric's name.
+        worst: In the metric's base unit.
+        unit: Applies to metrics of these units only; empty for any.
+        stated: Whether the project asked for it. One that it did not ask for warns rather than
+            blocks where the base breaks it too.
     """
-    limit = policy.limit(judged.name, judged.benchmark.unit)
-    if limit is None or head is None:
-        return None
 
-    def breaks(value: float | None) -> bool:
-        if value is None:
-            return False
-        return value < limit.worst if judged.policy.better == "higher" else value > limit.worst
+    pattern: str
+    worst: float
+    unit: tuple[str, ...] = ()
+    stated: bool = True
 
-    if not breaks(head):
-        return None
-    return limit.worst, limit.stated or not breaks(base)
+    def applies(self, metric: str, unit: str) -> bool:
+        return bool(re.search(self.pattern, metric)) and (not self.unit or unit in self.unit)
+
+    def is_broken_by(self, value: float, better: Better | None) -> bool:
+        return value < self.worst if better == "higher" else value > self.worst
+
+    def blocks(self, base: float, better: Better | None) -> bool:
+        """Whether breaking it blocks, given the value of the base."""
+        return self.stated or not self.is_broken_by(base, better)
+
+
+# What a reader of a chat feels: the first token within two seconds, then faster than reading.
+DEFAULT_LIMITS = (
+    Limit(r"(?i)(^|[._])ttft(_p50|_median)?($|\()", 2.0, ("s", "seconds"), stated=False),
+    Limit(r"(?i)(^|[._])(tpot|itl)(_p50|_median)?($|\()", 0.5, ("s", "seconds"), stated=False),
+    Limit(r"(?i)(^|[._])error_rate($|\()", 0.005, stated=False),
+)

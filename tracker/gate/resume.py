@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from typing import Self
 from tracker.artifacts import fingerprint_of
 from tracker.domain import Arm, GateInfo, Launch
 from tracker.errors import UsageError
+from tracker.gate.policy import identity_of
 from tracker.gate.session import Earlier, Pair
 from tracker.gate.stored import benchmark_of, stored_controls
 from tracker.measure.launch import Runner
@@ -114,12 +114,13 @@ def find_unfinished(
         project: Its name.
         base: Full hash.
         head: Full hash.
-        wanted: What the gate's stored policy must be, but for the seed.
+        wanted: The policy and what else is stored with it; see `identity_of`.
     """
-    plain = json.loads(json.dumps(wanted))
+    identity = identity_of(wanted)
     for gate in queries.gates_between(store, project, base, head):
-        told = {key: value for key, value in gate.policy.items() if key != "seed"}
-        if gate.exit_code is not None or gate.machine != runner.machine or told != plain:
+        if gate.exit_code is not None or gate.machine != runner.machine:
+            continue
+        if identity_of(gate.policy) != identity:
             continue
         if _earlier(store, gate) is None:  # perhaps just begun: its lock is not to be touched
             continue

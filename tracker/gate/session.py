@@ -19,12 +19,18 @@ from tracker.expected import nearest
 from tracker.gate.control import Controls, ControlWatch, control_differs, control_times, controls_of
 from tracker.gate.family import in_report_terms, judge_metric, make_gate, without_expected_change
 from tracker.gate.forecast import pairs_left
-from tracker.gate.limits import broken_limit
+from tracker.gate.judge import broken_limit
 from tracker.gate.listener import Listener, Standing
 from tracker.gate.order import PairOrder
 from tracker.gate.policy import Policy
 from tracker.gate.result import GateResult, Judged
-from tracker.gate.validity import Complaint, WorkSeen, pair_complaints, prefix_warning
+from tracker.gate.validity import (
+    Complaint,
+    WorkSeen,
+    pair_complaints,
+    prefix_warning,
+    token_warning,
+)
 from tracker.measure.launch import LaunchResult
 from tracker.stats import PairedGate, Verdict
 
@@ -298,8 +304,9 @@ class Session:
             result.not_measured.append((name, "base", base_failed.get(name, "no value")))
 
     def _note_prefixes(self, base: LaunchResult, head: LaunchResult) -> None:
-        if (warning := prefix_warning(base, head)) and warning not in self._result.warnings:
-            self._result.warnings.append(warning)
+        for warning in (prefix_warning(base, head), token_warning(base, head, self._seen)):
+            if warning is not None and warning not in self._result.warnings:
+                self._result.warnings.append(warning)
 
     def _warn(self) -> None:
         result = self._result

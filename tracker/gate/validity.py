@@ -15,7 +15,7 @@ from tracker.domain import Arm, Fingerprint, Launch
 from tracker.gate.policy import SameWork
 from tracker.measure.launch import LaunchResult
 
-__all__ = ["Complaint", "WorkSeen", "pair_complaints", "prefix_warning"]
+__all__ = ["Complaint", "WorkSeen", "pair_complaints", "prefix_warning", "token_warning"]
 
 ComplaintKind = Literal[
     "code",
@@ -137,6 +137,23 @@ def prefix_warning(base: LaunchResult, head: LaunchResult) -> str | None:
     )
 
 
+def token_warning(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> str | None:
+    """Say that the commits generated other tokens, as many as before, if they did."""
+    ours, theirs = _by_scenario(base), _by_scenario(head)
+    differing = sorted(
+        scenario
+        for scenario in (ours.keys() & theirs.keys()) - set(seen.unsteady())
+        if len({_mapping(arm[scenario].header.get("work")).get(_DIGEST) for arm in (ours, theirs)})
+        > 1
+    )
+    if not differing:
+        return None
+    return (
+        f"the commits generated different tokens, the same number of them, in {', '.join(differing)}; "
+        'their times are compared ([gate] same_work = "tokens" refuses that)'
+    )
+
+
 def _work(
     base: LaunchResult, head: LaunchResult, seen: WorkSeen, same_work: SameWork
 ) -> list[Complaint]:
@@ -153,8 +170,8 @@ def _work(
             if key == _DIGEST:
                 if same_work == "tokens" and scenario not in unsteady:
                     differs.append(
-                        "the generated tokens are not the same (where that is meant, set [gate] "
-                        'same_work = "counts")'
+                        "the generated tokens are not the same, which [gate] same_work = "
+                        '"tokens" does not allow'
                     )
             else:
                 differs.append(f"{key} {before.get(key)} in base, {after.get(key)} in head")

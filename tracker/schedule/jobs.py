@@ -15,7 +15,7 @@ from tracker.alerts import notify
 from tracker.calibrate import calibrate as run_gates
 from tracker.changepoints import analyze
 from tracker.errors import MeasurementError
-from tracker.gate.policy import load_policy
+from tracker.gate.policy_file import load_policy
 from tracker.gate.progress import SilentProgress
 from tracker.gate.promise import broken_promise
 from tracker.measure.commit_range import measure_range

@@ -4,7 +4,7 @@ import pytest
 
 from tracker.alerts import AlertsConfig, alerts_config
 from tracker.errors import PolicyError
-from tracker.gate.policy import load_policy
+from tracker.gate.policy_file import load_policy
 
 
 def test_no_file_is_the_defaults(tmp_path):

@@ -2,7 +2,8 @@ import pytest
 
 from tracker.domain import BenchmarkInfo
 from tracker.errors import PolicyError
-from tracker.gate.policy import Policy, load_policy, parse_policy
+from tracker.gate.policy import Policy, identity_of
+from tracker.gate.policy_file import load_policy, parse_policy
 
 INFO = BenchmarkInfo("suite.A.track_ttft", "1", "track", "s", "lower", "timing")
 
@@ -128,3 +129,36 @@ def test_against_the_release_the_budget_is_the_margin_and_detect_is_nearer():
     assert judged.detect == pytest.approx(1.05 * (1 + (1.03 / 1.01 - 1) / 2) - 1)
     assert policy.metric("suite.A.track_noisy", INFO).margin == 0.1
     assert policy.limits == ()
+
+
+def test_a_policy_is_the_same_while_nothing_that_changes_a_verdict_differs():
+    plain = Policy()
+    same = parse_policy(
+        {
+            "project": {"name": "other"},
+            "gate": {"budget": 60, "timeout": 9, "on_inconclusive": "block"},
+            "creep": {"budget": 0.1},
+            "alerts": {"console": False},
+        }
+    )
+    assert identity_of(same.as_dict()) == identity_of(plain.as_dict())
+    # An earlier version did not know the key, a later one has one more at its default.
+    older = {key: value for key, value in plain.as_dict().items() if key != "same_work"}
+    assert identity_of(older) == identity_of(plain.as_dict()) == identity_of({})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"gate": {"alpha": 0.02}},
+        {"gate": {"same_work": "tokens"}},
+        {"gate": {"bench": "x"}},
+        {"gate": {"metrics": {"x": {"better": "higher"}}}},
+        {"gate": {"metrics": {"x": {"vote": False}}}},
+        {"limits": {"x": 1.0}},
+        {"measure": {"build": "make"}},
+    ],
+)
+def test_what_changes_a_verdict_makes_another_policy(content):
+    assert identity_of(parse_policy(content).as_dict()) != identity_of(Policy().as_dict())
+    assert identity_of(Policy().as_dict()) != identity_of(Policy().for_creep().as_dict())

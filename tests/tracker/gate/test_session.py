@@ -8,8 +8,9 @@ from tracker.domain import Fingerprint
 from tracker.errors import MeasurementError
 from tracker.gate.judge import make_report
 from tracker.gate.order import PairOrder
-from tracker.gate.policy import MetricRule, Policy
+from tracker.gate.policy import Policy
 from tracker.gate.session import Earlier, Pair, Session
+from tracker.metrics import MetricRule
 
 TTFT, RATE, STEPS = "suite.A.track_ttft", "suite.A.track_rate", "suite.A.track_steps"
 E2E, MOOD = "suite.B.track_e2e", "suite.B.track_mood"
@@ -89,7 +90,7 @@ def test_fail_fast_does_not_wait():
 
 @pytest.mark.parametrize(("steps", "code"), [(39, 1), (41, 0)])
 def test_fail_fast_ends_at_the_first_broken_limit(steps, code):
-    from tracker.gate.policy import parse_policy
+    from tracker.gate.policy_file import parse_policy
 
     result, report = gate(Lab(), parse_policy({"limits": {"track_steps": steps}}), fail_fast=True)
     assert report.exit_code == code
@@ -223,17 +224,19 @@ def test_a_benchmark_that_only_base_fails_is_listed_after_a_second_look():
     assert [(m.metric, m.where) for m in report.missing] == [(TTFT, "base")]
 
 
-def test_other_tokens_are_different_work():
-    result, report = gate(Lab(work={"head": WORK | {"tokens_sha256": "bb"}}))
+def test_other_tokens_are_different_work_where_the_policy_says_so():
+    lab = Lab(work={"head": WORK | {"tokens_sha256": "bb"}})
+    result, report = gate(lab, Policy(same_work="tokens"))
     assert report.exit_code == 4 and result.dropped == 2
     assert "work differs in suite.A" in report.headline and "tokens" in report.headline
 
 
-def test_other_tokens_may_be_allowed_but_not_another_number_of_them():
-    counts = Policy(same_work="counts")
-    _, report = gate(Lab(work={"head": WORK | {"tokens_sha256": "bb"}}), counts)
+def test_other_tokens_are_judged_and_named_but_not_another_number_of_them():
+    _, report = gate(Lab(work={"head": WORK | {"tokens_sha256": "bb"}}))
     assert report.exit_code == 0
-    _, report = gate(Lab(work={"head": WORK | {"output_tokens": 60}}), counts)
+    (warning,) = report.warnings
+    assert "different tokens, the same number of them, in suite.A" in warning
+    _, report = gate(Lab(work={"head": WORK | {"output_tokens": 60}}))
     assert report.exit_code == 4
     assert "output_tokens 64 in base, 60 in head" in report.headline
 
@@ -246,7 +249,7 @@ def test_a_base_whose_tokens_vary_proves_nothing_against_head():
             self.work = {arm: WORK | {"tokens_sha256": str(next(numbers))}}
             return super().__call__(commit, arm, bench)
 
-    result, report = gate(Unsteady())
+    result, report = gate(Unsteady(), Policy(same_work="tokens"))
     assert report.exit_code == 0 and result.dropped == 1
     assert any("vary between launches" in warning for warning in report.warnings)
 
@@ -320,7 +323,7 @@ def test_a_noisy_metric_that_falls_to_zero_is_judged():
 
 
 def test_an_absolute_limit_blocks_whatever_the_base_does():
-    from tracker.gate.policy import parse_policy
+    from tracker.gate.policy_file import parse_policy
 
     slow = parse_policy({"limits": {"ttft": 0.09}})
     _, report = gate(Lab(), slow)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.tracker.measure.served import COMMAND, commit
 from tracker.errors import MeasurementError
-from tracker.gate.policy import parse_policy
+from tracker.gate.policy_file import parse_policy
 from tracker.measure.project import load_project
 from tracker.measure.runners import make_runner
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.tracker.measure.served import SERVER, commit
 from tracker.errors import MeasurementError
-from tracker.gate.policy import parse_policy
+from tracker.gate.policy_file import parse_policy
 from tracker.measure.project import load_project
 from tracker.measure.runners import make_runner
 
@@ -148,7 +148,7 @@ def test_a_server_that_hangs_in_the_load_ends_on_time_and_gives_no_latency(runne
 def test_the_server_ends_though_the_tracker_is_killed(runner_of):
     _, head = runner_of()
     hold = (
-        "import sys, time; from tracker.gate.policy import parse_policy\n"
+        "import sys, time; from tracker.gate.policy_file import parse_policy\n"
         "from tracker.measure.project import load_project\n"
         "from tracker.measure.runners import make_runner\n"
         f"table = {{'runner': 'server', 'command': {COMMAND!r}, 'scenarios': {{'chat': {CHAT!r}}}}}\n"
