@@ -8,7 +8,7 @@ HEAD ?= HEAD
 BUDGET ?= 3m
 
 .DEFAULT_GOAL := help
-.PHONY: help env track test lint format dashboard smollm gpu clean
+.PHONY: help env track test lint format dashboard smollm peers gpu clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ dashboard: env  ## Open the dashboard on the store.
 
 smollm: env  ## Fetch and convert SmolLM2-135M (real weights) once into the cache.
 	@$(BIN)/python -m benchmarks.fetch_smollm
+
+peers: env  ## Load vLLM's, llama.cpp's and our server alike; write the table of docs/http.md (5 GB, half an hour).
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.peers $(PEERS_ARGS)
 
 gpu:  ## Measure this machine's GPU offline, PART by PART (facts kernels engine suites aa).
 	@PYTHON='$(PYTHON)' .ci/gpu
