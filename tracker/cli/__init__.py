@@ -22,6 +22,7 @@ __all__ = ["Settings", "cli", "main"]
 
 # name -> one-line help; the command `x-y` lives in tracker/cli/x_y.py as `command`.
 COMMANDS = {
+    "init": "Set up a repository: settings, a first suite, the pipeline.",
     "demo": "Make a synthetic project and store to look at.",
     "run": "Measure commits with asv on this machine and ingest each.",
     "ingest": "Read asv results directories of any project into the store.",
