@@ -15,10 +15,10 @@ from typing import IO, Any, get_args
 
 from tracker.ci.result import CiResult, one_line
 from tracker.domain import Outcome
+from tracker.gate.outcome import INTERRUPTED, exit_code_of
 
 __all__ = ["INTERRUPTED", "gate_environment", "outcome_of", "run_logged"]
 
-INTERRUPTED = 130
 _GRACE = 60.0  # seconds that an interrupted gate gets to end its launches
 _DRAIN = 5.0  # seconds that its last lines get to arrive
 
@@ -28,15 +28,10 @@ _HIDDEN = re.compile(
     r"|CI_(\w+_)?(TOKEN|PASSWORD|JWT|JWT_V\d|REPOSITORY_URL)"
     r"|GITHUB_(OUTPUT|ENV|PATH|STATE|STEP_SUMMARY)|ACTIONS_\w+"
 )
-# Each outcome's exit codes of `tracker gate`; anything else and the report contradict each other.
-_CODES: dict[Outcome, tuple[int, ...]] = {
-    "pass": (0,),
-    "improvement": (0,),
-    "inconclusive": (0, 3),
-    "regression": (1,),
-    "broken": (1,),
-    "invalid": (4,),
-    "infrastructure": (4,),
+# Each outcome's exit codes of `tracker gate`; a report that contradicts them is not believed.
+_CODES: dict[Outcome, set[int]] = {
+    word: {exit_code_of(word, undecided_blocks=blocks) for blocks in (False, True)}
+    for word in get_args(Outcome)
 }
 _LAST_WORD = re.compile(
     r"(?:[A-Z][A-Z ]+: |[Ee]rror: ).*"  # a headline of the report, or an error message
@@ -133,7 +128,7 @@ def outcome_of(code: int, report: Path, log: Path, *, base: str, head: str) -> C
         return infrastructure(_last_word(log) or "tracker gate failed")
     try:
         content: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-        outcome: Any = content.get("outcome", content.get("verdict"))
+        outcome: Any = content["outcome"]
         commits = (content["base"]["commit"], content["head"]["commit"])
         headline = one_line(str(content["headline"]))
     except FileNotFoundError:
