@@ -145,7 +145,7 @@ def _check(settings: str) -> None:
     """Refuse before anything is written what pacekeeper.toml would be refused for."""
     import tomllib
 
-    from tracker.gate.policy import parse_policy
+    from tracker.gate.policy_file import parse_policy
 
     parse_policy(tomllib.loads(settings), "pacekeeper.toml as it would be written")
 

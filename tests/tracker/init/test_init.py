@@ -13,7 +13,7 @@ from tests.tracker.measure.served import commit, git
 from tracker.cli import Settings
 from tracker.cli.init import command
 from tracker.errors import UsageError
-from tracker.gate.policy import load_policy
+from tracker.gate.policy_file import load_policy
 from tracker.measure.project import load_project
 
 COMMAND = ("--command", 'python3 bench.py "{out}"')
@@ -164,7 +164,7 @@ def test_every_commented_setting_is_one_that_the_policy_takes(root):
         for line in text.splitlines()
         if not line.startswith("# ") or " = " in line or line.startswith("# [")
     ]
-    from tracker.gate.policy import parse_policy
+    from tracker.gate.policy_file import parse_policy
 
     shown = parse_policy(tomllib.loads("\n".join(lines)))
     assert shown.on_inconclusive == "block" and shown.measure.build == "make -j8"
