@@ -51,7 +51,7 @@ td { border-top: 1px solid var(--line); padding: 6px 8px; vertical-align: top; }
 .place, .unit, .note { color: var(--weak); }
 .unit { font-size: 12px; }
 .note { font: 13px/1.45 system-ui, "DejaVu Sans", sans-serif; overflow-wrap: anywhere; }
-.regression { --tone: var(--worse); } .improvement { --tone: var(--better); }
+.regression, .broken { --tone: var(--worse); } .improvement { --tone: var(--better); }
 .inconclusive { --tone: var(--open); } .pass { --tone: var(--plain); } .none { --tone: var(--weak); }
 .word, .change { color: var(--tone); font-weight: 600; white-space: nowrap; }
 tr.blocks td:first-child { box-shadow: inset 3px 0 var(--worse); }
