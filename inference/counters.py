@@ -9,7 +9,7 @@ from inference.roofline import CostModel
 from inference.scheduler import Step
 
 if TYPE_CHECKING:
-    from inference.runner import Launched
+    from inference.runner import Enqueued
 
 __all__ = ["WorkCounters"]
 
@@ -31,7 +31,7 @@ _NAMES = (
 class WorkCounters:
     """Adds up what an engine's steps computed.
 
-    A step counts when it is launched, also where its token turns out not to be wanted since the
+    A step counts when it is enqueued, also where its token turns out not to be wanted since the
     request had ended by then.
 
     Args:
@@ -49,12 +49,12 @@ class WorkCounters:
         """Start every count anew."""
         self.counts = dict.fromkeys(_NAMES, 0)
 
-    def add(self, launched: Launched) -> None:
+    def add(self, enqueued: Enqueued) -> None:
         """Count one step."""
-        step = launched.step
+        step = enqueued.step
         if 0 in step.lengths:  # ended lanes of a padded batch: they meet the vocabulary for nothing
             step = Step.of(chunk for chunk in step.chunks if chunk.length)
-        num_ended = len(launched.step.requests) - len(step.requests)
+        num_ended = len(enqueued.step.requests) - len(step.requests)
         # Generated tokens are computed one by one, and such chunks come first.
         prompts = [request.num_prompt for request in step.requests[: step.lengths.count(1)]]
         decodes = sum(map(ge, step.starts, prompts))
@@ -69,12 +69,12 @@ class WorkCounters:
         counts["draft_tokens"] += drafts
         counts["prefill_tokens"] += tokens - decodes - drafts
         counts["useful_tokens"] += tokens
-        counts["padded_tokens"] += launched.num_lanes - tokens
+        counts["padded_tokens"] += enqueued.num_lanes - tokens
         counts["kv_tokens_read"] += positions
         # What attention read beyond the contexts: rows filled up to their group's, lanes of padding.
-        counts["kv_tokens_padded"] += launched.num_kv_read - positions
+        counts["kv_tokens_padded"] += enqueued.num_kv_read - positions
         cost = self._cost.step(
-            step.starts, step.lengths, num_sampled=len(launched.sampled) - num_ended
+            step.starts, step.lengths, num_sampled=len(enqueued.sampled) - num_ended
         )
         counts["model_flops"] += cost.linear_flops + cost.attention_flops
         counts["model_bytes"] += cost.weight_bytes + cost.kv_bytes

@@ -245,7 +245,7 @@ class LLM:
     def step(self) -> list[TokenEvent]:
         """Run one step and return the tokens it made for submitted requests.
 
-        Where steps overlap, this launches one step and hands over the tokens of the one before.
+        Where steps overlap, this enqueues one step and hands over the tokens of the one before.
 
         Returns:
             Events whose ``request`` is the request id; empty after a step of prompt chunks only,

@@ -1,4 +1,4 @@
-"""Decoding steps captured as CUDA graphs: model, logits and sampler in one launch.
+"""Decoding steps captured as CUDA graphs: model, logits and sampler in one replay.
 
 A graph replays the same kernels on the same addresses with the same shapes. So decoding steps are
 padded to one of a few sizes, and their inputs lie in persistent memory (``staging.py``). A row of

@@ -1,4 +1,4 @@
-"""A step that does not fit the device's memory is launched in halves, down to a single token."""
+"""A step that does not fit the device's memory is enqueued in halves, down to a single token."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from inference.request import Request
 from inference.scheduler import Chunk, Step
 
 if TYPE_CHECKING:
-    from inference.runner import Launched
+    from inference.runner import Enqueued
 
-__all__ = ["Launches", "launch_in_parts"]
+__all__ = ["EnqueuedParts", "enqueue_in_parts"]
 
 
 @dataclass(slots=True)
-class Launches:
+class EnqueuedParts:
     """What came of a step.
 
     Attributes:
-        parts: Launched, in order: one, unless memory ran out.
+        parts: What was enqueued, in order: one, unless memory ran out.
         too_large: Requests of which not even one token fits alone, and what to tell them.
     """
 
-    parts: list[Launched] = field(default_factory=list)
+    parts: list[Enqueued] = field(default_factory=list)
     too_large: dict[Request, str] = field(default_factory=dict)
 
 
-def launch_in_parts(launch: Callable[[Step], Launched], step: Step) -> Launches:
+def enqueue_in_parts(enqueue: Callable[[Step], Enqueued], step: Step) -> EnqueuedParts:
     """Launch a step whole, or else the halves of it that fit.
 
     Nothing is computed twice wrongly: a token's KV goes to the same slot whichever part it is in,
     and the chunks of a request stay in order.
 
     Args:
-        launch: Raises ``torch.OutOfMemoryError`` where memory runs out.
+        enqueue: Raises ``torch.OutOfMemoryError`` where memory runs out.
         step: At least one chunk.
     """
-    done = Launches()
+    done = EnqueuedParts()
     left = [step]
     while left:
         part = left.pop()
@@ -49,7 +49,7 @@ def launch_in_parts(launch: Callable[[Step], Launched], step: Step) -> Launches:
         if not part.requests:
             continue
         try:
-            done.parts.append(launch(part))
+            done.parts.append(enqueue(part))
         except torch.OutOfMemoryError as error:
             # What the allocator keeps for later may be all that is missing.
             torch.cuda.empty_cache()

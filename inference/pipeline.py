@@ -1,10 +1,10 @@
-"""Steps on their way to the device and back: launched, and read when their tokens are there.
+"""Steps on their way to the device and back: enqueued, and read when their tokens are there.
 
-With overlap, a step is launched before the tokens of the one before it are read, so that the
+With overlap, a step is enqueued before the tokens of the one before it are read, so that the
 device never waits for the host::
 
-    host     schedule 2 │ launch 2 │ read 1 │ schedule 3 │ launch 3 │ read 2 │
-    device   ═══ 1 ═══════════════│═══ 2 ═════════════════════════│═══ 3 ═════
+    host     schedule 2 │ enqueue 2 │ read 1 │ schedule 3 │ enqueue 3 │ read 2 │
+    device   ═══ 1 ════════════════│═══ 2 ══════════════════════════│═══ 3 ════
 
 A decoding row of step 2 takes its token from where step 1 leaves it on the device. What the host
 learns late is only that a request ended by a stop: its row of the step already under way is
@@ -24,7 +24,7 @@ from inference.scheduler import Scheduler, Step
 from inference.static_batches import StaticScheduler
 
 if TYPE_CHECKING:
-    from inference.runner import Launched, Runner
+    from inference.runner import Enqueued, Runner
 
 __all__ = ["Pipeline"]
 
@@ -54,7 +54,7 @@ class Pipeline:
         self._work = work
         self._finish = finish
         self._overlap = overlap
-        self._under_way: list[Launched] = []
+        self._under_way: list[Enqueued] = []
 
     def advance(self, runner: Runner) -> None:
         """Launch the next step, if there is one, and read the one that is due.
@@ -68,11 +68,11 @@ class Pipeline:
         if self._overlap and self._needs_its_tokens():
             self._read()
         step = self._scheduler.schedule(time.perf_counter_ns)
-        parts: list[Launched] = []
+        parts: list[Enqueued] = []
         too_large: dict[Request, str] = {}
         if step.requests:
             try:
-                parts, too_large = _launch(runner, step)
+                parts, too_large = _enqueue(runner, step)
             except Exception as error:
                 try:
                     self._read()  # the step before is whole
@@ -113,7 +113,7 @@ class Pipeline:
         if failure is not None:
             raise failure
 
-    def _verify(self, part: Launched, tokens: list[int]) -> tuple[list[Request], list[int]]:
+    def _verify(self, part: Enqueued, tokens: list[int]) -> tuple[list[Request], list[int]]:
         """Return the tokens that count, each with its request; what was guessed wrongly is undone."""
         requests: list[Request] = []
         kept: list[int] = []
@@ -146,9 +146,9 @@ class Pipeline:
                 self._finish(request, "error", f"{type(error).__name__}: {error}")
 
 
-def _launch(runner: Runner, step: Step) -> tuple[list[Launched], dict[Request, str]]:
+def _enqueue(runner: Runner, step: Step) -> tuple[list[Enqueued], dict[Request, str]]:
     # torch is imported with the first engine, not with this module.
-    from inference.out_of_memory import launch_in_parts
+    from inference.out_of_memory import enqueue_in_parts
 
-    launches = launch_in_parts(runner.launch, step)
-    return launches.parts, launches.too_large
+    enqueued = enqueue_in_parts(runner.enqueue, step)
+    return enqueued.parts, enqueued.too_large

@@ -25,18 +25,18 @@ from inference.scheduler import Step
 from inference.staging import Sizes
 from inference.weights import ModelWeights
 
-__all__ = ["Launched", "Runner", "backend_of", "device_of", "dtype_of"]
+__all__ = ["Enqueued", "Runner", "backend_of", "device_of", "dtype_of"]
 
 _MAX_CPU_CACHE_BYTES = 2**30
 _CUDA_FREE_SHARE = 0.8
 
 
 @dataclass(slots=True, eq=False)
-class Launched:
+class Enqueued:
     """A step under way.
 
     Attributes:
-        step: What was launched.
+        step: What was enqueued.
         sampled: Requests that get a token.
         num_lanes: Tokens computed, padding included.
         num_kv_read: KV positions that attention reads, padding included.
@@ -183,12 +183,12 @@ class Runner:
             return False
         return True
 
-    def launch(self, step: Step) -> Launched:
+    def enqueue(self, step: Step) -> Enqueued:
         """Begin to compute a step's KV, and to sample where a sequence is complete."""
         with torch.inference_mode(), self._own_counters():
-            return self._launch(step)
+            return self._enqueue(step)
 
-    def _launch(self, step: Step) -> Launched:
+    def _enqueue(self, step: Step) -> Enqueued:
         batch = self._batches.build(step)
         tokens: list[int] | _OnTheWay = []
         self._logprobs = []
@@ -205,7 +205,7 @@ class Runner:
             tokens = _OnTheWay(sampled) if sampled.is_cuda else sampled.tolist()
             for request in batch.sampled:
                 request.num_pending += 1
-        return Launched(
+        return Enqueued(
             step=step,
             sampled=batch.sampled,
             num_lanes=batch.num_lanes,
@@ -261,7 +261,7 @@ class Runner:
 
 
 def overlaps(config: EngineConfig, device: torch.device) -> bool:
-    """Whether a step is launched before the one before it is read."""
+    """Whether a step is enqueued before the one before it is read."""
     if config.enable_overlap is not None:
         return config.enable_overlap
     if config.enable_prompt_lookup:  # guesses follow the token before, which must be known

@@ -17,13 +17,13 @@ COST = CostModel(preset("tiny"), weight_itemsize=4, kv_itemsize=4)
 
 def counts_of(chunks: list[Chunk], *, num_lanes: int, num_sampled: int) -> dict[str, int]:
     work = WorkCounters(COST)
-    launched = SimpleNamespace(
+    enqueued = SimpleNamespace(
         step=Step.of(chunks),
         num_lanes=num_lanes,
         num_kv_read=sum(chunk.start + chunk.width for chunk in chunks),
         sampled=[None] * num_sampled,
     )
-    work.add(cast(Any, launched))
+    work.add(cast(Any, enqueued))
     return work.counts
 
 

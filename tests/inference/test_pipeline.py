@@ -1,4 +1,4 @@
-"""One step launched ahead of the one being read: the same tokens, and nothing wasted but by stops."""
+"""One step enqueued ahead of the one being read: the same tokens, and nothing wasted but by stops."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_a_chunked_prompt_is_shared_with_its_last_chunk() -> None:
 
 
 class Part:
-    """A launched step, or a part of one, whose tokens do not come."""
+    """A enqueued step, or a part of one, whose tokens do not come."""
 
     def __init__(self, step: Any, *, fails: bool) -> None:
         self.step, self.fails = step, fails
@@ -238,7 +238,7 @@ def test_a_part_that_fails_takes_no_others_requests_along(monkeypatch: pytest.Mo
         parts = [Step.of([chunk]) for chunk in step.chunks]
         return [Part(part, fails=not i) for i, part in enumerate(parts)], {}
 
-    monkeypatch.setattr("inference.pipeline._launch", in_parts)
+    monkeypatch.setattr("inference.pipeline._enqueue", in_parts)
     with pytest.raises(RuntimeError, match="a part failed"):
         llm.step()
     assert [llm.output(i).finish_reason for i in ids] == ["error", "length", "length"]
@@ -252,7 +252,7 @@ def test_an_engine_whose_device_is_lost_says_so(monkeypatch: pytest.MonkeyPatch)
     def fails(*_: Any) -> Any:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(llm._runner, "_launch", fails)
+    monkeypatch.setattr(llm._runner, "_enqueue", fails)
     monkeypatch.setattr(llm._runner, "is_alive", lambda: False)
     with pytest.raises(RuntimeError, match="illegal memory access"):
         llm.step()
