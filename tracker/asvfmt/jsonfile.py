@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from tracker.domain import Problem
 
 # No result file is near this; one that is larger was not written by asv.
@@ -41,7 +43,7 @@ def read_object(path: Path) -> JsonObject | Problem:
     if not raw.strip():
         return Problem(name, "empty file")
     try:
-        data = json.loads(raw)
+        data = _loads(raw)
     except UnicodeDecodeError:
         return Problem(name, "not text in UTF-8")
     except RecursionError:
@@ -57,6 +59,14 @@ def read_object(path: Path) -> JsonObject | Problem:
     lowered = raw.lower()
     odd = b"\\u0000" in lowered or b"\\ud" in lowered
     return JsonObject(data, hashlib.sha256(raw).hexdigest(), odd)
+
+
+def _loads(raw: bytes) -> Any:
+    """Parse JSON; the fast parser refuses bare NaN and Infinity, which asv writes."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return json.loads(raw)
 
 
 def is_storable(text: str) -> bool:
