@@ -70,7 +70,8 @@ def shift_html(history: SeriesHistory, shift: LevelShift, palette: Palette) -> s
         '<div style="display:flex;gap:1rem;align-items:center">'
         '<div style="flex:0 0 9.5rem">'
         f'<div style="font-size:1.3rem;font-weight:700;color:{colour}">'
-        f"{escape(format_effect(shift.effect))}</div>"
+        f"{escape(format_effect(shift.effect))}"
+        f"{' drift' if shift.drift_commits is not None else ''}</div>"
         '<div style="font-size:0.85rem;opacity:0.8">'
         f"{escape(scale.change(shift.before, shift.after))}</div></div>"
         f'<div style="flex:1 1 6rem;min-width:0">{sparkline_html(history, palette)}</div></div>'

@@ -36,8 +36,8 @@ def with_confirmation(finding: Finding, gates: Sequence[GateInfo]) -> Finding:
 
 
 def _judged(change: Change, verdict: VerdictInfo | None) -> Confirmation | None:
-    if verdict is None:
-        return None
+    if verdict is None or change.shift.drift_commits is not None:
+        return None  # two neighbouring commits say nothing of a drift
     if change.direction == "unknown" or verdict.status == "inconclusive":
         return "inconclusive"
     expected = "regression" if change.direction == "worse" else "improvement"

@@ -311,7 +311,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class LevelShift:
-    """A change point: `revision` is the first commit of the new level."""
+    """A change point: `revision` is the first commit of the new level.
+
+    A drift is a trend with no step, from `revision` to the newest commit; `before` and `after` are
+    its ends.
+    """
 
     series_id: int
     revision: RevisionInfo
@@ -323,6 +327,14 @@ class LevelShift:
     previous: RevisionInfo | None = None  # the last of the level before; None: not known
     recovered: bool = False  # the newest level lies nearer to `before` than to `after`
     cause: Cause = "code"  # else what of the environment changed there: no regression
+    drift_commits: int | None = None  # measured commits that a drift spans; None: a level shift
+
+    @property
+    def per_100_commits(self) -> float | None:
+        """Change of a drift over 100 measured commits, of `before`; None: a shift, or from 0."""
+        if self.drift_commits is None or self.before == 0:
+            return None
+        return (self.after - self.before) / abs(self.before) * 100 / self.drift_commits
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tracker.causes import cause_of
 from tracker.domain import LevelShift, Point, RevisionInfo, SeriesHistory, SeriesInfo
 from tracker.findings import Change
 from tracker.metrics import is_worse
-from tracker.stats import ALGORITHM, detect_change_points
+from tracker.stats import ALGORITHM, DRIFT_ALGORITHM, detect_change_points, find_drift
 
 __all__ = [
     "EXACT_ALGORITHM",
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 EXACT_ALGORITHM = "exact-step-1"
-RULES = 1  # raise it when this file tells segments, moves or levels otherwise
+RULES = 2  # raise it when this file tells segments, moves or levels otherwise
 
 _MOVE_POINTS = 40  # on either side of a change of the environment
 _MOVE_SLACK = 1
@@ -67,7 +67,7 @@ class SeriesShifts:
 
 def algorithm_of(series: SeriesInfo) -> str:
     """What finds the level shifts of a series: the exact rule for metrics without noise."""
-    return EXACT_ALGORITHM if series.kind == "exact" else ALGORITHM
+    return EXACT_ALGORITHM if series.kind == "exact" else f"{ALGORITHM} {DRIFT_ALGORITHM}"
 
 
 def exact_steps(values: Sequence[float], step: float) -> list[int]:
@@ -106,6 +106,8 @@ def find_shifts(history: SeriesHistory, *, detect: Detector | None = None) -> Se
     shifts = list(_moves(history, segments, detect))
     for segment in segments:
         shifts += _segment_shifts(series, segment, detect)
+    if segments and series.kind != "exact":
+        shifts += _drifts(series, segments[-1], shifts)
     place = {point.revision.commit: number for number, point in enumerate(history.points)}
     return SeriesShifts(
         series=series,
@@ -174,6 +176,21 @@ def _segment_shifts(
         last, first = segment[start - 1].revision, segment[start].revision
         shift = _shift(series, last, first, before, after)
         yield replace(shift, recovered=abs(levels[-1] - before) < abs(levels[-1] - after))
+
+
+def _drifts(
+    series: SeriesInfo, segment: Sequence[Point], shifts: Sequence[LevelShift]
+) -> Iterator[LevelShift]:
+    """The drift of the newest level of the newest segment: at the first commit after its start."""
+    place = {point.revision.commit: at for at, point in enumerate(segment)}
+    starts = [place[one.revision.commit] for one in shifts if one.revision.commit in place]
+    values = [value for point in segment if (value := _value(point)) is not None]
+    drift = find_drift(values, sorted(starts))
+    if drift is not None:
+        # The start itself may carry a level shift: the drift is that of the commits after it.
+        last, first = segment[drift.start].revision, segment[drift.start + 1].revision
+        shift = _shift(series, last, first, drift.before, drift.after)
+        yield replace(shift, drift_commits=len(values) - 1 - drift.start)
 
 
 def _shift(

@@ -11,6 +11,7 @@ from dashboard.palette import palette_for
 from dashboard.units import counted, direction, format_effect, format_value
 from tracker.domain import SeriesHistory, SeriesInfo
 from tracker.errors import UsageError
+from tracker.report.numbers import drift_text
 
 LIMIT = 1000  # series in the list; the search narrows it
 ANY = "all metrics"
@@ -159,6 +160,7 @@ def _shifts(here: scope.Scope, history: SeriesHistory) -> None:
             f"- :{colour}[**{format_effect(shift.effect)}**] at {name}, "
             f"{shift.revision.committed_at:%Y-%m-%d}: "
             f"{scale.change(shift.before, shift.after)}"
+            f"{drift_text(shift.drift_commits, shift.per_100_commits)}"
         )
     for change in reversed(history.fingerprint_changes):
         texts = [f"{n} {b or 'unknown'} → {a or 'unknown'}" for n, b, a in change.changed]

@@ -12,7 +12,7 @@ from tracker.domain import Expectation, GateInfo, VerdictInfo
 from tracker.expected import expectation_of, is_excused
 from tracker.findings import Change, Confirmation, Finding
 from tracker.report.findings import confirmation_text
-from tracker.report.numbers import count_of, finite, interval, percent, value_with_unit
+from tracker.report.numbers import count_of, drift_text, finite, interval, percent, value_with_unit
 
 __all__ = ["NewAlert", "alert_key", "gate_alert", "key_of", "new_alerts", "said_of_worse"]
 
@@ -71,7 +71,9 @@ def new_alerts(
         key = key_of(finding)
         ours = [one for one in intended if one.commit == finding.revision.commit]
         worse = [change for change in finding.of("worse") if _matters(change, config, ours)]
-        old = oldest is not None and finding.revision.committed_at < oldest
+        # A drift began long ago and reaches to the newest commit: it is news.
+        drifts = any(change.shift.drift_commits is not None for change in worse)
+        old = not drifts and oldest is not None and finding.revision.committed_at < oldest
         if not worse or old or key in known:
             continue
         known.add(key)
@@ -155,7 +157,8 @@ def _title(
 def _change_line(change: Change) -> str:
     shift = change.shift
     levels = _levels(shift.before, shift.after, change.series.unit)
-    return f"{change.series.metric}: {_effect(shift.effect)} ({levels})"
+    drift = drift_text(shift.drift_commits, shift.per_100_commits)
+    return f"{change.series.metric}: {_effect(shift.effect)} ({levels}){drift}"
 
 
 def _verdict_line(verdict: VerdictInfo) -> str:

@@ -25,7 +25,10 @@ def worth_confirming(findings: Sequence[Finding]) -> list[Finding]:
         for finding in findings
         if finding.confirmation is None
         and finding.before is not None
-        and any(not change.shift.recovered for change in finding.of("worse"))
+        and any(
+            not change.shift.recovered and change.shift.drift_commits is None
+            for change in finding.of("worse")
+        )
     ]
 
 

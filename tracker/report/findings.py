@@ -7,7 +7,7 @@ import math
 from rich.text import Text
 
 from tracker.findings import Analysis, Change, Confirmation, Direction, Finding
-from tracker.report.numbers import finite, percent, value_with_unit
+from tracker.report.numbers import drift_text, finite, percent, value_with_unit
 
 __all__ = ["FORMAT", "confirmation_text", "findings_document", "findings_text"]
 
@@ -101,6 +101,7 @@ def _line(change: Change) -> str:
     effect = percent(shift.effect) if math.isfinite(shift.effect) else "from 0"
     levels = f"{value_with_unit(shift.before, unit)} -> {value_with_unit(shift.after, unit)}"
     line = f"{effect:>9}  {change.series.metric}  {levels}"
+    line += drift_text(shift.drift_commits, shift.per_100_commits)
     return f"{line}  (recovered)" if change.shift.recovered else line
 
 
@@ -138,6 +139,9 @@ def _change_document(change: Change) -> dict[str, object]:
         "after": shift.after,
         "effect": finite(shift.effect),
         "recovered": shift.recovered,
+        "change": "level shift" if shift.drift_commits is None else "drift",
+        "drift_commits": shift.drift_commits,
+        "per_100_commits": shift.per_100_commits,
         "confirmation": change.confirmation,
         "algorithm": shift.algorithm,
     }

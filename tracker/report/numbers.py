@@ -9,6 +9,7 @@ import math
 
 __all__ = [
     "count_of",
+    "drift_text",
     "duration",
     "finite",
     "interval",
@@ -100,3 +101,11 @@ def count_of(number: int, noun: str) -> str:
 def finite(value: float | None) -> float | None:
     """Return a value as JSON can hold it: None where it is infinite or NaN."""
     return value if value is not None and math.isfinite(value) else None
+
+
+def drift_text(commits: int | None, per_100_commits: float | None) -> str:
+    """Return the words that follow the change of a drift; empty for a level shift."""
+    if commits is None:
+        return ""
+    rate = "" if per_100_commits is None else f", {percent(per_100_commits)} per 100 commits"
+    return f" (drift over {commits} commits{rate})"

@@ -11,7 +11,7 @@ from scipy.ndimage import median_filter
 from tracker.stats.noise import Floats, inflation, midranks, normal_scores
 from tracker.stats.relevance import relevance
 
-__all__ = ["MIN_LEVEL", "splits"]
+__all__ = ["MIN_LEVEL", "clip_outliers", "splits"]
 
 MIN_LEVEL = 8  # points; a machine is disturbed for fewer now and then
 
@@ -73,7 +73,7 @@ def splits(values: Floats) -> list[int]:
     """
     if len(values) < 2 * MIN_LEVEL or values.min() == values.max():
         return []
-    clipped, scale = _clipped(values)
+    clipped, scale = clip_outliers(values)
     judge = _Judge(values, clipped)
     confirmed = judge.confirmed(_proposed(clipped, scale))
     searched: set[tuple[int, int]] = set()
@@ -91,7 +91,7 @@ def splits(values: Floats) -> list[int]:
         confirmed = judge.confirmed(sorted({*confirmed, *fresh}))
 
 
-def _clipped(values: Floats) -> tuple[Floats, Floats]:
+def clip_outliers(values: Floats) -> tuple[Floats, Floats]:
     """Return `values` with outliers clipped, and the standard deviation of the noise by place."""
     middle = median_filter(values, _MEDIAN_POINTS, mode="nearest")
     rest = values - middle

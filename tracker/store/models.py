@@ -285,6 +285,7 @@ class ChangePoint(Base):
     previous_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id"))
     recovered: Mapped[bool] = mapped_column(default=False)
     cause: Mapped[str] = mapped_column(Text, default="code")
+    drift_commits: Mapped[int | None]  # NULL: a level shift
 
 
 class Detection(Base):

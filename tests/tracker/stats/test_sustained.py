@@ -93,7 +93,7 @@ def test_a_change_is_as_strong_as_its_criteria_say(seed):
     split = int(rng.integers(8, n - 8))
     values = rng.standard_t(3, n).round(1)
     values[split:] += 0.3 * (seed + 1)
-    clipped, _ = sustained._clipped(values)
+    clipped, _ = sustained.clip_outliers(values)
     strength = sustained._strength(values, clipped, split)
     assert strength == pytest.approx(slow_strength(values, clipped, split), abs=1e-6)
 

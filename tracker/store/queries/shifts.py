@@ -14,7 +14,7 @@ from tracker.store.queries.revisions import COLUMNS, revision_of
 _c = t.change_point.c
 _previous = t.revision.alias("previous")
 _COLUMNS = (
-    *(_c.before, _c.after, _c.effect, _c.algorithm, _c.recovered, _c.cause),
+    *(_c.before, _c.after, _c.effect, _c.algorithm, _c.recovered, _c.cause, _c.drift_commits),
     *COLUMNS,
     *(_previous.c[column.name].label(f"previous_{column.name}") for column in COLUMNS),
 )
@@ -57,4 +57,5 @@ def shift_of(row: Any, better: Better | None) -> LevelShift:
         previous=previous,
         recovered=row.recovered,
         cause=row.cause,
+        drift_commits=row.drift_commits,
     )

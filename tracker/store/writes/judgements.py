@@ -49,6 +49,7 @@ def replace_shifts(
             "previous_id": None if shift.previous is None else shift.previous.id,
             "recovered": shift.recovered,
             "cause": shift.cause,
+            "drift_commits": shift.drift_commits,
         }
         for shift in ordered
     ]
