@@ -10,6 +10,7 @@ from tracker.domain import Detection, LastSearch, SeriesHistory, SeriesInfo
 from tracker.errors import MeasurementError, UsageError, did_you_mean
 from tracker.findings import Analysis, Change, Finding, group_by_commit
 from tracker.shifts import RULES, SeriesShifts, algorithm_of, find_shifts
+from tracker.stats import DRIFT_ALGORITHM
 from tracker.store import Store, queries
 
 __all__ = ["analyze", "confirmed", "stored_findings"]
@@ -116,7 +117,7 @@ def _shifts_of(store: Store, chosen: Sequence[SeriesInfo]) -> Iterator[SeriesShi
 
 def _basis(series: SeriesInfo, stamp: str) -> str:
     """Digest of all that the level shifts of a series follow from."""
-    facts = (RULES, algorithm_of(series), series.better, series.step, stamp)
+    facts = (RULES, algorithm_of(series), DRIFT_ALGORITHM, series.better, series.step, stamp)
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 

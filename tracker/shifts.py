@@ -67,7 +67,7 @@ class SeriesShifts:
 
 def algorithm_of(series: SeriesInfo) -> str:
     """What finds the level shifts of a series: the exact rule for metrics without noise."""
-    return EXACT_ALGORITHM if series.kind == "exact" else f"{ALGORITHM} {DRIFT_ALGORITHM}"
+    return EXACT_ALGORITHM if series.kind == "exact" else ALGORITHM
 
 
 def exact_steps(values: Sequence[float], step: float) -> list[int]:
@@ -190,7 +190,8 @@ def _drifts(
         # The start itself may carry a level shift: the drift is that of the commits after it.
         last, first = segment[drift.start].revision, segment[drift.start + 1].revision
         shift = _shift(series, last, first, drift.before, drift.after)
-        yield replace(shift, drift_commits=len(values) - 1 - drift.start)
+        commits = len(values) - 1 - drift.start
+        yield replace(shift, algorithm=DRIFT_ALGORITHM, drift_commits=commits)
 
 
 def _shift(

@@ -164,8 +164,12 @@ def _strength(values: Floats, clipped: Floats, split: int) -> float:
     penalty = _SHORT_PENALTY * max(0.0, math.log(_SHORT_LEVEL / shorter))
     penalty += _LONG_PENALTY * max(0.0, math.log(n / _LONG_LEVELS))
     evidence, step = _evidence(values, clipped, split)
+    # A level may drift away after its step: then the nearest points alone are the evidence.
+    near = slice(max(0, split - _NEAREST), split + _NEAREST)
+    nearby = _values_evidence(clipped[near], split - near.start) - 2 * _VALUES_PENALTY
+    short = _SHORT_PENALTY * math.log(_SHORT_LEVEL / min(shorter, _NEAREST))
     strength = min(
-        (evidence - penalty) / _THRESHOLD,
+        max(evidence - penalty, nearby - short) / _THRESHOLD,
         step / _NEAREST_STEP,
         relevance(values[:split], values[split:]),
     )

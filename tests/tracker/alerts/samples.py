@@ -27,7 +27,7 @@ def alert(**changed):
     return AlertInfo(**{**fields, **changed})
 
 
-def change(number, effect, *, worse=True, recovered=False, **fields):
+def change(number, effect, *, worse=True, recovered=False, drift_commits=None, **fields):
     info = series(**fields)
     shift = LevelShift(
         series_id=info.id,
@@ -38,6 +38,7 @@ def change(number, effect, *, worse=True, recovered=False, **fields):
         worse=worse,
         algorithm="test-1",
         recovered=recovered,
+        drift_commits=drift_commits,
     )
     return Change(info, shift)
 

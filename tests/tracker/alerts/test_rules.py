@@ -15,6 +15,12 @@ def commits(alerts):
     return [int(alert.commit[:12], 16) for alert in alerts]
 
 
+def test_an_old_drift_that_goes_on_is_news():
+    old = findings(change(3, 0.5, drift_commits=200))
+    (alert,) = new_alerts(old, [], newest=revision(3).committed_at + timedelta(days=300))
+    assert "drift over 200 commits, +25.00% per 100 commits" in alert.detail
+
+
 def test_one_alert_for_a_commit_however_many_series():
     found = findings(change(3, 0.12), change(3, 0.30, benchmark="b"), change(5, 0.2))
     (first, second) = new_alerts(found, [])

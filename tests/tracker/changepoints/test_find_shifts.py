@@ -20,6 +20,16 @@ def test_a_slowdown_is_found_at_its_commit():
     assert not change.shift.recovered
 
 
+def test_a_slow_slowdown_is_a_drift_and_no_level_shift():
+    values = [value * (1 + k / 400) for k, value in enumerate(noisy(1.0, 200))]
+    (change,) = find_shifts(history(values)).changes
+    assert change.shift.revision == revision(1)
+    assert change.direction == "worse"
+    assert change.shift.drift_commits == 199
+    assert change.shift.effect == pytest.approx(0.5, abs=0.02)
+    assert change.shift.per_100_commits == pytest.approx(0.25, abs=0.01)
+
+
 def test_the_direction_decides_what_is_worse():
     values = noisy(1.0, 20) + noisy(1.2, 20)
     directions = {

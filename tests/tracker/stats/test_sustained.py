@@ -53,6 +53,12 @@ def slow_strength(values, clipped, split):
     student /= math.sqrt(slow_memory((clipped - clipped.mean()) / clipped.std(), split))
     evidence = max(evidence, student - sustained._VALUES_PENALTY)
     evidence -= 2.5 * max(0, math.log(40 / shorter)) + 1.5 * max(0, math.log(n / 150))
+    near = clipped[max(0, split - 25) : split + 25]
+    at = min(split, 25)
+    student = abs(scipy_stats.ttest_ind(near[:at], near[at:]).statistic)
+    student /= math.sqrt(slow_memory((near - near.mean()) / near.std(), at))
+    nearby = student - 2 * sustained._VALUES_PENALTY - 2.5 * math.log(40 / min(shorter, 25))
+    evidence = max(evidence, nearby)
     return min(evidence / 4.1, step / sustained._NEAREST_STEP)
 
 

@@ -44,7 +44,7 @@ def replace_shifts(
             "after": shift.after,
             "effect": shift.effect,
             "worse": shift.worse,
-            "algorithm": algorithm,
+            "algorithm": algorithm if shift.drift_commits is None else shift.algorithm,
             "is_latest": shift is newest,
             "previous_id": None if shift.previous is None else shift.previous.id,
             "recovered": shift.recovered,
