@@ -12,11 +12,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.engine.control import control_metrics, control_of
+from benchmarks.engine.control import control_of
 from benchmarks.engine.fingerprint import fingerprint, gpu_of, pin_threads
 from benchmarks.engine.memory import forget_peaks, peak_cuda_memory, peak_rss
 from benchmarks.engine.models import locate, require_device
 from benchmarks.engine.source import import_engine
+from tracker.load.control import control_metrics
 from tracker.load.drive import Drive, drive
 from tracker.load.errors import UnavailableError
 from tracker.load.metrics import Values, counter_metrics, total

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.engine.control import CPU, Size, control_metrics, control_of
+from benchmarks.engine.control import CPU, Size, control_of
+from tracker.load.control import control_metrics
 
 SMALL = Size(edge=32, copied=1 << 12, rounds=5, dtype="float32")
 

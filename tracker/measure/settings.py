@@ -5,6 +5,9 @@
     [measure]
     runner = "asv"                     # or "command", "server"
     build = "make -j8"                 # run in the commit's worktree before it is measured
+    environment = "py3.12"             # asv: of several environments the one to measure
+    control = true                     # asv: measure the machine's noise around each launch
+    keep_env = ["HF_TOKEN"]            # what looks like a secret and is needed all the same
 
     [measure]
     runner = "command"
@@ -44,7 +47,7 @@ Api = Literal["completions", "chat"]
 
 _FOR_ALL = ("runner", "build", "environment", "keep_env")
 _FOR: dict[str, tuple[str, ...]] = {
-    "asv": (),
+    "asv": ("control",),
     "command": ("command", "format"),
     "server": (
         "command",
@@ -69,6 +72,7 @@ class MeasureSettings:
         build: Command that builds a commit in its worktree before it is measured; None for none.
         environment: Of several environments, the one that is measured: its name, or a part of it.
         keep_env: Environment variables that measured code sees although they look like secrets.
+        control: Whether the control workload runs around a launch whose suites run none.
         command: Shell command that measures a commit ({out}: the file it writes), or that serves
             it ({port}: where it listens). It runs in the commit's worktree.
         format: Name of the format of the file that the command writes; None: by its content.
@@ -87,6 +91,7 @@ class MeasureSettings:
     build: str | None = None
     environment: str | None = None
     keep_env: tuple[str, ...] = ()
+    control: bool = True
     command: str | None = None
     format: str | None = None
     url: str | None = None
@@ -127,6 +132,8 @@ def measure_settings(table: Mapping[str, Any], *, source: str) -> MeasureSetting
         isinstance(name, str) and re.fullmatch(r"\w+", name) for name in keep
     ):
         raise PolicyError(f"{source} keep_env must be a list of names of environment variables")
+    if not isinstance(table.get("control", True), bool):
+        raise PolicyError(f"{source} control must be true or false, not {table['control']!r}")
     settings = MeasureSettings(**{**table, "runner": runner, "keep_env": tuple(keep)})
     if runner == "command":
         _check_command(settings, source)

@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import which
 
+from tracker.artifacts import read_launch
 from tracker.asvfmt.benchmarks import read_benchmarks
-from tracker.domain import BenchmarkInfo
+from tracker.domain import BenchmarkInfo, Fingerprint, Launch
 from tracker.errors import UsageError
+from tracker.fingerprint import collect as collect_fingerprint
 from tracker.measure.asv.environments import asv_python
 from tracker.measure.asv.results import collect, require_success
+from tracker.measure.control import control_times, suites_without_control, write_controls
 from tracker.measure.imports import RECORDING
 from tracker.measure.launch import LaunchResult, OnLine
 from tracker.measure.machine import register_machine
@@ -81,6 +84,8 @@ class AsvRunner:
             on_wait=on_wait,
         )
         self._asv_python = asv_python(self.python)
+        self._control = (settings or MeasureSettings()).control
+        self._fingerprint: Fingerprint | None = None
 
     def launch(
         self,
@@ -92,10 +97,32 @@ class AsvRunner:
         wanted = self.bench if bench is None else tuple(bench)
         with self._sites.open(commit) as site:
             started = time.monotonic()
+            before = control_times() if self._control else None
             code = self._run(site, wanted, on_line)
             result = collect(commit, site.folder, code, wanted, time.monotonic() - started)
+            if before is not None:
+                result = self._with_control(result, before)
             faults, notes = self._sites.proof(site)
         return dataclasses.replace(result, faults=faults, notes=notes)
+
+    def _with_control(self, result: LaunchResult, before: Mapping[str, float]) -> LaunchResult:
+        """Add the control's times for the suites that wrote none."""
+        names = {measurement.benchmark for measurement in result.file.measurements}
+        suites = suites_without_control(names, result.launches)
+        after = control_times() if suites else None
+        if after is None:
+            return result
+        if self._fingerprint is None:
+            self._fingerprint = collect_fingerprint(self.python)
+        files = write_controls(
+            result.directory / "artifacts",
+            suites,
+            before=before,
+            after=after,
+            fingerprint=self._fingerprint,
+        )
+        added = [launch for file in files if isinstance(launch := read_launch(file), Launch)]
+        return dataclasses.replace(result, launches=(*result.launches, *added))
 
     def discover(self, commit: str) -> Mapping[str, BenchmarkInfo]:
         with self._sites.open(commit) as site:
