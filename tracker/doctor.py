@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 from typing import Literal
 
 from tracker.fingerprint import Gpu, GpuReport, cpu_model, package_versions, read_gpus
@@ -47,24 +48,37 @@ def examine(python: str | None = None) -> list[Finding]:
     Args:
         python: The interpreter that is measured; this one by default.
     """
+    path = which(python) if python else sys.executable
+    versions = package_versions(path) if path else {}
     return [
-        *examine_software(package_versions(python), python or sys.executable),
+        *examine_software(
+            versions, path or str(python), asv_of_tracker=package_versions().get("asv")
+        ),
         *examine_gpus(read_gpus()),
         *examine_host(Path("/")),
     ]
 
 
-def examine_software(versions: Mapping[str, str | None], python: str) -> Iterator[Finding]:
-    """Judge the versions found by the interpreter `python`."""
+def examine_software(
+    versions: Mapping[str, str | None], python: str, *, asv_of_tracker: str | None = None
+) -> Iterator[Finding]:
+    """Judge the versions found by the interpreter `python`.
+
+    Args:
+        versions: By package; empty where the interpreter does not run.
+        python: Path of the interpreter.
+        asv_of_tracker: Version of the asv beside the tracker, which runs the suites where there is
+            one; the measured interpreter needs `asv_runner` alone then.
+    """
     if not versions:
         yield Finding("python", "fail", f"{python} does not run", "give --python")
         return
     version = versions.get("python") or "?"
     yield Finding("python", "ok", f"{version} ({python})")
-    for name in ("asv", "asv_runner"):
-        found = versions.get(name)
-        if found:
-            yield Finding(name, "ok", found)
+    needed = {"asv": asv_of_tracker or versions.get("asv")}
+    for name, present in (needed | {"asv_runner": versions.get("asv_runner")}).items():
+        if present:
+            yield Finding(name, "ok", present)
         else:
             yield Finding(name, "fail", "not installed", f"{python} -m pip install {name}")
     for name in ("torch", "triton"):

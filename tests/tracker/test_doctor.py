@@ -43,6 +43,10 @@ def test_asv_is_needed_and_torch_is_not():
     seen = status(examine_software(found, "/py"))
     assert (seen["asv"], seen["asv_runner"], seen["torch"]) == ("fail", "ok", "warn")
     assert status(examine_software({}, "/py")) == {"python": "fail"}
+    # As the gate does: the asv beside the tracker runs suites in an interpreter that has none.
+    assert status(examine_software(found, "/py", asv_of_tracker="0.6"))["asv"] == "ok"
+    found["asv_runner"] = None
+    assert status(examine_software(found, "/py", asv_of_tracker="0.6"))["asv_runner"] == "fail"
 
 
 def test_another_interpreter_is_asked(tmp_path):

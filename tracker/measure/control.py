@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tracker.artifacts import FORMAT
 from tracker.domain import Fingerprint, Launch
+from tracker.load import control
 
 __all__ = ["control_times", "suites_without_control", "write_controls"]
 
@@ -30,7 +31,7 @@ def control_times() -> dict[str, float] | None:
     """Run the control in a process of its own; None where it cannot run here."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "tracker.load.control"],
+            [sys.executable, "-P", str(Path(control.__file__))],  # without its package: faster
             env={**os.environ, **_ONE_THREAD},
             capture_output=True,
             text=True,

@@ -1,7 +1,6 @@
 """The name this machine's results carry, and asv's own record of it.
 
-asv keeps that in `~/.asv-machine.json`. Where the home cannot be written, the record goes to the
-tracker's own directory.
+asv keeps that in `~/.asv-machine.json`; a launch has a copy of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import json
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from tracker.domain import MachineInfo
@@ -43,48 +43,47 @@ def describe_machine(name: str) -> MachineInfo:
     )
 
 
-def register_machine(name: str, python: str, state: Path) -> Path:
-    """Tell asv about the machine `name`, unless it knows it.
+def register_machine(name: str, python: str, folder: Path) -> Path:
+    """Write what asv must know of the machine `name`, and remember the name in the home.
+
+    A launch has a file of its own: the one in the home is shared by all that runs here, may be
+    rewritten during the launch, and there may be no home that can be written.
 
     Args:
         name: What results are filed under.
         python: An interpreter that has asv.
-        state: The tracker's own directory.
+        folder: Of the launch.
 
     Returns:
-        The file that holds the record.
+        The file for asv.
 
     Raises:
-        MeasurementError: asv is not installed there, or neither file can be written.
+        MeasurementError: asv is not installed there, or the file in the home is damaged.
     """
     home = _home_file()
-    if name in _read(home):
-        return home
-    done = subprocess.run([python, "-c", _DEFAULTS], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise MeasurementError(f"asv cannot be used from {python}: {last}; pip install asv")
-    fields = json.loads(done.stdout)
-    fields["machine"] = name
-    try:
-        return _add(home, name, fields)
-    except OSError:
-        pass
-    own = state / "asv-machine.json"
-    try:
-        return _add(own, name, fields)
-    except OSError as error:
-        raise MeasurementError(f"cannot write {own}: {error.strerror}") from None
+    fields = _read(home).get(name)
+    if fields is None:
+        done = subprocess.run(
+            [python, "-c", _DEFAULTS], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise MeasurementError(f"asv cannot be used from {python}: {last}; pip install asv")
+        fields = {**json.loads(done.stdout), "machine": name}
+        with suppress(OSError):  # no home of its own, as many a CI job
+            _remember(home, name, fields)
+    own = folder / "asv-machine.json"
+    own.write_text(json.dumps({"version": 1, name: fields}, indent=1), encoding="utf-8")
+    return own
 
 
-def _add(path: Path, name: str, fields: object) -> Path:
+def _remember(path: Path, name: str, fields: object) -> None:
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         content = {"version": 1, **_read(path), name: fields}
         fresh = path.with_suffix(f".{os.getpid()}.tmp")
         fresh.write_text(json.dumps(content, indent=4, sort_keys=True), encoding="utf-8")
         fresh.replace(path)
-    return path
 
 
 def _home_file() -> Path:

@@ -26,7 +26,7 @@ from tracker.measure.process import run_logged
 from tracker.measure.project import AsvProject
 from tracker.measure.settings import MeasureSettings
 from tracker.measure.site import LaunchSite, LaunchSites, OnWait
-from tracker.measure.worktree import NO_HOOKS, state_dir
+from tracker.measure.worktree import NO_HOOKS
 
 __all__ = ["AsvRunner"]
 
@@ -85,6 +85,7 @@ class AsvRunner:
         )
         self._asv_python = asv_python(self.python)
         self._control = (settings or MeasureSettings()).control
+        self._suites_need_it = True
         self._fingerprint: Fingerprint | None = None
 
     def launch(
@@ -97,20 +98,23 @@ class AsvRunner:
         wanted = self.bench if bench is None else tuple(bench)
         with self._sites.open(commit) as site:
             started = time.monotonic()
-            before = control_times() if self._control else None
+            before = control_times() if self._control and self._suites_need_it else None
             code = self._run(site, wanted, on_line)
             result = collect(commit, site.folder, code, wanted, time.monotonic() - started)
-            if before is not None:
+            if self._control:
                 result = self._with_control(result, before)
             faults, notes = self._sites.proof(site)
         return dataclasses.replace(result, faults=faults, notes=notes)
 
-    def _with_control(self, result: LaunchResult, before: Mapping[str, float]) -> LaunchResult:
+    def _with_control(
+        self, result: LaunchResult, before: Mapping[str, float] | None
+    ) -> LaunchResult:
         """Add the control's times for the suites that wrote none."""
         names = {measurement.benchmark for measurement in result.file.measurements}
         suites = suites_without_control(names, result.launches)
-        after = control_times() if suites else None
-        if after is None:
+        self._suites_need_it = bool(suites)  # of the next launch it is known before
+        after = control_times() if suites and before is not None else None
+        if before is None or after is None:
             return result
         if self._fingerprint is None:
             self._fingerprint = collect_fingerprint(self.python)
@@ -140,8 +144,7 @@ class AsvRunner:
 
     def _run(self, site: LaunchSite, bench: Sequence[str], on_line: OnLine | None) -> int:
         """Run asv at `site`; return its exit code."""
-        state = state_dir(self.project.repository.root)
-        machines = register_machine(self.machine, self._asv_python, state)
+        machines = register_machine(self.machine, self._asv_python, site.folder)
         config = self._write_config(site)
         command = [self._asv_python, "-c", _ASV, str(machines), "run", "--config", str(config)]
         command += ["--launch-method", "forkserver", "--record-samples", "--show-stderr"]
