@@ -11,9 +11,10 @@ from tracker.alerts.config import AlertsConfig
 from tracker.alerts.delivery import Failure, deliver
 from tracker.alerts.notes import add_line, awaits_delivery
 from tracker.alerts.paired import hear
-from tracker.alerts.rules import NewAlert, gate_alert, new_alerts
+from tracker.alerts.rules import NewAlert, gate_alert, key_of, new_alerts
 from tracker.alerts.sinks import sinks_of
 from tracker.alerts.states import ALL_STATES, Action, next_state
+from tracker.alerts.withdrawn import note_withdrawn
 from tracker.changepoints import stored_findings
 from tracker.domain import AlertInfo, GateInfo
 from tracker.findings import Finding
@@ -62,6 +63,10 @@ def notify(
     before = queries.list_alerts(store, project, states=ALL_STATES)
     known = {alert.key: alert for alert in before if alert.key}
     closed = hear(store, known, findings, now=datetime.now(UTC))
+    # All that is stored, since `findings` may be of one machine or one search alone.
+    stored = {key_of(finding) for finding in stored_findings(store, project)}
+    current = {alert.key: alert for alert in queries.list_alerts(store, project) if alert.key}
+    note_withdrawn(store, current, stored, now=datetime.now(UTC))
     alerts = new_alerts(
         findings,
         known,

@@ -1,0 +1,30 @@
+"""A level shift that later commits do not bear out is withdrawn on its alert."""
+
+from tests.tracker.changepoints.histories import noisy
+from tests.tracker.changepoints.stores import TTFT, record_history
+from tracker.alerts import AlertsConfig, notify
+from tracker.alerts.withdrawn import WITHDRAWN
+from tracker.changepoints import analyze
+from tracker.store import Store, queries
+
+QUIET = AlertsConfig(console=False)
+
+
+def test_a_shift_that_is_gone_is_noted_once_and_so_is_its_return():
+    with Store.open("sqlite://") as store:
+        record_history(store, {TTFT: noisy(0.010, 20) + noisy(0.012, 20)})
+        analyze(store)
+        (opened,) = notify(store, "engine", QUIET).opened
+        assert WITHDRAWN not in (opened.note or "")
+        (series,) = queries.list_series(store, "engine")
+        shifts = queries.last_searches(store, "engine")[series.id].shifts
+        store.replace_shifts(series.id, [], algorithm="test")
+        for _ in range(2):
+            notify(store, "engine", QUIET)
+        note = queries.get_alert(store, opened.id).note or ""
+        assert note.count(WITHDRAWN) == 1
+        store.replace_shifts(series.id, shifts, algorithm="test")
+        notify(store, "engine", QUIET)
+        after = queries.get_alert(store, opened.id)
+        assert (after.note or "").count("found again") == 1
+        assert after.state == "open"
