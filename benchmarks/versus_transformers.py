@@ -68,7 +68,7 @@ class Contender(Protocol):
         ...
 
 
-class Engine:
+class ComparedEngine:
     """This engine."""
 
     def __init__(self, directory: Path, **config: Any) -> None:
@@ -236,7 +236,9 @@ def _cases(vocab_size: int, *, quick: bool) -> tuple[list[Case], list[Case]]:
     return equal, ragged
 
 
-def decode_bandwidth(engine: Engine, case: Case, *, rounds: int) -> tuple[float, float, float]:
+def decode_bandwidth(
+    engine: ComparedEngine, case: Case, *, rounds: int
+) -> tuple[float, float, float]:
     """Measure a batch of one beside reading memory, by turns.
 
     Returns:
@@ -264,7 +266,7 @@ def _report(directory: Path, *, rounds: int, quick: bool) -> int:
     set_verbosity_error()
     disable_progress_bar()
     logging.getLogger("ContinuousBatchingLogger").setLevel(logging.CRITICAL)
-    engine = Engine(directory)
+    engine = ComparedEngine(directory)
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
     generate, batch = Generate(model), GenerateBatch(model)
     equal, ragged = _cases(engine.llm.model.vocab_size, quick=quick)
@@ -277,7 +279,7 @@ def _report(directory: Path, *, rounds: int, quick: bool) -> int:
     share = step_bytes / step / bandwidth
     _line("decode, batch 1", f"{step * 1e3:.1f} ms a token, {share:.0%} of the memory ceiling")
     for name, config in VARIANTS.items():
-        rival = Engine(directory, **config)
+        rival = ComparedEngine(directory, **config)
         for case in equal:
             figures = measure(case, {"float32": engine, name: rival}, rounds=rounds).seconds
             ratio = figures["float32"] / figures[name]

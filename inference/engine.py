@@ -36,7 +36,7 @@ from inference.scheduler import Scheduler
 from inference.static_batches import StaticScheduler
 
 if TYPE_CHECKING:
-    from inference.runner import Runner
+    from inference.runner import ModelRunner
     from inference.tokenizer import Message
 
 __all__ = ["LLM"]
@@ -63,7 +63,7 @@ class LLM:
 
         from inference.checkpoint import load_model
         from inference.ops import OPS, OpSet
-        from inference.runner import Runner, backend_of, device_of, dtype_of
+        from inference.runner import ModelRunner, backend_of, device_of, dtype_of
 
         self.config = config or EngineConfig()
         if self.config.num_threads is not None:
@@ -92,7 +92,7 @@ class LLM:
                 f"EngineConfig.max_model_len is {self.max_model_len}, but {self.model.name} "
                 f"has a context of {self.model.max_position}"
             )
-        self._runner: Runner | None = Runner(
+        self._runner: ModelRunner | None = ModelRunner(
             self.model, weights, ops, self.config, max_model_len=self.max_model_len
         )
         self._work = WorkCounters(
@@ -496,7 +496,7 @@ class LLM:
             )
         return request
 
-    def _live_runner(self) -> Runner:
+    def _live_runner(self) -> ModelRunner:
         if self._dead is not None:
             raise EngineClosed(
                 f"the device failed ({self._dead}) and this process cannot use it any more; start "

@@ -24,7 +24,7 @@ from inference.scheduler import Scheduler, Step
 from inference.static_batches import StaticScheduler
 
 if TYPE_CHECKING:
-    from inference.runner import Enqueued, Runner
+    from inference.runner import Enqueued, ModelRunner
 
 __all__ = ["Pipeline"]
 
@@ -56,7 +56,7 @@ class Pipeline:
         self._overlap = overlap
         self._under_way: list[Enqueued] = []
 
-    def advance(self, runner: Runner) -> None:
+    def advance(self, runner: ModelRunner) -> None:
         """Launch the next step, if there is one, and read the one that is due.
 
         Args:
@@ -146,7 +146,7 @@ class Pipeline:
                 self._finish(request, "error", f"{type(error).__name__}: {error}")
 
 
-def _enqueue(runner: Runner, step: Step) -> tuple[list[Enqueued], dict[Request, str]]:
+def _enqueue(runner: ModelRunner, step: Step) -> tuple[list[Enqueued], dict[Request, str]]:
     # torch is imported with the first engine, not with this module.
     from inference.out_of_memory import enqueue_in_parts
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.gpu.asvfiles import Commit, machine_name, write_asv_files
+from benchmarks.gpu.asvfiles import CommitInfo, machine_name, write_asv_files
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.records import latest, read
 from benchmarks.gpu.session import run_part
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if (options.commit is None) != (options.committed is None):
         parser.error("give --commit and --committed together")
-    commit = _head() if options.commit is None else Commit(options.commit, options.committed)
+    commit = _head() if options.commit is None else CommitInfo(options.commit, options.committed)
     if commit is None:
         parser.error("no git repository here; give --commit HASH --committed SECONDS")
     name = _device_name(options.device)
@@ -77,7 +77,7 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _head() -> Commit | None:
+def _head() -> CommitInfo | None:
     show = ["git", "-C", str(ROOT), "show", "-s", "--format=%H %ct", "HEAD"]
     try:
         done = subprocess.run(show, capture_output=True, text=True)
@@ -86,7 +86,7 @@ def _head() -> Commit | None:
     if done.returncode != 0:
         return None
     commit, seconds = done.stdout.split()
-    return Commit(commit, int(seconds))
+    return CommitInfo(commit, int(seconds))
 
 
 def _device_name(device: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.gpu.context import Context
-from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.records import GpuMeasurement
 from benchmarks.gpu.suites import run_class
 
 __all__ = ["cases", "run"]
@@ -19,6 +19,6 @@ def cases(device: str) -> list[str]:
     return [f"launch {number:02d}" for number in range(1, LAUNCHES[device] + 1)]
 
 
-def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]:
+def run(case: str, context: Context) -> tuple[list[GpuMeasurement], dict[str, Any]]:
     """Return what the launch measured, under the suite's own names: one more sample of each."""
     return run_class(SUITES[context.device]), {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.load import SIZES, label, make_engine, prompts
-from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.records import GpuMeasurement
 from benchmarks.gpu.timing import wait
 
 __all__ = ["flags", "price"]
@@ -20,7 +20,7 @@ def flags() -> list[str]:
     return list(_defaults())
 
 
-def price(flag: str, context: Context) -> list[Measurement]:
+def price(flag: str, context: Context) -> list[GpuMeasurement]:
     """Return, for one sequence and for a full batch, seconds with the flag off / seconds with it on.
 
     Off means the other value than the default. Prompts are fresh in each round and begin alike, so
@@ -47,7 +47,7 @@ def price(flag: str, context: Context) -> list[Measurement]:
         # The first round of each warms up.
         worth = median(seconds[False][1:]) / median(seconds[True][1:])
         name = f"gpu_engine.{label(size.ablated)}.track_worth_of_{flag.removeprefix('enable_')}"
-        measured.append(Measurement(f"{name}_b{batch}", worth, "1", "higher", "other"))
+        measured.append(GpuMeasurement(f"{name}_b{batch}", worth, "1", "higher", "other"))
     return measured
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from benchmarks.gpu.records import Measurement, Record
+from benchmarks.gpu.records import GpuMeasurement, Record
 
-__all__ = ["Commit", "machine_name", "write_asv_files"]
+__all__ = ["CommitInfo", "machine_name", "write_asv_files"]
 
 COLUMNS = (
     "result", "params", "version", "started_at", "duration", "stats_ci_99_a", "stats_ci_99_b",
@@ -31,7 +31,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class CommitInfo:
     """What was measured: its full hash, and when it was committed (seconds since 1970)."""
 
     hash: str
@@ -40,7 +40,7 @@ class Commit:
 
 @dataclass(slots=True)
 class _Series:
-    like: Measurement
+    like: GpuMeasurement
     started_at: str
     seconds: float = 0.0
     samples: dict[tuple[str, ...], list[float]] = field(default_factory=dict)
@@ -52,7 +52,7 @@ def machine_name(facts: dict[str, Any]) -> str:
 
 
 def write_asv_files(
-    folder: Path, records: Sequence[Record], facts: dict[str, Any], commit: Commit
+    folder: Path, records: Sequence[Record], facts: dict[str, Any], commit: CommitInfo
 ) -> None:
     """Write ``benchmarks.json``, ``machine.json`` and the commit's result file.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmarks.gpu.records import Measurement, Record
+from benchmarks.gpu.records import GpuMeasurement, Record
 
 __all__ = ["COPY", "MATMUL", "Ceilings", "Context", "ceilings", "datasheet"]
 
@@ -52,7 +52,7 @@ class Context:
     measured: Ceilings = Ceilings()
     datasheet: Ceilings = Ceilings()
 
-    def shares(self, name: str, *, of: str, amount: float, seconds: float) -> list[Measurement]:
+    def shares(self, name: str, *, of: str, amount: float, seconds: float) -> list[GpuMeasurement]:
         """Return what share of either ceiling ``amount`` in ``seconds`` is, where it is known.
 
         Args:
@@ -62,7 +62,9 @@ class Context:
             seconds: In which they were done.
         """
         return [
-            Measurement(f"{name}_of_{kind}", amount / seconds / peak, "1", "higher", "utilization")
+            GpuMeasurement(
+                f"{name}_of_{kind}", amount / seconds / peak, "1", "higher", "utilization"
+            )
             for kind in ("measured", "datasheet")
             if (peak := getattr(getattr(self, kind), of)) is not None
         ]

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.gpu.ablation import flags, price
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.load import SIZES
-from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.records import GpuMeasurement
 from benchmarks.gpu.rival import against_transformers
 from benchmarks.gpu.speed import decode, prefill
 from benchmarks.gpu.trace import trace
@@ -40,7 +40,7 @@ def cases(device: str) -> list[str]:
     return [*of_models, *quantized, *rivals, *(f"price {flag}" for flag in priced)]
 
 
-def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]:
+def run(case: str, context: Context) -> tuple[list[GpuMeasurement], dict[str, Any]]:
     """Run one case."""
     what, subject = case.split(" ")
     return MEASURES[what](subject, context), {}

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.engine.fingerprint import fingerprint, gpu_of
 from benchmarks.gpu.context import COPY, MATMUL, Context
-from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.records import GpuMeasurement
 from benchmarks.gpu.timing import device_seconds
 
 __all__ = ["cases", "run"]
@@ -20,7 +20,7 @@ def cases(device: str) -> list[str]:
     return ["device"]
 
 
-def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]:
+def run(case: str, context: Context) -> tuple[list[GpuMeasurement], dict[str, Any]]:
     """Return the two ceilings, and the facts."""
     import torch
 
@@ -34,8 +34,8 @@ def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]
     left, right = (torch.randn(edge, edge, dtype=dtype, device=device) for _ in range(2))
     matmul = 2 * edge**3 / device_seconds(lambda: left @ right, device, repeats)
     measured = [
-        Measurement(COPY, copy, "bytes/s", "higher", "rate"),
-        Measurement(MATMUL, matmul, "FLOP/s", "higher", "rate"),
+        GpuMeasurement(COPY, copy, "bytes/s", "higher", "rate"),
+        GpuMeasurement(MATMUL, matmul, "FLOP/s", "higher", "rate"),
     ]
     return measured, _facts(device)
 

@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from benchmarks.gpu.context import Context
-from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.records import GpuMeasurement
 from benchmarks.gpu.suites import run_class, suite_classes
 from tracker.errors import MeasurementError
 
@@ -28,7 +28,7 @@ def cases(device: str) -> list[str]:
     return ["reference", *(timed if device == "cuda" else [])]
 
 
-def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]:
+def run(case: str, context: Context) -> tuple[list[GpuMeasurement], dict[str, Any]]:
     """Return how many cases agreed with the reference, or one class's values.
 
     Raises:
@@ -64,4 +64,4 @@ def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]
         )
     agreed = float(len(cases) - len(skipped))
     name = "gpu_kernels.reference.track_cases_agreed"
-    return [Measurement(name, agreed, "cases", "higher", "exact")], {}
+    return [GpuMeasurement(name, agreed, "cases", "higher", "exact")], {}

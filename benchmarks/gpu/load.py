@@ -8,14 +8,14 @@ from typing import Any
 
 from tracker.load.errors import UnavailableError
 
-__all__ = ["SIZES", "Size", "batches", "decoding", "label", "make_engine", "prompts"]
+__all__ = ["SIZES", "LoadSize", "batches", "decoding", "label", "make_engine", "prompts"]
 
 # Weights in bfloat16 and a little room: below this a model is skipped, not failed.
 LEAST_FREE = {"qwen3-32b": 75e9, "qwen3-8b": 24e9}
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class LoadSize:
     """How much the part "engine" does on a device.
 
     Attributes:
@@ -40,7 +40,7 @@ class Size:
 
 
 SIZES = {
-    "cuda": Size(
+    "cuda": LoadSize(
         models=("qwen3-0.6b", "qwen3-8b", "qwen3-32b"),
         rivals=("qwen3-0.6b", "qwen3-8b"),
         ablated="qwen3-0.6b",
@@ -50,7 +50,7 @@ SIZES = {
         prompt=4096,
         repeats=8,
     ),
-    "cpu": Size(
+    "cpu": LoadSize(
         models=("tiny",),
         rivals=("tiny",),
         ablated="tiny",
@@ -100,14 +100,14 @@ def prompts(engine: Any, count: int, tokens: int, seed: int) -> list[list[int]]:
     return [[rng.randrange(vocab) for _ in range(tokens)] for _ in range(count)]
 
 
-def batches(engine: Any, size: Size) -> list[int]:
+def batches(engine: Any, size: LoadSize) -> list[int]:
     """Return the batch sizes whose sequences the cache holds to their ends: no preemption is timed."""
     described = engine.describe()
     room = described["num_blocks"] * described["block_size"]
     return [b for b in size.batches if b * (size.context + _outputs(size, b)) <= room]
 
 
-def decoding(engine: Any, size: Size, batch: int, seed: int) -> list[int]:
+def decoding(engine: Any, size: LoadSize, batch: int, seed: int) -> list[int]:
     """Submit ``batch`` requests and step until all of them decode; return their ids.
 
     Each has at least ``size.tokens`` tokens still to come.
@@ -122,6 +122,6 @@ def decoding(engine: Any, size: Size, batch: int, seed: int) -> list[int]:
     return ids
 
 
-def _outputs(size: Size, batch: int) -> int:
+def _outputs(size: LoadSize, batch: int) -> int:
     # Those that decode while the last prompts are still computed run ahead of them.
     return size.tokens + batch * size.context // 256 + 8

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Measurement", "Record", "append", "latest", "read", "record_of"]
+__all__ = ["GpuMeasurement", "Record", "append", "latest", "read", "record_of"]
 
 FILE = "records.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class GpuMeasurement:
     """One value of one benchmark.
 
     Attributes:
@@ -57,7 +57,7 @@ class Record:
     status: str
     started_at: str
     seconds: float
-    measurements: tuple[Measurement, ...] = ()
+    measurements: tuple[GpuMeasurement, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     telemetry: dict[str, Any] | None = None
     problem: str | None = None
@@ -85,7 +85,7 @@ def record_of(plain: dict[str, Any]) -> Record:
     made = []
     for one in plain.get("measurements", ()):
         params = tuple((name, value) for name, value in one["params"])
-        made.append(Measurement(**{**one, "params": params}))
+        made.append(GpuMeasurement(**{**one, "params": params}))
     return Record(**{**plain, "measurements": tuple(made)})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.load import SIZES, label, make_engine, prompts
-from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.records import GpuMeasurement
 from benchmarks.gpu.timing import wait
 from tracker.load.errors import UnavailableError
 from tracker.load.lengths import Production, draw
@@ -21,7 +21,7 @@ SHORT_PROMPT = 16
 PAGE = 256  # of transformers' cache, its default
 
 
-def against_transformers(model: str, context: Context) -> list[Measurement]:
+def against_transformers(model: str, context: Context) -> list[GpuMeasurement]:
     """Return tokens/s of the engine and of transformers, and their quotients.
 
     Decode-heavy: one sequence, 16 tokens in. Ragged: as many prompts of production lengths as the
@@ -57,9 +57,9 @@ def against_transformers(model: str, context: Context) -> list[Measurement]:
         ours = tokens / _seconds(lambda own=own: engine.generate(own, params), device, 3)
         theirs = tokens / _seconds(other, device, 2)
         measured += [
-            Measurement(f"{prefix}{name}_tokens", ours, "tokens/s", "higher", "rate"),
-            Measurement(f"{prefix}{name}_transformers", theirs, "tokens/s", "higher", "rate"),
-            Measurement(
+            GpuMeasurement(f"{prefix}{name}_tokens", ours, "tokens/s", "higher", "rate"),
+            GpuMeasurement(f"{prefix}{name}_transformers", theirs, "tokens/s", "higher", "rate"),
+            GpuMeasurement(
                 f"{prefix}{name}_times_transformers", ours / theirs, "1", "higher", "other"
             ),
         ]

@@ -8,13 +8,13 @@ from statistics import median
 
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.load import SIZES, batches, decoding, label, make_engine, prompts
-from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.records import GpuMeasurement
 from benchmarks.gpu.timing import wait
 
 __all__ = ["decode", "prefill"]
 
 
-def decode(model: str, context: Context) -> list[Measurement]:
+def decode(model: str, context: Context) -> list[GpuMeasurement]:
     """Return tokens/s of each batch size, and the share of the bandwidth it makes use of.
 
     The share is (weights + KV that a step must read and write, by the engine's own count) / step
@@ -39,13 +39,13 @@ def decode(model: str, context: Context) -> list[Measurement]:
             engine.output(request)
         step = median(b - a for a, b in pairwise(times))
         name = f"gpu_engine.{label(model)}.track_decode_b{batch}"
-        measured.append(Measurement(name, batch / step, "tokens/s", "higher", "rate"))
+        measured.append(GpuMeasurement(name, batch / step, "tokens/s", "higher", "rate"))
         moved = counters["model_bytes"] / counters["steps"]
         measured += context.shares(f"{name}_bandwidth", of="copy", amount=moved, seconds=step)
     return measured
 
 
-def prefill(model: str, context: Context) -> list[Measurement]:
+def prefill(model: str, context: Context) -> list[GpuMeasurement]:
     """Return MFU of a long prompt, and time to first token of one of 1k, on an idle engine."""
     from inference import SamplingParams
 
@@ -68,7 +68,7 @@ def prefill(model: str, context: Context) -> list[Measurement]:
             (output,) = engine.generate([prompt], one)
             waits.append(output.timing.ttft)
         ttft = median(waits[2:])  # the first two warm up
-        measured.append(Measurement(f"{name}{what}_{tokens}", ttft, "s", "lower", "timing"))
+        measured.append(GpuMeasurement(f"{name}{what}_{tokens}", ttft, "s", "lower", "timing"))
         if what == "prefill":
             flops = engine.counters()["model_flops"]
             share = f"{name}{what}_{tokens}_mfu"

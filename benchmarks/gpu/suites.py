@@ -16,7 +16,7 @@ from typing import Any
 
 import benchmarks
 from benchmarks.gpu.context import Context
-from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.records import GpuMeasurement
 from tracker.load.errors import ScenarioError, UnavailableError
 
 __all__ = ["cases", "run", "run_class", "suite_classes"]
@@ -36,7 +36,7 @@ def cases(device: str) -> list[str]:
     ]
 
 
-def run(case: str, context: Context) -> tuple[list[Measurement], dict[str, Any]]:
+def run(case: str, context: Context) -> tuple[list[GpuMeasurement], dict[str, Any]]:
     """Return what one launch of the class measured."""
     return run_class(case), {}
 
@@ -54,7 +54,7 @@ def suite_classes() -> dict[str, type]:
     return found
 
 
-def run_class(name: str) -> list[Measurement]:
+def run_class(name: str) -> list[GpuMeasurement]:
     """Launch the class once and return every value of it.
 
     Raises:
@@ -78,7 +78,7 @@ def run_class(name: str) -> list[Measurement]:
             except NotImplementedError as reason:  # asv's word for "skipped"
                 skipped, value = str(reason), None
             measured.append(
-                Measurement(
+                GpuMeasurement(
                     name=f"{name}.{track}",
                     value=value,
                     unit=method.unit,

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from statistics import fmean, median, stdev
 from typing import Any
 
-from benchmarks.gpu.asvfiles import Commit
+from benchmarks.gpu.asvfiles import CommitInfo
 from benchmarks.gpu.context import datasheet
 from benchmarks.gpu.parts import PARTS
-from benchmarks.gpu.records import Measurement, Record
+from benchmarks.gpu.records import GpuMeasurement, Record
 
 __all__ = ["summary"]
 
 
-def summary(records: Sequence[Record], facts: dict[str, Any], commit: Commit) -> str:
+def summary(records: Sequence[Record], facts: dict[str, Any], commit: CommitInfo) -> str:
     """Return the markdown page.
 
     Args:
@@ -83,7 +83,7 @@ def _values(records: Sequence[Record]) -> list[str]:
 
 
 def _noise(records: Sequence[Record]) -> list[str]:
-    samples: dict[str, tuple[Measurement, list[float]]] = {}
+    samples: dict[str, tuple[GpuMeasurement, list[float]]] = {}
     for record in records:
         for one in record.measurements:
             values = samples.setdefault(_name(one), (one, []))[1]
@@ -104,7 +104,7 @@ def _spread(values: Sequence[float]) -> str:
     return f"{stdev(values) / abs(fmean(values)):.2%}"
 
 
-def _name(one: Measurement) -> str:
+def _name(one: GpuMeasurement) -> str:
     point = ", ".join(f"{name}={value}" for name, value in one.params)
     return f"{one.name}({point})" if point else one.name
 

@@ -9,7 +9,7 @@ from statistics import median
 
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.load import SIZES, batches, decoding, label, make_engine
-from benchmarks.gpu.records import Measurement
+from benchmarks.gpu.records import GpuMeasurement
 from benchmarks.gpu.timing import wait
 
 __all__ = ["busy", "trace"]
@@ -17,7 +17,7 @@ __all__ = ["busy", "trace"]
 STEPS = 20
 
 
-def trace(model: str, context: Context) -> list[Measurement]:
+def trace(model: str, context: Context) -> list[GpuMeasurement]:
     """Return step time, kernels per layer, and how long the device idles between steps.
 
     The gap is the median step without the profiler, whose own cost would be counted else, less
@@ -39,7 +39,7 @@ def trace(model: str, context: Context) -> list[Measurement]:
         times.append(time.perf_counter())
     step = median(b - a for a, b in pairwise(times))
     name = f"gpu_engine.{label(model)}.track_"
-    measured = [Measurement(f"{name}step_b{batch}", step, "s", "lower", "timing")]
+    measured = [GpuMeasurement(f"{name}step_b{batch}", step, "s", "lower", "timing")]
     if context.device != "cuda":
         return measured
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
@@ -53,11 +53,11 @@ def trace(model: str, context: Context) -> list[Measurement]:
     gap = max(0.0, step - active)
     return [
         *measured,
-        Measurement(f"{name}kernel_time_b{batch}", active, "s", "lower", "timing"),
-        Measurement(f"{name}host_gap_b{batch}", gap, "s", "lower", "timing"),
-        Measurement(f"{name}idle_share_b{batch}", gap / step, "1", "lower", "utilization"),
+        GpuMeasurement(f"{name}kernel_time_b{batch}", active, "s", "lower", "timing"),
+        GpuMeasurement(f"{name}host_gap_b{batch}", gap, "s", "lower", "timing"),
+        GpuMeasurement(f"{name}idle_share_b{batch}", gap / step, "1", "lower", "utilization"),
         # Head and sampling are counted in: a step's kernels, shared out among the layers.
-        Measurement(f"{name}kernels_per_layer_b{batch}", per_layer, "kernels", "lower", "exact"),
+        GpuMeasurement(f"{name}kernels_per_layer_b{batch}", per_layer, "kernels", "lower", "exact"),
     ]
 
 

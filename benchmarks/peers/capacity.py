@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.peers import environments
 from benchmarks.peers.fake import TTFT
-from benchmarks.peers.servers import Server, running
+from benchmarks.peers.servers import PeerServer, running
 from tracker.errors import MeasurementError
 from tracker.load.run import run_scenario
 from tracker.load.spec import scenario_of
@@ -24,7 +24,7 @@ SECONDS = 10.0  # of a load
 RATES = (10, 25, 50, 100, 150, 200, 300, 400)
 LAG = 1e-3  # seconds, p99
 
-FAKE = Server("fake", lambda port: [sys.executable, "-m", "benchmarks.peers.fake", str(port)])
+FAKE = PeerServer("fake", lambda port: [sys.executable, "-m", "benchmarks.peers.fake", str(port)])
 
 
 @dataclass(frozen=True, slots=True)

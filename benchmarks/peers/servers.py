@@ -19,14 +19,14 @@ from benchmarks.engine.models import SMOLLM2, locate
 from benchmarks.peers import environments
 from tracker.errors import MeasurementError
 
-__all__ = ["MOCK", "SERVERS", "Server", "running"]
+__all__ = ["MOCK", "SERVERS", "PeerServer", "running"]
 
 START_SECONDS = 600.0
 STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class PeerServer:
     """One server.
 
     Attributes:
@@ -68,19 +68,19 @@ def _mock(port: int) -> Sequence[str]:
 
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 SERVERS = (
-    Server("Pacekeeper", _ours, _OFFLINE),
-    Server(
+    PeerServer("Pacekeeper", _ours, _OFFLINE),
+    PeerServer(
         "vLLM 0.32 (CPU)",
         _vllm,
         {**_OFFLINE, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "0"},
     ),
-    Server("llama.cpp", _llama_cpp, _OFFLINE),
+    PeerServer("llama.cpp", _llama_cpp, _OFFLINE),
 )
-MOCK = Server("guidellm's mock", _mock, _OFFLINE)
+MOCK = PeerServer("guidellm's mock", _mock, _OFFLINE)
 
 
 @contextlib.contextmanager
-def running(server: Server) -> Iterator[str]:
+def running(server: PeerServer) -> Iterator[str]:
     """Start ``server``, yield its URL when it is ready, and end it with all it started.
 
     Raises:

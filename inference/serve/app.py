@@ -14,7 +14,7 @@ from inference.engine import LLM
 from inference.request import RequestOutput, TokenEvent
 from inference.serve.engine_loop import EngineLoop, Stream
 from inference.serve.exposition import exposition
-from inference.serve.protocol import ApiError, Job, Kind, error_body, read_job
+from inference.serve.protocol import Job, Kind, RefusedRequestError, error_body, read_job
 
 __all__ = ["App"]
 
@@ -68,7 +68,7 @@ class App:
         try:
             if handler is None:
                 paths = [p for _, p in self._routes]
-                raise ApiError(405 if path in paths else 404, f"no {method} {path}")
+                raise RefusedRequestError(405 if path in paths else 404, f"no {method} {path}")
             await handler(receive, send)
         except _DisconnectedError:
             return
@@ -81,7 +81,7 @@ class App:
         """The running engine."""
         if self._engine is None or self._engine.failure is not None:
             why = "not started" if self._engine is None else self._engine.failure
-            raise ApiError(503, f"the engine is down: {why}")
+            raise RefusedRequestError(503, f"the engine is down: {why}")
         return self._engine
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -188,7 +188,7 @@ class App:
                 if isinstance(item, RequestOutput):
                     outputs.append(item)
                     if item.finish_reason == "error":
-                        raise ApiError(500, str(item.error))
+                        raise RefusedRequestError(500, str(item.error))
                     continue
                 choice = _choice(job, index, item, first=counts[index] == 0)
                 counts[index] += 1
@@ -265,7 +265,7 @@ async def _output(stream: Stream) -> RequestOutput:
     """Return a stream's output when it has ended.
 
     Raises:
-        ApiError: It ended with an error.
+        RefusedRequestError: It ended with an error.
     """
     while True:
         item = await stream.items.get()
@@ -273,7 +273,7 @@ async def _output(stream: Stream) -> RequestOutput:
             raise item
         if isinstance(item, RequestOutput):
             if item.finish_reason == "error":
-                raise ApiError(500, str(item.error))
+                raise RefusedRequestError(500, str(item.error))
             return item
 
 

@@ -15,7 +15,7 @@ from inference.config import SamplingParams
 from inference.errors import InferenceError, did_you_mean
 from inference.intake import Prompt
 
-__all__ = ["ApiError", "Job", "error_body", "read_job"]
+__all__ = ["Job", "RefusedRequestError", "error_body", "read_job"]
 
 Kind = Literal["completions", "chat"]
 
@@ -52,7 +52,7 @@ _NEUTRAL: dict[str, Any] = {
 _COMPLETION_TOKENS = 16  # OpenAI's default for completions
 
 
-class ApiError(Exception):
+class RefusedRequestError(Exception):
     """A request that is refused.
 
     Attributes:
@@ -107,31 +107,37 @@ def read_job(kind: Kind, body: bytes, model: str) -> Job:
     """Return what a body asks for.
 
     Raises:
-        ApiError: It is no JSON object, names another model, lacks or has a field it must not, or a
+        RefusedRequestError: It is no JSON object, names another model, lacks or has a field it must not, or a
             field has a value that is not served.
     """
     try:
         plain = json.loads(body)
     except ValueError as error:
-        raise ApiError(400, f"the body is not JSON: {error}") from error
+        raise RefusedRequestError(400, f"the body is not JSON: {error}") from error
     if not isinstance(plain, dict):
-        raise ApiError(400, "the body is not a JSON object")
+        raise RefusedRequestError(400, "the body is not a JSON object")
     _refuse_unknown(plain, _FIELDS[kind])
     asked = plain.get("model", model)
     if asked != model:
-        raise ApiError(404, f"the model {asked!r} is not served; {model!r} is", "model")
+        raise RefusedRequestError(404, f"the model {asked!r} is not served; {model!r} is", "model")
     options = plain.get("stream_options") or {}
     if not isinstance(options, dict):
-        raise ApiError(400, f"stream_options is {options!r}; give an object", "stream_options")
+        raise RefusedRequestError(
+            400, f"stream_options is {options!r}; give an object", "stream_options"
+        )
     for name in options:
         known = ("include_usage", "continuous_usage_stats")
         if name not in known:
-            raise ApiError(400, f"no stream option {name!r}{did_you_mean(name, known)}", name)
+            raise RefusedRequestError(
+                400, f"no stream option {name!r}{did_you_mean(name, known)}", name
+            )
     limit = plain.get("max_completion_tokens", plain.get("max_tokens"))
     if limit is None and kind == "completions":
         limit = _COMPLETION_TOKENS
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        raise ApiError(400, f"max_tokens is {limit!r}; give a whole number >= 1", "max_tokens")
+        raise RefusedRequestError(
+            400, f"max_tokens is {limit!r}; give a whole number >= 1", "max_tokens"
+        )
     sampling = {name: plain[name] for name in _SAMPLING if plain.get(name) is not None}
     return Job(
         kind=kind,
@@ -148,7 +154,7 @@ def read_job(kind: Kind, body: bytes, model: str) -> Job:
 
 def error_body(error: Exception) -> tuple[int, bytes]:
     """Return status and JSON for what went wrong with a request."""
-    if isinstance(error, ApiError):
+    if isinstance(error, RefusedRequestError):
         status, param = error.status, error.param
     else:
         status, param = (400 if isinstance(error, InferenceError) else 500), None
@@ -162,10 +168,10 @@ def _refuse_unknown(plain: Mapping[str, Any], known: Sequence[str]) -> None:
         if name in known:
             continue
         if name not in _NEUTRAL:
-            raise ApiError(400, f"no field {name!r}{did_you_mean(name, known)}", name)
+            raise RefusedRequestError(400, f"no field {name!r}{did_you_mean(name, known)}", name)
         neutral = _NEUTRAL[name]
         if neutral is not None and value not in (None, neutral):
-            raise ApiError(400, f"{name} is {value!r}; only {neutral!r} is served", name)
+            raise RefusedRequestError(400, f"{name} is {value!r}; only {neutral!r} is served", name)
 
 
 def _prompts(plain: Mapping[str, Any]) -> tuple[Prompt, ...]:
@@ -177,7 +183,7 @@ def _prompts(plain: Mapping[str, Any]) -> tuple[Prompt, ...]:
             return (prompt,)
         if all(isinstance(one, str) or _is_ids(one) for one in prompt):
             return tuple(prompt)
-    raise ApiError(
+    raise RefusedRequestError(
         400, "prompt must be a string, a list of token ids, or a list of either", "prompt"
     )
 
@@ -198,11 +204,13 @@ def _messages(plain: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
         and all(isinstance(m, dict) and isinstance(m.get("role"), str) for m in messages)
     ):
         return tuple(messages)
-    raise ApiError(400, "messages must be a list of objects with a role and a content", "messages")
+    raise RefusedRequestError(
+        400, "messages must be a list of objects with a role and a content", "messages"
+    )
 
 
 def _flag(plain: Mapping[str, Any], name: str) -> bool:
     value = plain.get(name)
     if value not in (None, True, False):
-        raise ApiError(400, f"{name} is {value!r}; give true or false", name)
+        raise RefusedRequestError(400, f"{name} is {value!r}; give true or false", name)
     return bool(value)

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.peers import environments, servers
 from benchmarks.peers.capacity import FAKE, OUTPUT, Carried
 from benchmarks.peers.fake import ITL, TTFT
-from benchmarks.peers.servers import Server, running
+from benchmarks.peers.servers import PeerServer, running
 from benchmarks.peers.table import BEGIN, END, as_markdown, write
 from tracker.errors import MeasurementError
 from tracker.load.http import Endpoint, Lag
@@ -29,7 +29,9 @@ def test_the_fake_servers_times_are_found():
 
 
 def test_a_server_that_ends_at_once_is_named_with_its_last_words():
-    broken = Server("Broken", lambda port: [sys.executable, "-c", "raise SystemExit('no weights')"])
+    broken = PeerServer(
+        "Broken", lambda port: [sys.executable, "-c", "raise SystemExit('no weights')"]
+    )
     with (
         pytest.raises(MeasurementError, match=r"Broken did not start: no weights"),
         running(broken),

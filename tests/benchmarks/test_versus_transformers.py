@@ -23,7 +23,7 @@ def contenders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, versus.Con
     model.generation_config.eos_token_id = list(range(model.config.vocab_size))
     model.save_pretrained(directory)
     return {
-        "own": versus.Engine(directory),
+        "own": versus.ComparedEngine(directory),
         "generate": versus.Generate(model),
         "generate_batch": versus.GenerateBatch(model),
     }

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 from tracker.load.records import LoadRequest, RequestRecord
 
-__all__ = ["Drive", "Engine", "drive"]
+__all__ = ["Drive", "SteppedEngine", "drive"]
 
 TIMED_OUT = "timed out"
 
 
-class Engine(Protocol):
+class SteppedEngine(Protocol):
     """What is driven: the public names of ``inference.LLM`` that a load needs.
 
     An event of ``step`` unpacks as (request id, token id, seconds) and has a ``finish_reason``,
@@ -65,7 +65,7 @@ class _Live:
 
 
 def drive(
-    engine: Engine,
+    engine: SteppedEngine,
     requests: Sequence[LoadRequest],
     params_of: Callable[[LoadRequest], Any],
     *,

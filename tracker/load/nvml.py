@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["NvmlDevice", "Reading", "open_gpu"]
+__all__ = ["NvmlDevice", "NvmlReading", "open_gpu"]
 
 # NVML's clocks-event bits that mean the clock was held down. "GPU idle" and "application clocks
 # setting" are not among them: the first is no load, the second is a choice.
@@ -22,7 +22,7 @@ THROTTLE_BITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class NvmlReading:
     """One look at the device.
 
     Attributes:
@@ -50,7 +50,7 @@ class NvmlDevice:
         self._nvml = nvml
         self._handle = handle
 
-    def read(self) -> Reading:
+    def read(self) -> NvmlReading:
         """Return what the device says now."""
         nvml, handle = self._nvml, self._handle
         power = self._ask(nvml.nvmlDeviceGetPowerUsage, handle)
@@ -59,7 +59,7 @@ class NvmlDevice:
         use = self._ask(nvml.nvmlDeviceGetUtilizationRates, handle)
         memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle)
         mask = self._ask(nvml.nvmlDeviceGetCurrentClocksEventReasons, handle)
-        return Reading(
+        return NvmlReading(
             utilization=None if use is None else use.gpu / 100.0,
             memory_used=None if memory is None else int(memory.used),
             power=None if power is None else power / 1000.0,

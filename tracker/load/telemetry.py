@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from tracker.load.nvml import Reading
+from tracker.load.nvml import NvmlReading
 
-__all__ = ["INTERVAL", "Sample", "Sampler", "energy_used", "sample_lines", "summarise"]
+__all__ = ["INTERVAL", "Sampler", "TelemetrySample", "energy_used", "sample_lines", "summarise"]
 
 INTERVAL = 0.1  # seconds; NVML refreshes power and clocks no faster
 LEAST_ENERGY_WINDOW = 5.0  # seconds; the counter's refresh blurs shorter ones
@@ -20,17 +20,17 @@ LARGEST_DISAGREEMENT = 0.05  # of the counter against the integral of the power 
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class TelemetrySample:
     """A reading, and when: seconds on ``time.perf_counter``'s clock."""
 
     at: float
-    reading: Reading
+    reading: NvmlReading
 
 
 class Readable(Protocol):
     """What is sampled."""
 
-    def read(self) -> Reading: ...
+    def read(self) -> NvmlReading: ...
     def energy(self) -> float | None: ...
 
 
@@ -49,7 +49,7 @@ class Sampler:
         interval: float = INTERVAL,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.samples: list[Sample] = []
+        self.samples: list[TelemetrySample] = []
         self.joules: float | None = None
         self._gpu = gpu
         self._interval = interval
@@ -82,10 +82,12 @@ class Sampler:
 
     def _look(self) -> None:
         assert self._gpu is not None
-        self.samples.append(Sample(self._clock(), self._gpu.read()))
+        self.samples.append(TelemetrySample(self._clock(), self._gpu.read()))
 
 
-def energy_used(samples: Sequence[Sample], joules: float | None) -> tuple[float | None, str | None]:
+def energy_used(
+    samples: Sequence[TelemetrySample], joules: float | None
+) -> tuple[float | None, str | None]:
     """Return the counter's energy, J, and why it is not valid (None if it is).
 
     Valid: a window of 5 s or more, no gap above 3 s between power samples, and a counter that the
@@ -109,7 +111,7 @@ def energy_used(samples: Sequence[Sample], joules: float | None) -> tuple[float 
     return joules, None
 
 
-def summarise(samples: Sequence[Sample], joules: float | None) -> dict[str, Any] | None:
+def summarise(samples: Sequence[TelemetrySample], joules: float | None) -> dict[str, Any] | None:
     """Return the window's summary as JSON values; None without a sample.
 
     Means, extremes and a set are over the readings that had the value; none had it: None.
@@ -137,7 +139,7 @@ def summarise(samples: Sequence[Sample], joules: float | None) -> dict[str, Any]
     }
 
 
-def sample_lines(samples: Sequence[Sample], started: float) -> list[dict[str, Any]]:
+def sample_lines(samples: Sequence[TelemetrySample], started: float) -> list[dict[str, Any]]:
     """Return the artifact's line for each sample, its time in seconds after ``started``."""
     return [{"record": "telemetry", "time": s.at - started, **asdict(s.reading)} for s in samples]
 

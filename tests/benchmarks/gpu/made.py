@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.gpu.records import Measurement, Record
+from benchmarks.gpu.records import GpuMeasurement, Record
 
 TELEMETRY = {
     "sm_clock_min": 1.755e9,
@@ -13,11 +13,11 @@ TELEMETRY = {
 }
 
 
-def measurement(name: str, value: float | None, **more: Any) -> Measurement:
+def measurement(name: str, value: float | None, **more: Any) -> GpuMeasurement:
     plain = {"unit": "s", "better": "lower", "kind": "timing", **more}
-    return Measurement(name, value, **plain)
+    return GpuMeasurement(name, value, **plain)
 
 
-def record(part: str, case: str, *measurements: Measurement, **more: Any) -> Record:
+def record(part: str, case: str, *measurements: GpuMeasurement, **more: Any) -> Record:
     plain = {"status": "done", "started_at": "2026-01-31T12:00:00+00:00", "seconds": 2.0, **more}
     return Record(part, case, measurements=measurements, **plain)

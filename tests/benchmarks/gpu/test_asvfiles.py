@@ -7,11 +7,11 @@ import math
 import pytest
 from asv.results import Results
 
-from benchmarks.gpu.asvfiles import Commit, machine_name, write_asv_files
+from benchmarks.gpu.asvfiles import CommitInfo, machine_name, write_asv_files
 from tests.benchmarks.gpu.made import measurement, record
 from tracker.asvfmt import read_benchmarks, read_machines, read_results_dir
 
-COMMIT = Commit("0123456789" * 4, 1_769_860_800)
+COMMIT = CommitInfo("0123456789" * 4, 1_769_860_800)
 FACTS = {"gpu_model": "NVIDIA H100 80GB HBM3", "cpu": "Xeon", "num_cpu": 16, "torch": "2.11.0"}
 RATE = {"unit": "tokens/s", "better": "higher", "kind": "rate", "version": "3"}
 RECORDS = [

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.gpu.asvfiles import Commit
+from benchmarks.gpu.asvfiles import CommitInfo
 from benchmarks.gpu.summary import summary
 from benchmarks.gpu.trace import busy
 from tests.benchmarks.gpu.made import TELEMETRY, measurement, record
 
-COMMIT = Commit("0123456789" * 4, 0)
+COMMIT = CommitInfo("0123456789" * 4, 0)
 
 
 def test_the_page_names_device_clocks_values_and_what_is_missing():

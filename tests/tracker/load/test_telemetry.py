@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tests.tracker.load.fakes import FakeNvml
-from tracker.load.nvml import Reading, open_gpu
-from tracker.load.telemetry import Sample, Sampler, energy_used, sample_lines, summarise
+from tracker.load.nvml import NvmlReading, open_gpu
+from tracker.load.telemetry import Sampler, TelemetrySample, energy_used, sample_lines, summarise
 
-READING = Reading(
+READING = NvmlReading(
     utilization=0.8,
     memory_used=10,
     power=200.0,
@@ -19,7 +19,7 @@ READING = Reading(
     temperature=50.0,
     throttle=(),
 )
-UNKNOWN = Reading(None, None, None, None, None, None, None)
+UNKNOWN = NvmlReading(None, None, None, None, None, None, None)
 
 
 def test_readings_are_in_base_units():
@@ -93,7 +93,7 @@ def test_without_a_gpu_there_are_no_samples_and_no_summary():
 
 def steady(seconds, power=200.0, step=0.1):
     reading = replace(READING, power=power)
-    return [Sample(i * step, reading) for i in range(round(seconds / step) + 1)]
+    return [TelemetrySample(i * step, reading) for i in range(round(seconds / step) + 1)]
 
 
 def test_energy_over_a_long_steady_window_is_valid():
@@ -107,7 +107,7 @@ def test_energy_over_a_long_steady_window_is_valid():
         (steady(6.0), 1000.0, "power samples 1200 J"),
         (steady(6.0), 0.0, "0 J"),
         (steady(12.0, step=4.0), 2400.0, "4.0 s without"),
-        ([Sample(0.0, UNKNOWN)] * 99, 5.0, "no power samples"),
+        ([TelemetrySample(0.0, UNKNOWN)] * 99, 5.0, "no power samples"),
     ],
 )
 def test_energy_that_cannot_be_trusted_says_why(samples, joules, why):
@@ -120,7 +120,10 @@ def test_no_energy_counter_is_none():
 
 def test_a_summary_takes_means_and_extremes_of_what_was_known():
     hot = replace(READING, sm_clock=1.5e9, temperature=80.0, throttle=("sw_power_cap",))
-    got = summarise([Sample(0.0, READING), Sample(0.5, UNKNOWN), Sample(1.0, hot)], None)
+    got = summarise(
+        [TelemetrySample(0.0, READING), TelemetrySample(0.5, UNKNOWN), TelemetrySample(1.0, hot)],
+        None,
+    )
     assert got["window"] == 1.0
     assert got["sm_clock_min"] == 1.5e9
     assert got["sm_clock_mean"] == pytest.approx(1.74e9)
@@ -131,11 +134,11 @@ def test_a_summary_takes_means_and_extremes_of_what_was_known():
 
 
 def test_a_summary_of_nothing_known_is_none_and_never_zero():
-    got = summarise([Sample(0.0, UNKNOWN), Sample(1.0, UNKNOWN)], None)
+    got = summarise([TelemetrySample(0.0, UNKNOWN), TelemetrySample(1.0, UNKNOWN)], None)
     known = {k: v for k, v in got.items() if v is not None}
     assert known.keys() == {"source", "window", "samples", "energy_problem"}
 
 
 def test_lines_count_from_the_launch():
-    line = sample_lines([Sample(12.5, READING)], 10.0)[0]
+    line = sample_lines([TelemetrySample(12.5, READING)], 10.0)[0]
     assert (line["record"], line["time"], line["power"]) == ("telemetry", 2.5, 200.0)

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from tracker.load.http.failure import Failure
+from tracker.load.http.failure import RequestFailure
 
-__all__ = ["Exchange", "Session", "exchange", "failure_of", "open_session"]
+__all__ = ["Exchange", "HttpSession", "exchange", "failure_of", "open_session"]
 
 _DONE = b"[DONE]"
 _GRACE = 1.0  # seconds that a server has to end the body after [DONE]
@@ -41,7 +41,7 @@ class Exchange:
     reads: list[tuple[float, bytes]] = field(default_factory=list)
     ended: float | None = None
     delays: list[float] = field(default_factory=list)
-    failure: Failure | None = None
+    failure: RequestFailure | None = None
 
 
 class _Delay(Protocol):
@@ -49,7 +49,7 @@ class _Delay(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class HttpSession:
     """Connections to one server, and the clock that its exchanges are timed by."""
 
     http: aiohttp.ClientSession
@@ -62,7 +62,7 @@ def open_session(
     clock: Callable[[], float],
     delay: _Delay | None = None,
     connector: aiohttp.BaseConnector | None = None,
-) -> Session:
+) -> HttpSession:
     """Return a session; close its ``http``. Call it inside a running event loop.
 
     Args:
@@ -76,10 +76,10 @@ def open_session(
         timeout=aiohttp.ClientTimeout(total=None),
         headers={"Accept-Encoding": "identity", **headers},
     )
-    return Session(http, clock, delay)
+    return HttpSession(http, clock, delay)
 
 
-async def exchange(session: Session, url: str, body: bytes, done: Exchange) -> None:
+async def exchange(session: HttpSession, url: str, body: bytes, done: Exchange) -> None:
     """Post ``body`` and read the reply to its end, into ``done``; failures are noted there, too.
 
     Args:
@@ -105,12 +105,12 @@ async def exchange(session: Session, url: str, body: bytes, done: Exchange) -> N
                     break
             if response.status != 200:
                 text = b"".join(part for _, part in reads).decode("utf-8", "replace").strip()
-                done.failure = Failure(
+                done.failure = RequestFailure(
                     "status", f"HTTP {response.status}: {text[:300] or 'no text'}"
                 )
                 reads.clear()
     except asyncio.CancelledError:
-        done.failure = Failure("cancelled", "the load was ended")
+        done.failure = RequestFailure("cancelled", "the load was ended")
         raise
     except (aiohttp.ClientError, OSError, ValueError) as error:
         done.failure = failure_of(error)
@@ -126,15 +126,15 @@ async def _end_of_body(response: aiohttp.ClientResponse) -> None:
         response.close()
 
 
-def failure_of(error: Exception) -> Failure:
+def failure_of(error: Exception) -> RequestFailure:
     """Return the failure that an exception of aiohttp or of the system means."""
     if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
-        return Failure("tls", _text(error))
+        return RequestFailure("tls", _text(error))
     if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
-        return Failure("refused", _text(error))
+        return RequestFailure("refused", _text(error))
     if isinstance(error, aiohttp.InvalidURL):
-        return Failure("refused", f"not a URL: {_text(error)}")
-    return Failure("broken stream", _text(error))
+        return RequestFailure("refused", f"not a URL: {_text(error)}")
+    return RequestFailure("broken stream", _text(error))
 
 
 def _text(error: Exception) -> str:

@@ -7,8 +7,8 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from tracker.load.http.client import Exchange, Session, exchange
-from tracker.load.http.failure import Failure
+from tracker.load.http.client import Exchange, HttpSession, exchange
+from tracker.load.http.failure import RequestFailure
 from tracker.load.http.payload import Body, Turns
 from tracker.load.http.reply import CountTokens, Reply, read_body, read_stream
 from tracker.load.records import LoadRequest
@@ -19,7 +19,7 @@ SPIN = 1.5e-3  # seconds; a timer of the event loop is late by up to 1 ms, the r
 
 
 async def drive_http(
-    session: Session,
+    session: HttpSession,
     url: str,
     requests: Sequence[LoadRequest],
     body_of: Body,
@@ -129,6 +129,6 @@ def _time_out(
     for request in requests:
         item = done.setdefault(request.index, Exchange(began + (request.due or 0.0)))
         if item.sent is None:
-            item.failure = Failure("time-out", f"never sent within the load's {limit:g} s")
+            item.failure = RequestFailure("time-out", f"never sent within the load's {limit:g} s")
         elif item.failure is not None and item.failure.kind == "cancelled":
-            item.failure = Failure("time-out", f"not finished within the load's {limit:g} s")
+            item.failure = RequestFailure("time-out", f"not finished within the load's {limit:g} s")

@@ -18,14 +18,14 @@ import aiohttp
 from tracker.errors import MeasurementError, UsageError
 from tracker.fingerprint import collect
 from tracker.load.drive import Drive
-from tracker.load.http.client import Exchange, Session, open_session
+from tracker.load.http.client import Exchange, HttpSession, open_session
 from tracker.load.http.drive import drive_http, read_reply
 from tracker.load.http.lag import Lag, client_bound
 from tracker.load.http.loop import ReadDelay, measured_loop
 from tracker.load.http.payload import OPTIONAL, Api, Payload, Turns
 from tracker.load.http.prometheus import parse, server_metrics
 from tracker.load.http.reply import CountTokens, Reply
-from tracker.load.http.server import Server, ask, get, refused_fields
+from tracker.load.http.server import ServerInfo, ask, get, refused_fields
 from tracker.load.http.workers import drive_in_processes
 from tracker.load.metrics import quantile
 from tracker.load.records import LoadRequest, RequestRecord
@@ -154,7 +154,7 @@ class HttpTarget:
         if loop is None:
             loop, delay = measured_loop()
         self._loop = loop
-        self._session: Session | None = None
+        self._session: HttpSession | None = None
         self._scrapes: list[str] = []
         self._has_metrics = True
         self._timed = False
@@ -170,7 +170,7 @@ class HttpTarget:
         self.vocab_size = endpoint.vocab_size or self._server.vocab_size or 1_000
 
     @property
-    def server(self) -> Server:
+    def server(self) -> ServerInfo:
         """What answers at the URL."""
         return self._server
 
@@ -412,7 +412,7 @@ async def _opened(
     clock: Callable[[], float],
     delay: ReadDelay | None,
     connector: Callable[[], aiohttp.BaseConnector],
-) -> Session:
+) -> HttpSession:
     return open_session(endpoint.all_headers(), clock, delay, connector())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Failure", "FailureKind"]
+__all__ = ["FailureKind", "RequestFailure"]
 
 FailureKind = Literal[
     "refused",  # nothing listens there, or the name does not resolve
@@ -21,7 +21,7 @@ FailureKind = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class RequestFailure:
     """Why one request failed."""
 
     kind: FailureKind

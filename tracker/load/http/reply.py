@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tracker.load.http.failure import Failure
+from tracker.load.http.failure import RequestFailure
 from tracker.load.http.sse import ServerEvent, read_events
 
 __all__ = ["CountTokens", "Reply", "read_body", "read_stream"]
@@ -52,7 +52,7 @@ class Reply:
     token_ids: tuple[int, ...] | None = None
     finish_reason: str | None = None
     server_fingerprint: str | None = None
-    failure: Failure | None = None
+    failure: RequestFailure | None = None
 
 
 _ChunkKind = Literal["answer", "reasoning", "empty", "role", "finish"]
@@ -78,7 +78,7 @@ class _Stream:
     finish_reasons: dict[int, str] = field(default_factory=dict)  # by choice
     server_fingerprint: str | None = None
     done: bool = False
-    failure: Failure | None = None
+    failure: RequestFailure | None = None
 
 
 def read_stream(
@@ -97,7 +97,9 @@ def read_stream(
             break
         _take(stream, event)
     if stream.failure is None and not stream.finish_reasons and not stream.done:
-        stream.failure = Failure("broken stream", "it ended without a finish reason or [DONE]")
+        stream.failure = RequestFailure(
+            "broken stream", "it ended without a finish reason or [DONE]"
+        )
     return _resolve(stream, count_tokens)
 
 
@@ -110,7 +112,7 @@ def read_body(at: float, body: bytes, count_tokens: CountTokens | None = None) -
         text = (message.get("content") if message else choice.get("text")) or ""
     except (ValueError, LookupError, TypeError, AttributeError):
         shown = body[:_SHOWN].decode("utf-8", "replace")
-        failure = Failure("malformed event", f"no completion: {shown!r}")
+        failure = RequestFailure("malformed event", f"no completion: {shown!r}")
         return Reply(failure=failure)
     usage = plain.get("usage")
     ids = _ids(choice)
@@ -140,12 +142,12 @@ def _take(stream: _Stream, event: ServerEvent) -> None:
         plain = None
     if not isinstance(plain, dict):
         shown = event.data[:_SHOWN].decode("utf-8", "replace")
-        cut = Failure("broken stream", f"it ended within an event: {shown!r}")
-        odd = Failure("malformed event", f"not a JSON object: {shown!r}")
+        cut = RequestFailure("broken stream", f"it ended within an event: {shown!r}")
+        odd = RequestFailure("malformed event", f"not a JSON object: {shown!r}")
         stream.failure = odd if event.whole else cut
         return
     if plain.get("error") is not None:
-        stream.failure = Failure("error event", _message(plain["error"]))
+        stream.failure = RequestFailure("error event", _message(plain["error"]))
         return
     stream.server_fingerprint = plain.get("system_fingerprint") or stream.server_fingerprint
     before = _number(stream.usage, "completion_tokens") or 0
@@ -154,7 +156,7 @@ def _take(stream: _Stream, event: ServerEvent) -> None:
     choices = plain.get("choices")
     if not isinstance(choices, list) or not all(isinstance(c, dict) for c in choices):
         shown = event.data[:_SHOWN].decode("utf-8", "replace")
-        stream.failure = Failure("malformed event", f"no list of choices: {shown!r}")
+        stream.failure = RequestFailure("malformed event", f"no list of choices: {shown!r}")
         return
     begun = {chunk.choice for chunk in stream.chunks}
     chunks = [_chunk(event.at, choice, begun) for choice in choices]

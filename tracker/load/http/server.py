@@ -10,16 +10,16 @@ from typing import Any
 import aiohttp
 
 from tracker.errors import MeasurementError, UsageError, did_you_mean
-from tracker.load.http.client import Exchange, Session, exchange, failure_of
-from tracker.load.http.failure import Failure
+from tracker.load.http.client import Exchange, HttpSession, exchange, failure_of
+from tracker.load.http.failure import RequestFailure
 
-__all__ = ["Server", "ask", "explain", "get"]
+__all__ = ["ServerInfo", "ask", "explain", "get"]
 
 TIMEOUT = 20.0  # seconds for a question that needs no model
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerInfo:
     """What answered.
 
     Attributes:
@@ -37,7 +37,7 @@ class Server:
     vocab_size: int | None = None
 
 
-async def get(session: Session, url: str) -> tuple[int, bytes]:
+async def get(session: HttpSession, url: str) -> tuple[int, bytes]:
     """Return status and body of ``url``.
 
     Raises:
@@ -52,7 +52,7 @@ async def get(session: Session, url: str) -> tuple[int, bytes]:
         raise MeasurementError(explain(url, failure_of(error))) from error
 
 
-async def ask(session: Session, base: str, model: str | None) -> Server:
+async def ask(session: HttpSession, base: str, model: str | None) -> ServerInfo:
     """Return what answers at ``base``.
 
     Args:
@@ -67,7 +67,9 @@ async def ask(session: Session, base: str, model: str | None) -> Server:
     url = f"{base}/v1/models"
     status, body = await get(session, url)
     if status != 200:
-        raise MeasurementError(explain(url, Failure("status", f"HTTP {status}: {_shown(body)}")))
+        raise MeasurementError(
+            explain(url, RequestFailure("status", f"HTTP {status}: {_shown(body)}"))
+        )
     entries = _json(body).get("data")
     if not isinstance(entries, list):
         raise MeasurementError(f"{url}: not a list of models, so not an OpenAI-compatible server")
@@ -85,11 +87,11 @@ async def ask(session: Session, base: str, model: str | None) -> Server:
     entry = models[chosen]
     kind, version, settings = await _identify(session, base, entry)
     size = entry.get("vocab_size") or (entry.get("meta") or {}).get("n_vocab")
-    return Server(kind, version, chosen, settings, size if isinstance(size, int) else None)
+    return ServerInfo(kind, version, chosen, settings, size if isinstance(size, int) else None)
 
 
 async def _identify(
-    session: Session, base: str, entry: dict[str, Any]
+    session: HttpSession, base: str, entry: dict[str, Any]
 ) -> tuple[str, str | None, dict[str, Any]]:
     owner = str(entry.get("owned_by", ""))
     if owner == "pacekeeper":
@@ -123,7 +125,7 @@ _MENDS = {
 }
 
 
-def explain(url: str, failure: Failure) -> str:
+def explain(url: str, failure: RequestFailure) -> str:
     """Return one sentence for a failure: where, what, and what to do."""
     key: str = failure.kind
     if key == "status":
@@ -133,7 +135,7 @@ def explain(url: str, failure: Failure) -> str:
 
 
 async def refused_fields(
-    session: Session, url: str, body_with: Any, optional: tuple[str, ...]
+    session: HttpSession, url: str, body_with: Any, optional: tuple[str, ...]
 ) -> frozenset[str]:
     """Send a short request and return which of the optional fields the server does not take.
 

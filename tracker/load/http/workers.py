@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.errors import MeasurementError
 from tracker.load.http.client import Exchange
-from tracker.load.http.failure import Failure
+from tracker.load.http.failure import RequestFailure
 from tracker.load.http.payload import Payload
 from tracker.load.records import LoadRequest
 
@@ -82,7 +82,9 @@ async def drive_in_processes(
         if child.returncode == 0:
             done |= pickle.loads(out)
             continue
-        failure = Failure("cancelled", f"its client process died (exit code {child.returncode})")
+        failure = RequestFailure(
+            "cancelled", f"its client process died (exit code {child.returncode})"
+        )
         for request in part:
             at = began + (request.due or 0.0)
             done[request.index] = Exchange(at, ended=at, failure=failure)
