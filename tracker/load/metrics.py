@@ -223,30 +223,16 @@ def flops_per_token(counters: Mapping[str, float]) -> float | None:
     return flops / tokens
 
 
-_COUNTERS = (
-    "steps",
-    "prefill_tokens",
-    "decode_tokens",
-    "prefix_hit_tokens",
-    "padded_tokens",
-    "preemptions",
-    "blocks_allocated",
-    "blocks_evicted",
-    "peak_blocks_used",
-    "weight_bytes",
-    "kv_cache_bytes",
-)
-
-
 def counter_metrics(counters: Mapping[str, float]) -> Values:
     """Return the metrics made of the engine's counters, by name.
 
-    A counter that the engine does not keep (an older commit) gives None.
+    Every counter of the engine is a metric of its name; those of single ops are summed. One that the
+    engine does not keep (an older commit) is not there.
     """
     steps = counters.get("steps")
     calls = [value for name, value in counters.items() if name.startswith("op_calls.")]
     return {
-        **{name: counters.get(name) for name in _COUNTERS},
+        **{name: n for name, n in counters.items() if not name.startswith("op_calls.")},
         "batching_efficiency": batching_efficiency(counters),
         "attention_efficiency": attention_efficiency(counters),
         "flops_per_token": flops_per_token(counters),

@@ -54,6 +54,7 @@ _PREFIX_HITS = (
 )
 _ACCEPTED = (
     ("vllm:spec_decode_num_accepted_tokens_total", "vllm:spec_decode_num_draft_tokens_total"),
+    ("pacekeeper:draft_tokens_accepted_total", "pacekeeper:draft_tokens_total"),
 )
 _ACCEPTANCE = ("sglang:spec_accept_rate",)  # a gauge of the last interval
 
