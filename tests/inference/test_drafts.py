@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference import LLM, ConfigError, EngineConfig, SamplingParams
@@ -22,6 +22,7 @@ def slow_guess(tokens: list[int], most: int) -> list[int]:
     return []
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3), max_size=40), st.integers(1, 5))
 def test_a_guess_is_what_followed_last_time(tokens: list[int], most: int) -> None:
     lookup = PromptLookup()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference import LLM, EngineConfig, PromptError, SamplingParams
@@ -163,6 +163,7 @@ def test_text_is_held_back_while_it_may_be_a_stop_string() -> None:
     assert stream.text == "abcab"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=30), st.lists(st.text(min_size=1, max_size=3), max_size=2), st.randoms())
 def test_text_only_grows_and_ends_as_the_whole_does(
     data: bytes, stops: list[str], random: Any
