@@ -59,7 +59,6 @@ def words():
 def product():
     return LEFT @ LEFT
 """
-POLICY = {"alpha": 0.01, "margin": 0.02, "detect": 0.06, "max_pairs": 50}
 
 
 def main() -> None:
@@ -69,16 +68,22 @@ def main() -> None:
     parser.add_argument(
         "--load", type=int, default=0, help="processes that keep a core busy in turns"
     )
+    parser.add_argument("--margin", type=float, default=0.02)
+    parser.add_argument("--detect", type=float, default=0.06)
+    parser.add_argument("--max-pairs", type=int, default=50)
     parser.add_argument("--read", type=Path)
     asked = parser.parse_args()
     recorded = json.loads(asked.read.read_text()) if asked.read else record(asked)
-    print(f"{len(recorded)} launches, {asked.gates} gates a row, {POLICY}")
+    policy = {"margin": asked.margin, "detect": asked.detect, "max_pairs": asked.max_pairs}
+    print(f"{len(recorded)} launches, {asked.gates} gates a row, {policy}")
     print(
         f"{'planted':>8} {'control':>8} {'pairs':>6} {'passed':>8} {'called':>8} {'undecided':>10}"
     )
-    for planted in (0.0, 0.06, 0.10):
+    for planted in (0.0, asked.detect, 2 * asked.detect):
         for with_control in (False, True):
-            gates = [gate(recorded, planted, with_control, seed) for seed in range(asked.gates)]
+            gates = [
+                gate(recorded, planted, with_control, seed, policy) for seed in range(asked.gates)
+            ]
             shares = (sum(s == word for _, s in gates) / len(gates) for word in
                       ("pass", "regression", "inconclusive"))  # fmt: skip
             cells = " ".join(f"{share:8.1%}" for share in shares)
@@ -119,12 +124,16 @@ def record(asked: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def gate(
-    recorded: Sequence[dict[str, Any]], planted: float, with_control: bool, seed: int
+    recorded: Sequence[dict[str, Any]],
+    planted: float,
+    with_control: bool,
+    seed: int,
+    policy: dict[str, Any],
 ) -> tuple[int, str]:
     """(pairs, worst status) of a gate whose pairs are neighbouring launches, in a random order."""
     draw = random.Random(seed)
     metrics = sorted(recorded[0]["values"])
-    judged = PairedGate(dict.fromkeys(metrics, "lower"), seed=seed, **POLICY)  # type: ignore[arg-type]
+    judged = PairedGate(dict.fromkeys(metrics, "lower"), seed=seed, **policy)
     victim = draw.choice(metrics)
     while judged.pending():
         place = draw.randrange(len(recorded) - 1)
