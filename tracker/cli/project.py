@@ -39,19 +39,28 @@ def stored_project(store: Store, name: str | None) -> str:
 def policy_here() -> tuple[str, Policy] | None:
     """Return the name of the project of this directory and its policy; None outside any project.
 
+    Asks files only: a repository that `repo` names by a URL is not cloned for a name.
+
     Raises:
         PolicyError: There is a pacekeeper.toml that cannot be read.
     """
-    from tracker.gate.policy_file import load_policy
-    from tracker.measure.project import load_project
+    from tracker.asvfmt import find_project
+    from tracker.asvfmt.project import CONFIG_FILES
+    from tracker.gate.policy_file import POLICY_FILE, load_policy
 
-    try:
-        project = load_project()
-    except UsageError:
-        policy = load_policy()
-        return None if policy.name is None else (policy.name, policy)
-    policy = load_policy(start=project.config_path.parent)
-    return policy.name or project.name, policy
+    files = (*CONFIG_FILES, POLICY_FILE)
+    start = Path.cwd()
+    home = next(
+        (place for place in (start, *start.parents) if any((place / f).is_file() for f in files)),
+        None,
+    )
+    if home is None:
+        return None
+    policy = load_policy(start=home)
+    if policy.name is not None:
+        return policy.name, policy
+    found = find_project(home)
+    return (found.name if found.home == home.resolve() else home.name), policy
 
 
 def record_rules_here(store: Store) -> None:
