@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,47 +15,15 @@ from tracker.measure.build import last_line
 from tracker.measure.launch import FailedBenchmark, LaunchResult, OnLine
 from tracker.measure.machine import describe_machine
 from tracker.measure.process import run_logged
-from tracker.measure.project import AsvProject
-from tracker.measure.settings import MeasureSettings
-from tracker.measure.site import LaunchSite, LaunchSites, OnWait
+from tracker.measure.site import LaunchSite
+from tracker.measure.worktree_runner import WorktreeRunner, chosen
 from tracker.readers import Given, Reading, read_file
 
 __all__ = ["CommandRunner"]
 
 
-class CommandRunner:
-    """Runs `[measure] command` in commits' worktrees and reads what it writes.
-
-    Args:
-        project: What to measure.
-        settings: `[measure]` of the policy.
-        machine: Name the results carry.
-        python: What `python` means in builds; this interpreter by default.
-        bench: Regular expressions of benchmarks that count; all when empty.
-        timeout: Seconds after which a launch is stopped.
-        on_wait: Called with a sentence when another measurement has the machine.
-    """
-
-    def __init__(
-        self,
-        project: AsvProject,
-        settings: MeasureSettings,
-        *,
-        machine: str,
-        python: str | None = None,
-        bench: Sequence[str] = (),
-        timeout: float | None = None,
-        on_wait: OnWait | None = None,
-    ) -> None:
-        self.project = project
-        self.machine = machine
-        self.python = python or sys.executable
-        self.bench = tuple(bench)
-        self._settings = settings
-        self._timeout = timeout
-        self._sites = LaunchSites(
-            project, settings, python=self.python, timeout=timeout, on_wait=on_wait
-        )
+class CommandRunner(WorktreeRunner):
+    """Runs `[measure] command` in commits' worktrees and reads what it writes."""
 
     def launch(
         self,
@@ -98,13 +64,6 @@ class CommandRunner:
             wanted,
         )
 
-    def discover(self, commit: str) -> Mapping[str, BenchmarkInfo]:
-        """Return what a launch of `commit` measures: what a program writes is known once it ran."""
-        return self.launch(commit, bench=()).benchmarks
-
-    def clean(self) -> None:
-        self._sites.clean()
-
     def _run(self, site: LaunchSite, on_line: OnLine | None) -> None:
         command = self._settings.command or ""
         out = site.folder / "results" / "out"
@@ -121,42 +80,6 @@ class CommandRunner:
                 f"{site.commit[:8]}: the command failed with exit code {code}: "
                 f"{last_line(site.log)} (log: {site.log})"
             )
-
-
-def chosen(result: LaunchResult, bench: Sequence[str]) -> LaunchResult:
-    """Return the launch with only the benchmarks that one of the patterns fits; all when empty.
-
-    Raises:
-        MeasurementError: None fits, or none of those has a value.
-    """
-    short = result.commit[:8]
-    if bench:
-        kept = tuple(
-            m
-            for m in result.file.measurements
-            if any(re.search(pattern, metric_name(m.benchmark, m.params)) for pattern in bench)
-        )
-        if not kept:
-            known = ", ".join(sorted(result.benchmarks)[:5])
-            raise MeasurementError(
-                f"{short}: no benchmark matches --bench {' '.join(map(repr, bench))}; there are: "
-                f"{known}"
-            )
-        names = {m.benchmark for m in kept}
-        result = dataclasses.replace(
-            result,
-            file=dataclasses.replace(result.file, measurements=kept),
-            benchmarks={k: v for k, v in result.benchmarks.items() if k in names},
-            failures=tuple(f for f in result.failures if f.name in names),
-        )
-    if not result.measured and not result.faults:
-        reasons = [f"{f.name}: {f.reason}" for f in result.failures]
-        reasons += [problem.reason for problem in result.unread]
-        raise MeasurementError(
-            f"{short}: nothing was measured: {'; '.join(reasons[:3]) or 'no value'} "
-            f"(log: {result.log})"
-        )
-    return result
 
 
 def failures_of(file: ResultFile, log: Path) -> tuple[FailedBenchmark, ...]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from tracker.artifacts import read_launches
 from tracker.domain import BenchmarkInfo, Measurement, ResultFile
@@ -26,14 +26,14 @@ from tracker.load.run import LoadResult, run_scenario
 from tracker.load.scenario import Scenario
 from tracker.load.spec import scenario_of
 from tracker.measure.build import last_line
-from tracker.measure.command import chosen
 from tracker.measure.guard import GRACE, guarded
 from tracker.measure.launch import FailedBenchmark, LaunchResult, OnLine
 from tracker.measure.machine import describe_machine
 from tracker.measure.process import MARK, run_logged
 from tracker.measure.project import AsvProject
 from tracker.measure.settings import MeasureSettings
-from tracker.measure.site import LaunchSite, LaunchSites, OnWait
+from tracker.measure.site import LaunchSite
+from tracker.measure.worktree_runner import WorktreeRunner, chosen
 
 __all__ = ["ServerRunner"]
 
@@ -43,45 +43,20 @@ _LOG_LINES = 8
 _MOST_KEPT = 2  # one server for each arm
 
 
-class ServerRunner:
+class ServerRunner(WorktreeRunner):
     """Starts `[measure] command` for a commit, drives the scenarios against it, and stops it.
 
     With `url` and `deploy` it brings the commit to a server that others run. Without `keep_up` no
     two servers are up at once.
 
-    Args:
-        project: What to measure.
-        settings: `[measure]` of the policy.
-        machine: Name the results carry.
-        python: What `python` means in builds; this interpreter by default.
-        bench: Regular expressions of metrics that count; all when empty.
-        timeout: Seconds for a build or a deployment; a load ends by the limits of its scenarios.
-        on_wait: Called with a sentence when another measurement has the machine.
+    A load ends by the limits of its scenarios; `timeout` is that of a build or a deployment.
     """
 
-    def __init__(
-        self,
-        project: AsvProject,
-        settings: MeasureSettings,
-        *,
-        machine: str,
-        python: str | None = None,
-        bench: Sequence[str] = (),
-        timeout: float | None = None,
-        on_wait: OnWait | None = None,
-    ) -> None:
-        self.project = project
-        self.machine = machine
-        self.python = python or sys.executable
-        self.bench = tuple(bench)
-        self._settings = settings
-        self._timeout = timeout
+    def __init__(self, project: AsvProject, settings: MeasureSettings, **options: Any) -> None:
+        super().__init__(project, settings, **options)
         self._scenarios = {
             name: scenario_of(name, table) for name, table in settings.scenarios.items()
         }
-        self._sites = LaunchSites(
-            project, settings, python=self.python, timeout=timeout, on_wait=on_wait
-        )
         self._kept: dict[str, _Server] = {}  # by commit
 
     def launch(
@@ -133,16 +108,12 @@ class ServerRunner:
             wanted,
         )
 
-    def discover(self, commit: str) -> Mapping[str, BenchmarkInfo]:
-        """Return what a launch of `commit` measures: which metrics a server gives shows once it ran."""
-        return self.launch(commit, bench=()).benchmarks
-
     def clean(self) -> None:
         """Stop what was kept up; remove old worktrees and launch folders."""
         for server in self._kept.values():
             server.stop()
         self._kept.clear()
-        self._sites.clean()
+        super().clean()
 
     @contextmanager
     def _serving(self, site: LaunchSite, on_line: OnLine | None) -> Iterator[tuple[str, Path]]:
