@@ -113,7 +113,7 @@ WRONG = [
     ("expect time_x +6% --because y --until 2020-01-01", 2, "that day is over"),
     ("schedule --interval 5x", 2, "'5x' is no interval; write 90s, 10m, 2h or 1d"),
     ("schedule --nightly 25:00", 2, "'25:00' is no time of day; write 02:00, or off"),
-    ("db export", 2, "--rows prints CSV, --out FILE writes the store"),
+    ("db export", 2, "--rows for what was measured, --out FILE for the whole store"),
     ("db export --rows --project nope", 2, "no project 'nope' in the store; there are: engine"),
     ("db import text.txt", 2, "not a dump of a store"),
     ("db prune", 2, "give one of --keep-days N and --before DATE"),
