@@ -22,7 +22,7 @@ TTFT = "suite.A.track_ttft"
 
 
 class FakeRunner:
-    """Stands in for `AsvRunner`: `measure` gives a commit's values, or raises."""
+    """Stands in for a `Runner`: `measure` gives a commit's values, or raises."""
 
     machine = "lab"
     python = "python"
