@@ -1,19 +1,23 @@
 """Everything the pages read, and the only cache.
 
 An answer is cached under the store's URL and its stamp (`queries.version_stamp`), so an ingest
-shows at the next rerun and an unchanged store answers from memory. Cached values are shared by
-all sessions: they are frozen, and nobody changes them.
+shows at the next rerun and an unchanged store answers from memory.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar, cast, get_args
 
 import streamlit as st
 
 from tracker.comparison import compare
+from tracker.confirmation import with_confirmation
 from tracker.domain import (
+    AlertInfo,
+    AlertState,
     CalibrationBlock,
     ComparisonRow,
     GateInfo,
@@ -23,12 +27,15 @@ from tracker.domain import (
     SeriesHistory,
     SeriesInfo,
 )
+from tracker.findings import Change, Finding, group_by_commit
 from tracker.store import Store, queries
 from tracker.store.engine import parse_url, shown
 
 __all__ = [
+    "alerts",
     "calibrations",
     "comparison",
+    "findings",
     "gate",
     "gates",
     "history",
@@ -40,8 +47,10 @@ __all__ = [
     "series_list",
     "shown_store",
     "store_url",
+    "suspects",
 ]
 
+_MOST = 512  # answers kept
 _TTL = 600  # seconds; the stamp decides what is stale, this only frees memory
 _STAMP_TTL = 2  # seconds between two looks at the store's stamp
 
@@ -84,49 +93,49 @@ def _key() -> tuple[str, str, str]:
     return url, identity, _stamp(url, identity)
 
 
-@st.cache_data(ttl=_TTL, max_entries=8, show_spinner=False)
-def _projects(key: tuple[str, str, str]) -> tuple[ProjectInfo, ...]:
-    return tuple(queries.list_projects(_open(*key[:2])))
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
-def projects() -> tuple[ProjectInfo, ...]:
+@st.cache_data(ttl=_TTL, max_entries=_MOST, show_spinner="Reading the store …")
+def _answer(
+    key: tuple[str, str, str],
+    question: str,
+    args: tuple[object, ...],
+    options: dict[str, object],
+    _ask_store: Callable[..., object],
+) -> object:
+    # Streamlit leaves arguments with an underscore out of the cache's key: `question` names it.
+    return _ask_store(_open(*key[:2]), *args, **options)
+
+
+def _ask(
+    question: Callable[Concatenate[Store, _P], _T], *args: _P.args, **options: _P.kwargs
+) -> _T:
+    """The answer to one of the store's questions, from memory while the store is the same."""
+    name = f"{question.__module__}.{question.__qualname__}"
+    return cast("_T", _answer(_key(), name, args, options, question))
+
+
+def projects() -> Sequence[ProjectInfo]:
     """Every project, as the store lists them.
 
     Raises:
         StoreError: The store is missing, not a store, or of another schema.
     """
-    return _projects(_key())
-
-
-@st.cache_data(ttl=_TTL, max_entries=32, show_spinner="Reading the store …")
-def _overview(key: tuple[str, str, str], project: str, machine: str | None) -> Overview:
-    return queries.overview(_open(*key[:2]), project, machine=machine)
+    return _ask(queries.list_projects)
 
 
 def overview(project: str, machine: str | None) -> Overview:
     """The first page of one project, of one machine or all."""
-    return _overview(_key(), project, machine)
-
-
-@st.cache_data(ttl=_TTL, max_entries=64, show_spinner="Reading the store …")
-def _series_list(
-    key: tuple[str, str, str], project: str, machine: str | None, search: str | None, limit: int
-) -> tuple[SeriesInfo, ...]:
-    return tuple(
-        queries.list_series(_open(*key[:2]), project, machine=machine, search=search, limit=limit)
-    )
+    return _ask(queries.overview, project, machine=machine)
 
 
 def series_list(
     project: str, machine: str | None, search: str | None, *, limit: int
-) -> tuple[SeriesInfo, ...]:
+) -> Sequence[SeriesInfo]:
     """At most `limit` series of a project whose name holds `search`."""
-    return _series_list(_key(), project, machine, search or None, limit)
-
-
-@st.cache_data(ttl=_TTL, max_entries=256, show_spinner=False)
-def _series(key: tuple[str, str, str], series_id: int) -> SeriesInfo:
-    return queries.get_series(_open(*key[:2]), series_id)
+    return _ask(queries.list_series, project, machine=machine, search=search or None, limit=limit)
 
 
 def series(series_id: int) -> SeriesInfo:
@@ -135,45 +144,24 @@ def series(series_id: int) -> SeriesInfo:
     Raises:
         UsageError: There is none with this number.
     """
-    return _series(_key(), series_id)
-
-
-@st.cache_data(ttl=_TTL, max_entries=256, show_spinner="Reading the history …")
-def _history(key: tuple[str, str, str], series_id: int, limit: int | None) -> SeriesHistory:
-    return queries.history(_open(*key[:2]), series_id, limit=limit)
+    return _ask(queries.get_series, series_id)
 
 
 def history(series_id: int, *, limit: int | None = None) -> SeriesHistory:
     """The newest `limit` revisions of a series, oldest first."""
-    return _history(_key(), series_id, limit)
+    return _ask(queries.history, series_id, limit=limit)
 
 
-@st.cache_data(ttl=_TTL, max_entries=32, show_spinner="Comparing …")
-def _comparison(
-    key: tuple[str, str, str], project: str, base: str, head: str, machine: str | None
-) -> tuple[ComparisonRow, ...]:
-    return tuple(compare(_open(*key[:2]), project, base, head, machine=machine))
-
-
-def comparison(
-    project: str, base: str, head: str, machine: str | None
-) -> tuple[ComparisonRow, ...]:
+def comparison(project: str, base: str, head: str, machine: str | None) -> Sequence[ComparisonRow]:
     """Two revisions of a project, series by series, each change beside its noise."""
-    return _comparison(_key(), project, base, head, machine)
-
-
-@st.cache_data(ttl=_TTL, max_entries=32, show_spinner=False)
-def _revisions(
-    key: tuple[str, str, str], project: str, machine: str | None, limit: int
-) -> tuple[RevisionInfo, ...]:
-    return tuple(queries.newest_revisions(_open(*key[:2]), project, machine=machine, limit=limit))
+    return _ask(compare, project, base, head, machine=machine)
 
 
 def newest_revisions(
     project: str, machine: str | None, *, limit: int = 500
-) -> tuple[RevisionInfo, ...]:
+) -> Sequence[RevisionInfo]:
     """The newest measured revisions of a project, newest first."""
-    return _revisions(_key(), project, machine, limit)
+    return _ask(queries.newest_revisions, project, machine=machine, limit=limit)
 
 
 def revision(project: str, ref: str) -> RevisionInfo:
@@ -182,35 +170,12 @@ def revision(project: str, ref: str) -> RevisionInfo:
     Raises:
         UsageError: None, or more than one.
     """
-    url, identity, _ = _key()
-    return queries.resolve_revision(_open(url, identity), project, ref)
+    return _ask(queries.resolve_revision, project, ref)
 
 
-@st.cache_data(ttl=_TTL, max_entries=16, show_spinner=False)
-def _gates(key: tuple[str, str, str], project: str, limit: int) -> tuple[GateInfo, ...]:
-    return tuple(queries.list_gates(_open(*key[:2]), project, limit=limit))
-
-
-def gates(project: str, *, limit: int = 50) -> tuple[GateInfo, ...]:
-    """The latest gates of a project, newest first."""
-    return _gates(_key(), project, limit)
-
-
-@st.cache_data(ttl=_TTL, max_entries=16, show_spinner=False)
-def _calibrations(
-    key: tuple[str, str, str], project: str, machine: str | None
-) -> tuple[CalibrationBlock, ...]:
-    return tuple(queries.calibration_blocks(_open(*key[:2]), project, machine=machine))
-
-
-def calibrations(project: str, machine: str | None) -> tuple[CalibrationBlock, ...]:
-    """The blocks of A/A gates of one machine or all, newest first."""
-    return _calibrations(_key(), project, machine)
-
-
-@st.cache_data(ttl=_TTL, max_entries=64, show_spinner=False)
-def _gate(key: tuple[str, str, str], gate_id: str) -> GateInfo:
-    return queries.get_gate(_open(*key[:2]), gate_id)
+def gates(project: str, *, limit: int = 50, head: str | None = None) -> Sequence[GateInfo]:
+    """The latest gates of a project, newest first; with `head` those that judged this commit."""
+    return _ask(queries.list_gates, project, limit=limit, head=head)
 
 
 def gate(gate_id: str) -> GateInfo:
@@ -219,4 +184,38 @@ def gate(gate_id: str) -> GateInfo:
     Raises:
         UsageError: There is none with this id.
     """
-    return _gate(_key(), gate_id)
+    return _ask(queries.get_gate, gate_id)
+
+
+def calibrations(project: str, machine: str | None) -> Sequence[CalibrationBlock]:
+    """The blocks of A/A gates of one machine or all, newest first."""
+    return _ask(queries.calibration_blocks, project, machine=machine)
+
+
+def findings(project: str, commit: str) -> Sequence[Finding]:
+    """What moved at one commit, a finding a machine, with what paired runs of it say."""
+    changes = [Change(*pair) for pair in _ask(queries.shifts_at, project, commit)]
+    judged = gates(project, head=commit) if changes else ()
+    return [
+        with_confirmation(
+            finding,
+            [
+                gate
+                for gate in judged
+                if gate.machine == finding.machine
+                and finding.before is not None
+                and gate.base.commit == finding.before.commit
+            ],
+        )
+        for finding in group_by_commit(changes)
+    ]
+
+
+def suspects(project: str, before: str, commit: str) -> Sequence[RevisionInfo]:
+    """The stored commits after `before`, up to and with `commit`, newest first."""
+    return _ask(queries.commits_between, project, before, commit)
+
+
+def alerts(project: str, commit: str) -> Sequence[AlertInfo]:
+    """The alerts of one commit in any state, newest first."""
+    return _ask(queries.list_alerts, project, states=get_args(AlertState), commit=commit)

@@ -16,7 +16,56 @@ from dashboard.tables import history_frame, level_frame
 from dashboard.units import format_effect, scale_for
 from tracker.domain import LevelShift, SeriesHistory
 
-__all__ = ["STYLE", "Tile", "shift_html", "sparkline_html", "tiles_html"]
+__all__ = [
+    "BADGES",
+    "STYLE",
+    "Tile",
+    "badge_of",
+    "plain",
+    "shift_html",
+    "shortened",
+    "sparkline_html",
+    "tiles_html",
+]
+
+# Colour and icon of a gate's outcome and of an alert's state; what is not named is grey.
+BADGES = {
+    "pass": ("green", ":material/check_circle:"),
+    "improvement": ("green", ":material/check_circle:"),
+    "regression": ("red", ":material/error:"),
+    "broken": ("red", ":material/error:"),
+    "inconclusive": ("orange", ":material/help:"),
+    "running": ("blue", ":material/hourglass_top:"),
+    "open": ("red", ":material/campaign:"),
+    "acked": ("orange", ":material/visibility:"),
+    "expected": ("gray", ":material/event_available:"),
+    "resolved": ("gray", ":material/task_alt:"),
+    "confirmed": ("red", ":material/verified:"),
+    "refuted": ("green", ":material/cancel:"),
+}
+
+
+def badge_of(state: str) -> tuple[str, str]:
+    """Colour and icon of a state."""
+    return BADGES.get(state, ("gray", ":material/block:"))
+
+
+_SHOWN = 300  # characters of a name or a subject
+
+
+def shortened(text: str, most: int = _SHOWN) -> str:
+    """A text on one line, cut where it is longer than anybody reads."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def plain(text: str) -> str:
+    """A text as Markdown that shows it as it is: names hold underscores, stars and brackets."""
+    text = shortened(text)
+    for mark in "\\`*_[]$<>~:#&|":
+        text = text.replace(mark, "\\" + mark)
+    return text
+
 
 _HAIRLINE = "color-mix(in srgb, currentColor 18%, transparent)"
 
@@ -49,9 +98,10 @@ class Tile:
 def tiles_html(tiles: list[Tile]) -> str:
     """The tiles in as many columns as the width allows, two on a phone."""
     cells = "".join(
-        f'<div style="border:1px solid {_HAIRLINE};border-radius:0.5rem;padding:0.6rem 0.8rem">'
+        f'<div style="border:1px solid {_HAIRLINE};border-radius:0.5rem;padding:0.6rem 0.8rem;'
+        'overflow-wrap:anywhere">'
         f'<div style="font-size:0.85rem;opacity:0.75">{escape(tile.label)}</div>'
-        f'<div style="font-size:1.35rem;font-weight:650;line-height:1.3">{escape(tile.value)}</div>'
+        f'<div style="font-size:1.35rem;font-weight:650;line-height:1.3">{escape(shortened(tile.value, 60))}</div>'
         f'<div style="font-size:0.8rem;opacity:0.75;line-height:1.3">{escape(tile.note)}</div>'
         "</div>"
         for tile in tiles

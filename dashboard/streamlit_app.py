@@ -14,6 +14,7 @@ from tracker.errors import PacekeeperError, SchemaError, StoreError
 
 PAGES = (
     ("overview", "Today", ":material/monitor_heart:"),
+    ("finding", "Finding", ":material/troubleshoot:"),
     ("series", "Series", ":material/show_chart:"),
     ("compare", "Compare", ":material/compare_arrows:"),
     ("gates", "Gates", ":material/verified_user:"),

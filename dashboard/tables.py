@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlencode
 
 import pandas as pd
 
@@ -17,23 +18,37 @@ from tracker.domain import (
     GateInfo,
     IngestProblemInfo,
     LevelShift,
+    RevisionInfo,
     SeriesHistory,
 )
+from tracker.findings import Finding
 
 __all__ = [
     "calibrations_frame",
+    "changes_frame",
     "commit_link",
     "compare_frame",
     "gates_frame",
+    "height_of",
     "history_frame",
     "history_table",
     "level_frame",
     "margins_of",
     "problems_frame",
+    "revisions_frame",
     "sort_key",
     "verdict_of",
     "verdicts_frame",
 ]
+
+
+_ROW = 35  # pixels of a table's row, as Streamlit draws it
+_ROWS = 12  # above so many a table scrolls
+
+
+def height_of(frame: pd.DataFrame) -> int | Literal["content"]:
+    """The height of a table: as high as its rows, up to a dozen."""
+    return "content" if len(frame) <= _ROWS else _ROW * (_ROWS + 1) + 2
 
 
 def commit_link(template: str | None, commit: str) -> str | None:
@@ -333,3 +348,47 @@ def calibrations_frame(blocks: Iterable[CalibrationBlock]) -> pd.DataFrame:
             for block in blocks
         ]
     )
+
+
+def changes_frame(finding: Finding, scope: Mapping[str, str]) -> pd.DataFrame:
+    """One row a series that moved, worst first, with a link to its page.
+
+    Args:
+        finding: What moved at one commit on one machine.
+        scope: Query parameters that every link keeps.
+    """
+    rows = []
+    for change in finding.changes:
+        shift = change.shift
+        scale = scale_for(change.series.unit, [shift.before, shift.after])
+        rows.append(
+            {
+                "metric": label(change.series),
+                "environment": change.series.environment,
+                "change": format_effect(shift.effect),
+                "from → to": scale.change(shift.before, shift.after),
+                "sense": change.direction,
+                "kind": "level shift" if shift.drift_commits is None else "drift",
+                "now": "recovered" if shift.recovered else "still there",
+                "cause": shift.cause,
+                "paired run": change.confirmation or "–",
+                "series": f"/series?{urlencode({**scope, 'series': change.series.id})}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def revisions_frame(revisions: Iterable[RevisionInfo], commit_url: str | None) -> pd.DataFrame:
+    """One row a commit; the link only where the project has a template."""
+    rows = []
+    for revision in revisions:
+        link = commit_link(commit_url, revision.commit)
+        rows.append(
+            {
+                "commit": revision.commit[:10],
+                "committed": revision.committed_at.strftime("%Y-%m-%d %H:%M"),
+                "subject": revision.subject or "–",
+                **({"link": link} if link else {}),
+            }
+        )
+    return pd.DataFrame(rows)

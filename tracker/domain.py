@@ -595,7 +595,7 @@ class Overview:
     worse: tuple[tuple[SeriesInfo, LevelShift], ...]  # still worse than before, worst first
     better: tuple[tuple[SeriesInfo, LevelShift], ...]
     alerts: tuple[AlertInfo, ...]  # open and acked
-    gates: tuple[GateInfo, ...]  # latest first
+    gates: tuple[GateInfo, ...]  # of two commits, latest first; A/A gates are counted below
     calibration: CalibrationInfo
     problems: tuple[IngestProblemInfo, ...]
     num_failed_last: int  # failed or timed-out results at the newest revision

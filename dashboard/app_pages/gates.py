@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from dashboard import charts, data, scope, tables, url_state
-from dashboard.markup import Tile, tiles_html
+from dashboard.markup import Tile, plain, tiles_html
 from dashboard.palette import palette_for
 from dashboard.units import ago
 from tracker.domain import GateInfo
@@ -86,7 +86,7 @@ def _gate(here: scope.Scope, gate: GateInfo, now: datetime) -> None:
             ]
         )
     )
-    st.caption(f"Measured on {gate.machine}.")
+    st.caption(f"Measured on {plain(gate.machine)}.")
     margins = tables.margins_of(gate)
     chart = charts.forest_chart(gate, palette_for(st.context.theme.type), margins=margins)
     if chart is None:

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import charts, data, scope, tables, url_state
 from dashboard.groups import label, scenario, short_name
 from dashboard.headline import headline
-from dashboard.markup import Tile, shift_html, tiles_html
+from dashboard.markup import Tile, badge_of, plain, shift_html, tiles_html
 from dashboard.palette import palette_for
 from dashboard.units import ago, counted, direction, format_date, format_effect, format_value
 from tracker.domain import AlertInfo, CalibrationInfo, GateInfo, LevelShift, Overview, SeriesInfo
@@ -22,14 +22,6 @@ INSIDE = 50  # series listed inside of a commit
 SPARK_POINTS = 300  # revisions in a sparkline
 CHART_POINTS = 100  # revisions in a chart at the top
 CANDIDATES = 1000  # series among which the main scenario is looked for
-BADGES = {
-    "pass": ("green", ":material/check_circle:"),
-    "improvement": ("green", ":material/check_circle:"),
-    "regression": ("red", ":material/error:"),
-    "broken": ("red", ":material/error:"),
-    "inconclusive": ("orange", ":material/help:"),
-    "running": ("blue", ":material/hourglass_top:"),
-}
 
 
 def draw() -> None:
@@ -39,20 +31,21 @@ def draw() -> None:
     now = datetime.now(UTC)
     _headline(here)
     _numbers(found, now)
-    for alert in found.alerts:
-        _alert(here, alert, now)
     _moved(
         here,
         found.worse,
+        found.alerts,
         now,
         name="worse",
         title="Worse",
         nothing="Nothing is worse than before. The level shifts are those that "
         "`tracker changepoints` found when it last ran.",
     )
+    _other_alerts(here, found, now)
     _moved(
         here,
         found.better,
+        found.alerts,
         now,
         name="better",
         title="Better",
@@ -70,7 +63,7 @@ def _headline(here: scope.Scope) -> None:
         return
     first = next(iter(shown.values()))
     where = " · ".join(filter(None, (scenario(first), ", ".join(first.params), first.machine)))
-    st.markdown(f":small[{_plain(where)}]")
+    st.markdown(f":small[{plain(where)}]")
     for column, (group, series) in zip(st.columns(len(shown)), shown.items(), strict=True):
         with column:
             history = data.history(series.id, limit=CHART_POINTS)
@@ -79,7 +72,7 @@ def _headline(here: scope.Scope) -> None:
                 label=f"**{group}** · {format_value(series.last_value, series.unit)}",
                 query_params=here.link(series=series.id),
             )
-            st.markdown(f":small[{_plain(short_name(series))} · {direction(series.better)}]")
+            st.markdown(f":small[{plain(short_name(series))} · {direction(series.better)}]")
             st.altair_chart(
                 charts.history_chart(
                     history, palette_for(st.context.theme.type), height=190, compact=True
@@ -127,24 +120,55 @@ def _false_alarms(calibration: CalibrationInfo) -> tuple[str, str]:
     )
 
 
-def _alert(here: scope.Scope, alert: AlertInfo, now: datetime) -> None:
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.badge(f"alert {alert.id} · {alert.state}", color="red", icon=":material/campaign:")
-            st.markdown(f"**{_plain(alert.title)}**")
-        parts = [f"opened {ago(alert.created_at, now)}", f"{alert.num_series} series"]
-        if alert.worst_effect is not None:
-            parts.append(f"worst {format_effect(alert.worst_effect)}")
-        if alert.revision:
-            parts.append(_commit(here, alert.revision.commit))
-        st.markdown(f":small[{' · '.join(parts)}]")
-        if alert.detail:
-            st.markdown(f":small[{_plain(alert.detail)}]")
+def _place_of(finding: Finding) -> tuple[str, str]:
+    return finding.revision.commit, finding.machine
+
+
+def _alert_of(finding: Finding, alerts: Sequence[AlertInfo]) -> AlertInfo | None:
+    """The alert of a finding: of its commit on its machine."""
+    commit, machine = _place_of(finding)
+    key = f"{finding.project}/{commit}/{machine}"
+    return next((alert for alert in alerts if alert.key == key), None)
+
+
+def _other_alerts(here: scope.Scope, found: Overview, now: datetime) -> None:
+    """Alerts whose commit is no finding of this page: a gate opened them, or the level came back."""
+    findings = group_by_commit(Change(*pair) for pair in (*found.worse, *found.better))
+    shown = {alert.id for f in findings if (alert := _alert_of(f, found.alerts)) is not None}
+    others = [
+        alert
+        for alert in found.alerts
+        if alert.id not in shown
+        and (here.machine is None or (alert.key or "").endswith(f"/{here.machine}"))
+    ]
+    if not others:
+        return
+    st.subheader(f"Other alerts · {len(others)}", anchor=False)
+    for alert in others[:MOST]:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            _badge(alert)
+            if alert.revision is None:
+                st.markdown(plain(alert.title))
+            else:
+                st.page_link(
+                    "app_pages/finding.py",
+                    label=plain(alert.title),
+                    query_params=here.link(commit=alert.revision.commit),
+                )
+            st.markdown(f":small[opened {ago(alert.created_at, now)}]")
+    if len(others) > MOST:
+        st.caption(f"{len(others) - MOST} more; `tracker alerts list` has them all.")
+
+
+def _badge(alert: AlertInfo) -> None:
+    colour, icon = badge_of(alert.state)
+    st.badge(f"alert {alert.id} · {alert.state}", color=colour, icon=icon)  # type: ignore[arg-type]
 
 
 def _moved(
     here: scope.Scope,
     moved: Sequence[tuple[SeriesInfo, LevelShift]],
+    alerts: Sequence[AlertInfo],
     now: datetime,
     *,
     name: str,
@@ -159,7 +183,7 @@ def _moved(
         return
     wide = url_state.read("all") == name
     for finding in findings[: MOST if wide else FIRST]:
-        _card(here, finding, now)
+        _card(here, finding, _alert_of(finding, alerts), now)
     rest = len(findings) - (MOST if wide else FIRST)
     if rest > 0 and not wide:
         st.button(
@@ -172,24 +196,28 @@ def _moved(
         st.caption(f"{rest} more; narrow them down by machine, or search on the Series page.")
 
 
-def _card(here: scope.Scope, finding: Finding, now: datetime) -> None:
-    """One commit: its worst series with a sparkline, the others inside."""
+def _card(here: scope.Scope, finding: Finding, alert: AlertInfo | None, now: datetime) -> None:
+    """One commit: what it is, its worst series with a sparkline, the others inside."""
     worst = finding.changes[0]
     revision = finding.revision
-    with st.container(border=True, key=f"moved-{worst.series.id}"):
+    with st.container(border=True, key=f"moved-{worst.series.id}", gap="xsmall"):
         text, picture = st.columns([11, 10], vertical_alignment="center")
         with text:
-            subject = f" {_plain(revision.subject)}" if revision.subject else ""
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.page_link(
+                    "app_pages/finding.py",
+                    label=f"**{plain(revision.subject or revision.commit[:10])}**",
+                    query_params=here.link(commit=revision.commit),
+                )
+                if alert is not None:
+                    _badge(alert)
             # Not a caption: its faded text would take the contrast off the links in it.
             st.markdown(
-                f"{_commit(here, revision.commit)}{subject}  \n"
-                f":small[{format_date(revision.committed_at)}, {ago(revision.committed_at, now)} · "
-                f"{_plain(finding.machine)} · {len(finding.changes)} series · worst:]"
+                f":small[{_commit(here, revision.commit)} {format_date(revision.committed_at)}, "
+                f"{ago(revision.committed_at, now)} · {plain(finding.machine)} · "
+                f"{plain(worst.series.environment)} · {direction(worst.series.better)}]"
             )
             _series_link(here, worst.series)
-            st.markdown(
-                f":small[{_plain(worst.series.environment)} · {direction(worst.series.better)}]"
-            )
         with picture:
             history = data.history(worst.series.id, limit=SPARK_POINTS)
             st.html(shift_html(history, worst.shift, palette_for(st.context.theme.type)))
@@ -201,13 +229,13 @@ def _card(here: scope.Scope, finding: Finding, now: datetime) -> None:
                         st.markdown(f"**{format_effect(change.shift.effect)}**")
                         _series_link(here, change.series)
                 if len(others) > INSIDE:
-                    st.caption(f"{len(others) - INSIDE} more; search on the Series page.")
+                    st.caption(f"{len(others) - INSIDE} more; the finding's page lists them all.")
 
 
 def _series_link(here: scope.Scope, series: SeriesInfo) -> None:
     st.page_link(
         "app_pages/series.py",
-        label=f"**{_plain(label(series))}**",
+        label=plain(label(series)),
         query_params=here.link(series=series.id),
     )
 
@@ -215,13 +243,6 @@ def _series_link(here: scope.Scope, series: SeriesInfo) -> None:
 def _commit(here: scope.Scope, commit: str) -> str:
     link = tables.commit_link(here.project.commit_url, commit)
     return f"[`{commit[:10]}`]({link})" if link else f"`{commit[:10]}`"
-
-
-def _plain(text: str) -> str:
-    """Names hold underscores, stars and brackets; none of them is markup."""
-    for mark in "\\`*_[]$<>~:#":
-        text = text.replace(mark, "\\" + mark)
-    return text
 
 
 def _gates(here: scope.Scope, gates: Sequence[GateInfo], now: datetime) -> None:
@@ -235,7 +256,7 @@ def _gates(here: scope.Scope, gates: Sequence[GateInfo], now: datetime) -> None:
         return
     for gate in gates[:5]:
         word = gate.outcome or "running"
-        colour, icon = BADGES.get(word, ("gray", ":material/block:"))
+        colour, icon = badge_of(word)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.badge(
                 word if gate.exit_code is None else f"{word} · exit {gate.exit_code}",
@@ -248,7 +269,7 @@ def _gates(here: scope.Scope, gates: Sequence[GateInfo], now: datetime) -> None:
                 query_params=here.link(gate=gate.id),
             )
             st.caption(
-                f"{ago(gate.started_at, now)} · {_plain(gate.machine)} · {gate.pairs} pairs · "
+                f"{ago(gate.started_at, now)} · {plain(gate.machine)} · {gate.pairs} pairs · "
                 f"{len(gate.verdicts)} metrics"
             )
 

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import charts, data, scope, tables, url_state
 from dashboard.groups import GROUPS, label, metric_group, scenario, short_name, siblings
 from dashboard.headline import headline
+from dashboard.markup import plain
 from dashboard.palette import palette_for
 from dashboard.units import counted, direction, format_effect, format_value
 from tracker.domain import SeriesHistory, SeriesInfo
@@ -98,15 +99,15 @@ def _chosen(here: scope.Scope, listed: list[SeriesInfo]) -> SeriesInfo | None:
 
 def _one(here: scope.Scope, series: SeriesInfo, window: int) -> None:
     history = data.history(series.id, limit=window)
-    st.subheader(label(series), anchor=False)
+    st.subheader(plain(label(series)), anchor=False)
     # "unit" is what asv writes for a track_ benchmark that names none.
     unit = f"unit {series.unit}" if series.unit not in ("", "unit") else "no unit"
     with st.container(horizontal=True, gap="small"):
         st.badge(direction(series.better), icon=":material/swap_vert:")
         st.badge(metric_group(series), color="violet")
-        st.badge(f"{series.kind}, {unit}", color="gray")
-        st.badge(series.machine, color="gray", icon=":material/computer:")
-        st.badge(series.environment, color="gray")
+        st.badge(plain(f"{series.kind}, {unit}"), color="gray")
+        st.badge(plain(series.machine), color="gray", icon=":material/computer:")
+        st.badge(plain(series.environment), color="gray")
     if not history.points:
         st.info("This series has no results.")
         return
@@ -167,7 +168,7 @@ def _shifts(here: scope.Scope, history: SeriesHistory) -> None:
         lines.append(
             f"- :violet[environment] at `{change.revision.commit[:10]}`, "
             f"{change.revision.committed_at:%Y-%m-%d}: "
-            f"{', '.join(texts[:6])}{' …' if len(texts) > 6 else ''}"
+            f"{plain(', '.join(texts[:6]))}{' …' if len(texts) > 6 else ''}"
         )
     if lines:
         with st.expander(
@@ -179,7 +180,7 @@ def _shifts(here: scope.Scope, history: SeriesHistory) -> None:
 
 
 def _scenario(here: scope.Scope, series: SeriesInfo, window: int) -> None:
-    st.subheader(scenario(series), anchor=False)
+    st.subheader(plain(scenario(series)), anchor=False)
     beside = data.series_list(here.project.name, series.machine, scenario(series), limit=LIMIT)
     grouped = siblings(series, (*beside, series))
     flat = [(group, member) for group, members in grouped.items() for member in members]
@@ -195,7 +196,7 @@ def _small(here: scope.Scope, series: SeriesInfo, group: str, window: int) -> No
     history = data.history(series.id, limit=window)
     st.page_link(
         "app_pages/series.py",
-        label=f"**{short_name(series)}** · {format_value(series.last_value, series.unit)}",
+        label=f"**{plain(short_name(series))}** · {format_value(series.last_value, series.unit)}",
         query_params=here.link(series=series.id),
     )
     st.caption(f"{group} · {direction(series.better)}")

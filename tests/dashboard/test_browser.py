@@ -95,11 +95,16 @@ def query(page):
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
-def test_the_overview_leads_to_the_worst_series_and_a_reload_keeps_it(filled, visit):
+def test_the_overview_leads_to_the_finding_and_its_series_and_a_reload_keeps_it(filled, visit):
     for project in filled.projects:
         worst = the_worst(filled, project)
         page = visit(project=project)
-        link = page.locator("[class*='st-key-moved-'] [data-testid=stPageLink] a").first
+        page.locator("[class*='st-key-moved-'] [data-testid=stPageLink] a").first.click()
+        page.wait_for_url("**/finding?*")
+        drawn(page)
+        page.get_by_role("heading", name="Suspects").wait_for()
+        healthy(page)
+        link = page.locator("[data-testid=stMain] [data-testid=stPageLink] a").first
         assert link.inner_text().strip() == worst.metric
         link.click()
         page.wait_for_url("**/series?*")

@@ -429,3 +429,44 @@ def test_the_newest_revisions_come_first_and_only_those_with_results(store: Stor
     assert len(queries.newest_revisions(store, "p", machine="box")) == 4
     with pytest.raises(UsageError, match="no machine"):
         queries.newest_revisions(store, "p", machine="none")
+
+
+def test_a_finding_is_read_from_its_shifts_and_its_commits(store: Store) -> None:
+    fill(store, range(6), 3)
+    ids = [series.id for series in queries.list_series(store, "p")]
+    shift_at(store, ids[0], 4, worse=True)
+    shift_at(store, ids[1], 4, worse=False)
+    shift_at(store, ids[2], 3, worse=True)
+    with statements(store) as seen:
+        moved = queries.shifts_at(store, "p", commit(4))
+        between = queries.commits_between(store, "p", commit(1), commit(4))
+    assert [(series.id, shift.after) for series, shift in moved] == [
+        (ids[0], 2.0),
+        (ids[1], 0.5),
+    ]
+    assert [revision.commit for revision in between] == [commit(4), commit(3), commit(2)]
+    assert not any(" result" in statement for statement in seen)
+    # A commit of another branch lies between in time, and is no ancestor.
+    for number, parent in ((4, 2), (3, 2), (2, 1)):
+        store.record_revisions(
+            "p", [RevisionRecord(commit(number), committed_at(number), (commit(parent),))]
+        )
+    between = queries.commits_between(store, "p", commit(1), commit(4))
+    assert [revision.commit for revision in between] == [commit(4), commit(2)]
+
+
+def test_gates_and_alerts_of_one_commit(store: Store) -> None:
+    fill(store, range(4))
+    for base, head in ((1, 2), (2, 2), (1, 3)):
+        store.begin_gate("p", base=commit(base), head=commit(head), machine="box", policy={})
+    for number in (2, 3):
+        store.open_alert(
+            "p", key=str(number), title="t", detail="", revision_commit=commit(number),
+            num_series=1, worst_effect=0.1,
+        )  # fmt: skip
+    assert {g.base.commit for g in queries.list_gates(store, "p", head=commit(2))} == {
+        commit(1), commit(2),
+    }  # fmt: skip
+    assert [a.key for a in queries.list_alerts(store, "p", commit=commit(3))] == ["3"]
+    # The first page lists gates of two commits; the others count for the rate of false alarms.
+    assert len(queries.overview(store, "p").gates) == 2

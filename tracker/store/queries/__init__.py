@@ -8,6 +8,7 @@ from tracker.store.queries.alerts import get_alert, list_alerts
 from tracker.store.queries.compare import compare, paired_values
 from tracker.store.queries.expectations import list_expectations
 from tracker.store.queries.export import export_rows
+from tracker.store.queries.finding import commits_between, shifts_at
 from tracker.store.queries.gates import (
     calibration,
     calibration_blocks,
@@ -30,6 +31,7 @@ from tracker.store.queries.stamp import version_stamp
 __all__ = [
     "calibration",
     "calibration_blocks",
+    "commits_between",
     "compare",
     "export_rows",
     "gate_environment",
@@ -52,5 +54,6 @@ __all__ = [
     "overview",
     "paired_values",
     "resolve_revision",
+    "shifts_at",
     "version_stamp",
 ]

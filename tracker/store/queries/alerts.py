@@ -17,12 +17,23 @@ _a = t.alert.c
 
 
 def list_alerts(
-    store: Store, project: str | None = None, *, states: Sequence[str] = ("open", "acked")
+    store: Store,
+    project: str | None = None,
+    *,
+    states: Sequence[str] = ("open", "acked"),
+    commit: str | None = None,
 ) -> list[AlertInfo]:
-    """Return alerts in any of `states`, newest first, of one project or of all."""
+    """Return alerts in any of `states`, newest first, of one project or of all.
+
+    Args:
+        store: Where to look.
+        project: Only this project's.
+        states: Only alerts in one of these.
+        commit: Only those of this commit, by its full hash.
+    """
     with store.reading() as conn:
         project_id = None if project is None else find_project(conn, project)
-        return load_alerts(conn, project_id, states)
+        return load_alerts(conn, project_id, states, commit)
 
 
 def get_alert(store: Store, alert_id: int) -> AlertInfo:
@@ -38,10 +49,14 @@ def get_alert(store: Store, alert_id: int) -> AlertInfo:
     return _alert_of(row)
 
 
-def load_alerts(conn: Connection, project_id: int | None, states: Sequence[str]) -> list[AlertInfo]:
+def load_alerts(
+    conn: Connection, project_id: int | None, states: Sequence[str], commit: str | None = None
+) -> list[AlertInfo]:
     statement = _select().where(_a.state.in_(list(states)))
     if project_id is not None:
         statement = statement.where(_a.project_id == project_id)
+    if commit is not None:
+        statement = statement.where(t.revision.c.commit_hash == commit)
     statement = statement.order_by(_a.created_at.desc(), _a.id.desc())
     return [_alert_of(row) for row in conn.execute(statement)]
 

@@ -24,10 +24,24 @@ from tracker.store.store import Store
 _g = t.gate.c
 
 
-def list_gates(store: Store, project: str, *, limit: int | None = 20) -> list[GateInfo]:
-    """Return the newest gates of a project, newest first; all of them with `limit` None."""
+def list_gates(
+    store: Store, project: str, *, limit: int | None = 20, head: str | None = None
+) -> list[GateInfo]:
+    """Return the newest gates of a project, newest first.
+
+    Args:
+        store: Where to look.
+        project: Its name.
+        limit: At most so many; None: all.
+        head: Only those that judged this commit, against whatever base.
+
+    Raises:
+        UsageError: No such project or commit.
+    """
     with store.reading() as conn:
-        return load_gates(conn, find_project(conn, project), limit)
+        project_id = find_project(conn, project)
+        head_id = None if head is None else find_revision(conn, project_id, head).id
+        return load_gates(conn, project_id, limit, head_id)
 
 
 def gates_between(
@@ -156,8 +170,19 @@ def calibration_blocks(
         ]
 
 
-def load_gates(conn: Connection, project_id: int, limit: int | None) -> list[GateInfo]:
+def load_gates(
+    conn: Connection,
+    project_id: int,
+    limit: int | None,
+    head_id: int | None = None,
+    *,
+    with_identical: bool = True,
+) -> list[GateInfo]:
     statement = _select().where(_g.project_id == project_id)
+    if not with_identical:
+        statement = statement.where(_g.base_id != _g.head_id)
+    if head_id is not None:
+        statement = statement.where(_g.head_id == head_id)
     return _gates(conn, statement.order_by(_g.started_at.desc(), _g.id).limit(limit))
 
 

@@ -44,7 +44,7 @@ def overview(store: Store, project: str, *, machine: str | None = None) -> Overv
             alerts=tuple(load_alerts(conn, project_id, ("open", "acked"))),
             gates=tuple(
                 gate
-                for gate in load_gates(conn, project_id, NUM_GATES)
+                for gate in load_gates(conn, project_id, NUM_GATES, with_identical=False)
                 if machine is None or gate.machine == machine
             ),
             calibration=load_calibration(conn, project_id),
