@@ -24,19 +24,19 @@ __all__ = ["Settings", "cli", "main"]
 COMMANDS = {
     "init": "Set up a repository: settings, a first suite, the pipeline.",
     "demo": "Make a synthetic project and store to look at.",
-    "run": "Measure commits with asv on this machine and ingest each.",
-    "ingest": "Read asv results directories of any project into the store.",
+    "run": "Measure commits on this machine and store the results.",
+    "ingest": "Read result files of asv and other tools into the store.",
     "compare": "Show two commits side by side, from the store.",
     "gate": "Measure interleaved pairs of two commits and exit with the verdict.",
-    "expect": "Say that a metric is meant to change, by how much and why.",
+    "expect": "Record an intended change of a metric, with its reason.",
     "changepoints": "Find level shifts in every series' history.",
     "alerts": "List, show and triage alerts.",
     "bisect": "Name the commit that made a metric worse, with a probability.",
-    "calibrate": "Run A/A gates and say how often the gate cries wolf here.",
-    "schedule": "Run the service: new commits, nightly measurement.",
-    "doctor": "Say whether this machine is fit to measure, and what to do.",
-    "ci": "Judge and record in a CI job, and tell the CI system.",
-    "db": "The store's care: upgrade, check, prune, export, import.",
+    "calibrate": "Measure the gate's rate of false regressions with A/A gates.",
+    "schedule": "Run the service that measures new commits and the nightly head.",
+    "doctor": "Check whether this machine is fit to measure.",
+    "ci": "Run the gate in a CI job and report to the CI system.",
+    "db": "Maintain the store: upgrade, check, prune, export, import.",
     "dashboard": "Open the dashboard on the store.",
 }
 
@@ -87,7 +87,7 @@ class _LazyGroup(click.Group):
 @click.option(
     "--db",
     metavar="URL",
-    help=f"Store to use; else $PACEKEEPER_DB, else {DEFAULT_DB}.",
+    help=f"URL of the store (default: $PACEKEEPER_DB, or {DEFAULT_DB}).",
 )
 @click.version_option(package_name="pacekeeper", prog_name="pacekeeper")
 @click.pass_context
@@ -97,7 +97,7 @@ def cli(ctx: click.Context, db: str | None) -> None:
     Exit codes: 0 pass, 1 regression, 2 usage, 3 inconclusive (where the policy blocks on it),
     4 measurement invalid or nothing measured, 5 store or internal error.
     """
-    if db == "":  # an unset variable of a script; the default store would be another one
+    if db == "":  # a script's variable is unset: do not fall back to the default store
         raise click.UsageError("--db is empty; give sqlite:///FILE or postgresql://HOST/NAME", ctx)
     ctx.obj = Settings(db=db or os.environ.get("PACEKEEPER_DB") or DEFAULT_DB)
 
@@ -111,7 +111,7 @@ def main() -> None:
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         nonlocal terminated
-        if not terminated:  # a second one must not cut short the ending of children
+        if not terminated:  # a second signal must not interrupt the clean-up of child processes
             terminated = True
             raise KeyboardInterrupt
 
@@ -133,8 +133,8 @@ def _run() -> int:
         click.echo("interrupted", err=True)
         return 130
     except SystemExit:
-        # What click and rich do where nobody reads the output any more; their 1 would mean a
-        # regression here.
+        # click and rich exit with 1 when the reader of the output has gone; here 1 means a
+        # regression.
         return 128 + signal.SIGPIPE
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -24,19 +24,19 @@ __all__ = ["command"]
 def command() -> None:
     """List, show and triage alerts.
 
-    open: nobody looked yet; acked: somebody looks; expected: the price is known and accepted;
-    resolved: fixed or reverted.
+    States: open (new), acked (under investigation), expected (the change is accepted), resolved
+    (fixed or reverted).
     """
 
 
 @command.command("list")
-@click.option("--project", metavar="NAME", help="Only this project; else all in the store.")
+@click.option("--project", metavar="NAME", help="Only this project (default: all).")
 @click.option(
     "--state",
     "states",
     multiple=True,
     type=click.Choice([*ALL_STATES, "all"]),
-    help="Which states, repeatable; open and acked unless given.",
+    help="Only alerts in this state; repeatable (default: open and acked).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_obj
@@ -56,7 +56,7 @@ def list_(settings: Settings, project: str | None, states: tuple[str, ...], as_j
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def show(settings: Settings, alert_id: int, as_json: bool) -> None:
-    """Show one alert with what it holds and what happened to it."""
+    """Show one alert with its details and its log."""
     with Store.open(settings.db, read_only=True) as store:
         alert = queries.get_alert(store, alert_id)
     if as_json:
@@ -67,28 +67,28 @@ def show(settings: Settings, alert_id: int, as_json: bool) -> None:
 
 @command.command("ack")
 @click.argument("alert_id", metavar="ID", type=int)
-@click.option("--note", metavar="TEXT", help="Kept with the alert.")
+@click.option("--note", metavar="TEXT", help="Stored with the alert.")
 @click.pass_obj
 def ack(settings: Settings, alert_id: int, note: str | None) -> None:
-    """Say that somebody looks at it; also takes a closed alert up again."""
+    """Mark an alert as under investigation; this also reopens a closed alert."""
     _move(settings, alert_id, "ack", note)
 
 
 @command.command("expect")
 @click.argument("alert_id", metavar="ID", type=int)
-@click.option("--note", metavar="TEXT", help="Kept with the alert: why the price is right.")
+@click.option("--note", metavar="TEXT", help="Stored with the alert: why the change is accepted.")
 @click.pass_obj
 def expect(settings: Settings, alert_id: int, note: str | None) -> None:
-    """Say that the price is known and accepted."""
+    """Mark an alert as an accepted change."""
     _move(settings, alert_id, "expect", note)
 
 
 @command.command("resolve")
 @click.argument("alert_id", metavar="ID", type=int)
-@click.option("--note", metavar="TEXT", help="Kept with the alert: the commit that mended it.")
+@click.option("--note", metavar="TEXT", help="Stored with the alert: the commit that fixed it.")
 @click.pass_obj
 def resolve(settings: Settings, alert_id: int, note: str | None) -> None:
-    """Say that it is fixed or reverted."""
+    """Mark an alert as fixed or reverted."""
     _move(settings, alert_id, "resolve", note)
 
 

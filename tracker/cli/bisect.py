@@ -23,7 +23,11 @@ __all__ = ["command"]
 @click.command("bisect")
 @click.argument("good")
 @click.argument("bad")
-@click.option("--metric", metavar="NAME", help="Or the end of it; else the worst that votes.")
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help="Metric or the end of its name (default: the worst voting metric).",
+)
 @click.option(
     "--confidence",
     type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
@@ -37,12 +41,12 @@ __all__ = ["command"]
     default=200,
     show_default=True,
     metavar="N",
-    help="Measured after BAD against GOOD.",
+    help="Pairs to measure after the gate of GOOD and BAD.",
 )
 @click.option(
     "--budget", metavar="TIME", help="Start no step that is expected to exceed it: 300, 5m, 2h."
 )
-@click.option("--fresh", is_flag=True, help="Count nothing that the store has already.")
+@click.option("--fresh", is_flag=True, help="Ignore pairs that the store already has.")
 @click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
 @click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -68,9 +72,9 @@ def command(
 ) -> int:
     """Name the commit between GOOD and BAD that made a metric worse, with a probability.
 
-    First a gate must show that BAD is worse. Then each step measures pairs of GOOD and the commit
-    that tells most, until one commit has the required probability. Commits that cannot be built or
-    measured are skipped, and stay candidates. GOOD must be an ancestor of BAD; only first parents
+    First a gate must show that BAD is worse. Each step then measures pairs of GOOD and the most
+    informative commit, until one commit has the required probability. Commits that cannot be built
+    or measured are skipped and remain candidates. GOOD must be an ancestor of BAD; only first parents
     are searched. Every pair is stored at once: started again, a bisection continues.
 
     Exits 0 where one commit is named, 3 where none can be, 4 where BAD could not be compared with

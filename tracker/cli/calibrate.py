@@ -1,4 +1,4 @@
-"""`tracker calibrate`: does the gate keep its promise on this machine?"""
+"""`tracker calibrate`: the gate's rate of false regressions on this machine."""
 
 from __future__ import annotations
 
@@ -22,12 +22,21 @@ __all__ = ["command"]
 
 @click.command("calibrate")
 @click.option(
-    "--gates", type=click.IntRange(min=1), default=20, show_default=True, help="A/A gates wanted."
+    "--gates",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Number of A/A gates, including stored ones.",
 )
-@click.option("--commit", "ref", default="HEAD", show_default=True, metavar="REF")
-@click.option("--fresh", is_flag=True, help="Count no earlier gate: the machine has changed.")
+@click.option("--commit", "ref", default="HEAD", show_default=True, metavar="REF",
+              help="Commit to measure against itself.")  # fmt: skip
+@click.option(
+    "--fresh", is_flag=True, help="Ignore earlier gates, for example after a change of the machine."
+)
 @click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
-@click.option("--max-pairs", type=click.IntRange(min=1), metavar="N", help="Of one gate.")
+@click.option(
+    "--max-pairs", type=click.IntRange(min=1), metavar="N", help="Maximum pairs of one gate."
+)
 @click.option(
     "--budget", metavar="TIME", help="Start no gate that is expected to exceed it: 300, 5m, 2h."
 )
@@ -60,8 +69,8 @@ def command(
     """Run A/A gates, one commit against itself, and print how often they call a false regression.
 
     Prints the rate with its exact binomial bound, and for each metric the noise and the minimum
-    detectable effect. Gates of the same commit, policy and machine that the store holds count, so
-    that a stopped calibration continues. Absolute limits are left out.
+    detectable effect. Stored gates of the same commit, policy and machine count, so a stopped
+    calibration continues. Absolute limits are not judged.
 
     Exits 0 where alpha is not refuted, 4 where it is or nothing was measured, 130 when interrupted.
     """

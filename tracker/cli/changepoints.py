@@ -1,4 +1,4 @@
-"""`tracker changepoints`: find level shifts, keep them, print them."""
+"""`tracker changepoints`: find level shifts, store them, print them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ __all__ = ["command"]
 
 
 @click.command("changepoints")
-@click.option("--project", metavar="NAME", help="Only this project; else all in the store.")
+@click.option("--project", metavar="NAME", help="Only this project (default: all).")
 @click.option("--machine", metavar="NAME", help="Only results of this machine.")
 @click.option("--search", metavar="TEXT", help="Only benchmarks whose name contains TEXT.")
-@click.option("--alert", is_flag=True, help="Alert on what is new in this directory's project.")
+@click.option(
+    "--alert",
+    is_flag=True,
+    help="Open and send alerts for new regressions of this directory's project.",
+)
 @click.option(
     "--confirm",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Run the worst N unconfirmed regressions in pairs on this machine.",
+    help="Measure the N worst unconfirmed regressions in pairs on this machine.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
@@ -43,20 +47,20 @@ def command(
     confirm: int | None,
     as_json: bool,
 ) -> None:
-    """Find level shifts in every series' history and keep them in the store.
+    """Find level shifts in the history of every series and store them.
 
     Prints them grouped by commit, worst first. A changed environment or benchmark version starts
     a new segment and is never called a regression; failed and skipped results are left out.
 
-    With --alert, each new regression of a recent commit opens an alert and is sent where the
-    [alerts] table of pacekeeper.toml says; a commit never alerts twice.
+    With --alert, each new regression of a recent commit opens an alert. The [alerts] table of
+    pacekeeper.toml says where alerts are sent. A commit never alerts twice.
 
     With --confirm, in the project's checkout, the commits before and after a shift are measured in
-    interleaved pairs, as `tracker gate` does, on the benchmarks that shifted: the finding is then
-    confirmed, refuted (noise) or inconclusive. Findings say so of any gate that the store holds.
+    interleaved pairs, as `tracker gate` does, with the benchmarks that shifted. The finding is then
+    confirmed, refuted (noise) or inconclusive. Gates that the store already holds count as well.
 
-    Finding something exits 0: `tracker gate` is the command that blocks. Exits 4 when the store
-    has no series.
+    Exits 0 whether or not shifts are found: `tracker gate` is the command that blocks. Exits 4
+    when the store has no series.
     """
     policy = load_policy() if alert else None
     with Store.open(settings.db) as store:

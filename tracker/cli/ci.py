@@ -16,9 +16,9 @@ _PASSED_ON = {"ignore_unknown_options": True}
 
 @click.group("ci")
 def command() -> None:
-    """Judge and record in GitHub Actions, GitLab CI, Jenkins or anywhere.
+    """Run the gate and record results in GitHub Actions, GitLab CI, Jenkins or any other CI system.
 
-    Reports go into the directory $PACEKEEPER_REPORTS (reports): gate.md, gate.json, gate.xml
+    Reports are written to the directory $PACEKEEPER_REPORTS (default: reports): gate.md, gate.json, gate.xml
     (JUnit), gate.html, gate.log, comment.md, outcome (one word) and ci.json.
     """
 
@@ -29,20 +29,20 @@ def command() -> None:
     "--policy",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Else pacekeeper.toml; one of the repository is read from the merge base.",
+    help="Policy file, read from the merge base (default: pacekeeper.toml).",
 )
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="asv.conf.json; one of the repository is read from the merge base.",
+    help="asv's configuration, read from the merge base (default: asv.conf.json).",
 )
 @click.option(
     "--accept-expectations",
     is_flag=True,
-    help="Apply the change's own Perf-expect lines; so does the label perf-expected.",
+    help="Apply the Perf-expect lines of the change, as the label perf-expected does.",
 )
-@click.option("--no-publish", is_flag=True, help="Write files only; tell the CI system nothing.")
+@click.option("--no-publish", is_flag=True, help="Write files only; send nothing to the CI system.")
 @click.pass_obj
 def gate(
     settings: Settings,
@@ -54,12 +54,12 @@ def gate(
 ) -> int:
     """Judge HEAD (default: HEAD) against the commit at which it left TARGET.
 
-    TARGET is the pull or merge request's target branch unless given. Every OPTION is one of
-    `tracker gate`. Policy and suites are those of the merge base: what a change edits of them is
-    listed in the report and judges later changes.
+    TARGET defaults to the target branch of the pull or merge request. Each OPTION is an option of
+    `tracker gate`. Policy and suites come from the merge base. If a change edits them, the report
+    lists the edits, and they apply to later changes.
 
     Exits 1 for the outcomes in $PACEKEEPER_BLOCK_ON (default: regression broken), 2 for wrong
-    usage, else 0. An outcome that does not block is a warning in the log, never a silent pass.
+    usage, else 0. An outcome that does not block is a warning in the log.
     """
     from tracker.ci.jobs import gate_job, surroundings_of
 
@@ -79,10 +79,11 @@ def gate(
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[BEFORE] [OPTION...]")
 @click.pass_obj
 def record(settings: Settings, words: tuple[str, ...]) -> int:
-    """Measure BEFORE..HEAD, find level shifts, alert on what is new.
+    """Measure BEFORE..HEAD, find level shifts and alert on new regressions.
 
-    HEAD alone where BEFORE is not given, is HEAD, or is no ancestor of it. Commits that the store
-    has are skipped. Every OPTION is one of `tracker run`. Exits as the command that failed.
+    Without BEFORE, or where BEFORE is HEAD or no ancestor of it, HEAD alone is measured. Commits
+    that the store has are skipped. Each OPTION is an option of `tracker run`. Exits with the code
+    of the command that failed.
     """
     from tracker.ci.jobs import record_job, surroundings_of
 
@@ -92,14 +93,18 @@ def record(settings: Settings, words: tuple[str, ...]) -> int:
 
 
 @command.command("publish")
-@click.option("--head", required=True, metavar="COMMIT", help="Full hash that was to be judged.")
-@click.option("--pull", type=int, metavar="N", help="Pull request; else the event's.")
+@click.option(
+    "--head", required=True, metavar="COMMIT", help="Full hash of the commit that the gate judged."
+)
+@click.option(
+    "--pull", type=int, metavar="N", help="Number of the pull request (default: that of the event)."
+)
 @click.pass_obj
 def publish(settings: Settings, head: str, pull: int | None) -> int:
-    """Publish the reports of a gate that ran without a token, as for a change from a fork.
+    """Publish the reports of a gate that ran without a token, such as the gate of a fork's change.
 
-    Exits as that gate. Reports that are missing or of another commit are published as
-    "infrastructure".
+    Exits with the code of that gate. If reports are missing or belong to another commit, the
+    published outcome is "infrastructure".
     """
     from tracker.ci.jobs import publish_job, surroundings_of
 
@@ -110,8 +115,8 @@ def publish(settings: Settings, head: str, pull: int | None) -> int:
 def authorize() -> int:
     """Decide whether a pull request's comment `/pacekeeper gate [COMMIT]` starts a gate (GitHub).
 
-    It does where its author may write to the repository and the head commit is the one they saw.
-    Writes the outputs allowed (true or false), reason, pull, head, target.
+    It does if its author may write to the repository and the head commit has not changed since
+    the comment. Writes the outputs allowed (true or false), reason, pull, head and target.
     """
     from tracker.ci.github import GitHubJob, permit_of, write_files
     from tracker.errors import UsageError

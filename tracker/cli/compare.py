@@ -20,11 +20,11 @@ __all__ = ["command"]
 @click.command("compare")
 @click.argument("base")
 @click.argument("head")
-@click.option("--project", metavar="NAME", help="Of the store; needed where it has several.")
+@click.option("--project", metavar="NAME", help="Project of the store; required if it has several.")
 @click.option("--machine", metavar="NAME", help="Only results of this machine.")
 @click.option("--environment", metavar="NAME", help="Only results of this environment.")
 @click.option("--bench", multiple=True, metavar="REGEX", help="Only these metrics; repeatable.")
-@click.option("--search", metavar="TEXT", help="Only benchmarks whose name holds TEXT.")
+@click.option("--search", metavar="TEXT", help="Only benchmarks whose name contains TEXT.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
@@ -40,12 +40,12 @@ def command(
     search: str | None,
     form: str,
 ) -> int:
-    """Show what the store holds of BASE and HEAD, metric by metric.
+    """Show the stored values of BASE and HEAD, metric by metric.
 
-    A change is beyond noise where launches of one commit, as far as the store knows them, hardly
-    ever differ as much: with a chance of 1 % for any metric of the table. Measurements of different
-    times differ by more than that, by the machine's state; `tracker gate` measures both commits in
-    turn and decides. Exits 4 when no metric was measured at both.
+    A change is beyond noise if the stored launches of one commit differ that much with a chance of
+    at most 1 % for any metric of the table. The machine's state adds differences between
+    measurements of different times; `tracker gate` measures both commits in turn and decides.
+    Exits 4 when no metric has a value at both commits.
     """
     check_patterns(bench)
     with Store.open(settings.db, read_only=True) as store:

@@ -19,7 +19,7 @@ __all__ = ["measure", "worth_confirming"]
 
 
 def worth_confirming(findings: Sequence[Finding]) -> list[Finding]:
-    """The regressions that still stand and no paired run has judged, worst first."""
+    """Return the regressions that have not recovered and that no paired run has judged, worst first."""
     return [
         finding
         for finding in findings
@@ -33,10 +33,10 @@ def worth_confirming(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def measure(settings: Settings, finding: Finding) -> None:
-    """Measure pairs of the commits before and after a shift until decided; the store keeps them.
+    """Measure and store pairs of the commits before and after a shift until the gate decides.
 
     Raises:
-        UsageError: The finding is of another project or machine than the one at hand, or git does
+        UsageError: The finding belongs to another project or machine than this one, or git does
             not know one of its commits.
     """
     assert finding.before is not None

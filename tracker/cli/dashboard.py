@@ -24,7 +24,7 @@ START_TIMEOUT = 60.0  # seconds until the server must listen
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8501, show_default=True,
-              help="Port to listen on; 0 takes a free one.")  # fmt: skip
+              help="Port to listen on; 0 chooses a free port.")  # fmt: skip
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--no-browser", is_flag=True, help="Do not open the page in a browser.")
 @click.option("--project", help="Project to show first.")
@@ -32,10 +32,9 @@ START_TIMEOUT = 60.0  # seconds until the server must listen
 def command(
     settings: Settings, port: int, address: str, no_browser: bool, project: str | None
 ) -> int:
-    """Open the dashboard on the store; Ctrl-C ends it.
+    """Open the dashboard of the store; Ctrl-C ends it.
 
-    Exit codes: 2 for a project that the store does not have or a port in use, 5 where there is
-    no store or it cannot be read.
+    Exits 2 for an unknown project or a port in use, 5 if the store is missing or cannot be read.
     """
     url = absolute_url(settings.db)
     _check_store(url, project)

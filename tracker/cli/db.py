@@ -1,4 +1,4 @@
-"""`tracker db`: the store's care."""
+"""`tracker db`: maintenance of the store."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def command() -> None:
 @command.command("upgrade")
 @click.pass_obj
 def upgrade_command(settings: Settings) -> None:
-    """Create the tables, or bring an older schema to this version's. Back up first."""
+    """Create the tables or migrate an older schema to this version. Back up first."""
     from tracker.store.engine import parse_url, require_place, shown
     from tracker.store.schema import upgrade
 
@@ -58,10 +58,10 @@ def upgrade_command(settings: Settings) -> None:
 
 
 @command.command("check")
-@click.option("--rebuild", is_flag=True, help="Build the derived counters again first.")
+@click.option("--rebuild", is_flag=True, help="Recompute the derived counters first.")
 @click.pass_obj
 def check_command(settings: Settings, rebuild: bool) -> None:
-    """Say what is wrong with the store; exit code 5 if anything is."""
+    """Check the store for errors and list them; exits 5 if there are any."""
     from tracker.store import Store
     from tracker.store.check import check_store
     from tracker.store.derived import rebuild as build_again
@@ -78,12 +78,14 @@ def check_command(settings: Settings, rebuild: bool) -> None:
 
 
 @command.command("prune")
-@click.option("--keep-days", type=click.IntRange(min=0), metavar="N", help="Keep the last N days.")
-@click.option("--before", metavar="DATE", help="Forget what was measured before (ISO, UTC).")
-@click.option("--yes", is_flag=True, help="Delete; without it only say what would go.")
+@click.option(
+    "--keep-days", type=click.IntRange(min=0), metavar="N", help="Keep the data of the last N days."
+)
+@click.option("--before", metavar="DATE", help="Delete data measured before DATE (ISO, UTC).")
+@click.option("--yes", is_flag=True, help="Delete (default: only show what would be deleted).")
 @click.pass_obj
 def prune_command(settings: Settings, keep_days: int | None, before: str | None, yes: bool) -> None:
-    """Forget raw samples and launch artifacts that got old; values and verdicts stay."""
+    """Delete old raw samples and launch artifacts; values and verdicts stay."""
     from tracker.store import Store
     from tracker.store.prune import count_prunable, prune
 
@@ -99,27 +101,25 @@ def prune_command(settings: Settings, keep_days: int | None, before: str | None,
 
 
 @command.command("export")
-@click.option(
-    "--rows", is_flag=True, help="Print one CSV row a parameter point: the latest attempt."
-)
+@click.option("--rows", is_flag=True, help="Print CSV: the latest attempt at each parameter point.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["asv", "csv", "json", "parquet"]),
-    help="Every attempt with all that is known of it; asv: a results directory.",
+    help="Export every attempt in this format; asv writes a results directory.",
 )
-@click.option("--project", metavar="NAME", help="Only this project; asv needs one.")
+@click.option("--project", metavar="NAME", help="Only this project; --format asv needs one.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Write there; alone, the whole store as JSON lines (.gz: gzipped) for `db import`.",
+    help="File or directory to write. Alone: the whole store as JSON lines for `db import` (.gz: gzipped).",
 )
 @click.pass_obj
 def export_command(
     settings: Settings, rows: bool, form: str | None, project: str | None, out: Path | None
 ) -> None:
-    """Bring out what was measured, or the whole store in a form that any backend can import."""
+    """Export results, or the whole store in a form that any backend can import."""
     from tracker.store import Store
     from tracker.store.dump import export_store
 
@@ -173,7 +173,7 @@ def _export(store: Store, form: str, project: str | None, out: Path | None) -> t
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.pass_obj
 def import_command(settings: Settings, file: Path) -> None:
-    """Read what `export --out` wrote into the store, of any backend; twice adds nothing."""
+    """Import what `export --out` wrote, into any backend; a repeat adds nothing."""
     from tracker.store import Store
     from tracker.store.dump import import_store
 

@@ -14,7 +14,7 @@ __all__ = ["command"]
 @click.argument(
     "directory", type=click.Path(path_type=Path), default=Path("pacekeeper-demo"), required=False
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of all noise.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated noise.")
 @click.option(
     "--end",
     type=click.DateTime(["%Y-%m-%d"]),

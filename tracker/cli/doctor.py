@@ -1,4 +1,4 @@
-"""`tracker doctor`: is this machine, this project and this store fit to measure."""
+"""`tracker doctor`: checks whether machine, project and store are fit to measure."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ _STYLE = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 @click.command("doctor")
-@click.option("--python", metavar="PATH", help="Interpreter that is measured; else this one.")
 @click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json to look for."
+    "--python", metavar="PATH", help="Interpreter that runs the suites (default: this one)."
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="asv's configuration (default: the nearest asv.conf.json).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def command(settings: Settings, python: str | None, config: Path | None, as_json: bool) -> int:
-    """Say whether this machine is fit to measure, and what to do where it is not.
+    """Check whether this machine is fit to measure, and say how to fix what is not.
 
-    Exits 4 if anything would keep a measurement from working, else 0; what only makes numbers
-    noisier is a warning.
+    Exits 4 if a measurement could not work, else 0. A cause of noise is only a warning.
     """
     findings = [*examine(python), *_project(config), *_store(settings.db)]
     failed = any(finding.status == "fail" for finding in findings)

@@ -1,4 +1,4 @@
-"""`tracker expect`: say beforehand that a metric is meant to change."""
+"""`tracker expect`: record an intended change of a metric before it is judged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DAYS = 14  # of an expectation that names neither a commit nor a date
 
 
 class _WithNegativeChange(click.Command):
-    """Takes `-6%` for the argument it is, not for an option."""
+    """Accepts `-6%` as an argument, not as an option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, [re.sub(r"^-(?=\d[\d.]*%$)", "−", arg) for arg in args])
@@ -27,14 +27,24 @@ class _WithNegativeChange(click.Command):
 @click.command("expect", cls=_WithNegativeChange)
 @click.argument("metric", required=False)
 @click.argument("change", required=False)
-@click.option("--because", metavar="TEXT", help="Why the price is right; every report shows it.")
-@click.option("--commit", metavar="COMMIT", help="The commit that brings it; else any, for a time.")
-@click.option("--until", metavar="DATE", help="Its last day, UTC: 2026-03-31.")
+@click.option("--because", metavar="TEXT", help="Reason for the change; every report shows it.")
 @click.option(
-    "--for", "days", type=click.IntRange(min=1), metavar="DAYS", help="Days from now it holds."
+    "--commit",
+    metavar="COMMIT",
+    help="Commit that brings the change (default: any commit until it expires).",
 )
-@click.option("--list", "listed", is_flag=True, help="Print those that have not expired.")
-@click.option("--project", metavar="NAME", help="Which project of the store.")
+@click.option("--until", metavar="DATE", help="Last day on which it applies, UTC: 2026-03-31.")
+@click.option(
+    "--for",
+    "days",
+    type=click.IntRange(min=1),
+    metavar="DAYS",
+    help="Number of days for which it applies.",
+)
+@click.option(
+    "--list", "listed", is_flag=True, help="Print the expectations that have not expired."
+)
+@click.option("--project", metavar="NAME", help="Project of the store; required if it has several.")
 @click.pass_obj
 def command(
     settings: Settings,
@@ -47,14 +57,15 @@ def command(
     listed: bool,
     project: str | None,
 ) -> None:
-    """Expect METRIC to change by CHANGE, +6% or -2.5%; the gate tests for that instead.
+    """Record that METRIC is meant to change by CHANGE, such as +6% or -2.5%.
 
-    METRIC is a metric's name or its end: ttft_p50, TinyC4.ttft_p50. As expected is a pass with a
-    note, worse than that by more than the margin is a regression, not worse at all is told. A second
-    call with the same metric and commit replaces the first.
+    METRIC is the name of a metric or the end of it: ttft_p50, TinyC4.ttft_p50. The gate then judges
+    the metric against the expected change. The expected change passes with a note. A metric that is
+    worse than expected by more than the margin is a regression. The report says if the metric did
+    not get worse at all. A second call with the same metric and commit replaces the first.
 
-    It holds for gates whose commits include COMMIT, or until DATE; without either for 14 days. A
-    line of a commit message does the same for that commit:
+    The expectation applies to gates whose commits include COMMIT, or until DATE; without either it
+    applies for 14 days. A line in a commit message does the same for that commit:
 
         Perf-expect: ttft_p50 +6% because prompts are checked before they are queued
     """

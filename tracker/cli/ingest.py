@@ -37,20 +37,27 @@ SHOWN = 10  # problems named one by one; the rest are counted
     type=click.Path(exists=True, path_type=Path),
 )
 @click.option(
-    "--project", metavar="NAME", help="Store under this name; else pacekeeper.toml's or asv's."
+    "--project", metavar="NAME", help="Name in the store (default: from pacekeeper.toml, or asv's)."
 )
 @click.option(
-    "--format", "form", metavar="NAME", help="Format of the files; else known by their content."
+    "--format",
+    "form",
+    metavar="NAME",
+    help="Format of the files (default: recognised from the content).",
 )
 @click.option(
-    "--machine", metavar="NAME", help="Machine that measured; makes a pool of runners one machine."
+    "--machine",
+    metavar="NAME",
+    help="Name of the measuring machine; use one name for a pool of runners.",
 )
 @click.option("--environment", metavar="NAME", help="Environment that was measured.")
-@click.option("--commit", metavar="REF", help="Measured commit, where the file does not say.")
-@click.option("--committed-at", metavar="TIME", help="When it was committed (ISO); else from git.")
-@click.option("--measured-at", metavar="TIME", help="When it was measured (ISO).")
+@click.option("--commit", metavar="REF", help="Measured commit, if the file does not name it.")
+@click.option("--committed-at", metavar="TIME", help="Commit time (ISO; default: from git).")
+@click.option("--measured-at", metavar="TIME", help="Measuring time (ISO).")
 @click.option(
-    "--tool-version", metavar="VERSION", help="Of the tool that wrote the file; starts new series."
+    "--tool-version",
+    metavar="VERSION",
+    help="Version of the tool that wrote the file; another version starts new series.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
@@ -67,11 +74,11 @@ def command(
     tool_version: str | None,
     as_json: bool,
 ) -> None:
-    """Read results into the store; a second time changes nothing.
+    """Read result files into the store; reading a file again changes nothing.
 
     PATH is an asv results directory, the directory of an asv project, or a result file of a tool
-    that docs/formats.md lists. Options go before what a file says. What cannot be read is reported
-    and the rest is stored. Exit code 4: nothing readable was found.
+    that docs/formats.md lists. Options override the content of a file. Entries that cannot be read
+    are reported, and the rest is stored. Exits 4 if nothing readable was found.
     """
     from tracker.readers import Given, reader_named
     from tracker.store import Store

@@ -1,4 +1,4 @@
-"""`tracker init`: what a repository lacks to be measured and judged."""
+"""`tracker init`: write the files that a repository needs to be measured and judged."""
 
 from __future__ import annotations
 
@@ -19,17 +19,34 @@ __all__ = ["command"]
 
 
 @click.command("init")
-@click.option("--asv", is_flag=True, help="A Python package, with asv suites or without.")
-@click.option("--command", "measured", metavar="CMD", help="A program that writes {out}.")
-@click.option("--server", metavar="CMD", help="An OpenAI-compatible server on {port}.")
-@click.option("--url", metavar="URL", help="Such a server that others run; needs --deploy.")
-@click.option("--deploy", metavar="CMD", help="With --url: brings {commit} to that server.")
-@click.option("--build", metavar="CMD", help="Run in each commit's tree before it is measured.")
-@click.option("--format", "form", metavar="NAME", help="With --command: format of its file.")
+@click.option(
+    "--asv",
+    is_flag=True,
+    help="Measure a Python package with asv suites; they are created if missing.",
+)
+@click.option(
+    "--command",
+    "measured",
+    metavar="CMD",
+    help="Measure a program that writes its results to {out}.",
+)
+@click.option(
+    "--server", metavar="CMD", help="Measure an OpenAI-compatible server; CMD starts it on {port}."
+)
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Measure an OpenAI-compatible server that already runs; needs --deploy.",
+)
+@click.option("--deploy", metavar="CMD", help="With --url: deploys {commit} to that server.")
+@click.option(
+    "--build", metavar="CMD", help="Command to run in the worktree of each commit before measuring."
+)
+@click.option("--format", "form", metavar="NAME", help="With --command: format of the result file.")
 @click.option(
     "--ci", type=click.Choice(["github", "gitlab", "jenkins"]), help="Write the pipeline as well."
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Write without asking.")
 @click.option("--dry-run", is_flag=True, help="Show every file in full; write nothing.")
 def command(
     asv: bool,
@@ -43,10 +60,10 @@ def command(
     yes: bool,
     dry_run: bool,
 ) -> None:
-    """Write what this repository lacks: pacekeeper.toml, a first suite, .gitignore lines, a pipeline.
+    """Write missing files: pacekeeper.toml, a first suite, .gitignore lines, a CI pipeline.
 
-    Give one of --asv, --command, --server and --url. Shows the files first and asks. A file that
-    exists is kept as it is. CMD runs in a shell in the worktree of each commit.
+    Give one of --asv, --command, --server and --url. The files are shown before you confirm. An
+    existing file is not changed. CMD runs in a shell in the worktree of each commit.
 
     Afterwards `tracker gate HEAD~1 HEAD` measures and judges the last commit.
     """

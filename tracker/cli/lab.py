@@ -23,7 +23,7 @@ __all__ = ["Lab", "open_lab"]
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """Everything that measuring and judging commits of one project takes."""
+    """All that is needed to measure and judge commits of one project."""
 
     repository: Repository
     policy: Policy
@@ -40,12 +40,12 @@ class Lab:
         return found
 
     def environments(self) -> dict[str, Lab]:
-        """Return a lab for each environment that asv builds, by name; else this one alone.
+        """Return a lab for each environment that asv builds, by name; without several, this lab alone.
 
         The bound on false regressions is shared among them.
 
         Raises:
-            UsageError: asv cannot list them, or has not the one that is asked for.
+            UsageError: asv cannot list its environments, or has no such environment.
         """
         from tracker.measure.asv.environments import environment_names
 
@@ -75,16 +75,16 @@ def open_lab(
     machine: str | None = None,
     environment: str | None = None,
 ) -> Iterator[Lab]:
-    """Yield the lab of the asv project at hand, its store open for writing.
+    """Yield the lab of the asv project of this directory, with its store open for writing.
 
     Args:
         db: URL of the store.
         config: The project's asv.conf.json; else the nearest.
         policy_path: Instead of the project's pacekeeper.toml.
-        given: Keys of the policy that the command line sets; those that are None are not.
+        given: Keys of the policy that the command line sets; None leaves a key unchanged.
         python: Interpreter that runs the suites; else this one.
         machine: Name of this machine; else asv's.
-        environment: Of several that asv builds, the one to measure.
+        environment: Name of the only asv environment to measure; None: all.
 
     Raises:
         UsageError: No project, no such policy, or a pattern that is no regular expression.

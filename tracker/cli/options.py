@@ -14,26 +14,29 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def lab_options(command: F) -> F:
-    """Add what `tracker.cli.lab.open_lab` is told: policy, configuration, interpreter, machine."""
+    """Add the options of `tracker.cli.lab.open_lab`: policy, configuration, interpreter, machine."""
     options = (
         click.option(
             "--policy",
             "policy_path",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="Else pacekeeper.toml beside asv.conf.json.",
+            help="Policy file (default: pacekeeper.toml beside asv.conf.json).",
         ),
         click.option(
-            "--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json."
+            "--config",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="asv's configuration (default: the nearest asv.conf.json).",
         ),
         click.option(
-            "--python", metavar="PATH", help="Interpreter that runs the suites; else this one."
+            "--python", metavar="PATH", help="Interpreter that runs the suites (default: this one)."
         ),
-        click.option("--machine", metavar="NAME", help="Name of this machine; else asv's."),
+        click.option("--machine", metavar="NAME", help="Name of this machine (default: asv's)."),
         click.option(
             "--environment",
             metavar="NAME",
-            help="Only this one of the environments that asv builds: its name, or a part of it.",
+            help="Only this asv environment: its name or a part of it.",
         ),
     )
     for option in reversed(options):  # decorators apply from the last one on

@@ -1,4 +1,4 @@
-"""A progress bar on standard error for work that is counted; silent where nobody looks."""
+"""A progress bar on standard error for counted work; drawn on a terminal only."""
 
 from __future__ import annotations
 

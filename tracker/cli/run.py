@@ -1,4 +1,4 @@
-"""`tracker run`: measure commits with asv, each into the store as soon as it is done."""
+"""`tracker run`: measure commits and store the results of each as soon as it is done."""
 
 from __future__ import annotations
 
@@ -32,19 +32,31 @@ __all__ = ["command"]
 @click.argument("range_", metavar="[RANGE]", default="HEAD")
 @click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
 @click.option(
-    "--repeat", type=click.IntRange(min=1), default=1, metavar="N", help="Launches a commit."
+    "--repeat", type=click.IntRange(min=1), default=1, metavar="N", help="Launches of each commit."
 )
-@click.option("--again", is_flag=True, help="Measure also what the store has already.")
-@click.option("--timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="For a launch.")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="asv.conf.json.")
-@click.option("--python", metavar="PATH", help="Interpreter that runs the suites; else this one.")
-@click.option("--machine", metavar="NAME", help="Name of this machine; else asv's.")
+@click.option("--again", is_flag=True, help="Measure commits again that the store already has.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="Stop a launch that takes longer.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="asv's configuration (default: the nearest asv.conf.json).",
+)
+@click.option(
+    "--python", metavar="PATH", help="Interpreter that runs the suites (default: this one)."
+)
+@click.option("--machine", metavar="NAME", help="Name of this machine (default: asv's).")
 @click.option(
     "--environment",
     metavar="NAME",
-    help="Only this one of the environments that asv builds: its name, or a part of it.",
+    help="Only this asv environment: its name or a part of it.",
 )
-@click.option("--project", metavar="NAME", help="Name in the store; else asv's.")
+@click.option("--project", metavar="NAME", help="Name in the store (default: asv's).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
 def command(
@@ -63,12 +75,12 @@ def command(
 ) -> int:
     """Measure the commits of RANGE, oldest first; HEAD by default.
 
-    RANGE is a commit or what `git rev-list` takes: A..B, HEAD~3.., v1.0..main. Launches that the
-    store has with today's suites count towards --repeat, so that an interrupted run goes on where
-    it was; a gate's pairs and ingested results do not count.
+    RANGE is a commit or a range of `git rev-list`: A..B, HEAD~3.., v1.0..main. Stored launches of
+    the present suites count towards --repeat, so an interrupted run continues. The pairs of a gate
+    and ingested results do not count.
 
-    Exits 4 when nothing was measured, 130 when interrupted (143 by SIGTERM); what was measured
-    stays.
+    Exits 4 when nothing was measured, 130 when interrupted (143 by SIGTERM). Completed
+    measurements are kept.
     """
     console = Console(stderr=True, highlight=False)
     given = {"bench": bench, "timeout": timeout, "name": project}
@@ -104,7 +116,7 @@ def command(
             reports.append(report)
             if report.interrupted:
                 break
-    # An environment more is a measurement more of each commit.
+    # Each environment measures each commit once more.
     total = RangeReport(
         [done for report in reports for done in report.done], reports[-1].interrupted
     )

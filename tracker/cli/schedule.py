@@ -25,65 +25,65 @@ __all__ = ["command"]
 
 
 @click.command("schedule")
-@click.option("--branch", default="main", show_default=True, help="Whose commits are measured.")
+@click.option("--branch", default="main", show_default=True, help="Branch to measure.")
 @click.option(
     "--interval",
     default="10m",
     show_default=True,
     metavar="SPAN",
-    help="Between two looks for new commits: 90s, 10m, 2h, 1d.",
+    help="Time between two searches for new commits: 90s, 10m, 2h, 1d.",
 )
 @click.option(
     "--nightly",
     default="02:00",
     show_default=True,
     metavar="HH:MM",
-    help="When to launch the branch's head again, local time; or off.",
+    help="Local time at which the head is measured again; or off.",
 )
 @click.option(
     "--launches",
     default=3,
     show_default=True,
     type=click.IntRange(1, 100),
-    help="Launches of the head a night.",
+    help="Launches of the head each night.",
 )
 @click.option(
     "--backfill",
     default="off",
     show_default=True,
     metavar="HH:MM",
-    help="When to measure older commits without a value, local time; or off.",
+    help="Local time at which older commits without values are measured; or off.",
 )
 @click.option(
     "--commits",
     default=10,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Commits that one backfill measures at most.",
+    help="Maximum commits of one backfill.",
 )
 @click.option(
     "--calibrate",
     default="off",
     show_default=True,
     metavar="HH:MM",
-    help="When to run A/A gates of the branch's head, local time; or off.",
+    help="Local time at which A/A gates of the head run; or off.",
 )
 @click.option(
     "--gates",
     default=1,
     show_default=True,
     type=click.IntRange(min=1),
-    help="A/A gates a night.",
+    help="A/A gates each night.",
 )
 @click.option(
     "--prune",
     default="off",
     show_default=True,
     metavar="HH:MM",
-    help="When to remove old worktrees, local time; or off.",
+    help="Local time at which old worktrees are removed; or off.",
 )
-@click.option("--machine", metavar="NAME", help="Name the results carry; else asv's.")
-@click.option("--once", is_flag=True, help="Run each job that is due now, once, and exit.")
+@click.option("--machine", metavar="NAME", help="Name of this machine (default: asv's).")
+@click.option("--once", is_flag=True, help="Run each job that is due once, then exit.")
 @click.option("--list", "as_list", is_flag=True, help="Print the stored jobs and exit.")
 @click.pass_obj
 def command(
@@ -101,13 +101,13 @@ def command(
     once: bool,
     as_list: bool,
 ) -> int:
-    """Measure the new commits of a branch as they come, and its head every night.
+    """Measure the new commits of a branch, and its head every night.
 
     Runs in the foreground in the project's checkout until SIGTERM or Ctrl-C, one measurement at
-    a time; finds level shifts after each and alerts. On request it fills gaps in the branch's
-    history and runs A/A gates by night. A commit that cannot be measured is reported,
-    tried three times, and holds up nothing. Jobs are kept in the store: started again with other
-    options, the service changes them.
+    a time. After each measurement it finds level shifts and sends alerts. Options add a backfill of
+    older commits and nightly A/A gates. A commit that cannot be measured is reported and tried
+    three times; the other commits are measured meanwhile. Jobs are kept in the store. Starting the
+    service with other options changes them.
     """
     policy = load_policy()
     project = load_project(source=policy.source)
