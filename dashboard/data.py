@@ -19,11 +19,17 @@ from tracker.domain import (
     AlertInfo,
     AlertState,
     CalibrationBlock,
+    CalibrationRecord,
     ComparisonRow,
     GateInfo,
+    GateLaunch,
+    IngestProblemInfo,
+    MachineUse,
     Overview,
     ProjectInfo,
     RevisionInfo,
+    RunInfo,
+    SearchedSeries,
     SeriesHistory,
     SeriesInfo,
 )
@@ -33,16 +39,22 @@ from tracker.store.engine import parse_url, shown
 
 __all__ = [
     "alerts",
+    "calibration_records",
     "calibrations",
     "comparison",
     "findings",
     "gate",
     "gates",
     "history",
+    "launches",
+    "machines",
     "newest_revisions",
     "overview",
+    "problems",
     "projects",
     "revision",
+    "runs",
+    "searched_series",
     "series",
     "series_list",
     "shown_store",
@@ -219,3 +231,33 @@ def suspects(project: str, before: str, commit: str) -> Sequence[RevisionInfo]:
 def alerts(project: str, commit: str) -> Sequence[AlertInfo]:
     """The alerts of one commit in any state, newest first."""
     return _ask(queries.list_alerts, project, states=get_args(AlertState), commit=commit)
+
+
+def calibration_records(project: str, machine: str | None) -> Sequence[CalibrationRecord]:
+    """The A/A gates of each machine, counted up to the end of each day that had one."""
+    return _ask(queries.calibration_records, project, machine=machine)
+
+
+def searched_series(project: str) -> SearchedSeries:
+    """How many series were searched for level shifts, and what was found."""
+    return _ask(queries.searched_series, project)
+
+
+def launches(project: str, machine: str | None, *, limit: int = 300) -> Sequence[GateLaunch]:
+    """The newest launches of gates, oldest first."""
+    return _ask(queries.gate_launches, project, machine=machine, limit=limit)
+
+
+def runs(project: str, machine: str | None, *, limit: int = 50) -> Sequence[RunInfo]:
+    """The runs recorded last, newest first."""
+    return _ask(queries.newest_runs, project, machine=machine, limit=limit)
+
+
+def machines(project: str) -> Sequence[MachineUse]:
+    """The machines of a project, with their last result."""
+    return _ask(queries.machine_uses, project)
+
+
+def problems(project: str) -> Sequence[IngestProblemInfo]:
+    """What could not be read and still cannot, newest first."""
+    return _ask(queries.ingest_problems, project)

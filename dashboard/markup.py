@@ -88,11 +88,15 @@ STYLE = """
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number of a page's first line; `note` stands under it in small print."""
+    """One number of a page's first line; `note` stands under it in small print.
+
+    `colour` says what the number means; "" is the colour of text.
+    """
 
     label: str
     value: str
     note: str = ""
+    colour: str = ""
 
 
 def tiles_html(tiles: list[Tile]) -> str:
@@ -101,7 +105,8 @@ def tiles_html(tiles: list[Tile]) -> str:
         f'<div style="border:1px solid {_HAIRLINE};border-radius:0.5rem;padding:0.6rem 0.8rem;'
         'overflow-wrap:anywhere">'
         f'<div style="font-size:0.85rem;opacity:0.75">{escape(tile.label)}</div>'
-        f'<div style="font-size:1.35rem;font-weight:650;line-height:1.3">{escape(shortened(tile.value, 60))}</div>'
+        f'<div style="font-size:1.35rem;font-weight:650;line-height:1.3;'
+        f'color:{tile.colour or "inherit"}">{escape(shortened(tile.value, 60))}</div>'
         f'<div style="font-size:0.8rem;opacity:0.75;line-height:1.3">{escape(tile.note)}</div>'
         "</div>"
         for tile in tiles

@@ -18,6 +18,8 @@ PAGES = (
     ("series", "Series", ":material/show_chart:"),
     ("compare", "Compare", ":material/compare_arrows:"),
     ("gates", "Gates", ":material/verified_user:"),
+    ("trust", "Trust", ":material/balance:"),
+    ("runs", "Runs", ":material/list:"),
 )
 
 

@@ -19,6 +19,7 @@ from tracker.domain import (
     IngestProblemInfo,
     LevelShift,
     RevisionInfo,
+    RunInfo,
     SeriesHistory,
 )
 from tracker.findings import Finding
@@ -28,14 +29,17 @@ __all__ = [
     "changes_frame",
     "commit_link",
     "compare_frame",
+    "fingerprints_frame",
     "gates_frame",
     "height_of",
     "history_frame",
     "history_table",
     "level_frame",
     "margins_of",
+    "minutes_frame",
     "problems_frame",
     "revisions_frame",
+    "runs_frame",
     "sort_key",
     "verdict_of",
     "verdicts_frame",
@@ -389,6 +393,63 @@ def revisions_frame(revisions: Iterable[RevisionInfo], commit_url: str | None) -
                 "committed": revision.committed_at.strftime("%Y-%m-%d %H:%M"),
                 "subject": revision.subject or "–",
                 **({"link": link} if link else {}),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def runs_frame(runs: Iterable[RunInfo]) -> pd.DataFrame:
+    """One row a run, in the order given."""
+    return pd.DataFrame(
+        [
+            {
+                "recorded": run.recorded_at.strftime("%Y-%m-%d %H:%M"),
+                "source": run.source,
+                "commit": run.revision.commit[:10],
+                "machine": run.machine,
+                "environment": run.environment,
+                "results": run.num_results,
+                "not ok": run.num_failed,
+                "minutes": None if run.seconds is None else round(run.seconds / 60, 1),
+                "gate": "–"
+                if run.gate_id is None
+                else f"{run.gate_id[:8]} {run.arm or ''}".strip(),
+                "subject": run.revision.subject or "–",
+                "file": run.path,
+            }
+            for run in runs
+        ]
+    ).dropna(axis="columns", how="all")
+
+
+def fingerprints_frame(runs: Iterable[RunInfo]) -> pd.DataFrame:
+    """One row an environment that the runs were measured in, newest first; unknown facts are "–"."""
+    prints = {(run.machine, run.fingerprint): run for run in reversed(list(runs))}
+    rows = [
+        {"machine": machine, "last run": run.recorded_at.strftime("%Y-%m-%d %H:%M"), **dict(facts)}
+        for (machine, facts), run in reversed(prints.items())
+        if facts
+    ]
+    return pd.DataFrame(rows).fillna("–")
+
+
+def minutes_frame(gates: Iterable[GateInfo]) -> pd.DataFrame:
+    """One row a day and machine, newest first: gates, their pairs and the minutes they took."""
+    days: dict[tuple[str, str], list[GateInfo]] = {}
+    for gate in gates:
+        days.setdefault((gate.started_at.strftime("%Y-%m-%d"), gate.machine), []).append(gate)
+    rows = []
+    for (day, machine), of_day in sorted(days.items(), reverse=True):
+        ended = [g.finished_at - g.started_at for g in of_day if g.finished_at is not None]
+        minutes = sum(time.total_seconds() for time in ended) / 60
+        rows.append(
+            {
+                "day": day,
+                "machine": machine,
+                "gates": len(of_day),
+                "pairs": sum(gate.pairs for gate in of_day),
+                "minutes": round(minutes, 1),
+                "minutes a gate": round(minutes / len(ended), 1) if ended else None,
             }
         )
     return pd.DataFrame(rows)

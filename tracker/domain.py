@@ -588,6 +588,56 @@ class CalibrationBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationRecord:
+    """The A/A gates of one machine counted from the first up to `until`."""
+
+    machine: str
+    until: datetime
+    counted: CalibrationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedSeries:
+    """How many of a project's series were searched for level shifts, and the shifts by algorithm."""
+
+    num_series: int
+    num_searched: int
+    shifts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One run: a result file as it was read, with its results counted.
+
+    `seconds` is what its benchmarks say that they took; None where none says.
+    """
+
+    id: int
+    machine: str
+    revision: RevisionInfo
+    environment: str
+    source: RunSource
+    recorded_at: datetime
+    path: str
+    gate_id: str | None
+    pair: int | None
+    arm: Arm | None
+    num_results: int
+    num_failed: int  # not ok: failed, skipped or timed out
+    seconds: float | None
+    fingerprint: tuple[tuple[str, str], ...]  # sorted; empty where not known
+
+
+@dataclass(frozen=True, slots=True)
+class MachineUse:
+    """A machine of a project, how many series it measures and when it last did."""
+
+    machine: MachineInfo
+    num_series: int
+    last_measured: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """The first page: what is worse, since when, how fresh, how often the gate cried wolf."""
 

@@ -69,11 +69,20 @@ def _result(here: scope.Scope, base: str, head: str) -> None:
     beyond = [r for r in both if r.noise == "beyond"]
     senses = [tables.verdict_of(r.effect, r.series.better) for r in beyond]
     noise = [r.noise for r in both]
+    palette = palette_for(st.context.theme.type)
     st.html(
         tiles_html(
             [
-                Tile("Worse, beyond noise", str(senses.count("worse"))),
-                Tile("Better, beyond noise", str(senses.count("better"))),
+                Tile(
+                    "Worse, beyond noise",
+                    str(senses.count("worse")),
+                    colour=palette.worse if "worse" in senses else "",
+                ),
+                Tile(
+                    "Better, beyond noise",
+                    str(senses.count("better")),
+                    colour=palette.better if "better" in senses else "",
+                ),
                 Tile("Within noise", str(noise.count("within"))),
                 Tile(
                     "Noise unknown", str(noise.count("unknown")), "too few launches of one commit"
@@ -87,7 +96,7 @@ def _result(here: scope.Scope, base: str, head: str) -> None:
         "any metric here). A verdict on both commits measured in turn comes from "
         f"`tracker gate {base[:10]} {head[:10]}`.]"
     )
-    chart = charts.changes_chart(both, palette_for(st.context.theme.type))
+    chart = charts.changes_chart(both, palette)
     if chart is not None:
         st.subheader("Largest changes, worst first", anchor=False)
         st.altair_chart(chart, key="changes")
@@ -100,6 +109,7 @@ def _table(rows: list[object], title: str) -> None:
     st.dataframe(
         frame.drop(columns=["percent"]),
         hide_index=True,
+        height=tables.height_of(frame),
     )
     st.download_button(
         "Download as CSV",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from dashboard import charts, data, scope, tables, url_state
-from dashboard.markup import Tile, plain, tiles_html
+from dashboard.markup import Tile, badge_of, plain, tiles_html
 from dashboard.palette import palette_for
 from dashboard.units import ago
 from tracker.domain import GateInfo
@@ -48,21 +48,6 @@ def draw() -> None:
     url_state.write("gate", current)
     picked = url_state.select("Gate", list(known), name="gate", current=current, show=show)
     _gate(here, known[picked], now)
-    _calibrations(here)
-
-
-def _calibrations(here: scope.Scope) -> None:
-    blocks = data.calibrations(here.project.name, here.machine)
-    st.subheader("Calibrations", anchor=False)
-    if not blocks:
-        st.info(
-            "How often the gate cries wolf is not known here. This measures one commit against "
-            "itself, again and again:",
-            icon=":material/balance:",
-        )
-        st.code("tracker calibrate --gates 20", language="bash")
-        return
-    st.dataframe(tables.calibrations_frame(blocks), hide_index=True, key="calibrations")
 
 
 def _word(gate: GateInfo) -> str:
@@ -71,6 +56,8 @@ def _word(gate: GateInfo) -> str:
 
 def _gate(here: scope.Scope, gate: GateInfo, now: datetime) -> None:
     counts = [v.status for v in gate.verdicts]
+    palette = palette_for(st.context.theme.type)
+    colours = {"red": palette.worse, "green": palette.better, "orange": palette.failed}
     st.html(
         tiles_html(
             [
@@ -78,6 +65,7 @@ def _gate(here: scope.Scope, gate: GateInfo, now: datetime) -> None:
                     "Verdict",
                     _word(gate),
                     "not finished" if gate.exit_code is None else f"exit code {gate.exit_code}",
+                    colours.get(badge_of(_word(gate))[0], ""),
                 ),
                 Tile("Regressions", str(counts.count("regression")), f"of {len(counts)} metrics"),
                 Tile("Undecided", str(counts.count("inconclusive"))),
@@ -88,7 +76,7 @@ def _gate(here: scope.Scope, gate: GateInfo, now: datetime) -> None:
     )
     st.caption(f"Measured on {plain(gate.machine)}.")
     margins = tables.margins_of(gate)
-    chart = charts.forest_chart(gate, palette_for(st.context.theme.type), margins=margins)
+    chart = charts.forest_chart(gate, palette, margins=margins)
     if chart is None:
         st.info("No verdict of this gate shows a change.", icon=":material/hourglass_empty:")
     else:
@@ -102,9 +90,11 @@ def _gate(here: scope.Scope, gate: GateInfo, now: datetime) -> None:
     still = sum(v.kind == "exact" and v.effect == 0 for v in gate.verdicts)
     if still:
         st.caption(f"{still} exact metrics did not move; they stand in the table only.")
+    frame = tables.verdicts_frame(gate)
     st.dataframe(
-        tables.verdicts_frame(gate),
+        frame,
         hide_index=True,
+        height=tables.height_of(frame),
         column_config={
             "could see": st.column_config.TextColumn(
                 help="The smallest true change that this gate would have called."

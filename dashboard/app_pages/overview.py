@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import charts, data, scope, tables, url_state
 from dashboard.groups import label, scenario, short_name
 from dashboard.headline import headline
+from dashboard.limits import limit_of
 from dashboard.markup import Tile, badge_of, plain, shift_html, tiles_html
 from dashboard.palette import palette_for
 from dashboard.units import ago, counted, direction, format_date, format_effect, format_value
@@ -29,7 +30,7 @@ def draw() -> None:
     here = scope.choose("Today")
     found = data.overview(here.project.name, here.machine)
     now = datetime.now(UTC)
-    _headline(here)
+    _headline(here, found.gates)
     _numbers(found, now)
     _moved(
         here,
@@ -55,7 +56,7 @@ def draw() -> None:
     _problems(found)
 
 
-def _headline(here: scope.Scope) -> None:
+def _headline(here: scope.Scope, gates: Sequence[GateInfo]) -> None:
     """The charts that answer first: latency, first-token time, utilization, throughput."""
     known = data.series_list(here.project.name, here.machine, None, limit=CANDIDATES)
     shown = headline(known)
@@ -72,24 +73,46 @@ def _headline(here: scope.Scope) -> None:
                 label=f"**{group}** · {format_value(series.last_value, series.unit)}",
                 query_params=here.link(series=series.id),
             )
-            st.markdown(f":small[{plain(short_name(series))} · {direction(series.better)}]")
+            limit = limit_of(series, gates)
+            stated = "" if limit is None else f" · limit {format_value(limit, series.unit)}"
+            st.markdown(f":small[{plain(short_name(series))} · {direction(series.better)}{stated}]")
             st.altair_chart(
                 charts.history_chart(
-                    history, palette_for(st.context.theme.type), height=190, compact=True
+                    history,
+                    palette_for(st.context.theme.type),
+                    limit=limit,
+                    height=190,
+                    compact=True,
                 ),
                 key=f"headline:{group}",
             )
 
 
 def _numbers(found: Overview, now: datetime) -> None:
+    palette = palette_for(st.context.theme.type)
     rate, rate_note = _false_alarms(found.calibration)
     measured = found.project.last_measured
     tiles = [
-        Tile("Series worse", str(len(found.worse)), "than before their last level shift"),
-        Tile("Series better", str(len(found.better)), "than before their last level shift"),
+        Tile(
+            "Series worse",
+            str(len(found.worse)),
+            "than before their last level shift",
+            palette.worse if found.worse else "",
+        ),
+        Tile(
+            "Series better",
+            str(len(found.better)),
+            "than before their last level shift",
+            palette.better if found.better else "",
+        ),
         Tile("Newest result", ago(measured, now), format_date(measured)),
         Tile("False alarms", rate, rate_note),
-        Tile("Failed", str(found.num_failed_last), "results at the newest commit"),
+        Tile(
+            "Failed",
+            str(found.num_failed_last),
+            "results at the newest commit",
+            palette.failed if found.num_failed_last else "",
+        ),
         Tile("Unread", str(len(found.problems)), "entries that ingest could not read"),
     ]
     st.html(tiles_html(tiles))

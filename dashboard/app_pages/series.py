@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import charts, data, scope, tables, url_state
 from dashboard.groups import GROUPS, label, metric_group, scenario, short_name, siblings
 from dashboard.headline import headline
+from dashboard.limits import limit_of
 from dashboard.markup import plain
 from dashboard.palette import palette_for
 from dashboard.units import counted, direction, format_effect, format_value
@@ -102,10 +103,13 @@ def _one(here: scope.Scope, series: SeriesInfo, window: int) -> None:
     st.subheader(plain(label(series)), anchor=False)
     # "unit" is what asv writes for a track_ benchmark that names none.
     unit = f"unit {series.unit}" if series.unit not in ("", "unit") else "no unit"
+    limit = limit_of(series, data.gates(here.project.name))
     with st.container(horizontal=True, gap="small"):
         st.badge(direction(series.better), icon=":material/swap_vert:")
         st.badge(metric_group(series), color="violet")
         st.badge(plain(f"{series.kind}, {unit}"), color="gray")
+        if limit is not None:
+            st.badge(f"limit {format_value(limit, series.unit)}", color="gray")
         st.badge(plain(series.machine), color="gray", icon=":material/computer:")
         st.badge(plain(series.environment), color="gray")
     if not history.points:
@@ -113,18 +117,27 @@ def _one(here: scope.Scope, series: SeriesInfo, window: int) -> None:
         return
     st.altair_chart(
         charts.history_chart(
-            history, palette_for(st.context.theme.type), commit_url=here.project.commit_url
+            history,
+            palette_for(st.context.theme.type),
+            commit_url=here.project.commit_url,
+            limit=limit,
         ),
         key="history",
     )
     _legend(history)
     _shifts(here, history)
     table = tables.history_table(history, commit_url=here.project.commit_url)
+    numbers = {
+        name: st.column_config.NumberColumn(format="%.4g")
+        for name in table
+        if name.startswith(("value", "low", "high"))
+    }
     st.dataframe(
         table,
         hide_index=True,
-        height=320,
-        column_config={
+        height=tables.height_of(table),
+        column_config=numbers
+        | {
             "link": st.column_config.LinkColumn("open", display_text="open commit"),
             "subject": st.column_config.TextColumn(width="medium"),
         },

@@ -5,6 +5,15 @@ changed or nothing was measured, and shows a failure as a mark on the axis.
 """
 
 from dashboard.charts.effects import changes_chart, forest_chart
-from dashboard.charts.history import history_chart, history_scale
+from dashboard.charts.history import history_chart, history_scale, is_near
+from dashboard.charts.reliability import control_chart, record_chart
 
-__all__ = ["changes_chart", "forest_chart", "history_chart", "history_scale"]
+__all__ = [
+    "changes_chart",
+    "control_chart",
+    "forest_chart",
+    "history_chart",
+    "history_scale",
+    "is_near",
+    "record_chart",
+]

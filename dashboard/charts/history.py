@@ -15,7 +15,7 @@ from dashboard.tables import history_frame, level_frame
 from dashboard.units import Scale, direction, scale_for
 from tracker.domain import SeriesHistory
 
-__all__ = ["history_chart", "history_scale"]
+__all__ = ["history_chart", "history_scale", "is_near"]
 
 _LABEL_ROWS = 2  # rows of fingerprint labels above a chart before they would overlap
 _BREAK = "break-paths-show-domains"
@@ -32,6 +32,7 @@ def history_chart(
     palette: Palette,
     *,
     commit_url: str | None = None,
+    limit: float | None = None,
     height: int = 380,
     compact: bool = False,
 ) -> alt.LayerChart:
@@ -41,6 +42,8 @@ def history_chart(
         history: At least one point, in commit order.
         palette: Colours for the background it will stand on.
         commit_url: Template with {commit}; a point then links to its commit.
+        limit: The worst value that the project allows, in the series' unit; a line where the values
+            come near it, left out where they are far: see `is_near`.
         height: Pixels of the plot itself.
         compact: For small multiples: fewer ticks, no labels on the rules.
 
@@ -52,11 +55,12 @@ def history_chart(
     measured = frame[frame["value"].notna()]
     failures = frame[frame["status"] != "ok"]
     num = len(frame)
-    x = alt.X("index:Q").axis(_commit_axis(frame, palette, max_ticks=4 if compact else 8))
+    x = alt.X("index:Q").axis(_commit_axis(frame, palette, max_ticks=3 if compact else 8))
     x = x.scale(domain=[-0.5, max(num - 0.5, 0.5)], nice=False).title(None)
     unit = scale.unit or "value"
     title = unit if compact else f"{unit} ({direction(history.series.better)})"
-    domain = _y_domain(history, scale, room_below=0.14 if len(failures) else 0.0)
+    line = limit if limit is not None and is_near(limit, history) else None
+    domain = _y_domain(history, scale, line, room_below=0.14 if len(failures) else 0.0)
     y = alt.Y("value:Q").scale(domain=domain, nice=False, zero=False)
     y = y.axis(tickCount=4 if compact else 6, labelExpr=_NUMBER).title(title)
     tooltip = [
@@ -80,6 +84,15 @@ def history_chart(
             alt.Chart(frame)
             .mark_line(color=palette.value, opacity=0.45, strokeWidth=1.2, invalid=_BREAK)
             .encode(x=x, y=y, detail="segment:N")
+        )
+    if line is not None:
+        layers.append(
+            alt.Chart(pd.DataFrame([{"limit": scale(line), "text": scale.text(line)}]))
+            .mark_rule(color=palette.worse, strokeDash=[8, 4], strokeWidth=1.5)
+            .encode(
+                y=alt.Y("limit:Q").scale(domain=domain),
+                tooltip=alt.Tooltip("text:N", title="limit"),
+            )
         )
     layers += _environment_rules(history, frame, palette, x, labels=not compact)
     layers += _levels(history, scale, palette, x, domain, compact=compact)
@@ -112,6 +125,14 @@ def history_chart(
     return finish(chart.properties(height=height), palette)
 
 
+def is_near(limit: float, history: SeriesHistory) -> bool:
+    """Whether some value is within a factor of two of the limit, or beyond it."""
+    values = [p.value for p in history.points if is_finite(p.value)]
+    if history.series.better == "higher":
+        return any(value <= 2 * limit for value in values if value is not None)
+    return any(2 * value >= limit for value in values if value is not None)
+
+
 def _dot_size(num: int, compact: bool) -> int:
     """Dots of many commits shrink, so that they stay apart."""
     size = 44 if num <= 120 else 26 if num <= 300 else 14
@@ -139,16 +160,22 @@ def _commit_axis(frame: pd.DataFrame, palette: Palette, *, max_ticks: int) -> al
 def _spread(num: int, most: int) -> list[int]:
     if num <= most:
         return list(range(num))
-    return sorted({round(i * (num - 1) / (most - 1)) for i in range(most)})
+    # A label is wider than a tick: at the very ends of a small chart it would be cut.
+    inset = round(num * 0.1) if most <= 3 else 0
+    return sorted({inset + round(i * (num - 1 - 2 * inset) / (most - 1)) for i in range(most)})
 
 
-def _y_domain(history: SeriesHistory, scale: Scale, *, room_below: float) -> list[float]:
+def _y_domain(
+    history: SeriesHistory, scale: Scale, limit: float | None, *, room_below: float
+) -> list[float]:
     """The values and levels decide; an interval may add a third of their range, no more."""
     values = [scale(p.value) for p in history.points if is_finite(p.value)]
     lines, _ = level_frame(history, scale)
     core = values + ([] if lines.empty else list(lines["level"]))
     if not core:
         return [0.0, 1.0]
+    if limit is not None:
+        core.append(scale(limit))
     low, high = min(core), max(core)
     span = high - low or abs(high) * 0.1 or 1.0
     ends = [scale(end) for p in history.points for end in (p.ci_low, p.ci_high) if is_finite(end)]

@@ -17,7 +17,7 @@ from tracker.ingest import ingest_directory
 from tracker.store import Store, queries
 
 APP = Path(dashboard.__file__).parent / "streamlit_app.py"
-PAGES = ("overview", "finding", "series", "compare", "gates")
+PAGES = ("overview", "finding", "series", "compare", "gates", "trust", "runs")
 
 
 @pytest.fixture(autouse=True)
@@ -276,8 +276,10 @@ def test_a_gate_shows_its_verdicts_against_the_margin(filled, open_page):
     assert set(app.dataframe[0].value["verdict"]) == {"regression", "inconclusive", "pass"}
 
 
-def test_calibrations_stand_below_the_gates(filled, open_page, tmp_path):
-    assert "tracker calibrate" in texts(open_page(filled.url, "gates", project="sim"))
+def test_trust_shows_the_record_the_noise_the_control_and_the_settings(filled, open_page, tmp_path):
+    said = texts(open_page(filled.url, "trust", project="sim"))
+    assert "tracker calibrate" in said
+    assert "No launch of a gate ran a control here" in said
     copy = tmp_path / "store.db"
     shutil.copy(filled.url.removeprefix("sqlite:///"), copy)
     block = CalibrationBlock(
@@ -285,9 +287,32 @@ def test_calibrations_stand_below_the_gates(filled, open_page, tmp_path):
     )
     with Store.open(f"sqlite:///{copy}") as store:
         store.record_calibration("sim", block)
-    app = open_page(f"sqlite:///{copy}", "gates", project="sim")
-    (row,) = app.dataframe[-1].value.to_dict("records")
+        same = suite.commit(10)
+        for exit_code in (0, 1):
+            gate = store.begin_gate("sim", base=same, head=same, machine="runner-a", policy={})
+            store.finish_gate(gate, exit_code, [], 8)
+    app = open_page(f"sqlite:///{copy}", "trust", project="sim")
+    said = texts(app)
+    assert "1 of 2" in said
+    assert "14 of 14 series" in said
+    calibrations, resolution, settings = (table.value for table in app.dataframe)
+    (row,) = calibrations.to_dict("records")
     assert (row["A/A gates"], row["false alarms"], row["commit"]) == (20, 1, "c" * 10)
+    assert list(resolution["metric"]) == ["mbu", "ttft_p50", "energy"]  # coarsest first
+    assert list(resolution["interval"]) == ["±3.00 %", "±2.00 %", "±0.40 %"]
+    assert dict(zip(settings["setting"], settings["value"], strict=True)) == {"margin": "0.01"}
+
+
+def test_runs_name_what_was_measured_and_what_could_not_be_read(filled, open_page):
+    app = open_page(filled.url, "runs", project="sim")
+    machines, minutes, runs, prints, problems = (table.value for table in app.dataframe)
+    assert list(machines["machine"]) == ["runner-a"]
+    assert minutes["gates"].sum() == 2
+    assert len(runs) == 50
+    assert set(runs["results"]) == {2 * len(suite.METRICS)}
+    assert set(prints["torch"]) <= {"2.12.0", "2.13.0"}
+    assert "deadbeef-existing.json" in problems["file"][0]
+    assert problems["reason"][0] in [text.value for text in app.text]
 
 
 def test_a_gate_that_is_not_there_is_a_warning(filled, open_page):

@@ -470,3 +470,45 @@ def test_gates_and_alerts_of_one_commit(store: Store) -> None:
     assert [a.key for a in queries.list_alerts(store, "p", commit=commit(3))] == ["3"]
     # The first page lists gates of two commits; the others count for the rate of false alarms.
     assert len(queries.overview(store, "p").gates) == 2
+
+
+def test_runs_and_machines_and_the_record_of_false_alarms(store: Store) -> None:
+    fill(store, range(4), 3)
+    runs = queries.newest_runs(store, "p", limit=3)
+    assert [run.revision.commit for run in runs] == [commit(3), commit(2), commit(1)]
+    assert {(run.machine, run.num_results, run.num_failed) for run in runs} == {("box", 3, 0)}
+    (use,) = queries.machine_uses(store, "p")
+    assert (use.machine.name, use.num_series, use.last_measured) == ("box", 3, committed_at(3))
+    assert queries.calibration_records(store, "p") == []
+    for base, exit_code in ((1, 0), (1, 1), (1, 4), (2, 0)):
+        gate = store.begin_gate("p", base=commit(1), head=commit(base), machine="box", policy={})
+        store.finish_gate(gate, exit_code, [], 1)
+    (record,) = queries.calibration_records(store, "p", machine="box")
+    assert (record.counted.gates, record.counted.false_blocks) == (2, 1)
+    shift_at(store, queries.list_series(store, "p")[0].id, 2, worse=True)
+    searched = queries.searched_series(store, "p")
+    assert (searched.num_series, searched.shifts) == (3, (("t", 1),))
+
+
+def test_the_pages_of_one_commit_and_of_runs_do_not_scan_the_results(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/store.db")
+    fill(store, range(5), 3)
+    with statements(store) as seen:
+        queries.shifts_at(store, "p", commit(3))
+        queries.commits_between(store, "p", commit(1), commit(3))
+        queries.list_gates(store, "p", head=commit(3))
+        queries.newest_runs(store, "p", machine="box")
+        queries.machine_uses(store, "p")
+        queries.calibration_records(store, "p")
+        queries.searched_series(store, "p")
+    with store.reading() as connection:
+        for statement in seen:
+            plan = connection.exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {statement}", tuple(1 for _ in range(statement.count("?")))
+            )
+            steps = [row[3] for row in plan]
+            assert not [s for s in steps if s.startswith(("SCAN result", "SCAN revision"))], steps
+            if "FROM run " in statement:
+                # The newest come off the end of the table: nothing is sorted, and the limit ends it.
+                assert not [s for s in steps if "TEMP B-TREE" in s], steps
+    store.close()

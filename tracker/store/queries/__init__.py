@@ -24,13 +24,16 @@ from tracker.store.queries.overview import overview
 from tracker.store.queries.problems import ingest_problems
 from tracker.store.queries.projects import list_machines, list_projects
 from tracker.store.queries.revisions import newest_revisions, resolve_revision
+from tracker.store.queries.runs import machine_uses, newest_runs
 from tracker.store.queries.searches import last_searches
 from tracker.store.queries.series import get_series, list_series
 from tracker.store.queries.stamp import version_stamp
+from tracker.store.queries.trust import calibration_records, searched_series
 
 __all__ = [
     "calibration",
     "calibration_blocks",
+    "calibration_records",
     "commits_between",
     "compare",
     "export_rows",
@@ -50,10 +53,13 @@ __all__ = [
     "list_machines",
     "list_projects",
     "list_series",
+    "machine_uses",
     "newest_revisions",
+    "newest_runs",
     "overview",
     "paired_values",
     "resolve_revision",
+    "searched_series",
     "shifts_at",
     "version_stamp",
 ]
