@@ -1,8 +1,8 @@
-"""What a request may ask of its logits beyond temperature, top-k and top-p.
+"""Changes to the logits of a request beyond temperature, top-k and top-p.
 
-Penalties, a least length, min-p and log probabilities. Each looks at the tokens of its own request,
-on the host, so a step with such a request waits for the tokens of the step before and is not
-replayed from a graph. Rows that ask for none of it are left alone.
+They are penalties, a minimum length, min-p and log probabilities. Each reads the tokens of its own
+request on the host. A step with such a request therefore waits for the tokens of the step before,
+and no CUDA graph replays it. Rows without such a parameter stay unchanged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def adjust(
 
     Args:
         logits: ``[requests, vocab]``.
-        rows: Which of them; their requests have no tokens that are not yet read.
+        rows: Indices of the rows to adjust; the host has read every token of their requests.
         requests: One a row.
         eos: Tokens that end an output of the model.
 
@@ -47,7 +47,7 @@ def _adjust_row(row: Tensor, request: Request, eos: Iterable[int]) -> None:
     params = request.params
     output = request.tokens[request.num_prompt :]
     if len(output) < params.min_tokens:
-        # Whether or not the request heeds the model's own: it must not end by one.
+        # Also where the request ignores the model's end tokens: it must not sample one.
         row[[*eos, *params.stop_token_ids]] = -math.inf
     if params.repetition_penalty != 1.0:
         seen = torch.tensor(request.tokens, device=row.device).unique()
@@ -66,15 +66,15 @@ def logprobs(
 ) -> list[tuple[Request, TokenLogprobs]]:
     """Return the log probabilities of the rows whose requests ask for them.
 
-    They are the model's own: before penalties, temperature and filters.
+    They are computed before penalties, temperature and filters.
 
     Args:
         logits: As the model gave them, ``[requests, vocab]``.
-        rows: Which of them to look at.
+        rows: Indices of the rows to consider.
         requests: One a row.
         tokens: What was sampled, ``[requests]``.
     """
-    found = []
+    result = []
     for index in rows:
         wanted = requests[index].params.logprobs
         if wanted is None:
@@ -83,5 +83,5 @@ def logprobs(
         values, ids = row.topk(min(wanted, len(row)))
         top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
         own = float(row[tokens[index].clamp(min=0)])
-        found.append((requests[index], TokenLogprobs(own, top)))
-    return found
+        result.append((requests[index], TokenLogprobs(own, top)))
+    return result

@@ -259,9 +259,9 @@ def _attention_factor(kind: str, factor: float, original: int, values: Mapping[s
         return 1.0
     if kind == "longrope":
         return math.sqrt(1 + math.log(factor) / math.log(original))
-    one, other = values.get("mscale"), values.get("mscale_all_dim")
-    if one and other:
-        return (0.1 * one * math.log(factor) + 1.0) / (0.1 * other * math.log(factor) + 1.0)
+    mscale, mscale_all = values.get("mscale"), values.get("mscale_all_dim")
+    if mscale and mscale_all:
+        return (0.1 * mscale * math.log(factor) + 1.0) / (0.1 * mscale_all * math.log(factor) + 1.0)
     return 0.1 * math.log(factor) + 1.0
 
 

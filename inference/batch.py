@@ -1,4 +1,4 @@
-"""From a step of the scheduler to the tensors of one forward pass."""
+"""Builds the tensors of one forward pass from a step of the scheduler."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Arrays = dict[str, NDArray[Any]]
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """What one forward pass reads, ragged: no token is padding unless somebody asked for it.
+    """The ragged inputs of one forward pass, without padding unless static batches or a graph need it.
 
     Attributes:
         tokens: ``[T]`` int64. Below 0 it is the one sampled last in the row's lane.
@@ -84,17 +84,17 @@ class _Decoding:
 
 
 class BatchBuilder:
-    """Lays steps out in memory that is kept from step to step.
+    """Builds batches in memory that is reused from step to step.
 
-    Most steps compute the next token of the very rows of the step before. Those are brought up to
-    date in place, and of the block tables only new blocks are looked at. Any other step is laid
-    out from nothing.
+    Most steps compute the next token of the same rows as the step before. These rows are updated in
+    place, and only new blocks are written to the block tables. Any other step is built from
+    scratch.
 
     Args:
         sizes: Of most steps: tokens, rows, and blocks of the longest sequence.
         block_size: Positions in a block.
         length_buckets: Group rows of a single token by context; off, they are one group.
-        persistent: Off, every step is laid out from nothing in memory of its own.
+        persistent: Off, every step is built from scratch in memory of its own.
         device: Where the tensors go.
         padded: Gives the sizes that a step is padded to, where every row is one token and yields
             the next; None pads nothing.
@@ -125,7 +125,7 @@ class BatchBuilder:
         self._last: _Decoding | None = None
 
     def build(self, step: Step) -> Batch:
-        """Lay out a step: rows of a single token first and by context length, then the longer ones.
+        """Build the batch of a step: rows of one token first, by context length, then longer rows.
 
         The lanes of a chunk's padding hold some token at the positions after its own. Attention is
         causal, so no token of the request sees them, and what they store is overwritten before it
@@ -149,7 +149,7 @@ class BatchBuilder:
         return self._lay_out(step.chunks)
 
     def padding(self, sizes: Sizes) -> Batch:
-        """Return a decoding step of nothing but padding, in the memory of real ones.
+        """Return a decoding step that consists of padding only, in the memory of real steps.
 
         It runs every kernel of a step of those sizes and changes no lane and no cache.
 
@@ -159,12 +159,12 @@ class BatchBuilder:
         self._last = None
         host = self._decoding.block(sizes)
         self._pad(host.arrays, 0, sizes.rows)
-        twin = self._decoding.send(host, sizes)
+        block = self._decoding.send(host, sizes)
         starts = self._counting[: sizes.rows + 1]
-        return self._batch(twin, sizes, [], starts, (), 0, decodes=True, has_pending=False)
+        return self._batch(block, sizes, [], starts, (), 0, decodes=True, has_pending=False)
 
     def _go_on(self, last: _Decoding) -> Batch:
-        """Move every row of the last step one token further."""
+        """Advance every row of the last step by one token."""
         size = self._block_size
         host = self._decoding.block(last.sizes)
         for numbers in last.counting:
@@ -238,9 +238,9 @@ class BatchBuilder:
         if sizes.rows > len(rows):
             self._pad(arrays, len(rows), sizes.rows)
             starts = self._counting[: sizes.rows + 1]
-        twin = staging.send(host, sizes)
+        block = staging.send(host, sizes)
         batch = self._batch(
-            twin, sizes, sampled, starts, lens, num_single,
+            block, sizes, sampled, starts, lens, num_single,
             decodes=decodes, has_pending=bool((arrays["tokens"][:num_single] < 0).any()),
         )  # fmt: skip
         self._last = None
@@ -262,7 +262,7 @@ class BatchBuilder:
 
     def _batch(
         self,
-        twin: Block,
+        block: Block,
         sizes: Sizes,
         sampled: list[Request],
         starts: tuple[int, ...],
@@ -272,18 +272,18 @@ class BatchBuilder:
         decodes: bool,
         has_pending: bool,
     ) -> Batch:
-        """Return what lies in a block as a batch."""
+        """Return the arrays of a block as a batch."""
         num_sampled = sizes.rows if decodes else len(sampled)
         return Batch(
-            tokens=twin.first("tokens", sizes.tokens),
-            positions=twin.first("positions", sizes.tokens),
-            slots=twin.first("slots", sizes.tokens),
-            plan=self._plan(twin, sizes, starts, lens, num_single),
+            tokens=block.first("tokens", sizes.tokens),
+            positions=block.first("positions", sizes.tokens),
+            slots=block.first("slots", sizes.tokens),
+            plan=self._plan(block, sizes, starts, lens, num_single),
             sampled=sampled,
-            sample_rows=None if decodes else twin.first("sample_rows", num_sampled),
-            sampling=tuple([twin.first(name, num_sampled) for name in _SAMPLING]),
-            lanes=twin.first("lanes", sizes.rows if decodes else num_single),
-            sample_lanes=twin.first("sample_lanes", num_sampled),
+            sample_rows=None if decodes else block.first("sample_rows", num_sampled),
+            sampling=tuple([block.first(name, num_sampled) for name in _SAMPLING]),
+            lanes=block.first("lanes", sizes.rows if decodes else num_single),
+            sample_lanes=block.first("sample_lanes", num_sampled),
             has_pending=has_pending,
             num_lanes=sizes.tokens,
             looked_at=tuple([i for i, r in enumerate(sampled) if r.params.looks_at_logits]),
@@ -344,16 +344,16 @@ class BatchBuilder:
 
     def _plan(
         self,
-        twin: Block,
+        block: Block,
         sizes: Sizes,
         starts: tuple[int, ...],
         lens: tuple[int, ...],
         num_single: int,
     ) -> AttentionPlan:
-        entries = twin.first("block_tables", sizes.rows * sizes.blocks)
+        entries = block.first("block_tables", sizes.rows * sizes.blocks)
         return AttentionPlan(
-            query_starts=twin.first("query_starts", sizes.rows + 1),
-            context_lens=twin.first("context_lens", sizes.rows),
+            query_starts=block.first("query_starts", sizes.rows + 1),
+            context_lens=block.first("context_lens", sizes.rows),
             block_tables=entries.view(sizes.rows, sizes.blocks),
             block_size=self._block_size,
             host_query_starts=starts,

@@ -21,7 +21,7 @@ Finish = Callable[[Request, FinishReason, str | None], None]
 
 @dataclass(slots=True, eq=False)
 class _Outlet:
-    """Where one request's tokens go, and what ends it."""
+    """The inbox of one request's tokens, and its end conditions."""
 
     inbox: deque[TokenEvent]
     stop_tokens: frozenset[int]
@@ -66,13 +66,13 @@ class Delivery:
         )
 
     def close(self, request: Request) -> None:
-        """Post nothing more for the request; its text stays known."""
+        """Post nothing more for the request; its text is kept."""
         outlet = self._outlets.pop(request, None)
         if outlet is not None and outlet.text is not None:
             self._texts[request] = outlet.text
 
     def forget(self, request: Request) -> None:
-        """Let go of the request's text."""
+        """Drop the request's text."""
         self._texts.pop(request, None)
 
     def deliver(self, requests: Sequence[Request], tokens: Sequence[int]) -> None:
@@ -122,7 +122,7 @@ class Delivery:
     def text(self, request: Request) -> str | None:
         """Return the output's text so far, trimmed before a stop string; None without tokenizer.
 
-        Of a request that runs, a later answer begins with an earlier one.
+        While a request runs, each later text begins with every earlier one.
         """
         if self._tokenizer is None:
             return None
@@ -142,7 +142,7 @@ class Delivery:
 def _read(
     text: TextStream, token: int, end: tuple[FinishReason, str | None] | None
 ) -> tuple[FinishReason, str | None] | None:
-    """Show the newest token to a request's text; return why the request ends, if it does."""
+    """Add the newest token to the request's text; return why the request ends, or None."""
     try:
         # A token that ends the output is no part of the text.
         if (end is None or end[0] == "length") and text.add(token):

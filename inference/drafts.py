@@ -1,7 +1,8 @@
-"""Tokens guessed from what a request has said before, so that one step may yield several.
+"""Guesses of the next tokens from a request's earlier text, so that one step may yield several.
 
 A step computes the guesses together with the last known token and samples a token at each place.
-Guesses are kept as far as they are what was sampled; the token after them comes for free. A sampled
+Guesses are accepted up to the first that differs from the sampled token; the token after the
+accepted ones needs no further step. A sampled
 token is a function of (logits, parameters, seed, position), so the output is the same with guesses
 and without, at any temperature, up to the rounding of a batch of another shape.
 """
@@ -16,7 +17,7 @@ _SIZES = (3, 2)  # tokens that must repeat; the longer first
 
 
 class PromptLookup:
-    """Guesses that what followed the last few tokens before follows them again.
+    """Guesses the tokens that followed the last earlier occurrence of the newest n-gram.
 
     Cheap, and often right where an output repeats its prompt: summaries, edits, code.
 

@@ -276,7 +276,7 @@ class LLM:
         return self._scheduler.has_unfinished() or bool(self._default_inbox)
 
     def output(self, request_id: int) -> RequestOutput:
-        """Return what a request has come to; once it has ended, this also forgets it.
+        """Return the output of a request so far; once it has ended, this also forgets it.
 
         Raises:
             RequestNotFound: Never submitted, or already collected.
@@ -397,7 +397,7 @@ class LLM:
         self._live_runner().warm_up()
 
     def close(self) -> None:
-        """Let go of weights and cache; every later call raises EngineClosed. May be repeated."""
+        """Free weights and cache; every later call raises EngineClosed. May be repeated."""
         if self._runner is not None:
             self._runner.close()
         self._runner = None
@@ -432,7 +432,7 @@ class LLM:
                         _, token, at = event
                         place = index[event.request]
                         yield TokenEvent(place, token, at, event.finish_reason, event.text)
-            # No event tells of a failure that made no token.
+            # A failure that yielded no token has no event.
             failed = [
                 f"request {index[r.request_id]}: {r.error}"
                 for r in requests

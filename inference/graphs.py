@@ -2,12 +2,12 @@
 
 A graph replays the same kernels on the same addresses with the same shapes. So decoding steps are
 padded to one of a few sizes, and their inputs lie in persistent memory (``staging.py``). A row of
-padding sees no context, stores nothing and samples into a lane of nobody (``AttentionPlan`` has the
+padding sees no context, stores nothing and samples into a lane that no request has (``AttentionPlan`` has the
 contract of the kernels).
 
 ``warm_up`` captures every size there is before the first request. A size that was not captured runs
-as it is, which compiles its kernels, and is captured for the next step; where capturing fails, steps
-of that size run one kernel at a time, and the engine says so (``LLM.describe``, ``LLM.counters``).
+without a graph once, which compiles its kernels, and is captured for the next step. If the capture
+fails, steps of that size run one kernel at a time, and ``LLM.describe`` and ``LLM.counters`` show it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DecodeGraphs:
 
     Args:
         forward: From a batch to its tokens, on the device alone.
-        ops: Its counts go on as if each op were called.
+        ops: Counts the ops of a replayed step as if each were called.
         capture: ``cuda_capture()``, or a stand-in.
 
     Attributes:
@@ -123,8 +123,10 @@ def padded_sizes(limit: Sizes) -> list[Sizes]:
     blocks = [_LEAST_BLOCKS]
     while blocks[-1] < limit.blocks:
         blocks.append(blocks[-1] * 4)
-    found = {padded(Sizes(r, r, b), limit) for r in rows for b in blocks if r - 8 < limit.rows}
-    return sorted(found, key=lambda sizes: (sizes.rows, sizes.blocks), reverse=True)
+    sizes_to_capture = {
+        padded(Sizes(r, r, b), limit) for r in rows for b in blocks if r - 8 < limit.rows
+    }
+    return sorted(sizes_to_capture, key=lambda sizes: (sizes.rows, sizes.blocks), reverse=True)
 
 
 def can_capture(ops: OpSet, device: torch.device) -> bool:

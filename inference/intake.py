@@ -1,4 +1,4 @@
-"""From what a caller hands in to requests that are known to be runnable, or an error naming which."""
+"""Turns prompts into requests that can run, or raises an error that names the faulty prompt."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Intake:
             (*self._check(i, prompt, own, add_special_tokens), own)
             for i, (prompt, own) in enumerate(zip(prompts, each, strict=True))
         ]
-        return [self._request(*one, submitted_ns) for one in checked]
+        return [self._request(*prompt_facts, submitted_ns) for prompt_facts in checked]
 
     def _check(
         self, index: int, prompt: Prompt, params: SamplingParams, add_special_tokens: bool

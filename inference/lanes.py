@@ -1,4 +1,4 @@
-"""What the device must know of each running request, kept on the host from step to step.
+"""The per-request inputs of the device, kept on the host from step to step.
 
 A lane is one row of a few arrays. A request takes one when it is first seen in a step and keeps it
 while lanes last, so that a step packs rows of its requests by one indexing, and only new blocks

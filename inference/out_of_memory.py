@@ -19,11 +19,11 @@ __all__ = ["EnqueuedParts", "enqueue_in_parts"]
 
 @dataclass(slots=True)
 class EnqueuedParts:
-    """What came of a step.
+    """The result of enqueueing a step.
 
     Attributes:
         parts: What was enqueued, in order: one, unless memory ran out.
-        too_large: Requests of which not even one token fits alone, and what to tell them.
+        too_large: Requests of which not even one token fits alone, each with its error message.
     """
 
     parts: list[Enqueued] = field(default_factory=list)
@@ -31,10 +31,10 @@ class EnqueuedParts:
 
 
 def enqueue_in_parts(enqueue: Callable[[Step], Enqueued], step: Step) -> EnqueuedParts:
-    """Launch a step whole, or else the halves of it that fit.
+    """Enqueue a step whole, or in the halves of it that fit.
 
-    Nothing is computed twice wrongly: a token's KV goes to the same slot whichever part it is in,
-    and the chunks of a request stay in order.
+    Parts do not change the result: a token's KV goes to the same slot in any part, and the chunks of
+    a request stay in order.
 
     Args:
         enqueue: Raises ``torch.OutOfMemoryError`` where memory runs out.
@@ -51,7 +51,7 @@ def enqueue_in_parts(enqueue: Callable[[Step], Enqueued], step: Step) -> Enqueue
         try:
             done.parts.append(enqueue(part))
         except torch.OutOfMemoryError as error:
-            # What the allocator keeps for later may be all that is missing.
+            # The memory that the allocator caches may be enough.
             torch.cuda.empty_cache()
             halves = _halve(part.chunks)
             left += map(Step.of, reversed(halves))
@@ -71,7 +71,7 @@ def _halve(chunks: list[Chunk]) -> list[list[Chunk]]:
         return [chunks[:middle], chunks[middle:]]
     (chunk,) = chunks
     if chunk.padding and chunk.length:
-        # Padding is there to be priced, not to be failed for.
+        # A request must not fail because its padding does not fit: drop the padding.
         return [[Chunk(chunk.request, chunk.start, chunk.length)]]
     if chunk.length < 2:
         return []

@@ -1,4 +1,4 @@
-"""Steps on their way to the device and back: enqueued, and read when their tokens are there.
+"""Enqueues steps on the device and reads their tokens.
 
 With overlap, a step is enqueued before the tokens of the one before it are read, so that the
 device never waits for the host::
@@ -6,9 +6,9 @@ device never waits for the host::
     host     schedule 2 │ enqueue 2 │ read 1 │ schedule 3 │ enqueue 3 │ read 2 │
     device   ═══ 1 ════════════════│═══ 2 ══════════════════════════│═══ 3 ════
 
-A decoding row of step 2 takes its token from where step 1 leaves it on the device. What the host
-learns late is only that a request ended by a stop: its row of the step already under way is
-computed for nothing and thrown away. Ends by length are known ahead and cost nothing.
+A decoding row of step 2 takes its token from where step 1 leaves it on the device. The host
+learns one step late that a request ended by a stop: its row of the step already under way is
+computed and discarded. Ends by length are known ahead and cost nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Pipeline:
     """Drives a runner with the steps of a scheduler.
 
     Args:
-        scheduler: Decides; told of every step that is under way.
+        scheduler: Chooses the steps; is informed of every step under way.
         delivery: Takes the tokens.
         work: Counts the steps.
         finish: Called with each request that fails.

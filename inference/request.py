@@ -145,7 +145,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class RequestOutput:
-    """What a request came to, or has come to so far (``finish_reason`` is then None).
+    """The output of a request, complete or so far (``finish_reason`` is then None).
 
     Attributes:
         text: Decoded output, trimmed before a stop string; None without a tokenizer.

@@ -83,15 +83,15 @@ class CostModel:
             if window is None:  # as below, column by column: n·start + n·(n + 1)/2, and start + n
                 squares = sum(map(mul, lengths, lengths))
                 seen = sum(map(mul, lengths, starts)) + (squares + num_tokens) // 2
-                held = sum(starts) + num_tokens
+                positions_read = sum(starts) + num_tokens
             else:
                 spans = [(start, start + n) for start, n in zip(starts, lengths, strict=True)]
                 seen = sum(
                     [_visible(end, window) - _visible(start, window) for start, end in spans]
                 )
-                held = sum([min(end, end - start + window - 1) for start, end in spans])
+                positions_read = sum([min(end, end - start + window - 1) for start, end in spans])
             pairs += layers * seen
-            kv_positions += layers * held
+            kv_positions += layers * positions_read
         head = self._head_bytes if num_sampled else 0
         return StepCost(
             linear_flops=2 * (num_tokens * self._body_weights + num_sampled * self._head_weights),

@@ -170,7 +170,7 @@ class ModelRunner:
                     self.graphs.warm_up(batch)
 
     def close(self) -> None:
-        """Let go of what refers back to the runner, so that its memory is free with it."""
+        """Drop the references back to the runner, so that its memory is freed with it."""
         self.graphs = None
 
     def is_alive(self) -> bool:
@@ -270,17 +270,17 @@ def overlaps(config: EngineConfig, device: torch.device) -> bool:
 
 
 def device_of(config: EngineConfig) -> torch.device:
-    """Return the device asked for, looked for now and not at import.
+    """Return the requested device; CUDA is probed by this call, not at import.
 
     Raises:
         BackendUnavailable: CUDA was asked for and there is none.
     """
     if config.device == "cpu":
         return torch.device("cpu")
-    found = torch.cuda.is_available()
-    if config.device == "cuda" and not found:
+    has_cuda = torch.cuda.is_available()
+    if config.device == "cuda" and not has_cuda:
         raise BackendUnavailable("device='cuda': torch finds no CUDA device; use device='cpu'")
-    return torch.device("cuda", torch.cuda.current_device()) if found else torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device()) if has_cuda else torch.device("cpu")
 
 
 def dtype_of(config: EngineConfig, device: torch.device) -> torch.dtype:

@@ -53,7 +53,7 @@ class Chunk:
     def is_last(self) -> bool:
         """Whether the request's newest token is in it, so that the next one can be sampled.
 
-        An ended lane of a padded batch goes on with the others, and its token is thrown away.
+        A finished lane of a padded batch decodes until the batch ends; its tokens are discarded.
         """
         end = self.start + self.length - self.drafts
         return self.length == 0 or end == self.request.num_tokens
@@ -140,7 +140,7 @@ class Scheduler:
 
     Args:
         config: Budget, seats, chunking.
-        blocks: The KV blocks; this scheduler is their only customer.
+        blocks: The KV blocks; no other scheduler uses them.
 
     Attributes:
         waiting: Requests without blocks, the next to be admitted first; an ordered set.
@@ -252,7 +252,7 @@ class Scheduler:
     def _draft(self, step: Step, budget: int) -> int:
         """Append guesses to decoding requests; return how many tokens that took.
 
-        Guesses preempt nobody: where no block is free for them, there are fewer.
+        Guesses preempt no request: if no block is free for them, fewer are made.
         """
         taken = 0
         for row, request in enumerate(step.requests):
@@ -305,8 +305,8 @@ class Scheduler:
         # Blocks that prompts under way have still to take: two prompts admitted into the same
         # free blocks would preempt each other. Those that decode have all theirs by now.
         promised = sum(self._missing(request) for request in prompts)
-        # Budget is left only where every running request had its share, so nobody is ever seated
-        # without a token of budget a step.
+        # Budget is left only after every running request had its share, so each admitted request
+        # has at least one token of budget in every step.
         while self.waiting and budget > 0 and len(self.running) < self.config.max_num_seqs:
             request = next(iter(self.waiting))
             cached = self.blocks.acquire_prefix(request.table, request.tokens)

@@ -97,7 +97,7 @@ class Block:
 
 
 class Staging:
-    """A block on the host and its twin on the device.
+    """A block on the host and the block on the device that receives its copy.
 
     Args:
         sizes: Of most steps; a larger step gets blocks of its own.
@@ -110,7 +110,7 @@ class Staging:
         self._sizes = sizes if persistent else Sizes(0, 0, 0)
         on_host = device.type == "cpu"
         self._host = Block(self._sizes, _CPU, pin=not on_host)
-        self._twin = self._host if on_host else Block(self._sizes, device)
+        self._on_device = self._host if on_host else Block(self._sizes, device)
         self._sent = None if on_host else torch.cuda.Event()
 
     def block(self, sizes: Sizes) -> Block:
@@ -128,9 +128,9 @@ class Staging:
             return host
         source = host.used(sizes.rows * sizes.blocks)
         if host is not self._host:
-            twin = Block(sizes, self._device)
-            twin.used(sizes.rows * sizes.blocks).copy_(source)
-            return twin
-        self._twin.used(sizes.rows * sizes.blocks).copy_(source, non_blocking=True)
+            device_block = Block(sizes, self._device)
+            device_block.used(sizes.rows * sizes.blocks).copy_(source)
+            return device_block
+        self._on_device.used(sizes.rows * sizes.blocks).copy_(source, non_blocking=True)
         self._sent.record()
-        return self._twin
+        return self._on_device

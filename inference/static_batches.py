@@ -32,7 +32,7 @@ class StaticScheduler:
     Args:
         config: Seats, budget, buckets. A prompt is never chunked: a step computes as many padded
             prompts as the budget holds, and at least one.
-        blocks: The KV blocks; this scheduler is their only customer.
+        blocks: The KV blocks; no other scheduler uses them.
 
     Attributes:
         num_preemptions: Always 0.
@@ -94,7 +94,7 @@ class StaticScheduler:
         publish_blocks(self.blocks, step, finite)
 
     def remove(self, request: Request) -> None:
-        """Drop a finished or aborted request; its lane is padding until the batch has ended."""
+        """Drop a finished or aborted request; its lane is padding until the batch ends."""
         if request.state == "waiting":
             del self._bucket_of(request)[request]
         elif request.state == "running":
@@ -115,7 +115,7 @@ class StaticScheduler:
         return self._buckets[bisect_left(self._edges, request.num_prompt)]
 
     def _form(self, now: int) -> None:
-        """Make a batch of the ripe bucket whose oldest request is the oldest, if one is ripe."""
+        """Make a batch of the ready bucket with the oldest request; none if no bucket is ready."""
         ripe = []
         for bucket in filter(None, self._buckets):
             oldest = next(iter(bucket)).submitted_ns

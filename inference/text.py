@@ -82,7 +82,7 @@ class TextStream:
         return False
 
     def finish(self) -> None:
-        """Release what was held back: no token follows."""
+        """Release the text that was held back, since no token follows."""
         if self._end is None:
             self._settle_pending()
             self._end = len(self._raw)

@@ -30,7 +30,7 @@ _OBJECTS: dict[Kind, tuple[str, str, str]] = {
 
 
 class _DisconnectedError(Exception):
-    """The client went away: there is nobody to reply to."""
+    """The client has disconnected, so no reply is sent."""
 
 
 class App:

@@ -49,7 +49,7 @@ class EngineLoop:
     """Runs ``llm`` in a thread until ``close``.
 
     Args:
-        llm: Nobody else's from now on; closed with the loop.
+        llm: Owned by the loop from now on and closed with it.
         loop: Where streams are read.
 
     Attributes:
@@ -105,7 +105,7 @@ class EngineLoop:
         return await future
 
     def abort(self, stream: Stream) -> None:
-        """End a request that nobody waits for any more."""
+        """End a request whose client has disconnected."""
 
         def abort(refusal: Exception | None) -> None:
             if refusal is None and self._streams.pop(stream.request_id, None) is not None:
@@ -131,7 +131,7 @@ class EngineLoop:
             self._llm.close()
 
     def _take_calls(self) -> bool:
-        """Run the calls that wait, at least one where there is nothing else to do; False: stop."""
+        """Run the waiting calls; block for one if the engine is idle. False: stop."""
         waiting = not self._llm.has_unfinished()
         while True:
             try:
@@ -185,7 +185,7 @@ class EngineLoop:
         self.failure = error
         posts = [(stream, error) for stream in self._streams.values()]
         self._streams.clear()
-        while True:  # calls that came too late must not wait for ever
+        while True:  # calls after the end must not wait for ever
             try:
                 call = self._calls.get(block=False)
             except queue.Empty:
@@ -202,7 +202,7 @@ def _post(posts: list[tuple[Stream, Any]]) -> None:
 
 
 def _set_unless_done(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-    if future.done():  # its caller went away
+    if future.done():  # its caller has gone
         return
     if error is not None:
         future.set_exception(error)

@@ -37,8 +37,8 @@ class AlertsConfig:
     @property
     def webhook_variable(self) -> str | None:
         """Name of the environment variable that holds the URL; None where it is written out."""
-        found = _VARIABLE.fullmatch(self.webhook or "")
-        return (found[1] or found[2]) if found else None
+        match = _VARIABLE.fullmatch(self.webhook or "")
+        return (match[1] or match[2]) if match else None
 
 
 def alerts_config(table: Mapping[str, object], *, source: str = "[alerts]") -> AlertsConfig:

@@ -1,4 +1,4 @@
-"""Sending alerts: what fails is written down and sent again with the next look."""
+"""Sends alerts; a failed delivery is noted on the alert and repeated by the next call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Failure", "deliver"]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An alert that one sink did not take. It stays in the store, and says so in its note."""
+    """A delivery that one sink refused. The alert stays in the store, and its note states the failure."""
 
     alert_id: int
     sink: str
@@ -30,7 +30,7 @@ def deliver(store: Store, alerts: Iterable[AlertInfo], sinks: Sequence[Sink]) ->
     """Send every alert to every sink and note the outcome on the alert; never raises for a sink.
 
     A sink that failed is not tried again in the same call: ten alerts to a dead server would
-    otherwise hold the measuring machine for minutes. An alert whose delivery failed is sent to
+    otherwise block the measuring machine for minutes. An alert whose delivery failed is sent to
     all sinks again at the next call, so that a receiver may see one twice but never misses it.
     """
     failures: list[Failure] = []
@@ -47,7 +47,7 @@ def deliver(store: Store, alerts: Iterable[AlertInfo], sinks: Sequence[Sink]) ->
                 missed.append(Failure(alert.id, sink.name, reason))
         failures += missed
         if event := _event(reached, missed):
-            # Read again: sending takes seconds, in which somebody may have triaged it.
+            # Read again: the alert may have been triaged during the seconds that sending takes.
             fresh = queries.get_alert(store, alert.id)
             note = add_line(fresh.note, event, now=datetime.now(UTC))
             store.update_alert(alert.id, state=fresh.state, note=note)

@@ -1,4 +1,4 @@
-"""What a paired run says of an alert that is open already: noted, and closed where it is refuted."""
+"""Notes the result of a paired run on an open alert, and resolves the alert if it is refuted."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tracker.findings import Finding
 from tracker.report.findings import confirmation_text
 from tracker.store import Store, queries
 
-__all__ = ["hear"]
+__all__ = ["note_confirmations"]
 
 
-def hear(
+def note_confirmations(
     store: Store, alerts: Mapping[str, AlertInfo], findings: Iterable[Finding], *, now: datetime
 ) -> list[AlertInfo]:
-    """Note on each open or acked alert what a paired run has said since; return those it closed.
+    """Note the results of paired runs on open and acked alerts; return the alerts it resolved.
 
-    An open alert whose finding is refuted is resolved. One that is acked is somebody's to close,
-    and so is one whose commit a gate called a regression, whatever that gate's base was.
+    An open alert whose finding is refuted is resolved. An acked alert is closed by its user only,
+    and so is an alert whose commit a gate called a regression against any base.
 
     Args:
         store: Open for writing.

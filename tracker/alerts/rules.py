@@ -1,4 +1,4 @@
-"""Which findings become alerts: pure, from findings and keys to alerts that are new."""
+"""Decides which findings become alerts. Pure: findings and known keys in, new alerts out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NewAlert:
 
 
 def alert_key(project: str, commit: str, machine: str) -> str:
-    """What is never alerted twice: one commit of one project on one class of machine."""
+    """Return the key that alerts at most once: a commit of a project on a class of machine."""
     return f"{project}/{commit}/{machine}"
 
 
@@ -55,12 +55,12 @@ def new_alerts(
 
     Args:
         findings: Level shifts grouped by commit; the order is kept.
-        existing: Keys of the alerts opened before, whatever became of them.
+        existing: Keys of all alerts opened before, in any state.
         config: Least effect and greatest age; else the defaults.
         newest: Time of the newest measured commit. Commits more than `max_age_days` older than
-            it are history that somebody imported, not news. None: no limit.
-        expectations: Changes that somebody intends; one that names the finding's commit is no news
-            as far as it goes.
+            it are imported history and do not alert. None: no limit.
+        expectations: Intended changes; one that names the finding's commit is subtracted from
+            the change.
     """
     config = config or AlertsConfig()
     oldest = newest - timedelta(days=config.max_age_days) if newest is not None else None
@@ -69,9 +69,9 @@ def new_alerts(
     alerts: list[NewAlert] = []
     for finding in findings:
         key = key_of(finding)
-        ours = [one for one in intended if one.commit == finding.revision.commit]
+        ours = [e for e in intended if e.commit == finding.revision.commit]
         worse = [change for change in finding.of("worse") if _matters(change, config, ours)]
-        # A drift began long ago and reaches to the newest commit: it is news.
+        # A drift began long ago but still affects the newest commit, so its age does not matter.
         drifts = any(change.shift.drift_commits is not None for change in worse)
         old = not drifts and oldest is not None and finding.revision.committed_at < oldest
         if not worse or old or key in known:
@@ -82,7 +82,7 @@ def new_alerts(
 
 
 def said_of_worse(finding: Finding) -> Confirmation | None:
-    """What a paired run says of all that seemed to get worse; None where it leaves that open."""
+    """Return how paired runs judged the worse changes of a finding; None if undecided."""
     said = {change.confirmation for change in finding.of("worse")}
     if "confirmed" in said:
         return "confirmed"
@@ -92,7 +92,7 @@ def said_of_worse(finding: Finding) -> Confirmation | None:
 def gate_alert(gate: GateInfo) -> NewAlert | None:
     """The alert for a gate that blocked on regressions; None for every other outcome.
 
-    A gate whose measurement was invalid has verdicts too, and none of them counts.
+    The verdicts of a gate with an invalid measurement do not count.
     """
     worse = [verdict for verdict in gate.verdicts if verdict.status == "regression"]
     if gate.exit_code != 1 or not worse:

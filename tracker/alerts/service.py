@@ -1,4 +1,4 @@
-"""From what the store holds to alerts that are opened and delivered."""
+"""Opens and delivers alerts for the findings in the store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TextIO
 from tracker.alerts.config import AlertsConfig
 from tracker.alerts.delivery import Failure, deliver
 from tracker.alerts.notes import add_line, awaits_delivery
-from tracker.alerts.paired import hear
+from tracker.alerts.paired import note_confirmations
 from tracker.alerts.rules import NewAlert, gate_alert, key_of, new_alerts
 from tracker.alerts.sinks import sinks_of
 from tracker.alerts.states import ALL_STATES, Action, next_state
@@ -25,7 +25,7 @@ __all__ = ["Notified", "alert_for_gate", "move_alert", "notify"]
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What one look did: the alerts it opened and closed, and the deliveries that failed."""
+    """The result of one call: alerts opened, alerts closed, and deliveries that failed."""
 
     opened: tuple[AlertInfo, ...]
     closed: tuple[AlertInfo, ...]
@@ -42,9 +42,9 @@ def notify(
 ) -> Notified:
     """Open an alert for each new regression among the level shifts, and send what is unsent.
 
-    A commit that alerted before on the same class of machine, whatever became of the alert, does
-    not alert again. What a paired run has said since is noted on its alert; a refuted one that
-    nobody took up is resolved. A delivery that fails is noted and tried again at the next call.
+    A commit alerts once on a class of machine, whatever the state of that alert. Later results of
+    paired runs are noted on the alert; an open alert that is refuted is resolved. A failed delivery
+    is noted and repeated by the next call.
 
     Args:
         store: Open for writing.
@@ -62,7 +62,7 @@ def notify(
     findings = tuple(finding for finding in findings if finding.project == project)
     before = queries.list_alerts(store, project, states=ALL_STATES)
     known = {alert.key: alert for alert in before if alert.key}
-    closed = hear(store, known, findings, now=datetime.now(UTC))
+    closed = note_confirmations(store, known, findings, now=datetime.now(UTC))
     # All that is stored, since `findings` may be of one machine or one search alone.
     stored = {key_of(finding) for finding in stored_findings(store, project)}
     current = {alert.key: alert for alert in queries.list_alerts(store, project) if alert.key}

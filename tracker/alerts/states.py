@@ -2,8 +2,8 @@
 
 ::
 
-    open ──ack──► acked        somebody looks at it
-    open, acked ──expect──► expected     the price is known and accepted
+    open ──ack──► acked        under investigation
+    open, acked ──expect──► expected     the change is accepted
     open, acked, expected ──resolve──► resolved     fixed or reverted
     expected, resolved ──ack──► acked    it was closed too early
 """

@@ -1,4 +1,4 @@
-"""An alert whose level shift later commits no longer bear out: its note says so, and why."""
+"""Notes on an alert that later commits no longer confirm its level shift."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _AGAIN = "found again: with the commits measured since, the level shift at this 
 def note_withdrawn(
     store: Store, alerts: Mapping[str, AlertInfo], present: Collection[str], *, now: datetime
 ) -> None:
-    """Note on each open or acked alert of a level shift that its shift has gone, or come back.
+    """Note on open and acked alerts that their level shift is no longer found, or found again.
 
-    The alert keeps its state: whoever takes it up decides. Alerts that a gate opened rest on pairs,
+    The alert keeps its state; its user decides. Alerts that a gate opened rest on pairs,
     not on the history, and are left alone.
 
     Args:

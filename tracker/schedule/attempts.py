@@ -1,4 +1,4 @@
-"""How often a commit could not be measured, so that a broken one is not measured for ever."""
+"""Counts failed measurements of each commit, so that a broken commit is not tried for ever."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Attempts:
 
     def unfinished(self) -> frozenset[str]:
         """Commits that failed and have attempts left."""
-        return frozenset(one for one, count in self._read().items() if count < MAX_ATTEMPTS)
+        return frozenset(commit for commit, count in self._read().items() if count < MAX_ATTEMPTS)
 
     def failed(self, commit: str) -> int:
         """Count one more failure; return how many there are."""

@@ -1,4 +1,4 @@
-"""The commits of a branch that are new: asked of git, decided purely."""
+"""The new commits of a branch: git lists the commits, pure functions choose from them."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def new_of(
 ) -> list[str]:
     """The commits since the last measured one and the earlier ones to try again, oldest first.
 
-    Where none of them was ever measured it is the head alone: a service that starts on an old
-    repository does not measure its whole past (`tracker run RANGE` does).
+    If none of them was ever measured, the result is the head alone: a service that starts on an old
+    repository does not measure its whole history (`tracker run RANGE` does).
 
     Args:
         newest_first: The branch.
@@ -58,19 +58,19 @@ def new_of(
         (place for place, commit in enumerate(newest_first) if commit in measured),
         1,  # the head alone
     )
-    again = [one for one in newest_first[since:] if one in retry and one not in measured]
+    again = [c for c in newest_first[since:] if c in retry and c not in measured]
     return [*reversed(again), *reversed(newest_first[:since])]
 
 
 def backfill_of(newest_first: Sequence[str], measured: Collection[str], limit: int) -> list[str]:
     """The newest commits without a value that lie below the newest measured one, oldest first.
 
-    What lies above it is new, and not the backfill's business.
+    The commits above it are new; `new_of` returns those.
 
     Args:
         newest_first: The branch.
         measured: Commits that have values.
-        limit: No more than so many.
+        limit: Maximum number of commits.
     """
     places = [place for place, commit in enumerate(newest_first) if commit in measured]
     below = newest_first[places[0] :] if places else []

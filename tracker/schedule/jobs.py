@@ -44,10 +44,10 @@ _log = logging.getLogger("pacekeeper.schedule")
 
 
 def new_commits(*, db: str, root: str, project: str, machine: str, branch: str) -> None:
-    """Measure what came to the branch since the last look, then find shifts and alert.
+    """Measure the commits that are new on the branch, then find shifts and alert.
 
-    A commit that could not be measured is tried at three looks in all, also once later
-    ones were measured.
+    A commit that could not be measured is tried in three runs of this job, even after later
+    commits were measured.
 
     Raises:
         MeasurementError: A commit could not be measured; the others were.
@@ -79,7 +79,7 @@ def backfill(*, db: str, root: str, project: str, machine: str, branch: str, com
 
 
 def calibrate(*, db: str, root: str, project: str, machine: str, branch: str, gates: int) -> None:
-    """Run A/A gates of the head of the branch; they count with those of other nights.
+    """Run A/A gates of the head of the branch; they are pooled with those of other nights.
 
     Raises:
         MeasurementError: The gates refute the policy's alpha, or none was valid.
@@ -94,7 +94,7 @@ def calibrate(*, db: str, root: str, project: str, machine: str, branch: str, ga
     _log.info("A/A gates of %s, the head of %s", head.short, branch)
     with Store.open(db) as store:
         runner = make_runner(tree, policy, machine=machine)
-        found = run_gates(
+        calibration = run_gates(
             _recorder(store, tree, project, runner),
             runner,
             head,
@@ -103,11 +103,13 @@ def calibrate(*, db: str, root: str, project: str, machine: str, branch: str, ga
             listener=SilentProgress(),
         )
         blocks = calibration_blocks(store, project, machine=machine)
-    if found.interrupted:
+    if calibration.interrupted:
         raise KeyboardInterrupt
-    if not found.gates:
-        raise MeasurementError("; ".join(found.invalid))
-    _log.info("%d of %d A/A gates called a regression", found.false_blocks, len(found.gates))
+    if not calibration.gates:
+        raise MeasurementError("; ".join(calibration.invalid))
+    _log.info(
+        "%d of %d A/A gates called a regression", calibration.false_blocks, len(calibration.gates)
+    )
     if warning := broken_promise(blocks, policy.alpha):
         raise MeasurementError(warning)
 
@@ -133,7 +135,7 @@ def nightly(*, db: str, root: str, project: str, machine: str, branch: str, laun
 
 
 def prune(*, root: str) -> None:
-    """Remove the worktrees that were not used for longest."""
+    """Remove the least recently used worktrees."""
     removed = Worktrees(Repository.find(Path(root))).prune()
     _log.info("removed %d old worktrees", len(removed))
 
@@ -153,7 +155,7 @@ def _measure_chosen(
     attempts = Attempts(state_dir(tree.repository.root) / "schedule-attempts.json")
     recent = recent_commits(tree.repository, fetch_head(tree.repository, branch), limit=LOOK_BACK)
     with Store.open(db) as store:
-        # Recording the project makes it known, so that the first question is not about nothing.
+        # The project must exist before its measured commits are read.
         store.record_project(project)
         commits = choose(recent, measured_commits(store, project, machine), attempts)
         if not commits:
@@ -176,7 +178,7 @@ def _measure_each(
     attempts: Attempts,
     what: str,
 ) -> list[str]:
-    """Measure commits until all are done or the service is to stop; why some could not be."""
+    """Measure commits until all are done or the service stops; return the errors."""
     failed: list[str] = []
     for number, commit in enumerate(commits, start=1):
         if STOP.is_set():
@@ -199,7 +201,7 @@ def _recorder(store: Store, tree: AsvProject, project: str, runner: Runner) -> R
 def _measure(
     store: Store, tree: AsvProject, project: str, machine: str, commit: str, *, launches: int
 ) -> str | None:
-    """Measure one commit; the reason where nothing was measured."""
+    """Measure one commit; return the reason if nothing was measured, else None."""
     policy = load_policy(start=tree.config_path.parent)
     runner = make_runner(tree, replace(policy, bench=()), machine=machine)
     report = measure_range(
@@ -215,7 +217,7 @@ def _measure(
 
 
 def _look(store: Store, root: str, project: str, machine: str) -> None:
-    """Find shifts and alert; there may be nothing to look at when nothing could be measured."""
+    """Find shifts and alert; does nothing where no series exists yet."""
     policy = load_policy(start=Path(root))
     store.record_metric_rules(project, policy.metrics)
     try:

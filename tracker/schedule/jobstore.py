@@ -1,4 +1,4 @@
-"""APScheduler's job table in the store, one service's share of it."""
+"""APScheduler's job table in the store, restricted to the jobs of one service."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ServiceJobStore(SQLAlchemyJobStore):  # type: ignore[misc]
     """The jobs whose id begins with `prefix`, in the table `apscheduler_jobs`.
 
     Several machines share one store, and APScheduler would run every job of the table on each of
-    them: a service sees and touches its own alone.
+    them: a service reads and changes only its own jobs.
 
     The store's URL may hold a password, so jobs are kept without it: an argument ``db`` is empty
     in the table and this store's URL in the jobs that are read from it.

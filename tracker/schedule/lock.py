@@ -1,4 +1,4 @@
-"""One service at a time in a checkout: two would measure at once and spoil each other's numbers."""
+"""One service at a time in a checkout: two services would measure at once and add noise."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["service_lock"]
 def service_lock(state: Path) -> Iterator[None]:
     """Hold the lock file `schedule.lock` in `state` for the body.
 
-    The kernel drops the lock when its process ends, however it ends: a file left behind locks
-    nobody out.
+    The kernel drops the lock when its process ends, however it ends, so a file that is left behind
+    blocks no later service.
 
     Args:
         state: The checkout's `.pacekeeper` directory, which exists.

@@ -1,4 +1,4 @@
-"""What the service does and when. Pure: options in, planned jobs out."""
+"""The jobs of the service and their times. Pure: options in, planned jobs out."""
 
 from __future__ import annotations
 
@@ -135,10 +135,10 @@ def parse_interval(text: str) -> int:
     Raises:
         UsageError: It is none of these, or zero.
     """
-    found = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
-    if found is None or int(found[1]) == 0:
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
+    if match is None or int(match[1]) == 0:
         raise UsageError(f"{text!r} is no interval; write 90s, 10m, 2h or 1d")
-    return int(found[1]) * _UNITS[found[2]]
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def parse_time(text: str) -> tuple[int, int] | None:
@@ -149,7 +149,7 @@ def parse_time(text: str) -> tuple[int, int] | None:
     """
     if text.strip() == "off":
         return None
-    found = re.fullmatch(r"(\d{1,2}):(\d{2})", text.strip())
-    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+    match = re.fullmatch(r"(\d{1,2}):(\d{2})", text.strip())
+    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
         raise UsageError(f"{text!r} is no time of day; write 02:00, or off")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])

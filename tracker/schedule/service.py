@@ -69,8 +69,8 @@ class _Scheduler(BlockingScheduler):  # type: ignore[misc]
 def run_service(options: Options, *, once: bool = False) -> int:
     """Bring the stored jobs in line with `options` and run them as they fall due.
 
-    The first SIGTERM or SIGINT lets the measurement under way finish and takes no further one;
-    the second breaks it off. What was measured is in the store either way. A job that fails is
+    After the first SIGTERM or SIGINT the present measurement finishes and no other starts; the
+    second signal interrupts it. What was measured is in the store either way. A job that fails is
     reported and the service goes on.
 
     Args:
@@ -84,7 +84,7 @@ def run_service(options: Options, *, once: bool = False) -> int:
         StoreError: The store cannot be opened.
     """
     STOP.clear()
-    # The store first: its tables must stand before APScheduler adds its own to the database.
+    # The store first: its tables must exist before APScheduler adds its own to the database.
     with Store.open(options.db):
         pass
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # failures are reported here
@@ -174,7 +174,7 @@ def _signals(wake: Callable[[], None]) -> Iterator[None]:
     """Turn the first SIGTERM or SIGINT into STOP, the second into KeyboardInterrupt."""
 
     def tell() -> None:
-        # In a thread of its own: the handler may have interrupted whoever holds the locks.
+        # In a separate thread: the handler may have interrupted code that holds the locks.
         _log.info("stopping after the measurement under way; a second signal breaks it off")
         wake()
 

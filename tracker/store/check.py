@@ -1,4 +1,4 @@
-"""Is the store whole: the database's own checks, and rows that contradict each other."""
+"""Checks the store: the database's own checks, and rows that contradict each other."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tracker.store import tables as t
 from tracker.store.derived import series_counts
 from tracker.store.store import Store
 
-MAX_FINDINGS = 20  # of one kind; more of the same say nothing new
+MAX_FINDINGS = 20  # of one kind
 
 
 def check_store(store: Store) -> list[str]:
-    """Return what is wrong with the store, each a sentence; nothing where it is whole.
+    """Return the faults of the store, one sentence each; empty if there are none.
 
     The schema's revision was checked when the store was opened.
 

@@ -1,6 +1,6 @@
-"""What follows from other rows and can be built again: counters, and which shift is the latest.
+"""Recomputes derived columns: counters, and the flag of the latest level shift.
 
-What searches for level shifts went by is forgotten, so that the next one looks at every series.
+The bases of earlier level-shift searches are deleted, so the next search covers every series.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What makes two things the same: environments, parameter points, attempts. Pure."""
+"""Identity of environments, parameter points and attempts. Pure."""
 
 from __future__ import annotations
 

@@ -364,7 +364,7 @@ class Calibration(Base):
 
 
 class ExpectationRow(Base):
-    """An intended change of one metric: `key` is the commit that brings it, if told, and the metric."""
+    """An intended change of one metric: `key` is the metric and, if given, the commit that brings it."""
 
     __tablename__ = "expectation"
     __table_args__ = (UniqueConstraint("project_id", "key"),)

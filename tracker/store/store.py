@@ -345,7 +345,7 @@ class Store:
             exit_code: As the command line exits.
             verdicts: One a judged metric.
             pairs: Valid pairs.
-            outcome: In one word; None leaves it to be told from the other facts.
+            outcome: In one word; None derives it from the other columns when read.
             course: What the pairs do not tell, as JSON values.
 
         Raises:

@@ -32,9 +32,9 @@ def device_shape(device: torch.device) -> DeviceShape:
     """Return the shape of ``device``; the interpreter's is small, so that small tests split work."""
     if knobs.runtime.interpret:
         return DeviceShape(num_sms=4, shared_bytes=16 * 1024, interpreted=True)
-    found = torch.cuda.get_device_properties(device)
+    properties = torch.cuda.get_device_properties(device)
     return DeviceShape(
-        num_sms=found.multi_processor_count,
-        shared_bytes=found.shared_memory_per_block_optin,
+        num_sms=properties.multi_processor_count,
+        shared_bytes=properties.shared_memory_per_block_optin,
         interpreted=False,
     )

@@ -1,4 +1,4 @@
-"""Intended changes that somebody stated."""
+"""Stored intended changes."""
 
 from __future__ import annotations
 

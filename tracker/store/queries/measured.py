@@ -1,4 +1,4 @@
-"""Which commits were measured, for whoever decides what to measure next."""
+"""Measured commits, from which callers choose what to measure next."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def seen_files(store: Store, project: str) -> dict[str, SeenFile]:
 
 
 def commits_without_parents(store: Store, project: str) -> list[str]:
-    """Return the hashes of the measured commits whose parents nobody told the store.
+    """Return the hashes of the measured commits whose parents the store does not know.
 
     Raises:
         UsageError: No such project.

@@ -155,7 +155,7 @@ def in_commit_order(
                 children.setdefault(parent, []).append(commit)
 
     def turn(commit: str) -> tuple[bool, datetime, str]:
-        # A link is passed as soon as it is come to, so that it delays nothing behind it.
+        # A link is emitted as soon as it is reached, so that it delays no revision after it.
         revision = present.get(commit)
         return revision is not None, revision.committed_at if revision else _LINK, commit
 

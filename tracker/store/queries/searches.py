@@ -1,4 +1,4 @@
-"""What the last search for level shifts found in each series, and what it went by."""
+"""The last search for level shifts in each series: its result and its basis."""
 
 from __future__ import annotations
 

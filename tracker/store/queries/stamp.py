@@ -1,4 +1,4 @@
-"""Has the store changed? Asked often by whoever caches answers, so it must be cheap."""
+"""A cheap stamp that changes when the store does, for callers that cache answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was concluded from results: level shifts, gates and their verdicts, alerts."""
+"""Writes conclusions from results: level shifts, gates with verdicts, alerts."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def forget_problems(
     """Delete the problems stored for files at or below `places`, but those in `keep`."""
     project_id = reference.ensure_project(tx, project)
     stored = t.ingest_problem.c
-    held = {problem_digest(problem) for problem in keep}
+    kept_digests = {problem_digest(problem) for problem in keep}
     read = [Path(place) for place in places]
     listed = tx.conn.execute(
         select(stored.id, stored.path, stored.digest).where(stored.project_id == project_id)
@@ -46,7 +46,8 @@ def forget_problems(
     gone = [
         row.id
         for row in listed
-        if row.digest not in held and any(Path(row.path).is_relative_to(one) for one in read)
+        if row.digest not in kept_digests
+        and any(Path(row.path).is_relative_to(one) for one in read)
     ]
     for start in range(0, len(gone), CHUNK):
         tx.conn.execute(delete(t.ingest_problem).where(stored.id.in_(gone[start : start + CHUNK])))

@@ -1,4 +1,4 @@
-"""One result file into the store: all of it or nothing, and a second time nothing."""
+"""Writes one result file into the store: completely or not at all; a repeat adds nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _MOVE_REVISION = (
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What the caller knows of a run beside its file."""
+    """Facts of a run that its file does not contain."""
 
     source: RunSource
     fingerprint: Fingerprint | None
@@ -205,7 +205,7 @@ def _lock_series(tx: Transaction, series_ids: Sequence[int]) -> None:
 def _stored_attempts(
     tx: Transaction, revision_id: int, series_ids: Sequence[int]
 ) -> dict[int, dict[int, float | None]]:
-    """Return what stands already: series -> attempt key -> value."""
+    """Return the stored attempts: series -> attempt key -> value."""
     stood: dict[int, dict[int, float | None]] = defaultdict(dict)
     ordered = sorted(set(series_ids))
     for start in range(0, len(ordered), CHUNK):

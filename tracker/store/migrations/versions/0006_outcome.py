@@ -1,4 +1,4 @@
-"""The outcome of a gate in one word, and what its pairs do not tell: failures, faults, creep."""
+"""The outcome of a gate in one word, and facts that its pairs do not hold: failures, faults, creep."""
 
 import sqlalchemy as sa
 from alembic import op
