@@ -76,6 +76,8 @@ def _empty() -> None:
     )
     st.code("tracker ingest path/to/results", language="bash")
     st.code("tracker run HEAD~5..HEAD", language="bash")
+    st.markdown("Or look around in a synthetic project first:")
+    st.code("tracker demo", language="bash")
     st.caption(
         f"Store: `{data.shown_store()}`. This page fills by itself: reload after the ingest."
     )

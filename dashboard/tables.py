@@ -367,6 +367,7 @@ def changes_frame(finding: Finding, scope: Mapping[str, str]) -> pd.DataFrame:
         scale = scale_for(change.series.unit, [shift.before, shift.after])
         rows.append(
             {
+                "series": f"/series?{urlencode({**scope, 'series': change.series.id})}",
                 "metric": label(change.series),
                 "environment": change.series.environment,
                 "change": format_effect(shift.effect),
@@ -376,7 +377,6 @@ def changes_frame(finding: Finding, scope: Mapping[str, str]) -> pd.DataFrame:
                 "now": "recovered" if shift.recovered else "still there",
                 "cause": shift.cause,
                 "paired run": change.confirmation or "–",
-                "series": f"/series?{urlencode({**scope, 'series': change.series.id})}",
             }
         )
     return pd.DataFrame(rows)

@@ -166,7 +166,7 @@ def test_two_commits_are_compared(visit):
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_every_page_draws(filled, visit, theme, size):
     views = [("", {}), ("series", {}), ("series", {"view": "whole scenario"}), ("compare", {}),
-             ("gates", {"gate": filled.gate_id})]  # fmt: skip
+             ("finding", {}), ("trust", {}), ("runs", {}), ("gates", {"gate": filled.gate_id})]  # fmt: skip
     project = filled.projects[-1]
     for path, params in views:
         page = visit(
