@@ -21,6 +21,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from inference.counters import Counter
+
 __all__ = ["BlockManager", "BlockTable"]
 
 ROOT = 0  # the link before the first block of every sequence
@@ -52,6 +54,17 @@ class BlockManager:
         blocks_evicted: Published blocks whose content was given up for space.
         peak_used: Most blocks in use at once since the last reset.
     """
+
+    COUNTERS = (
+        Counter("blocks_allocated", "blocks of the cache handed out, shared hits not counted"),
+        Counter("blocks_evicted", "blocks whose reusable content was given up for space"),
+        Counter(
+            "peak_blocks_used",
+            "most blocks in use at once",
+            attribute="peak_used",
+            reset="num_used",
+        ),
+    )
 
     def __init__(
         self, num_blocks: int, block_size: int, *, enable_prefix_sharing: bool = True
@@ -153,12 +166,6 @@ class BlockManager:
                     self._free.move_to_end(block, last=False)
         table.blocks.clear()
         table.links.clear()
-
-    def reset_counters(self) -> None:
-        """Start the cumulative counters anew; the blocks stay as they are."""
-        self.blocks_allocated = 0
-        self.blocks_evicted = 0
-        self.peak_used = self.num_used
 
     def check_integrity(self, tables: Iterable[BlockTable]) -> None:
         """Recount everything from the live ``tables``; for tests and idle engines.

@@ -1,80 +1,93 @@
-"""Exact counts of the work done: the same on every machine and every launch of the same load."""
+"""The registry of the engine's counters.
+
+Each owner (scheduler, blocks, ops, ...) declares its counters as ``COUNTERS`` beside the plain
+attributes that it adds to, so that counting costs an attribute's increment and a new counter touches
+its owner alone. ``LLM.counters``, ``LLM.reset_counters`` and the table of ``docs/metrics.md`` follow.
+"""
 
 from __future__ import annotations
 
-from operator import ge
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from inference.roofline import CostModel
-from inference.scheduler import Step
-
-if TYPE_CHECKING:
-    from inference.runner import Enqueued
-
-__all__ = ["WorkCounters"]
-
-_NAMES = (
-    "steps",
-    "prefill_tokens",
-    "decode_tokens",
-    "draft_tokens",
-    "draft_tokens_accepted",
-    "useful_tokens",
-    "padded_tokens",
-    "kv_tokens_read",
-    "kv_tokens_padded",
-    "model_flops",
-    "model_bytes",
-)
+__all__ = ["Counter", "Counters"]
 
 
-class WorkCounters:
-    """Adds up what an engine's steps computed.
-
-    A step counts when it is enqueued, also where its token turns out not to be wanted since the
-    request had ended by then.
-
-    Args:
-        cost: Of the engine's model.
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One number that an owner keeps.
 
     Attributes:
-        counts: By name; see ``LLM.counters``.
+        name: Its key in ``LLM.counters()``.
+        description: What it counts, for the documentation.
+        attribute: Of the owner (of a dict: its key); None is ``name``.
+        reset: What a reset sets it to: a number, or the owner's attribute of that name; None
+            leaves it alone.
     """
 
-    def __init__(self, cost: CostModel) -> None:
-        self._cost = cost
-        self.counts = dict.fromkeys(_NAMES, 0)
+    name: str
+    description: str
+    attribute: str | None = None
+    reset: int | str | None = 0
+
+    @property
+    def key(self) -> str:
+        """Where the owner keeps it."""
+        return self.attribute or self.name
+
+
+class Counters:
+    """The counters of one engine, in the order they were registered."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[Any, Counter]] = {}
+
+    def register(self, owner: Any, counters: Iterable[Counter]) -> None:
+        """Add counters of ``owner``.
+
+        Args:
+            owner: Has each counter's attribute, or is a dict of them; None: the engine has no such
+                part, and its counters stay 0.
+            counters: What it keeps.
+
+        Raises:
+            ValueError: A name is taken.
+            AttributeError, KeyError: The owner does not keep one of them.
+        """
+        for counter in counters:
+            if counter.name in self._entries:
+                raise ValueError(f"counter {counter.name!r} is registered twice")
+            _value(owner, counter)
+            self._entries[counter.name] = (owner, counter)
+
+    def declared(self) -> list[Counter]:
+        """Return every registered counter."""
+        return [counter for _, counter in self._entries.values()]
+
+    def read(self) -> dict[str, int]:
+        """Return every counter's value by name."""
+        return {name: _value(owner, counter) for name, (owner, counter) in self._entries.items()}
 
     def reset(self) -> None:
-        """Start every count anew."""
-        self.counts = dict.fromkeys(_NAMES, 0)
+        """Start every counter anew that is not a size."""
+        for owner, counter in self._entries.values():
+            start = counter.reset
+            if owner is None or start is None:
+                continue
+            value = getattr(owner, start) if isinstance(start, str) else start
+            if isinstance(owner, dict):
+                owner[counter.key] = value
+            else:
+                setattr(owner, counter.key, value)
 
-    def add(self, enqueued: Enqueued) -> None:
-        """Count one step."""
-        step = enqueued.step
-        if 0 in step.lengths:  # ended lanes of a padded batch: they meet the vocabulary for nothing
-            step = Step.of(chunk for chunk in step.chunks if chunk.length)
-        num_ended = len(enqueued.step.requests) - len(step.requests)
-        # Generated tokens are computed one by one, and such chunks come first.
-        prompts = [request.num_prompt for request in step.requests[: step.lengths.count(1)]]
-        decodes = sum(map(ge, step.starts, prompts))
-        tokens = sum(step.lengths)
-        drafts = sum(step.drafts)
-        if drafts:  # such a chunk holds one known token, beside its guesses
-            decodes += len(step.drafts) - step.drafts.count(0)
-        positions = sum(step.starts) + tokens
-        counts = self.counts
-        counts["steps"] += 1
-        counts["decode_tokens"] += decodes
-        counts["draft_tokens"] += drafts
-        counts["prefill_tokens"] += tokens - decodes - drafts
-        counts["useful_tokens"] += tokens
-        counts["padded_tokens"] += enqueued.num_lanes - tokens
-        counts["kv_tokens_read"] += positions
-        # What attention read beyond the contexts: rows filled up to their group's, lanes of padding.
-        counts["kv_tokens_padded"] += enqueued.num_kv_read - positions
-        cost = self._cost.step(
-            step.starts, step.lengths, num_sampled=len(enqueued.sampled) - num_ended
-        )
-        counts["model_flops"] += cost.linear_flops + cost.attention_flops
-        counts["model_bytes"] += cost.weight_bytes + cost.kv_bytes
+    def clear(self) -> None:
+        """Forget the owners, so that their memory can be free."""
+        self._entries.clear()
+
+
+def _value(owner: Any, counter: Counter) -> int:
+    if owner is None:
+        return 0
+    value: int = owner[counter.key] if isinstance(owner, dict) else getattr(owner, counter.key)
+    return value

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from inference.counters import Counter
 from inference.request import FinishReason, Request, TokenEvent
 from inference.text import REPLACEMENT, TextStream
 
@@ -40,6 +41,8 @@ class Delivery:
     Attributes:
         tokens_generated: Tokens delivered since the last reset.
     """
+
+    COUNTERS = (Counter("tokens_generated", "tokens handed to callers"),)
 
     def __init__(
         self, *, eos_token_ids: Sequence[int], tokenizer: Tokenizer | None, finish: Finish

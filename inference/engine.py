@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference.blocks import BlockManager
 from inference.config import EngineConfig, SamplingParams
-from inference.counters import WorkCounters
+from inference.counters import Counter, Counters
 from inference.delivery import Delivery
 from inference.drafts import PromptLookup
 from inference.errors import (
@@ -34,6 +34,7 @@ from inference.request import FinishReason, Request, RequestOutput, Timing, Toke
 from inference.roofline import CostModel
 from inference.scheduler import Scheduler
 from inference.static_batches import StaticScheduler
+from inference.work import Traffic, WorkCounters
 
 if TYPE_CHECKING:
     from inference.runner import ModelRunner
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LLM"]
 
-_TRAFFIC = ("prompt_tokens", "requests_submitted", "requests_finished")
+_SIZES = (
+    ("weights", Counter("weight_bytes", "size of the weights", "num_bytes", reset=None)),
+    ("cache", Counter("kv_cache_bytes", "size of the KV cache", "num_bytes", reset=None)),
+)
 
 
 class LLM:
@@ -62,6 +66,7 @@ class LLM:
         import torch
 
         from inference.checkpoint import load_model
+        from inference.graphs import DecodeGraphs
         from inference.ops import OPS, OpSet
         from inference.runner import ModelRunner, backend_of, device_of, dtype_of
 
@@ -124,7 +129,7 @@ class LLM:
             max_model_len=self.max_model_len,
             seed=self.config.seed,
         )
-        self._traffic = dict.fromkeys(_TRAFFIC, 0)
+        self._traffic = Traffic()
         self._dead: str | None = None  # what ended this process's use of the device
         self._pipeline = Pipeline(
             self._scheduler,
@@ -133,6 +138,13 @@ class LLM:
             self._finish,
             overlap=self._runner.overlap,
         )
+        self._counters = Counters()
+        for owner in (self._work, self._traffic, self._delivery, self._scheduler, self._blocks):
+            self._counters.register(owner, owner.COUNTERS)
+        self._counters.register(ops.calls, ops.counters())
+        self._counters.register(self._runner.graphs, DecodeGraphs.COUNTERS)
+        for part, size in _SIZES:
+            self._counters.register(getattr(self._runner, part), [size])
 
     def generate(
         self,
@@ -308,34 +320,10 @@ class LLM:
     def counters(self) -> dict[str, int]:
         """Return the exact counters, cumulative since the start or ``reset_counters``.
 
-        ``steps``; ``prompt_tokens`` submitted; ``prefix_hit_tokens`` of them found in the cache;
-        ``prefill_tokens`` and ``decode_tokens`` computed (recomputation after a preemption is
-        prefill), ``draft_tokens`` guessed and ``draft_tokens_accepted`` of them;
-        ``tokens_generated``; ``useful_tokens`` and ``padded_tokens``, lanes of the
-        ragged batch with and without a token; ``kv_tokens_read`` and ``kv_tokens_padded``,
-        positions attention read per layer for a context and for padding; ``model_flops`` and
-        ``model_bytes``, the least the steps had to do (see ``roofline``); ``preemptions``;
-        ``blocks_allocated``, ``blocks_evicted``, ``peak_blocks_used``;
-        ``requests_submitted``, ``requests_finished``; ``op_calls.<name>`` for each op;
-        ``graph_replays``, steps that were one CUDA graph, and ``graph_captures``, sizes captured
-        (none after ``warm_up``); and two sizes that a reset leaves alone, ``weight_bytes`` and ``kv_cache_bytes``.
+        ``docs/metrics.md`` lists them; each is declared beside what counts it (``inference.counters``).
         """
-        runner = self._live_runner()
-        return {
-            **self._work.counts,
-            **self._traffic,
-            "tokens_generated": self._delivery.tokens_generated,
-            "prefix_hit_tokens": self._scheduler.prefix_hit_tokens,
-            "preemptions": self._scheduler.num_preemptions,
-            "blocks_allocated": self._blocks.blocks_allocated,
-            "blocks_evicted": self._blocks.blocks_evicted,
-            "peak_blocks_used": self._blocks.peak_used,
-            **{f"op_calls.{name}": calls for name, calls in runner.ops.calls.items()},
-            "graph_replays": runner.graphs.replays if runner.graphs is not None else 0,
-            "graph_captures": runner.graphs.captures if runner.graphs is not None else 0,
-            "weight_bytes": runner.weights.num_bytes,
-            "kv_cache_bytes": runner.cache.num_bytes,
-        }
+        self._live_runner()
+        return self._counters.read()
 
     def occupancy(self) -> dict[str, int]:
         """Return what is in flight now.
@@ -352,16 +340,19 @@ class LLM:
 
     def reset_counters(self) -> None:
         """Start every cumulative counter anew; ``peak_blocks_used`` from the blocks in use."""
-        runner = self._live_runner()
-        runner.ops.reset_counters()
-        if runner.graphs is not None:
-            runner.graphs.reset_counters()
-        self._work.reset()
-        self._traffic = dict.fromkeys(_TRAFFIC, 0)
-        self._delivery.tokens_generated = 0
-        self._scheduler.prefix_hit_tokens = 0
-        self._scheduler.num_preemptions = 0
-        self._blocks.reset_counters()
+        self._live_runner()
+        self._counters.reset()
+        self._pipeline.reset_times()
+
+    def step_seconds(self) -> dict[str, float]:
+        """Return the seconds spent in steps since the start or ``reset_counters``, by kind.
+
+        ``prefill``: steps with at least one prompt token; ``decode``: all others. Where steps
+        overlap, a step lasts from the end of the one before to its own, the caller's time between
+        them included.
+        """
+        self._live_runner()
+        return self._pipeline.step_seconds()
 
     def describe(self) -> dict[str, Any]:
         """Return what runs: model, device, and the backend of each op."""
@@ -401,6 +392,7 @@ class LLM:
         if self._runner is not None:
             self._runner.close()
         self._runner = None
+        self._counters.clear()  # the weights and the cache are owners
 
     def __enter__(self) -> LLM:
         return self
@@ -457,7 +449,7 @@ class LLM:
         request.finish_reason = reason
         request.error = error
         self._delivery.close(request)
-        self._traffic["requests_finished"] += 1
+        self._traffic.requests_finished += 1
 
     def _drop(self, requests: Sequence[Request]) -> None:
         """Abort what is left of the requests and forget them all."""
@@ -485,8 +477,8 @@ class LLM:
         self._requests[request.request_id] = request
         self._delivery.open(request, inbox, text=text)
         self._scheduler.add(request)
-        self._traffic["requests_submitted"] += 1
-        self._traffic["prompt_tokens"] += request.num_prompt
+        self._traffic.requests_submitted += 1
+        self._traffic.prompt_tokens += request.num_prompt
 
     def _request(self, request_id: int) -> Request:
         request = self._requests.get(request_id)

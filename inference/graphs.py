@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from inference.batch import Batch
+from inference.counters import Counter
 from inference.ops import OpSet
 from inference.staging import Sizes
 
@@ -54,6 +55,11 @@ class DecodeGraphs:
         failure: Why a size could not be captured, the first of them; None: all could.
     """
 
+    COUNTERS = (
+        Counter("graph_replays", "steps that were one CUDA graph", attribute="replays"),
+        Counter("graph_captures", "sizes captured; none after `warm_up`", attribute="captures"),
+    )
+
     def __init__(self, forward: Callable[[Batch], Tensor], ops: OpSet, capture: Capture) -> None:
         self.replays = 0
         self.captures = 0
@@ -83,10 +89,6 @@ class DecodeGraphs:
         """Compile and capture steps of the batch's sizes, unless that is done."""
         if Sizes(len(batch.tokens), *batch.plan.block_tables.shape) not in self._captured:
             self.run(batch)
-
-    def reset_counters(self) -> None:
-        """Start ``replays`` and ``captures`` anew."""
-        self.replays = self.captures = 0
 
     def _try_capture(self, batch: Batch) -> _Captured | None:
         before = dict(self._ops.calls)

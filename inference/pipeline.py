@@ -14,14 +14,15 @@ computed and discarded. Ends by length are known ahead and cost nothing.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from inference.counters import WorkCounters
 from inference.delivery import Delivery, Finish
 from inference.drafts import accepted
 from inference.request import Request
 from inference.scheduler import Scheduler, Step
 from inference.static_batches import StaticScheduler
+from inference.work import WorkCounters
 
 if TYPE_CHECKING:
     from inference.runner import Enqueued, ModelRunner
@@ -38,6 +39,7 @@ class Pipeline:
         work: Counts the steps.
         finish: Called with each request that fails.
         overlap: Launch a step before the one before it is read.
+        clock: Seconds.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Pipeline:
         finish: Finish,
         *,
         overlap: bool,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._scheduler = scheduler
         self._delivery = delivery
@@ -55,6 +58,20 @@ class Pipeline:
         self._finish = finish
         self._overlap = overlap
         self._under_way: list[Enqueued] = []
+        self._clock = clock
+        self._seconds = [0.0, 0.0]  # of decode steps, of prefill steps
+        self._is_prefill = False  # of the step under way
+        self._ended = 0.0  # when the last advance was
+
+    def step_seconds(self) -> dict[str, float]:
+        """Return the seconds of prefill and of decode steps; see ``LLM.step_seconds``."""
+        decode, prefill = self._seconds
+        return {"prefill": prefill, "decode": decode}
+
+    def reset_times(self) -> None:
+        """Start ``step_seconds`` anew."""
+        self._seconds = [0.0, 0.0]
+        self._ended = self._clock()
 
     def advance(self, runner: ModelRunner) -> None:
         """Launch the next step, if there is one, and read the one that is due.
@@ -65,6 +82,19 @@ class Pipeline:
         Raises:
             Exception: What the model raised. The requests of that step end with an error.
         """
+        # A step under way already runs on the device: it lasts from the end of the one before.
+        under_way = bool(self._under_way)
+        began = self._ended if under_way else self._clock()
+        is_prefill = self._is_prefill
+        try:
+            self._advance(runner)
+        finally:
+            self._ended = self._clock()
+            # The step that was waited for; the first of an overlap waits for none, and is its own.
+            kind = is_prefill if under_way else self._is_prefill
+            self._seconds[kind] += self._ended - began
+
+    def _advance(self, runner: ModelRunner) -> None:
         if self._overlap and self._needs_its_tokens():
             self._read()
         step = self._scheduler.schedule(time.perf_counter_ns)
@@ -84,9 +114,11 @@ class Pipeline:
         for request, error in too_large.items():
             if not request.finished:
                 self._finish(request, "error", error)
+        is_prefill = False
         for part in parts:
             self._scheduler.complete(part.step)
-            self._work.add(part)
+            is_prefill |= self._work.add(part)
+        self._is_prefill = is_prefill
         self._under_way = parts
         if not self._overlap:
             self._read()
@@ -131,7 +163,7 @@ class Pipeline:
             if num_drafts:
                 # The keys and values of a wrong guess are overwritten before they are read.
                 request.num_computed = min(request.num_computed, starts[request] + count)
-                self._work.counts["draft_tokens_accepted"] += count - 1
+                self._work.draft_tokens_accepted += count - 1
             at += 1 + num_drafts
         return requests, kept
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 
 from inference.blocks import BlockManager
 from inference.config import EngineConfig
+from inference.counters import Counter
 from inference.request import Request
 
 __all__ = ["Chunk", "Scheduler", "Step", "publish_blocks"]
@@ -149,6 +150,13 @@ class Scheduler:
         prefix_hit_tokens: Prompt tokens found in the prefix cache since the last reset, counted
             on first admission only.
     """
+
+    COUNTERS = (
+        Counter("prefix_hit_tokens", "prompt tokens found in the prefix cache"),
+        Counter(
+            "preemptions", "requests whose blocks were taken back", attribute="num_preemptions"
+        ),
+    )
 
     def __init__(self, config: EngineConfig, blocks: BlockManager) -> None:
         self.config = config

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection
 from inference.blocks import BlockManager
 from inference.config import EngineConfig
 from inference.request import Request
-from inference.scheduler import Chunk, Step, publish_blocks
+from inference.scheduler import Chunk, Scheduler, Step, publish_blocks
 
 __all__ = ["StaticScheduler"]
 
@@ -38,6 +38,8 @@ class StaticScheduler:
         num_preemptions: Always 0.
         prefix_hit_tokens: Prompt tokens found in the prefix cache since the last reset.
     """
+
+    COUNTERS = Scheduler.COUNTERS
 
     def __init__(self, config: EngineConfig, blocks: BlockManager) -> None:
         bucketed = config.batching == "bucketed"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from inference.counters import Counter
 from inference.errors import BackendUnavailable
 
 __all__ = ["Op", "OpSet"]
@@ -107,10 +108,12 @@ class OpSet:
         """Whether the ops of the layers take and return NumPy arrays."""
         return "numpy" in self.backends.values()
 
-    def reset_counters(self) -> None:
-        """Set every call count to 0."""
-        for name in self.calls:
-            self.calls[name] = 0
+    def counters(self) -> list[Counter]:
+        """Return the counter of each op's calls; ``calls`` is their owner."""
+        return [
+            Counter(f"op_calls.{name}", f"calls of the op `{name}`", attribute=name)
+            for name in self.calls
+        ]
 
     def _counted(self, name: str, kernel: Kernel) -> Kernel:
         calls = self.calls

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from inference.blocks import BlockManager, BlockTable
+from inference.counters import Counters
 
 SIZE = 3
 
@@ -152,10 +153,16 @@ def test_without_sharing_nothing_is_ever_found() -> None:
     assert run(manager, [1, 2, 3, 4, 5])[1] == 0
 
 
+def counters_of(manager: BlockManager) -> Counters:
+    counters = Counters()
+    counters.register(manager, manager.COUNTERS)
+    return counters
+
+
 def test_a_prefix_taken_and_given_back_leaves_no_trace_in_the_peak() -> None:
     manager = BlockManager(8, 2)
     manager.release(run(manager, [1, 2, 3, 4, 5])[0])
-    manager.reset_counters()
+    counters_of(manager).reset()
     table = BlockTable()
     assert manager.acquire_prefix(table, [1, 2, 3, 4, 5]) == 4
     manager.release(table)  # as when there is no room for the rest
@@ -167,6 +174,6 @@ def test_counters_count_blocks_handed_out() -> None:
     table, _ = run(manager, [1, 2, 3, 4, 5])
     assert (manager.blocks_allocated, manager.peak_used) == (3, 3)
     manager.release(table)
-    manager.reset_counters()
+    counters_of(manager).reset()
     run(manager, [1, 2, 3, 4, 9])  # two shared, one new
     assert (manager.blocks_allocated, manager.peak_used) == (1, 3)

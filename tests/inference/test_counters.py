@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from inference.config import SamplingParams
-from inference.counters import WorkCounters
 from inference.presets import preset
 from inference.request import Request
 from inference.roofline import CostModel
 from inference.scheduler import Chunk, Step
+from inference.work import WorkCounters
 
 COST = CostModel(preset("tiny"), weight_itemsize=4, kv_itemsize=4)
 
@@ -24,7 +24,7 @@ def counts_of(chunks: list[Chunk], *, num_lanes: int, num_sampled: int) -> dict[
         sampled=[None] * num_sampled,
     )
     work.add(cast(Any, enqueued))
-    return work.counts
+    return {c.name: getattr(work, c.name) for c in work.COUNTERS}
 
 
 def request(num_prompt: int, num_output: int) -> Request:
