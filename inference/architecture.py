@@ -1,4 +1,4 @@
-"""What a model is: one flat description of the Llama family, read from a Hugging Face config.
+"""The description of a model of the Llama family, read from a Hugging Face config.
 
 Llama, Mistral, Qwen2 and Qwen3 are one decoder under four flags: biases on q/k/v, RMSNorm on each
 head's query and key, tied embeddings, and a sliding window on some layers. Anything else raises:

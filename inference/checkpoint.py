@@ -1,4 +1,4 @@
-"""Where a model comes from: a preset, a checkpoint directory, or a GGUF file."""
+"""Loads a model from a preset, a checkpoint directory or a GGUF file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the caller chooses: ``EngineConfig`` for an engine, ``SamplingParams`` for a request.
+"""The settings of the caller: ``EngineConfig`` for an engine, ``SamplingParams`` for a request.
 
 Both are frozen values, checked when made. Nothing in this package reads an environment variable.
 """

@@ -1,4 +1,4 @@
-"""How the matrices of loaded weights are held while an engine runs."""
+"""Packs the matrices of loaded weights for the products of an engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step must cost: the FLOPs and bytes that no implementation can do without.
+"""The least cost of a step: the FLOPs and bytes that every implementation needs.
 
 Divided by the step's time and the device's peaks these give MFU and MBU. Everything is counted
 from shapes alone, so the numbers are exact and the same on every machine.
@@ -36,7 +36,7 @@ class StepCost(NamedTuple):
 
 
 class CostModel:
-    """What the steps of one model cost.
+    """The cost of one model's steps.
 
     Args:
         model: Shapes.

@@ -1,4 +1,4 @@
-"""What runs in the next step: continuous batching under a token budget. No tensors.
+"""Chooses the next step: continuous batching under a token budget. No tensors.
 
 Each step is chosen in three passes over requests in order of arrival:
 

@@ -37,7 +37,7 @@ class Sizes:
     samples: int = 0
 
     def hold(self, other: Sizes) -> bool:
-        """Whether a step of those other sizes fits."""
+        """Whether a step of the other sizes fits."""
         return (
             other.tokens <= self.tokens
             and other.rows <= self.rows

@@ -1,4 +1,4 @@
-"""From one request's tokens to text that only grows, and the search for its stop strings."""
+"""Decodes one request's tokens into text that only grows, and finds its stop strings."""
 
 from __future__ import annotations
 

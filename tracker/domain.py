@@ -37,7 +37,7 @@ def metric_name(benchmark: str, params: tuple[str, ...]) -> str:
 class BenchmarkInfo:
     """What a results directory says of one benchmark at one version.
 
-    `better` is None for a metric whose direction nobody stated: it is shown and compared, and
+    `better` is None for a metric without a stated direction: it is shown and compared, and
     never judged. `kind` "other" is judged as noisy. `step` is the change below which an exact
     metric counts as equal.
     """

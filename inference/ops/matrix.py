@@ -1,4 +1,4 @@
-"""A weight matrix held otherwise than as one tensor of the activations' dtype."""
+"""A weight matrix that is not stored as one tensor of the activations' dtype."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ Weight = Tensor | Matrix
 
 
 def is_matrix(weight: Weight) -> TypeGuard[Matrix]:
-    """Whether ``weight`` multiplies by a way of its own."""
+    """Whether ``weight`` is a `Matrix` with its own product."""
     return not isinstance(weight, Tensor)

@@ -1,4 +1,4 @@
-"""The decoder's ops on NumPy arrays, in float32: what one CPU thread runs.
+"""The decoder's ops on NumPy arrays, in float32, for one CPU thread.
 
 Beside few rows a call costs more than its arithmetic: each product streams its weight through the
 caches and takes the code of everything else out of them. NumPy's calls run through a fraction of the
@@ -39,7 +39,7 @@ _MANY = 64  # rows from which the last few no longer show
 
 
 def limit_threads(num_threads: int) -> None:
-    """Let NumPy's BLAS use no more threads than torch does; for the whole process, as there."""
+    """Limit NumPy's BLAS to the number of torch's threads, for the whole process."""
     # Here: the ops alone do without it, as where kernels are tested on a machine with little else.
     from threadpoolctl import threadpool_limits
 

@@ -1,4 +1,4 @@
-"""What happens to q, k and v between the projection and attention, as one op."""
+"""Norm, rotation and KV store of q, k and v between projection and attention, as one op."""
 
 from __future__ import annotations
 

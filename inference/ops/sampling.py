@@ -1,4 +1,4 @@
-"""From logits to tokens: greedy or drawn, each row by its own parameters."""
+"""Samples tokens from logits: greedy or random, with separate parameters for each row."""
 
 from __future__ import annotations
 

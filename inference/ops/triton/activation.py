@@ -1,4 +1,4 @@
-"""The gated activation, without the two halves ever lying apart."""
+"""The gated activation of a packed tensor, without splitting it into two tensors."""
 
 from __future__ import annotations
 

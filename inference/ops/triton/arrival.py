@@ -1,4 +1,4 @@
-"""Which of several programs is the last: that one adds up what all have left in a workspace.
+"""Finds the last of several programs, which adds the partial results of all in a workspace.
 
 It saves the launch of a second kernel, and adds in a fixed order, so that results repeat.
 """
@@ -28,7 +28,7 @@ _of_engine: ContextVar[Counters | None] = ContextVar("_of_engine", default=None)
 
 @contextmanager
 def counters_of_one_engine(counters: Counters) -> Iterator[None]:
-    """Let the kernels of this context count in the engine's own ``counters``.
+    """Make the kernels of this context use the engine's own ``counters``.
 
     Kernels that run at the same time must not share any: two engines may be on two streams. The
     kernels of one engine follow one another, those that a CUDA graph replays included, which hold
@@ -61,7 +61,7 @@ def arrival_counters(device: torch.device) -> Tensor:
 def num_splits(groups: int, most: int, resident: int, device: torch.device) -> int:
     """Return into how many programs to split each of ``groups``, so that the device is full.
 
-    All programs then run at once: a few that come after the others would leave it nearly idle.
+    All programs then run at once; a few later programs would leave the device nearly idle.
 
     Args:
         groups: Programs without a split, >= 1.
@@ -77,7 +77,7 @@ def num_splits(groups: int, most: int, resident: int, device: torch.device) -> i
 def is_last(counter_ptr, count):
     """Return whether this is the last of ``count`` programs to get here; resets the counter.
 
-    What the others stored before they came is visible to the last one after.
+    Everything that the others stored before is visible to the last one.
     """
     tl.debug_barrier()  # every thread of this program has stored
     arrived = tl.atomic_add(counter_ptr, 1, sem="acq_rel", scope="gpu")

@@ -1,4 +1,4 @@
-"""What a kernel's block shapes are chosen by."""
+"""The properties of a device that determine a kernel's block shapes."""
 
 from __future__ import annotations
 

@@ -129,13 +129,13 @@ def _results_at(
         machine_id = None if machine is None else find_machine(conn, project_id, machine)
         results = _results(conn, {base_id, head_id}, machine_id)
         measured = sorted(results)
-        found = []
+        series_list = []
         for start in range(0, len(measured), 500):
             chunk = measured[start : start + 500]
             statement = select_series().where(t.series.c.id.in_(chunk))
-            found += [series_of(row) for row in conn.execute(statement)]
-    found.sort(key=series_order)
-    return [(series, results[series.id]) for series in found], base_id, head_id
+            series_list += [series_of(row) for row in conn.execute(statement)]
+    series_list.sort(key=series_order)
+    return [(series, results[series.id]) for series in series_list], base_id, head_id
 
 
 def _results(

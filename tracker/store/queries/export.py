@@ -60,15 +60,15 @@ def _latest(store: Store, project_id: int) -> dict[tuple[object, ...], tuple[obj
         .join(t.param_point, t.param_point.c.id == s.param_point_id)
         .where(s.project_id == project_id)
     )
-    found: dict[tuple[object, ...], tuple[object, ExportRow]] = {}
+    latest: dict[tuple[object, ...], tuple[object, ExportRow]] = {}
     with store.reading() as conn:
         for row in conn.execute(statement):
             key = (row.series_id, row.revision_id, row.env_name)
             started = row.started_at
             when = (started is not None, started.timestamp() if started else 0.0, row.id)
-            if key in found and found[key][0] > when:  # type: ignore[operator]
+            if key in latest and latest[key][0] > when:  # type: ignore[operator]
                 continue
-            found[key] = (
+            latest[key] = (
                 when,
                 ExportRow(
                     machine=row.machine,
@@ -83,7 +83,7 @@ def _latest(store: Store, project_id: int) -> dict[tuple[object, ...], tuple[obj
                     value=row.value,
                 ),
             )
-    return found
+    return latest
 
 
 def _order(row: ExportRow) -> tuple[object, ...]:

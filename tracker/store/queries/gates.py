@@ -71,10 +71,10 @@ def get_gate(store: Store, gate_id: str) -> GateInfo:
         UsageError: No such gate.
     """
     with store.reading() as conn:
-        found = _gates(conn, _select().where(_g.id == gate_id))
-    if not found:
+        gates = _gates(conn, _select().where(_g.id == gate_id))
+    if not gates:
         raise UsageError(f"no gate {gate_id!r} in the store")
-    return found[0]
+    return gates[0]
 
 
 def gate_environment(store: Store, gate_id: str) -> dict[str, list[str]]:
@@ -131,8 +131,8 @@ def gate_launches(
             statement = statement.join(t.machine, t.machine.c.id == run.machine_id).where(
                 t.machine.c.name == machine
             )
-        found = [GateLaunch(*row) for row in conn.execute(statement)]
-    return found[::-1]
+        launches = [GateLaunch(*row) for row in conn.execute(statement)]
+    return launches[::-1]
 
 
 def calibration(store: Store, project: str) -> CalibrationInfo:

@@ -39,8 +39,8 @@ def overview(store: Store, project: str, *, machine: str | None = None) -> Overv
         newest = _newest(conn, project_id, machine_id)
         return Overview(
             project=project_infos(conn, project_id)[0],
-            worse=tuple(one for one in shifted if one[1].worse is True),
-            better=tuple(one for one in shifted if one[1].worse is False),
+            worse=tuple(item for item in shifted if item[1].worse is True),
+            better=tuple(item for item in shifted if item[1].worse is False),
             alerts=tuple(load_alerts(conn, project_id, ("open", "acked"))),
             gates=tuple(
                 gate
@@ -63,15 +63,15 @@ def _standing_shifts(conn: Connection, project_id: int, machine_id: int | None) 
         statement = statement.where(s.machine_id == machine_id)
     rows = conn.execute(statement).all()
     fresh = _last_commits(conn, project_id) if rows else {}
-    found = []
+    shifts = []
     for row in rows:
         key = (row.benchmark, row.param_point_id, row.machine_id, row.environment)
         if row.last_committed_at is None or row.last_committed_at < fresh[key]:
             continue
         series = series_of(row)
-        found.append((series, shift_of(row, series.better)))
-    found.sort(key=lambda one: (-abs(one[1].effect), one[0].metric, one[0].id))
-    return found
+        shifts.append((series, shift_of(row, series.better)))
+    shifts.sort(key=lambda item: (-abs(item[1].effect), item[0].metric, item[0].id))
+    return shifts
 
 
 def _last_commits(conn: Connection, project_id: int) -> dict[tuple[str, int, int, str], datetime]:

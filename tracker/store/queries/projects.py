@@ -80,9 +80,9 @@ def find_project(conn: Connection, name: str) -> int:
     Raises:
         UsageError: No such project; names those there are.
     """
-    found = conn.execute(select(t.project.c.id).where(t.project.c.name == name)).scalar()
-    if found is not None:
-        return int(found)
+    project_id = conn.execute(select(t.project.c.id).where(t.project.c.name == name)).scalar()
+    if project_id is not None:
+        return int(project_id)
     names = sorted(conn.execute(select(t.project.c.name)).scalars())
     empty = "the store is empty; read results with: tracker ingest PATH"
     mend = did_you_mean(name, names) if names else empty

@@ -23,9 +23,9 @@ from tracker.store.store import Store
 def last_searches(store: Store, project: str) -> dict[int, LastSearch]:
     """Return every series of a project by its id, in a few statements that read no result.
 
-    Results are only ever added, so that their number tells whether there are new ones. The order
-    of their revisions is told by a digest of the project's commits up to the newest of them:
-    a later commit leaves it, one that comes in between does not.
+    Results are only added, so their number shows whether there are new ones. A digest of the
+    project's commits up to the newest measured one shows whether the order of revisions changed:
+    a later commit keeps the digest, a commit in between changes it.
 
     Raises:
         UsageError: No such project.

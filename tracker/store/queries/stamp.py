@@ -24,11 +24,11 @@ def version_stamp(store: Store) -> str:
         marks = []
         for path in (file, file.with_name(file.name + "-wal")):
             try:
-                found = path.stat()
+                status = path.stat()
             except FileNotFoundError:
                 marks.append("none")
             else:
-                marks.append(f"{found.st_mtime_ns}.{found.st_size}")
+                marks.append(f"{status.st_mtime_ns}.{status.st_size}")
         return "/".join(marks)
     questions = (
         func.max(t.run.c.id),
