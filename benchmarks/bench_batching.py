@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.engine.in_process import measure
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
 from benchmarks.engine.sizes import CHAT_OUTPUT, CHAT_PROMPT, TINY_CHAT_OUTPUT, TINY_CHAT_PROMPT
+from tracker.load import utilization
 from tracker.load.lengths import Production
 from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
 from tracker.load.suite import suite
@@ -25,7 +26,9 @@ METRICS = (
     "e2e_p50",
     "cpu_time_per_token",
     "error_rate",
+    *utilization.NAMES,
 )
+ON_GPU = (*METRICS, *utilization.ON_GPU)
 
 CONTINUOUS: dict[str, Any] = {}  # the default, so that commits without the other modes have it too
 # The whole queue is there: nothing is gained by waiting, and steps do not depend on the clock.
@@ -186,7 +189,7 @@ class SmolChatPadded:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_0_6B, CHAT, CONTINUOUS, 8192), *METRICS)
+@suite(_gpu(QWEN3_0_6B, CHAT, CONTINUOUS, 8192), *ON_GPU)
 class Qwen06ChatContinuous:
     """Qwen3-0.6B's shape on a GPU, chat lengths, continuous batches."""
 
@@ -194,7 +197,7 @@ class Qwen06ChatContinuous:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_0_6B, CHAT, BUCKETED, 8192), *METRICS)
+@suite(_gpu(QWEN3_0_6B, CHAT, BUCKETED, 8192), *ON_GPU)
 class Qwen06ChatBucketed:
     """Qwen3-0.6B's shape on a GPU, chat lengths, padded batches of one bucket."""
 
@@ -202,7 +205,7 @@ class Qwen06ChatBucketed:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_0_6B, CHAT, PADDED, 8192), *METRICS)
+@suite(_gpu(QWEN3_0_6B, CHAT, PADDED, 8192), *ON_GPU)
 class Qwen06ChatPadded:
     """Qwen3-0.6B's shape on a GPU, chat lengths, padded batches as they come."""
 
@@ -210,7 +213,7 @@ class Qwen06ChatPadded:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_0_6B, CODE, CONTINUOUS, 8192), *METRICS)
+@suite(_gpu(QWEN3_0_6B, CODE, CONTINUOUS, 8192), *ON_GPU)
 class Qwen06CodeContinuous:
     """Qwen3-0.6B's shape on a GPU, code-completion lengths, continuous batches."""
 
@@ -218,7 +221,7 @@ class Qwen06CodeContinuous:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_0_6B, CODE, BUCKETED, 8192), *METRICS)
+@suite(_gpu(QWEN3_0_6B, CODE, BUCKETED, 8192), *ON_GPU)
 class Qwen06CodeBucketed:
     """Qwen3-0.6B's shape on a GPU, code-completion lengths, padded batches of one bucket."""
 
@@ -226,7 +229,7 @@ class Qwen06CodeBucketed:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_0_6B, CODE, PADDED, 8192), *METRICS)
+@suite(_gpu(QWEN3_0_6B, CODE, PADDED, 8192), *ON_GPU)
 class Qwen06CodePadded:
     """Qwen3-0.6B's shape on a GPU, code-completion lengths, padded batches as they come."""
 
@@ -234,7 +237,7 @@ class Qwen06CodePadded:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_0_6B, MOONCAKE, CONTINUOUS, 20480), *METRICS)
+@suite(_gpu(QWEN3_0_6B, MOONCAKE, CONTINUOUS, 20480), *ON_GPU)
 class Qwen06MooncakeContinuous:
     """Qwen3-0.6B's shape on a GPU, long-context lengths, continuous batches."""
 
@@ -242,7 +245,7 @@ class Qwen06MooncakeContinuous:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_0_6B, MOONCAKE, BUCKETED, 20480), *METRICS)
+@suite(_gpu(QWEN3_0_6B, MOONCAKE, BUCKETED, 20480), *ON_GPU)
 class Qwen06MooncakeBucketed:
     """Qwen3-0.6B's shape on a GPU, long-context lengths, padded batches of one bucket."""
 
@@ -250,7 +253,7 @@ class Qwen06MooncakeBucketed:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_0_6B, MOONCAKE, PADDED, 20480), *METRICS)
+@suite(_gpu(QWEN3_0_6B, MOONCAKE, PADDED, 20480), *ON_GPU)
 class Qwen06MooncakePadded:
     """Qwen3-0.6B's shape on a GPU, long-context lengths, padded batches as they come."""
 
@@ -258,7 +261,7 @@ class Qwen06MooncakePadded:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_8B, CHAT, CONTINUOUS, 8192), *METRICS)
+@suite(_gpu(QWEN3_8B, CHAT, CONTINUOUS, 8192), *ON_GPU)
 class Qwen8ChatContinuous:
     """Qwen3-8B's shape on a GPU, chat lengths, continuous batches."""
 
@@ -266,7 +269,7 @@ class Qwen8ChatContinuous:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_8B, CHAT, BUCKETED, 8192), *METRICS)
+@suite(_gpu(QWEN3_8B, CHAT, BUCKETED, 8192), *ON_GPU)
 class Qwen8ChatBucketed:
     """Qwen3-8B's shape on a GPU, chat lengths, padded batches of one bucket."""
 
@@ -274,7 +277,7 @@ class Qwen8ChatBucketed:
         return measure(self)
 
 
-@suite(_gpu(QWEN3_8B, CHAT, PADDED, 8192), *METRICS)
+@suite(_gpu(QWEN3_8B, CHAT, PADDED, 8192), *ON_GPU)
 class Qwen8ChatPadded:
     """Qwen3-8B's shape on a GPU, chat lengths, padded batches as they come."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.engine.in_process import measure
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
+from tracker.load import utilization
 from tracker.load.lengths import Fixed
 from tracker.load.scenario import ClosedLoop, Conversations, Model, Scenario
 from tracker.load.suite import suite
@@ -24,7 +25,9 @@ METRICS = (
     "prefix_hit_tokens",
     "prefill_tokens",
     "error_rate",
+    *utilization.NAMES,
 )
+ON_GPU = (*METRICS, *utilization.ON_GPU)
 BLOCK = 16
 
 
@@ -69,7 +72,7 @@ class SmolTurns:
         return measure(self)
 
 
-@suite(_turns(QWEN3_0_6B, chats=8, new=512), *METRICS)
+@suite(_turns(QWEN3_0_6B, chats=8, new=512), *ON_GPU)
 class Qwen06Turns:
     """Qwen3-0.6B's shape on a GPU, ten turns of 512 new tokens."""
 
@@ -77,7 +80,7 @@ class Qwen06Turns:
         return measure(self)
 
 
-@suite(_turns(QWEN3_8B, chats=8, new=1024), *METRICS)
+@suite(_turns(QWEN3_8B, chats=8, new=1024), *ON_GPU)
 class Qwen8Turns:
     """Qwen3-8B's shape on a GPU, ten turns of 1,024 new tokens."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.engine.in_process import measure
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
 from benchmarks.engine.sizes import SMOL_ENGINE, TINY_ENGINE
+from tracker.load import utilization
 from tracker.load.lengths import Fixed
 from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
 from tracker.load.suite import suite
@@ -20,8 +21,9 @@ METRICS = (
     "error_rate",
     "steps",
     "op_calls_per_step",
+    *utilization.NAMES,
 )
-ON_GPU = (*METRICS, "energy_per_token", "gpu_utilization")
+ON_GPU = (*METRICS, "energy_per_token", *utilization.ON_GPU)
 
 
 def _decode(

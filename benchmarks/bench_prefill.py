@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.engine.in_process import measure
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
 from benchmarks.engine.sizes import SMOL_ENGINE, TINY_ENGINE
+from tracker.load import utilization
 from tracker.load.lengths import Fixed
 from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
 from tracker.load.suite import suite
@@ -19,7 +20,9 @@ METRICS = (
     "steps",
     "prefill_tokens",
     "op_calls_per_step",
+    *utilization.NAMES,
 )
+ON_GPU = (*METRICS, *utilization.ON_GPU)
 
 
 def _prefill(model: Model, prompt: int, requests: int, **more: Any) -> Scenario:
@@ -66,7 +69,7 @@ class SmolText:
         return measure(self)
 
 
-@suite(_prefill(QWEN3_0_6B, 1024, 200), *METRICS)
+@suite(_prefill(QWEN3_0_6B, 1024, 200), *ON_GPU)
 class Qwen06P1024:
     """Qwen3-0.6B's shape on a GPU, prompts of 1,024 tokens."""
 
@@ -74,7 +77,7 @@ class Qwen06P1024:
         return measure(self)
 
 
-@suite(_prefill(QWEN3_8B, 1024, 100), *METRICS)
+@suite(_prefill(QWEN3_8B, 1024, 100), *ON_GPU)
 class Qwen8P1024:
     """Qwen3-8B's shape on a GPU, prompts of 1,024 tokens."""
 

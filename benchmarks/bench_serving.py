@@ -15,6 +15,7 @@ from benchmarks.engine.sizes import (
     TINY_CHAT_PROMPT,
     TINY_ENGINE,
 )
+from tracker.load import utilization
 from tracker.load.lengths import Fixed, Production
 from tracker.load.metrics import Slo
 from tracker.load.scenario import (
@@ -39,6 +40,7 @@ CLOSED = (
     "error_rate",
     "steps",
     "attention_efficiency",
+    *utilization.NAMES,
 )
 # In an open loop the steps depend on when requests happened to arrive: nothing there is exact.
 OPEN = (
@@ -49,8 +51,9 @@ OPEN = (
     "e2e_p50",
     "goodput_relaxed",
     "error_rate",
+    *utilization.NAMES,
 )
-ON_GPU = (*CLOSED, "goodput_relaxed", "energy_per_token", "gpu_utilization")
+ON_GPU = (*CLOSED, "goodput_relaxed", "energy_per_token", *utilization.ON_GPU)
 
 
 def _tiny_chat(concurrency: int, requests: int, version: str = "2") -> Scenario:

@@ -1,7 +1,8 @@
 """The engine in this process as the target of a load.
 
-In order: import the engine and check where it came from, pin threads, construct, warm up, drive
-the load, count. The control workload runs right before and right after the load.
+In order: import the engine and check where it came from, pin threads, construct, warm up, measure
+the ceilings of the device, drive the load, count. The control workload runs right before and right
+after the load.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.engine.ceiling import device_memory, measure_ceiling, processor_ticks
 from benchmarks.engine.control import control_of
 from benchmarks.engine.fingerprint import fingerprint, gpu_of, pin_threads
 from benchmarks.engine.memory import forget_peaks, peak_cuda_memory, peak_rss
@@ -26,6 +28,7 @@ from tracker.load.run import LoadResult, run_scenario
 from tracker.load.scenario import Scenario
 from tracker.load.suite import measure_on
 from tracker.load.target import Observation
+from tracker.load.utilization import TIER, Ceiling, Ticks, cpu_metrics, utilization_metrics
 
 __all__ = ["InProcess", "measure", "run_in_process"]
 
@@ -56,11 +59,14 @@ class InProcess:
         self._cpu_time = 0.0
         self._peaks: Values = {}
         self._control: dict[str, float] = {}
+        self._ceiling: Ceiling | None = None
+        self._ticks: tuple[Ticks | None, Ticks | None] = (None, None)
         self.device = gpu_of(scenario.model.device)
         self.vocab_size = int(self._engine.describe()["vocab_size"])
 
     def drive(self, requests: Sequence[LoadRequest], concurrency: int | None) -> Drive:
         """Run the requests to their ends."""
+        ticks = processor_ticks()
         before = time.process_time()
         done = drive(
             self._engine,
@@ -71,18 +77,26 @@ class InProcess:
             limit=self._scenario.limit,
         )
         self._cpu_time = time.process_time() - before
+        self._ticks = ticks, processor_ticks()
         return done
 
     def begin(self) -> None:
-        """Run the control workload, then start counters and peaks anew."""
+        """Finish the warm-up, measure ceilings and control, then start counters and peaks anew."""
         self._peaks = self._peaks_now()
+        if self._scenario.warmup:  # else no clock is read, and the peak memory is the load's own
+            if hasattr(self._engine, "warm_up"):  # an older commit has none
+                self._engine.warm_up()  # after the first request, whose wait is a metric of its own
+            dtype = str(self._engine.describe()["dtype"])
+            self._ceiling = measure_ceiling(self._scenario.model.device, dtype)
         self._control = control_of(self._scenario.model.device)
-        forget_peaks(self._scenario.model.device)  # the control's buffers are not the engine's
+        # The buffers of ceiling and control are not the engine's.
+        forget_peaks(self._scenario.model.device)
         self._engine.reset_counters()
 
     def finish(self, warm: Drive, done: Drive) -> Observation:
         """Return counters, peaks and start-up times; close the engine; run the control again."""
         counters = dict(self._engine.counters())
+        seconds = self._engine.step_seconds() if hasattr(self._engine, "step_seconds") else None
         tokens = total(r.output_tokens for r in done.records)
         metrics: Values = {
             **counter_metrics(counters),
@@ -93,6 +107,13 @@ class InProcess:
             ),
             **_higher_of(self._peaks, self._peaks_now()),
             "cpu_time_per_token": self._cpu_time / tokens if tokens else None,
+            **utilization_metrics(
+                counters,
+                seconds,
+                self._ceiling,
+                device_memory=device_memory(self._scenario.model.device),
+            ),
+            **cpu_metrics(self._cpu_time, done.ended - done.started, *self._ticks),
         }
         environment = fingerprint(self._scenario.model.device, self.device, {})
         described = {**self._engine.describe(), "source": str(self._imported.path)}
@@ -104,6 +125,11 @@ class InProcess:
             engine=described,
             fingerprint=environment,
             control=control,
+            utilization={
+                "tier": TIER,
+                "ceiling": None if self._ceiling is None else dataclasses.asdict(self._ceiling),
+                "step_seconds": seconds,
+            },
         )
 
     def close(self) -> None:

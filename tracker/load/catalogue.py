@@ -92,6 +92,7 @@ _ALL = (
     _lower("blocks_evicted", "KV blocks evicted", "blocks", "exact"),
     _lower("peak_blocks_used", "Most KV blocks in use", "blocks", "exact"),
     _lower("op_calls_per_step", "Op calls per engine step", "calls", "exact"),
+    _lower("graph_captures", "CUDA graphs captured under load", "captures", "exact"),
     _lower("flops_per_token", "Model FLOPs per generated token", "FLOP", "exact"),
     _lower("weight_bytes", "Size of the weights", "bytes", "exact", clean=False),
     _lower("kv_cache_bytes", "Size of the KV cache", "bytes", "exact", clean=False),
@@ -118,6 +119,13 @@ _ALL = (
     _higher("server_prefix_hit_rate", "Prompt tokens found in the server's cache", "1", "other"),
     _lower("server_preemptions", "Requests the server preempted", "requests", "other"),
     _higher("server_spec_acceptance", "Share of drafted tokens accepted", "1", "other"),
+    _higher("mbu_prefill", "Memory bandwidth used by prefill (analytic)", "1", "utilization"),
+    _higher("mbu_decode", "Memory bandwidth used by decode (analytic)", "1", "utilization"),
+    _higher("mfu_prefill", "FLOPs used by prefill (analytic)", "1", "utilization"),
+    _higher("mfu_decode", "FLOPs used by decode (analytic)", "1", "utilization"),
+    _higher("memory_turnover", "Device memory moved per second (analytic)", "1/s", "utilization"),
+    _higher("cpu_share", "Processors kept busy by the process", "1", "utilization"),
+    _lower("cpu_steal", "Processor time stolen from the machine", "1", "utilization", clean=False),
     _higher("gpu_utilization", "Share of time with a kernel running", "1", "utilization"),
 )
 

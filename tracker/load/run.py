@@ -121,6 +121,7 @@ def run_scenario(
         "counters": observed.counters,
         "work": work_of(done),
         "telemetry": telemetry,
+        "utilization": observed.utilization,
         "void": void,
     }
     path = None

@@ -27,6 +27,8 @@ class Observation:
         control: Seconds of the control workload before and after the load; None: it did not run.
         client_bound: Why the client was the limit, so that no latency is the target's; None where
             it kept up.
+        utilization: The tier of the utilization figures and what they follow from, for the
+            artifact; None: the target gives none.
     """
 
     metrics: Values
@@ -35,6 +37,7 @@ class Observation:
     fingerprint: dict[str, Any]
     control: dict[str, dict[str, float]] | None = None
     client_bound: str | None = None
+    utilization: dict[str, Any] | None = None
 
 
 class Target(Protocol):
