@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import streamlit as st
 
 from dashboard import charts, data, scope, tables, url_state
@@ -175,6 +177,7 @@ def _shifts(here: scope.Scope, history: SeriesHistory) -> None:
             f"{shift.revision.committed_at:%Y-%m-%d}: "
             f"{scale.change(shift.before, shift.after)}"
             f"{drift_text(shift.drift_commits, shift.per_100_commits)}"
+            f" · [finding](finding?{urlencode(here.link(commit=commit))})"
         )
     for change in reversed(history.fingerprint_changes):
         texts = [f"{n} {b or 'unknown'} → {a or 'unknown'}" for n, b, a in change.changed]

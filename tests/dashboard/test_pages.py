@@ -165,6 +165,23 @@ def test_a_finding_of_a_commit_that_moved_nothing_says_so(filled, open_page):
     assert the_select(app, "commit").value == suite.commit(5)
 
 
+def test_an_alert_stands_beside_its_finding_and_any_other_below(filled, open_page, tmp_path):
+    path = tmp_path / "store.db"
+    shutil.copy(filled.url.removeprefix("sqlite:///"), path)
+    with Store.open(f"sqlite:///{path}") as store:
+        store.open_alert(
+            "sim", key=f"sim/{suite.commit(40)}/runner-a", title="of the finding", detail="",
+            revision_commit=suite.commit(40), num_series=2, worst_effect=0.31,
+        )  # fmt: skip
+    app = open_page(f"sqlite:///{path}", project="sim")
+    said = texts(app)
+    assert "Other alerts · 1" in said
+    assert "of the finding" not in said  # its state is said in the finding's row
+    assert "alert 2 · open" in said
+    links = [link.proto for link in app.get("page_link")]
+    assert any("worse" in link.label and "commit=" in link.query_string for link in links)
+
+
 HOSTILE = "<img src=x> **bold** [l](javascript:x) :red[r] $x$ \u202e \U0001f600\n# h " + "x" * 4000
 
 
