@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tracker.domain import VALID_EXIT_CODES, GateInfo, VerdictInfo
+from tracker.domain import GateInfo, VerdictInfo
 from tracker.findings import Change, Confirmation, Finding
 
 __all__ = ["with_confirmation"]
@@ -22,7 +22,7 @@ def with_confirmation(finding: Finding, gates: Sequence[GateInfo]) -> Finding:
         gates: Of that commit against the one before the shift, on the same machine, newest first.
     """
     for gate in gates:
-        if gate.exit_code not in VALID_EXIT_CODES:
+        if not gate.is_valid:
             continue
         verdicts = {verdict.metric: verdict for verdict in gate.verdicts}
         changes = tuple(

@@ -433,6 +433,24 @@ class PairedValues:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredPair:
+    """One valid pair of a gate: the values of both launches by metric, and which ran first."""
+
+    number: int
+    base: dict[str, float]
+    head: dict[str, float]
+    first: Arm
+
+
+@dataclass(frozen=True, slots=True)
+class GatePairs:
+    """The valid pairs of a gate, in order, and the series of every metric in them."""
+
+    series: dict[str, SeriesInfo]
+    pairs: tuple[MeasuredPair, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ExportRow:
     """One row of `tracker db export --rows`: the latest attempt at one parameter point."""
 
@@ -468,8 +486,11 @@ class VerdictInfo:
     reason: str = ""
 
 
-# Exit codes of gates whose measurement decided, or could have: passed, regressed, undecided.
-VALID_EXIT_CODES = (0, 1, 3)
+# Outcomes of gates whose measurement decided, or could have.
+VALID_OUTCOMES: frozenset[Outcome] = frozenset(
+    {"pass", "improvement", "regression", "inconclusive"}
+)
+VALID_EXIT_CODES = (0, 1, 3)  # theirs; "broken" exits with 1 as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,6 +531,11 @@ class GateInfo:
         if self.exit_code == 3:
             return "inconclusive"
         return "regression" if self.exit_code == 1 else "invalid"
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether it was measured to its end, so that its verdicts stand."""
+        return self.outcome in VALID_OUTCOMES and self.exit_code in VALID_EXIT_CODES
 
 
 @dataclass(frozen=True, slots=True)

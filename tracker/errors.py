@@ -14,6 +14,7 @@ Exit codes are part of the public surface: 0 pass, 1 regression, 2 usage, 3 inco
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 __all__ = [
     "MeasurementError",
@@ -43,9 +44,17 @@ class PolicyError(UsageError):
 
 
 class MeasurementError(PacekeeperError):
-    """Nothing could be measured, or what was measured is not a valid comparison."""
+    """Nothing could be measured, or what was measured is not a valid comparison.
+
+    Attributes:
+        log: What the launch wrote, where there is one.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, *, log: Path | None = None) -> None:
+        super().__init__(message)
+        self.log = log
 
 
 class StoreError(PacekeeperError):

@@ -87,7 +87,7 @@ def is_worse(better: Better | None, before: float, after: float) -> bool | None:
 
 
 def line_to_state_direction(metric: str, unit: str) -> str:
-    """Return the lines of pacekeeper.toml that give `metric` a direction.
+    """Return the lines of pacekeeper.toml that give `metric` a direction, at every parameter point.
 
     A rate (a unit per second) suggests "higher", anything else "lower": a suggestion for the
     reader to confirm. Nothing is ever judged by it.
@@ -95,7 +95,9 @@ def line_to_state_direction(metric: str, unit: str) -> str:
     rate = _PER_SECOND.search(unit.strip())
     answer = 'better = "higher"' if rate else 'better = "lower"  # or "higher"'
     # JSON's escapes are those of a basic string in TOML, which wants DEL escaped as well.
-    pattern = json.dumps(f"^{re.escape(metric)}$", ensure_ascii=False).replace("\x7f", "\\u007f")
+    pattern = json.dumps(f"^{re.escape(metric)}($|\\()", ensure_ascii=False).replace(
+        "\x7f", "\\u007f"
+    )
     return f"[gate.metrics.{pattern}]\n{answer}"
 
 

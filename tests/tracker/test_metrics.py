@@ -71,7 +71,7 @@ def test_worse_follows_from_the_direction(better, before, after, worse):
     ],
 )
 def test_a_unit_suggests_a_direction_and_decides_none(unit, better):
-    assert tomllib.loads(line_to_state_direction("m", unit))["gate"]["metrics"]["^m$"] == {
+    assert tomllib.loads(line_to_state_direction("m", unit))["gate"]["metrics"][r"^m($|\()"] == {
         "better": better
     }
     assert (

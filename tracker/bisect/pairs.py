@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tracker.domain import VALID_EXIT_CODES, GateInfo, PairedValues, SeriesInfo
+from tracker.domain import GateInfo, PairedValues, SeriesInfo
 from tracker.gate.control import controls_of
 from tracker.gate.stored import stored_controls
 from tracker.measure.git import Commit
@@ -45,7 +45,7 @@ class StoredPairs:
 
     def valid(self, head: Commit) -> list[GateInfo]:
         """Return the gates of `head` with a valid measurement, newest first."""
-        return [gate for gate in self._gates(head) if gate.exit_code in VALID_EXIT_CODES]
+        return [gate for gate in self._gates(head) if gate.is_valid]
 
     def series(self, head: Commit, metric: str) -> SeriesInfo:
         """Return the series of `metric` in a gate that judged it."""
@@ -65,7 +65,7 @@ class StoredPairs:
     def failed(self, head: Commit) -> bool:
         """Whether the newest finished gate of `head` was invalid."""
         finished = [gate for gate in self._gates(head) if gate.exit_code is not None]
-        return bool(finished) and finished[0].exit_code not in VALID_EXIT_CODES
+        return bool(finished) and not finished[0].is_valid
 
     def _values(self, head: Commit, metric: str) -> Iterator[tuple[PairedValues, GateInfo]]:
         for gate in reversed(self.valid(head)):

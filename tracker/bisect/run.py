@@ -12,7 +12,7 @@ from tracker.bisect.pairs import StoredPairs
 from tracker.bisect.result import Bisected
 from tracker.bisect.search import Search
 from tracker.bisect.target import why_no_regression, worst_regression
-from tracker.domain import VALID_EXIT_CODES, VerdictInfo
+from tracker.domain import VerdictInfo
 from tracker.errors import UsageError
 from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
@@ -92,7 +92,7 @@ def bisect(
         if report.stopped == "interrupted":
             result.interrupted, result.stopped = True, "interrupted"
             return result
-        if report.exit_code not in VALID_EXIT_CODES:
+        if not report.is_valid:
             result.outcome, result.note = "invalid", report.headline
             return result
         newest = stored.valid(result.bad)[0]
@@ -128,11 +128,11 @@ def bisect(
             longest = max(longest, clock() - before)
             if report.stopped == "interrupted":
                 result.interrupted, result.stopped = True, "interrupted"
-            elif report.exit_code in VALID_EXIT_CODES:
+            elif report.is_valid:
                 measured += report.pairs
                 search.measured(number)
             else:
-                search.skip(number, "; ".join(report.invalid))
+                search.skip(number, report.headline)
     search.conclude(policy)
     return result
 

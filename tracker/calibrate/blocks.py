@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tracker.calibrate.result import Calibration
-from tracker.domain import VALID_EXIT_CODES, CalibrationBlock, GateInfo
+from tracker.domain import CalibrationBlock, GateInfo
 from tracker.gate.policy import identity_of
 from tracker.store import Store, queries
 
@@ -48,7 +48,7 @@ def gates_of(store: Store, calibration: Calibration, since: datetime | None) -> 
         gate
         for gate in reversed(queries.gates_between(store, calibration.project, commit, commit))
         if gate.machine == calibration.machine
-        and gate.exit_code in VALID_EXIT_CODES
+        and gate.is_valid
         and (since is None or gate.started_at >= since)
         and identity_of({k: v for k, v in gate.policy.items() if k in policy}) == wanted
     ]

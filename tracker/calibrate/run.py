@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from tracker.calibrate.blocks import blocks_of, gates_of, newest_block, record_block
 from tracker.calibrate.noise import measure_noise
 from tracker.calibrate.result import Calibration
-from tracker.domain import VALID_EXIT_CODES
 from tracker.errors import UsageError
 from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
@@ -90,7 +89,7 @@ def calibrate(
         if report.stopped == "interrupted":
             result.interrupted, result.stopped = True, "interrupted"
             break
-        if report.exit_code in VALID_EXIT_CODES:
+        if report.is_valid:
             failures = 0
             result.gates = gates_of(store, result, since)
             record_block(store, result, is_fresh)

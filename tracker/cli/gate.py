@@ -34,13 +34,20 @@ __all__ = ["command"]
 @click.argument("base", required=False)
 @click.argument("head", required=False)
 @click.option("--stored", is_flag=True, help="Judge the pairs the store holds; measure nothing.")
-@click.option("--all", "every", is_flag=True, help="With --stored: try the policy on every gate.")
+@click.option(
+    "--all",
+    "all_of_them",
+    is_flag=True,
+    help="List the unchanged metrics, too. With --stored and no commits: every gate.",
+)
 @click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
 @click.option("--max-pairs", type=click.IntRange(min=1), metavar="N", help="No more pairs than N.")
-@click.option("--budget", metavar="TIME", help="Ask for no pair that ends later: 300, 5m, 2h.")
+@click.option(
+    "--budget", metavar="TIME", help="Start no pair that is expected to exceed TIME: 300, 5m, 2h."
+)
 @click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first regression or broken limit.")
-@click.option("--fresh", is_flag=True, help="Do not go on with a gate that was cut off.")
+@click.option("--fresh", is_flag=True, help="Do not resume a gate that was interrupted.")
 @click.option("--creep", is_flag=True, help="Measure HEAD against the last release as well.")
 @click.option(
     "--ignore-messages",
@@ -48,21 +55,28 @@ __all__ = ["command"]
     help="Apply no Perf-expect line of a commit's message; warn of each instead.",
 )
 @click.option(
-    "--seed", type=int, metavar="N", help="Of the order of launches, else drawn; goes on with none."
+    "--seed",
+    type=int,
+    metavar="N",
+    help="Seed for the launch order (default: random). Disables resume.",
 )
 @click.option(
     "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True
 )
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write it there.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE."
+)
 @click.option(
     "--report",
     "reports",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write FILE besides, as its suffix says: .txt, .md, .json, .xml (JUnit), .html; repeatable.",
+    help="Also write FILE, in the format of its suffix: .txt, .md, .json, .xml (JUnit), .html; repeatable.",
 )
-@click.option("--note", "notes", multiple=True, metavar="TEXT", help="Warn of TEXT; repeatable.")
+@click.option(
+    "--note", "notes", multiple=True, metavar="TEXT", help="Add TEXT to the warnings; repeatable."
+)
 @lab_options
 @click.option(
     "--project", metavar="NAME", help="Name in the store; else pacekeeper.toml's or asv's."
@@ -74,7 +88,7 @@ def command(
     base: str | None,
     head: str | None,
     stored: bool,
-    every: bool,
+    all_of_them: bool,
     bench: tuple[str, ...],
     max_pairs: int | None,
     budget: str | None,
@@ -102,12 +116,13 @@ def command(
     is done: a gate that was killed goes on where it was. The same commit twice is an A/A run: it
     shows how often the gate cries wolf.
 
-    With --stored the pairs in the store are judged by the policy of today, or by --policy FILE; with
-    --all, or without BASE and HEAD, those of every gate, and what would have come out otherwise.
+    With --stored the pairs in the store are judged by the policy of today, or by --policy FILE;
+    without BASE and HEAD those of every gate, and what would have come out otherwise.
 
-    Exits 0 for a pass, 1 where a metric that votes is a regression or HEAD breaks an absolute
-    limit, 3 where one is undecided and the policy blocks on that, 4 where the measurement is not
-    valid: HEAD no longer runs a benchmark, works differently, or nothing was measured.
+    Exits 0 for a pass, 1 where a metric that votes is a regression, HEAD breaks an absolute limit
+    or fails a benchmark that BASE runs, 3 where a metric is undecided and the policy blocks on
+    that, 4 where the measurement is not valid (the commits work differently) or a benchmark cannot
+    be measured, 130 where Ctrl-C ends it undecided.
     """
     if stored:
         _refuse(
@@ -116,7 +131,7 @@ def command(
             ignore_messages=ignore_messages, environment=environment,
         )  # fmt: skip
     else:
-        _refuse("needs --stored", all=every, gate=gate_id)
+        _refuse("needs --stored", gate=gate_id)
     if out is not None:
         _check_writable("--out", out)
     forms = {path: _form_of(path) for path in reports}
@@ -132,10 +147,10 @@ def command(
         home, its_name = _home(config)
         policy = replace(load_policy(policy_path, start=home), **given)
         name = project or policy.name or its_name
-        if every or (base is None and head is None):
-            return _back_test(settings, name, policy, machine, form, out, reports, base)
+        if base is None and head is None:
+            return _back_test(settings, name, policy, machine, form, out, reports)
     if base is None or head is None:
-        raise UsageError("Missing argument: give BASE and HEAD, or --stored --all")
+        raise UsageError("Missing argument: give BASE and HEAD, or --stored for every stored gate")
     if stored:
         report = _judge_stored(settings, name, base, head, policy, machine, gate_id)
     else:
@@ -145,8 +160,8 @@ def command(
         )  # fmt: skip
     report = replace(report, warnings=(*notes, *report.warnings))
     for path, its_form in forms.items():
-        path.write_text(render(report, its_form), encoding="utf-8")
-    text = render(report, form)
+        path.write_text(render(report, its_form, every_metric=all_of_them), encoding="utf-8")
+    text = render(report, form, every_metric=all_of_them)
     if out is None:
         click.echo(text, nl=False)
     else:
@@ -253,7 +268,7 @@ def _judge_stored(
 ) -> Report:
     from tracker.cli.project import stored_project, stored_ref
     from tracker.gate.environment import with_environment
-    from tracker.gate.measured import gate_stored
+    from tracker.gate.replay import gate_stored
     from tracker.gate.tails import with_tails
     from tracker.store import Store
 
@@ -274,7 +289,6 @@ def _back_test(
     form: str,
     out: Path | None,
     reports: tuple[Path, ...],
-    base: str | None,
 ) -> int:
     """Say what `policy` would have said of every stored gate; 4 where there is none to try it on."""
     from tracker.cli.project import stored_project
@@ -282,12 +296,12 @@ def _back_test(
     from tracker.report.backtest import BACKTEST_FORMATS
     from tracker.store import Store
 
-    if base is not None:
-        raise UsageError("--all tries every stored gate; leave BASE and HEAD out")
     wanted = {path: _form_of(path) for path in reports}
     for name in (form, *wanted.values()):
         if name not in BACKTEST_FORMATS:
-            raise UsageError(f"--all is printed as {', '.join(BACKTEST_FORMATS)}, not as {name}")
+            raise UsageError(
+                f"every stored gate is printed as {', '.join(BACKTEST_FORMATS)}, not as {name}"
+            )
     with Store.open(settings.db, read_only=True) as store:
         found = backtest(store, stored_project(store, project), policy, machine=machine)
     for path, its_form in wanted.items():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tracker.domain import VALID_EXIT_CODES
-from tracker.gate.measured import gate_stored
 from tracker.gate.policy import Policy
+from tracker.gate.replay import replay
 from tracker.report.backtest import BackTest, Replayed
 from tracker.store import Store, queries
 
@@ -31,15 +30,6 @@ def backtest(store: Store, project: str, policy: Policy, *, machine: str | None 
         for gate in reversed(queries.list_gates(store, project, limit=None))
         if machine is None or gate.machine == machine
     ]
-    valid = [gate for gate in gates if gate.exit_code in VALID_EXIT_CODES]
-    replayed = tuple(
-        Replayed(
-            gate,
-            gate_stored(
-                store, project, gate.base.commit, gate.head.commit, policy,
-                machine=gate.machine, gate_id=gate.id,
-            ),
-        )
-        for gate in valid
-    )  # fmt: skip
+    valid = [gate for gate in gates if gate.is_valid]
+    replayed = tuple(Replayed(gate, replay(store, gate, policy)) for gate in valid)
     return BackTest(project, policy.summary, replayed, len(gates) - len(valid))

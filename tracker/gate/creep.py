@@ -7,10 +7,10 @@ somebody asks, the head is measured against the release itself, with the budget 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from tracker.domain import VALID_EXIT_CODES, GateInfo
+from tracker.domain import GateInfo, Outcome
 from tracker.gate.drift import chain, summed
 from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
@@ -22,9 +22,9 @@ from tracker.measure.recorder import Recorder
 from tracker.report import Report, ReportRow
 from tracker.report.creep import Creep, Drift
 from tracker.report.numbers import count_of
-from tracker.store import queries
+from tracker.store import Store, queries
 
-__all__ = ["with_creep"]
+__all__ = ["add_creep", "budgets_of", "with_creep"]
 
 _NEARLY = 0.5  # share of a budget from which on the drift is measured
 _GATES = 2000  # looked at, newest first
@@ -73,9 +73,7 @@ def with_creep(
     if commit.hash == base.hash:
         return report
     strict = policy.for_creep()
-    budget = {
-        row.metric: max(policy.creep_budget, row.margin or 0) for row in report.rows if row.votes
-    }
+    budget = budgets_of(report, policy)
     known = _known(recorder, runner, tag, commit, head, budget)
     if not force and all(drift.spent < _NEARLY for drift in known.drifts):
         return replace(report, creep=known)
@@ -83,9 +81,42 @@ def with_creep(
         recorder, runner, commit, head, strict, listener=listener, seed=seed, resume=resume,
         untrusted=untrusted,
     )  # fmt: skip
+    report = add_creep(report, tag, measured, budget)
+    _keep(recorder.store, report)
+    return report
+
+
+def budgets_of(report: Report, policy: Policy) -> dict[str, float]:
+    """Return the slowdown since the release that each voting metric is allowed."""
+    return {
+        row.metric: max(policy.creep_budget, row.margin or 0) for row in report.rows if row.votes
+    }
+
+
+def add_creep(report: Report, tag: str, measured: Report, budget: Mapping[str, float]) -> Report:
+    """Return the report of a gate with what a gate against the release says.
+
+    Args:
+        report: Of the commit against the one before.
+        tag: The release.
+        measured: The report of the gate against it.
+        budget: See `budgets_of`.
+    """
     found = _measured(tag, measured, budget)
-    outcomes = [report.outcome, "regression"] if found.over else [report.outcome]
+    outcomes: list[Outcome] = [report.outcome, "regression"] if found.over else [report.outcome]
     return replace(report, creep=found, outcome=worst(outcomes))
+
+
+def _keep(store: Store, report: Report) -> None:
+    """Write into the store what the gate against the release made of the commit's own."""
+    creep = report.creep
+    if report.gate_id is None or creep is None or creep.gate_id is None:
+        return
+    gate = queries.get_gate(store, report.gate_id)
+    store.finish_gate(
+        gate.id, report.exit_code, gate.verdicts, gate.pairs,
+        outcome=report.outcome, course={**gate.course, "creep": (creep.release, creep.gate_id)},
+    )  # fmt: skip
 
 
 def _known(
@@ -100,7 +131,7 @@ def _known(
     gates: list[GateInfo] = [
         gate
         for gate in queries.list_gates(recorder.store, recorder.project, limit=_GATES)
-        if gate.exit_code in VALID_EXIT_CODES and gate.machine == runner.machine
+        if gate.is_valid and gate.machine == runner.machine
     ]
     commits = {gate.base.commit for gate in gates} | {gate.head.commit for gate in gates}
     trees = runner.project.repository.trees([*commits, release.hash, head.hash])
@@ -112,8 +143,8 @@ def _known(
     return Creep(tag, "summed", tuple(summed(found, budget)), note)
 
 
-def _measured(tag: str, report: Report, budget: dict[str, float]) -> Creep:
-    if report.exit_code not in VALID_EXIT_CODES:
+def _measured(tag: str, report: Report, budget: Mapping[str, float]) -> Creep:
+    if not report.is_valid:
         note = f"could not be measured: {report.headline}"
         return Creep(tag, "unknown", note=note, gate_id=report.gate_id)
     drifts = tuple(

@@ -8,8 +8,8 @@ from dataclasses import replace
 from tracker.domain import BenchmarkInfo, Expectation
 from tracker.expected import expectation_of, is_excused
 from tracker.gate.expected import exact_step, explained, shifted
+from tracker.gate.judged import Judged
 from tracker.gate.policy import Policy
-from tracker.gate.result import Judged
 from tracker.report.numbers import percent
 from tracker.stats import PairedGate, Verdict
 
@@ -22,17 +22,17 @@ def judge_metric(
     name: str,
     info: BenchmarkInfo,
     policy: Policy,
-    values: Sequence[Pair],
+    value: float,
     expectations: Iterable[Expectation] = (),
 ) -> Judged:
-    """Return how a metric is judged, given the pairs that are known of it, at least one."""
+    """Return how a metric is judged, given its first value: the base's, where it has one."""
     rules = policy.metric(name, info)
     expected = expectation_of(name, expectations)
     if rules.kind == "exact":
-        allowed = abs(values[0][0]) * policy.least_margin
+        allowed = abs(value) * policy.least_margin
         rules = replace(rules, step=max(rules.step, allowed))
     if rules.kind == "exact" and expected and rules.better and is_excused(expected, rules.better):
-        step = exact_step(values[0][0], rules.step, rules.margin, expected, rules.better)
+        step = exact_step(value, rules.step, rules.margin, expected, rules.better)
         rules = replace(rules, step=step)
     return Judged(name, info, rules, expected)
 

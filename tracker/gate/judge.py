@@ -1,179 +1,216 @@
-"""From what a session found to a report and an exit code: pure."""
+"""The judge of a gate: pairs of launches in, verdicts out. Pure.
+
+One judge serves the live gate, which gives it each pair as it is measured, and the replay of a
+stored gate, which gives it the pairs of the store: the verdicts follow from the pairs alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
+from typing import NamedTuple
 
-from tracker.domain import VerdictInfo
-from tracker.gate.outcome import outcome_of
+from tracker.domain import Arm, BenchmarkInfo, Expectation
+from tracker.expected import nearest
+from tracker.gate.control import Controls, control_differs, controls_of
+from tracker.gate.family import (
+    in_report_terms,
+    judge_metric,
+    make_gate,
+    without_expected_change,
+)
+from tracker.gate.forecast import pairs_left
+from tracker.gate.judged import Judged
 from tracker.gate.policy import Policy
-from tracker.gate.result import GateResult, Judged
-from tracker.report import Missing, Report, ReportRow
-from tracker.report.numbers import count_of
-from tracker.stats import can_call, fewest_pairs
+from tracker.stats import PairedGate, Verdict
 
-__all__ = ["broken_limit", "make_report", "verdict_infos"]
+__all__ = ["Judge", "Pair", "Point"]
+
+Values = Mapping[str, float]
+Point = tuple[float | None, float | None]  # (base, head); None: this launch gave no value
 
 
-def make_report(
-    result: GateResult,
-    policy: Policy,
-    *,
-    project: str,
-    machine: str,
-    base: str,
-    head: str,
-    base_subject: str | None = None,
-    head_subject: str | None = None,
-    configuration: Sequence[tuple[str, str]] = (),
-    warnings: Sequence[str] = (),
-    gate_id: str | None = None,
-) -> Report:
-    """Return the report of a session.
+class Pair(NamedTuple):
+    """One valid pair: the values of base and head by metric, the control's times, and which arm ran
+    first (None: not known)."""
+
+    base: Values
+    head: Values
+    controls: Controls
+    first: Arm | None = None
+
+
+class Judge:
+    """Judges the metrics of a gate by the pairs that it is given.
 
     Args:
-        result: What it found.
-        policy: What it was judged by.
-        project: Name.
-        machine: Name.
-        base: Full hash.
-        head: Full hash.
-        base_subject: First line of the base's message.
-        head_subject: Likewise.
-        configuration: Common (name, value) pairs, shown after those of the policy.
-        warnings: Sentences before the session's own.
-        gate_id: Of the stored gate.
+        policy: How strictly.
+        seed: Of the random sign flips.
+        expectations: Changes that somebody intends.
+
+    Attributes:
+        judged: By metric: those that a launch of the first pair gave a value of.
+        points: By metric, its values in every pair that had one.
+        pairs: Pairs so far.
+        invalid: Why these metrics decide nothing; empty when they do.
     """
-    rows = tuple(_row(judged, result, policy) for judged in result.judged.values())
-    missing = tuple(
-        Missing(metric, "base" if where == "base" else "head" if where == "head" else "both", why)
-        for metric, where, why in result.not_measured
-    )
-    invalid = tuple(result.invalid)
-    if not invalid and not result.pairs and not result.interrupted:
-        invalid = ("no pair was measured",)
-    undecided = [row.metric for row in rows if row.votes and row.outcome == "inconclusive"]
-    blocked = any(row.blocks for row in rows)
-    policy_line = f"{policy.summary}, seed {result.seed}"
-    return Report(
-        project=project,
-        machine=machine,
-        base=base,
-        head=head,
-        base_subject=base_subject,
-        head_subject=head_subject,
-        configuration=(("policy", policy_line), *configuration),
-        rows=rows,
-        missing=missing,
-        warnings=(*warnings, *_too_few_pairs(rows, policy), *result.warnings),
-        invalid=invalid,
-        stopped=result.stopped,
-        pairs=result.pairs,
-        dropped=result.dropped,
-        seconds=result.seconds,
-        alpha=policy.alpha,
-        outcome=outcome_of(
-            invalid=bool(invalid),
-            regression=blocked,
-            undecided=bool(undecided) or (result.interrupted and not rows),
-            improvement=any(row.votes and row.outcome == "improvement" for row in rows),
-        ),
-        undecided_blocks=policy.on_inconclusive == "block",
-        interrupted=result.interrupted,
-        gate_id=gate_id,
-    )
 
+    def __init__(
+        self, policy: Policy, *, seed: int = 0, expectations: Iterable[Expectation] = ()
+    ) -> None:
+        self.policy = policy
+        self.seed = seed
+        self.judged: dict[str, Judged] = {}
+        self.points: dict[str, list[Point]] = {}
+        self.pairs = 0
+        self.invalid: list[str] = []
+        self._expectations = tuple(expectations)
+        self._left_out: set[str] = set()
+        self._controls: list[Controls] = []  # by pair
+        self._voting: PairedGate | None = None
+        self._watching: PairedGate | None = None  # judges what has no vote
 
-def verdict_infos(report: Report, gate_id: str) -> list[VerdictInfo]:
-    """Return the report's verdicts as the store keeps them; what is not judged has none."""
-    return [
-        VerdictInfo(
-            gate_id=gate_id,
-            metric=row.metric,
-            unit=row.unit,
-            better=row.better,
-            kind=row.kind,
-            status=row.outcome,
-            effect=row.effect,
-            low=row.low,
-            high=row.high,
-            pairs=row.pairs,
-            base=row.base,
-            head=row.head,
-            mde=row.mde,
-            reason=row.reason,
+    def add(self, pair: Pair, benchmarks: Mapping[str, BenchmarkInfo]) -> None:
+        """Judge one more pair.
+
+        Args:
+            pair: Its values. A metric without a value in both arms has none in this pair.
+            benchmarks: By metric. The first pair declares what is judged: every metric that one
+                of its launches gave a value of.
+        """
+        pair = pair._replace(base=_unsigned_zeros(pair.base), head=_unsigned_zeros(pair.head))
+        if not self.pairs:
+            self._declare(benchmarks, pair)
+        self.pairs += 1
+        self._controls.append(pair.controls)
+        for name in self.judged:
+            point = (pair.base.get(name), pair.head.get(name))
+            if point != (None, None):
+                self.points[name].append(point)
+        controls = controls_of(
+            {name: judged.benchmark.name for name, judged in self.judged.items()}, pair.controls
         )
-        for row in report.rows
-        if row.outcome != "not judged"
-    ]
+        for gate, votes in ((self._voting, True), (self._watching, False)):
+            if gate is None or gate.pairs >= gate.max_pairs:
+                continue
+            tested = {
+                name: self._tested(name, pair)
+                for name, judged in self.judged.items()
+                if judged.watched and judged.votes is votes
+            }
+            have = {name for name, values in tested.items() if values is not None}
+            try:
+                gate.add(
+                    tested,
+                    {name: controls[name] for name in have & controls.keys()},
+                    first=pair.first,
+                )
+            except ValueError as error:  # a value that is no finite number
+                self.invalid = [str(error)]
+
+    def leave_out(self, metrics: Iterable[str]) -> None:
+        """Wait for no more values of these metrics, and give them no verdict: launches fail."""
+        self._left_out.update(metrics)
+
+    def pending(self) -> frozenset[str]:
+        """Return the metrics with a vote for which another pair is worth measuring."""
+        return (self._voting.pending() if self._voting else frozenset()) - self._left_out
+
+    def shown(self) -> list[Judged]:
+        """Return the metrics that belong into a report, in the order they were declared."""
+        return [judged for name, judged in self.judged.items() if name not in self._left_out]
+
+    def verdicts(self, *, voting: bool = False) -> dict[str, Verdict]:
+        """Return the verdicts as they are now; with `voting`, of the metrics with a vote only."""
+        gates = (self._voting,) if voting else (self._voting, self._watching)
+        found: dict[str, Verdict] = {}
+        for gate in gates:
+            if gate is not None:
+                found |= in_report_terms(self.judged, gate.verdicts())
+        return {name: found[name] for name in self.judged if name in found}
+
+    def regressions(self) -> frozenset[str]:
+        """Return the metrics with a vote that are called a regression so far."""
+        return self._voting.regressions() - self._left_out if self._voting else frozenset()
+
+    @property
+    def is_look(self) -> bool:
+        """Whether the last pair was one at which noisy metrics are judged."""
+        return self._voting is not None and self._voting.pairs in self._voting.looks
+
+    @property
+    def out_of_pairs(self) -> bool:
+        return self._voting is not None and self._voting.pairs >= self._voting.max_pairs
+
+    def pairs_left(self) -> dict[str, int | None]:
+        """Return the further pairs that would probably decide each pending metric; None: not known."""
+        if self._voting is None:
+            return {}
+        ratios = self._voting.log_ratios()
+        return {
+            name: pairs_left(
+                ratios.get(name, ()),
+                margin=self.judged[name].policy.margin,
+                detect=self.judged[name].policy.detect,
+                looks=self._voting.looks,
+            )
+            for name in self.pending()
+        }
+
+    def medians(self, name: str) -> Point:
+        """Return the medians of a metric over the pairs with both values, else over what there is."""
+        points = self.points[name]
+        both = [point for point in points if None not in point] or points
+        base, head = ([v for v in arm if v is not None] for arm in zip(*both, strict=True))
+        return (median(base) if base else None, median(head) if head else None)
+
+    def breaks_limit(self, name: str) -> tuple[float, bool] | None:
+        """Return the limit that HEAD breaks and whether that blocks, or None."""
+        judged = self.judged[name]
+        base, head = self.medians(name)
+        limit = self.policy.limit(name, judged.benchmark.unit)
+        better = judged.policy.better
+        if limit is None or head is None or not limit.is_broken_by(head, better):
+            return None
+        return limit.worst, base is None or limit.blocks(base, better)
+
+    def warnings(self) -> list[str]:
+        """Return what whoever reads the verdicts has to know."""
+        unused = [
+            f"an expectation is of no use here: {unknown}"
+            for one in self._expectations
+            if self.pairs and (unknown := nearest(one.metric, self.judged)) is not None
+        ]
+        return unused + control_differs(self._controls)
+
+    def _tested(self, name: str, pair: Pair) -> tuple[float, float] | None:
+        base, head = pair.base.get(name), pair.head.get(name)
+        if base is None or head is None:
+            return None
+        return without_expected_change(self.judged[name], (base, head))
+
+    def _declare(self, benchmarks: Mapping[str, BenchmarkInfo], pair: Pair) -> None:
+        # By benchmark, then as the suites order its parameter points, whoever gives the pairs.
+        for name, info in sorted(benchmarks.items(), key=lambda item: item[1].name):
+            value = pair.base.get(name, pair.head.get(name))
+            if value is not None:
+                self.judged[name] = judge_metric(name, info, self.policy, value, self._expectations)
+                self.points[name] = []
+        watched = [judged for judged in self.judged.values() if judged.watched]
+        self._voting = self._make_gate([j for j in watched if j.votes])
+        self._watching = self._make_gate([j for j in watched if not j.votes])
+        if self._voting is None:
+            self.invalid = [
+                "no metric can be judged: none that was measured says which direction is better "
+                "(set `better` on the benchmark or in [gate.metrics])"
+                if self.judged
+                else "no benchmark gave a value"
+            ]
+
+    def _make_gate(self, judged: Sequence[Judged]) -> PairedGate | None:
+        return make_gate(judged, self.policy, self.seed)
 
 
-def _too_few_pairs(rows: Sequence[ReportRow], policy: Policy) -> list[str]:
-    """Say that no noisy metric that votes could have been called, however slow."""
-    noisy = any(row.votes and row.kind != "exact" for row in rows)
-    if not noisy or can_call(policy.max_pairs, policy.alpha):
-        return []
-    enough = fewest_pairs(policy.alpha)
-    text = (
-        f"{count_of(policy.max_pairs, 'pair')} cannot call a regression at alpha {policy.alpha:g}; "
-    )
-    return [text + (f"{enough} can" if enough else "no number can, raise alpha")]
-
-
-def broken_limit(
-    judged: Judged, base: float | None, head: float | None, policy: Policy
-) -> tuple[float, bool] | None:
-    """Return the limit that `head` breaks and whether that blocks, or None."""
-    limit = policy.limit(judged.name, judged.benchmark.unit)
-    better = judged.policy.better
-    if limit is None or base is None or head is None or not limit.is_broken_by(head, better):
-        return None
-    return limit.worst, limit.blocks(base, better)
-
-
-def _row(judged: Judged, result: GateResult, policy: Policy) -> ReportRow:
-    values = result.values[judged.name]
-    base = median(v[0] for v in values) if values else None
-    head = median(v[1] for v in values) if values else None
-    verdict = result.verdicts.get(judged.name)
-    limit = broken_limit(judged, base, head, policy)
-    common = {
-        "metric": judged.name,
-        "unit": judged.benchmark.unit,
-        "better": judged.policy.better,
-        "kind": judged.policy.kind,
-        "base": base,
-        "head": head,
-        "limit": limit[0] if limit else None,
-        "limit_blocks": limit[1] if limit else False,
-        "expected": judged.expected.change if judged.expected else None,
-        "points": tuple(values),
-    }
-    if verdict is None:
-        reason = "no direction is stated"
-        effect = head / base - 1 if base and head is not None and base > 0 else None
-        return ReportRow(
-            **common,  # type: ignore[arg-type]
-            effect=effect,
-            low=None,
-            high=None,
-            outcome="not judged",
-            votes=False,
-            pairs=len(values),
-            mde=None,
-            reason=reason,
-        )
-    return ReportRow(
-        **common,  # type: ignore[arg-type]
-        effect=verdict.effect,
-        low=verdict.low,
-        high=verdict.high,
-        outcome=verdict.status,
-        votes=judged.votes,
-        pairs=verdict.pairs,
-        mde=verdict.mde,
-        detect=None if judged.policy.kind == "exact" else judged.policy.detect,
-        margin=None if judged.policy.kind == "exact" else judged.policy.margin,
-        reason=verdict.reason,
-    )
+def _unsigned_zeros(values: Values) -> Values:
+    """-0.0 as 0.0: not every database keeps the sign, and a replay says what the gate said."""
+    return {name: value + 0.0 for name, value in values.items()}

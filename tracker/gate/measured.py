@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
-from tracker.domain import VALID_EXIT_CODES, Arm, Expectation, GateInfo
-from tracker.errors import UsageError
+from tracker.domain import Arm, Expectation
 from tracker.expected import applicable, parse_message
-from tracker.gate.drift import expected_of
-from tracker.gate.judge import make_report, verdict_infos
+from tracker.gate.assembly import make_report, verdict_infos
 from tracker.gate.listener import Listener, Standing
 from tracker.gate.outcome import INTERRUPTED
 from tracker.gate.policy import Policy
 from tracker.gate.promise import broken_promise
 from tracker.gate.resume import Claim, Unfinished, find_unfinished, place_of
 from tracker.gate.session import Session
-from tracker.gate.stored import judge_stored, known_control, stored_controls
+from tracker.gate.stored import known_control
 from tracker.gate.validity import Complaint
 from tracker.measure.git import Commit
 from tracker.measure.launch import LaunchResult, Runner
@@ -26,9 +23,9 @@ from tracker.measure.project import unmeasured_changes
 from tracker.measure.recorder import Recorder
 from tracker.report import Report
 from tracker.report.numbers import percent
-from tracker.store import Store, queries
+from tracker.store import queries
 
-__all__ = ["gate_commits", "gate_stored"]
+__all__ = ["gate_commits"]
 
 
 def gate_commits(
@@ -115,10 +112,10 @@ def gate_commits(
             control=known_control(store, project, runner.machine),
             earlier=earlier.earlier if earlier is not None else None,
         )
-        result = session.run()
+        session.run()
         report = make_report(
-            result,
-            policy,
+            session.judge,
+            session.course,
             project=project,
             machine=runner.machine,
             base=base.hash,
@@ -132,7 +129,7 @@ def gate_commits(
         if not (resume and report.exit_code == INTERRUPTED):
             store.finish_gate(
                 gate_id, report.exit_code, verdict_infos(report, gate_id), report.pairs,
-                outcome=report.outcome,
+                outcome=report.outcome, course=session.course.as_dict(),
             )  # fmt: skip
     return report
 
@@ -172,105 +169,6 @@ def _plain(one: Expectation) -> dict[str, object]:
     return {
         "metric": one.metric, "change": one.change, "because": one.because, "commit": one.commit,
     }  # fmt: skip
-
-
-def gate_stored(
-    store: Store,
-    project: str,
-    base: str,
-    head: str,
-    policy: Policy,
-    *,
-    machine: str | None = None,
-    gate_id: str | None = None,
-) -> Report:
-    """Judge two commits by the newest finished gate of them whose measurement was valid.
-
-    Args:
-        store: Read only.
-        project: Its name.
-        base: Full or abbreviated hash.
-        head: Likewise.
-        policy: How strictly, and by `bench` which metrics.
-        machine: Needed where several machines measured both.
-        gate_id: This gate, or the one whose id begins so, instead of the newest valid one.
-
-    Raises:
-        UsageError: A commit is not in the store, or the machine is not told and not unique.
-
-    Pairs of two gates are never judged together: they measured other things at other times.
-    """
-    first = queries.resolve_revision(store, project, base)
-    second = queries.resolve_revision(store, project, head)
-    gates = queries.gates_between(store, project, first.commit, second.commit, machine=machine)
-    names = sorted({gate.machine for gate in gates})
-    if len(names) > 1:
-        raise UsageError(f"measured on several machines: {', '.join(names)}; give --machine")
-    name = names[0] if names else machine
-    if gate_id is None:
-        gate = next((gate for gate in gates if gate.exit_code in VALID_EXIT_CODES), None)
-    else:
-        gate = next((gate for gate in gates if gate.id.startswith(gate_id)), None)
-        if gate is None:
-            have = ", ".join(gate.id for gate in gates) or "none"
-            raise UsageError(f"no gate {gate_id!r} of these commits in the store; it has: {have}")
-    judged_id = None if gate is None else gate.id
-    values = queries.paired_values(
-        store, project, first.commit, second.commit, gate_id=judged_id, machine=name
-    )
-    chosen = {
-        metric: value
-        for metric, value in values.items()
-        if not policy.bench or any(re.search(one, value.series.metric) for one in policy.bench)
-    }
-    configuration: list[tuple[str, str]] = []
-    warnings: list[str] = []
-    seed = 0
-    if gate is not None:
-        configuration = [("replayed gate", f"{gate.id} of {gate.started_at:%Y-%m-%d %H:%M} UTC")]
-        told = gate.policy.get("seed")
-        seed = told if isinstance(told, int) else 0
-        if len(gates) > 1:
-            others = ", ".join(
-                f"{other.id} ({_end(other)})" for other in gates if other.id != gate.id
-            )
-            warnings = [
-                f"other gates of these commits are not judged here: {others}; `--gate ID` judges one"
-            ]
-    result = judge_stored(
-        chosen,
-        policy,
-        seed=seed,
-        expectations=expected_of(gate) if gate else (),
-        controls=stored_controls(store, project, gate.id) if gate else {},
-    )
-    if values and not chosen:
-        patterns = ", ".join(map(repr, policy.bench))
-        result.invalid = [f"none of the {len(values)} stored metrics matches {patterns}"]
-    if gate is not None and gate.exit_code not in VALID_EXIT_CODES:
-        result.invalid = [f"gate {gate.id} has no valid measurement ({_end(gate)})"]
-    if gate is None and gates:
-        result.invalid = [
-            f"none of the {len(gates)} stored gates of these commits ended with a valid "
-            "measurement; run `tracker gate`"
-        ]
-    return make_report(
-        result,
-        policy,
-        project=project,
-        machine=name or "-",
-        base=first.commit,
-        head=second.commit,
-        base_subject=first.subject,
-        head_subject=second.subject,
-        configuration=configuration,
-        warnings=warnings,
-        gate_id=judged_id,
-    )
-
-
-def _end(gate: GateInfo) -> str:
-    return "unfinished" if gate.exit_code is None else f"exit {gate.exit_code}"
 
 
 class _Recording:

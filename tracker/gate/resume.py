@@ -17,18 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tracker.artifacts import fingerprint_of
-from tracker.domain import Arm, GateInfo, Launch
-from tracker.errors import UsageError
+from tracker.domain import GateInfo
 from tracker.gate.policy import identity_of
-from tracker.gate.session import Earlier, Pair
-from tracker.gate.stored import benchmark_of, stored_controls
+from tracker.gate.session import Earlier
+from tracker.gate.stored import measured_before
 from tracker.measure.launch import Runner
 from tracker.measure.project import AsvProject
 from tracker.measure.worktree import state_dir
 from tracker.store import Store, queries
 
-__all__ = ["Claim", "Unfinished", "find_unfinished", "place_of"]
+__all__ = ["Claim", "Unfinished", "find_unfinished", "place_of", "seed_of"]
 
 
 class Claim:
@@ -122,64 +120,20 @@ def find_unfinished(
             continue
         if identity_of(gate.policy) != identity:
             continue
-        if _earlier(store, gate) is None:  # perhaps just begun: its lock is not to be touched
-            continue
+        if not queries.gate_pairs(store, gate.id).pairs:
+            continue  # perhaps just begun: its lock is not to be touched
         try:
             claim = Claim.of(runner.project.repository.root, gate.id)
         except BlockingIOError:
             continue
         # Its process may have finished it between the look and the claim.
-        gone = queries.get_gate(store, gate.id).exit_code is not None
-        earlier = None if gone else _earlier(store, gate)
-        if earlier is not None:
-            seed = gate.policy.get("seed")
-            return Unfinished(gate.id, seed if isinstance(seed, int) else 0, earlier, claim)
+        if queries.get_gate(store, gate.id).exit_code is None:
+            return Unfinished(gate.id, seed_of(gate), measured_before(store, gate), claim)
         claim.release()
     return None
 
 
-def _earlier(store: Store, gate: GateInfo) -> Earlier | None:
-    """The pairs of a gate as a session takes them up; None where it has none."""
-    try:
-        values = queries.paired_values(
-            store, gate.project, gate.base.commit, gate.head.commit,
-            gate_id=gate.id, machine=gate.machine,
-        )  # fmt: skip
-    except UsageError:  # nothing of this machine yet
-        return None
-    rows: dict[int, tuple[dict[str, float], dict[str, float]]] = {}
-    first: dict[int, Arm] = {}
-    for name, found in values.items():
-        first |= dict(zip(found.numbers, found.first, strict=True))
-        for number, pair in zip(found.numbers, found.pairs, strict=True):
-            for side, value in zip(rows.setdefault(number, ({}, {})), pair, strict=True):
-                side[name] = value
-    if not rows:
-        return None
-    launches = [
-        _launch(launch.benchmark, launch.header)
-        for launch in queries.gate_launches(store, gate.project, gate_id=gate.id)
-        if launch.arm == "base"
-    ]
-    controls = stored_controls(store, gate.project, gate.id)
-    return Earlier(
-        benchmarks={
-            name: benchmark_of(found.series) for name, found in values.items() if found.pairs
-        },
-        pairs=[
-            Pair(*rows[number], controls.get(number, {}), first[number]) for number in sorted(rows)
-        ],
-        launches=launches,
-    )
-
-
-def _launch(benchmark: str, header: Mapping[str, object]) -> Launch:
-    facts = header.get("fingerprint")
-    return Launch(
-        path="",
-        digest="",
-        launch_id=str(header.get("launch_id")),
-        benchmark=benchmark,
-        fingerprint=fingerprint_of(facts if isinstance(facts, dict) else {}),
-        header=dict(header),
-    )
+def seed_of(gate: GateInfo) -> int:
+    """Return the seed that a gate was begun with."""
+    seed = gate.policy.get("seed")
+    return seed if isinstance(seed, int) else 0

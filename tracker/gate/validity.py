@@ -15,7 +15,7 @@ from tracker.domain import Arm, Fingerprint, Launch
 from tracker.gate.policy import SameWork
 from tracker.measure.launch import LaunchResult
 
-__all__ = ["Complaint", "WorkSeen", "pair_complaints", "prefix_warning", "token_warning"]
+__all__ = ["Complaint", "WorkSeen", "pair_complaints", "work_warnings"]
 
 ComplaintKind = Literal[
     "code",
@@ -23,9 +23,7 @@ ComplaintKind = Literal[
     "fingerprint",
     "errors",
     "launch fails",
-    "head fails",
-    "base fails",
-    "both fail",
+    "fails",
     "machine",
     "node",
 ]
@@ -105,21 +103,16 @@ def pair_complaints(
     for arm, launch in (("base", base), ("head", head)):
         found += _errors(arm, launch)
         found += _machine(arm, launch)
-    base_failed, head_failed = base.failed(), head.failed()
-    base_values, head_values = base.values(), head.values()
-    lost = sorted(set(base_values) - set(head_values))
-    if lost:
-        reasons = "; ".join(f"{m}: {head_failed.get(m, 'no value')}" for m in lost[:3])
-        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-        found.append(Complaint("head fails", tuple(lost), f"fails in head only: {reasons}{more}"))
-    gained = sorted(set(head_values) - set(base_values))
-    if gained:
-        reasons = "; ".join(f"{m}: {base_failed.get(m, 'no value')}" for m in gained[:3])
-        found.append(Complaint("base fails", tuple(gained), f"fails in base only: {reasons}"))
     return found
 
 
-def prefix_warning(base: LaunchResult, head: LaunchResult) -> str | None:
+def work_warnings(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> list[str]:
+    """Return what the two launches did differently without being the less comparable."""
+    warnings = (_prefix_warning(base, head), _token_warning(base, head, seen))
+    return [warning for warning in warnings if warning is not None]
+
+
+def _prefix_warning(base: LaunchResult, head: LaunchResult) -> str | None:
     """Say that the arms found different parts of their prompts in the prefix cache, if they did."""
     ours, theirs = _by_scenario(base), _by_scenario(head)
     found: list[str] = []
@@ -137,7 +130,7 @@ def prefix_warning(base: LaunchResult, head: LaunchResult) -> str | None:
     )
 
 
-def token_warning(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> str | None:
+def _token_warning(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> str | None:
     """Say that the commits generated other tokens, as many as before, if they did."""
     ours, theirs = _by_scenario(base), _by_scenario(head)
     differing = sorted(

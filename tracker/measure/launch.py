@@ -21,7 +21,14 @@ from tracker.domain import (
 )
 from tracker.measure.project import AsvProject
 
-__all__ = ["FailedBenchmark", "LaunchFault", "LaunchResult", "OnLine", "Runner"]
+__all__ = [
+    "FailedBenchmark",
+    "LaunchFault",
+    "LaunchResult",
+    "OnLine",
+    "Runner",
+    "benchmarks_by_metric",
+]
 
 OnLine = Callable[[str], None]
 FaultKind = Literal["code", "build"]
@@ -35,11 +42,13 @@ class FailedBenchmark:
         name: Its name.
         reason: The last line of what it wrote, in one sentence.
         timed_out: Whether it was stopped.
+        log: The last lines that it wrote.
     """
 
     name: str
     reason: str
     timed_out: bool = False
+    log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,14 @@ class LaunchResult:
             Problem(path=str(self.log), reason=f.reason, benchmark=f.name) for f in self.failures
         ]
         return [*self.unread, *failed]
+
+
+def benchmarks_by_metric(launch: LaunchResult) -> dict[str, BenchmarkInfo]:
+    """Return the benchmark of every metric of a launch, in the order of the file."""
+    return {
+        metric_name(m.benchmark, m.params): launch.benchmarks[m.benchmark]
+        for m in launch.file.measurements
+    }
 
 
 class Runner(Protocol):

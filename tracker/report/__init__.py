@@ -37,6 +37,11 @@ FORMATS: dict[str, Callable[[Report], str]] = {
 }
 
 
-def render(report: Report, form: str) -> str:
-    """Return the report in the format `form`, one of `FORMATS`."""
+def render(report: Report, form: str, *, every_metric: bool = False) -> str:
+    """Return the report in the format `form`, one of `FORMATS`.
+
+    With `every_metric` the text lists the metrics that did not change; the others always do.
+    """
+    if form == "text":
+        return render_text(report, every_metric=every_metric)
     return FORMATS[form](report)

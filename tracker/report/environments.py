@@ -44,6 +44,9 @@ def merged(reports: Mapping[str, Report]) -> Report:
             for item in one.missing
         ),
         warnings=tuple(f"{name}: {text}" for name, one in named for text in one.warnings),
+        infrastructure=tuple(
+            f"{name}: {text}" for name, one in named for text in one.infrastructure
+        ),
         invalid=tuple(f"{name}: {text}" for name, one in named for text in one.invalid),
         stopped="; ".join(f"{name}: {one.stopped}" for name, one in named),
         pairs=sum(one.pairs for one in every),

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 
 from tracker.report.creep import creep_lines
 from tracker.report.escaping import html_text
+from tracker.report.missing import grouped
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import count_of, duration, interval, scale_for, scaled
 from tracker.report.page_style import STYLE
 from tracker.report.plots import EffectScale, effect_axis, effect_plot, pair_plot
 from tracker.report.tails import tail_lines
-from tracker.report.text import change, remarks, sees
+from tracker.report.text import change, remarks, sees, unchanged_line
 
 __all__ = ["render_html"]
 
@@ -23,24 +24,24 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 def render_html(report: Report) -> str:
     """Return the report as a complete HTML document, ending in a newline.
 
-    Metrics that moved, broke a limit or are undecided are shown; the rest is folded.
+    What is not a plain pass is shown; the metrics that did not change are folded.
     """
-    rows = report.worst_first
-    shown = [row for row in rows if _is_shown(row)]
-    folded = [row for row in rows if not _is_shown(row)]
-    scale = EffectScale(rows)
+    shown, folded = report.notable, report.unchanged
+    scale = EffectScale(report.worst_first)
     title = f"{report.outcome}: {report.base[:8]} → {report.head[:8]}"
     body = [
         _head(report),
         _list("Not valid", "alarm", report.invalid[1:]),
+        _list("Not measured", "warning", report.infrastructure[1:]),
         _list("Warnings", "warning", report.warnings),
         _section("Metrics", _table(shown, scale)) if shown else "",
-        _folded(f"{count_of(len(folded), 'metric')} without a finding", _table(folded, scale)),
-        _list(
-            "Not measured", "warning",
-            (f"{m.metric} ({'both commits' if m.where == 'both' else m.where}): {m.reason}"
-             for m in report.missing),
+        _folded(unchanged_line(folded), _table(folded, scale)),
+        *(
+            _list("Fails", "alarm" if report.outcome == "broken" else "warning", [group.sentence])
+            + _lines("Its log's last lines", group.log)
+            for group in grouped(report.missing)
         ),
+        _lines("To judge what has no direction, add to pacekeeper.toml", report.direction_lines),
         _section("Pairs", _pairs(shown)) if any(row.points for row in shown) else "",
         _folded("Pairs of the other metrics", _pairs(folded)),
         _lines("Creep", creep_lines(report.creep) if report.creep is not None else []),
@@ -54,14 +55,6 @@ def render_html(report: Report) -> str:
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>Pacekeeper: {html_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n{''.join(part for part in body if part)}</main>\n</body>\n</html>\n"
-    )
-
-
-def _is_shown(row: ReportRow) -> bool:
-    return (
-        row.outcome not in ("pass", "not judged")
-        or row.limit is not None
-        or row.expected is not None
     )
 
 

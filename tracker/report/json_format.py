@@ -22,10 +22,11 @@ def render_json(report: Report) -> str:
     "improvement" | "regression" | "broken" | "inconclusive" | "invalid" | "infrastructure";
     inconclusive exits with 0 unless the policy blocks on it), `verdict` (the same, its older name), `headline`, `exit_code`, `alpha`, `pairs`,
     `dropped`, `seconds`, `stopped`, `gate_id`, `metrics` (list; values in `unit`, `effect`, `low`,
-    `high`, `mde`, `sees` and `expected` as ratios), `missing` (list of {`metric`, `where`, `reason`}), `creep` (the drift since the last release: `release`,
+    `high`, `mde`, `sees` and `expected` as ratios), `missing` (list of {`metric`, `where`, `reason`, `fails`, `log`}: what `fails` decides the outcome,
+    `log` holds the last lines of the launch), `creep` (the drift since the last release: `release`,
     `how`, `note`, `gate_id`, `metrics`; null where none was looked at), `tails` (list: `scenario`, `what`, `base` and `head` in seconds,
-    `effect`, `low`, `high`, `reason`), `warnings` and
-    `invalid` (lists of texts). What is not known is null; NaN and Infinity never appear.
+    `effect`, `low`, `high`, `reason`), `warnings`, `invalid`,
+    `infrastructure` and `direction_lines` (what to add to pacekeeper.toml) (lists of texts). What is not known is null; NaN and Infinity never appear.
     """
     content = {
         "format": FORMAT,
@@ -46,12 +47,21 @@ def render_json(report: Report) -> str:
         "gate_id": report.gate_id,
         "metrics": [_metric(row) for row in report.rows],
         "missing": [
-            {"metric": m.metric, "where": m.where, "reason": m.reason} for m in report.missing
+            {
+                "metric": m.metric,
+                "where": m.where,
+                "reason": m.reason,
+                "fails": m.fails,
+                "log": list(m.log),
+            }
+            for m in report.missing
         ],
         "creep": creep_document(report.creep),
         "tails": tail_document(report.tails),
         "warnings": list(report.warnings),
         "invalid": list(report.invalid),
+        "infrastructure": list(report.infrastructure),
+        "direction_lines": report.direction_lines,
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

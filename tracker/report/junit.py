@@ -20,11 +20,12 @@ def render_junit(report: Report) -> str:
 
     What blocks is a failure; an undecided metric, one without a vote and one that was not
     measured in both commits is skipped with its reason, and undecided is a failure where the
-    policy blocks on it. What makes the measurement invalid is an error.
+    policy blocks on it. What HEAD breaks is a failure; what fails otherwise and what makes the
+    measurement invalid is an error.
     """
     suite = ElementTree.Element("testsuite", name=_clean(f"pacekeeper {report.project}"))
     failures = skipped = errors = 0
-    undecided_blocks = report.exit_code == 3
+    undecided_blocks = report.outcome == "inconclusive" and report.exit_code != 0
     for row in report.rows:
         case = _case(suite, row.metric)
         if row.blocks or (undecided_blocks and row.outcome == "inconclusive" and row.votes):
@@ -40,17 +41,23 @@ def render_junit(report: Report) -> str:
         ElementTree.SubElement(case, "system-out").text = _clean(_message(row))
     for missing in report.missing:
         case = _case(suite, missing.metric)
-        if missing.where == "head":
+        if missing.breaks:
             failures += 1
-            _child(case, "failure", f"not measured in head: {missing.reason}", "not measured")
+            _child(case, "failure", missing.sentence, "broken")
+        elif missing.fails:
+            errors += 1
+            _child(case, "error", missing.sentence, "infrastructure")
         else:
             skipped += 1
-            _child(case, "skipped", f"not measured in {missing.where}: {missing.reason}")
+            _child(case, "skipped", missing.sentence)
+        if missing.log:
+            ElementTree.SubElement(case, "system-out").text = _clean("\n".join(missing.log))
     if report.creep is not None:
         failures += _creep_cases(suite, report.creep)
-    for number, reason in enumerate(report.invalid, start=1):
-        errors += 1
-        _child(_case(suite, f"measurement is valid ({number})"), "error", reason, "invalid")
+    for word, reasons in (("invalid", report.invalid), ("infrastructure", report.infrastructure)):
+        for number, reason in enumerate(reasons, start=1):
+            errors += 1
+            _child(_case(suite, f"measurement is valid ({number})"), "error", reason, word)
     if not len(suite):
         errors += 1
         _child(_case(suite, "measurement"), "error", report.headline, "invalid")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from tracker.domain import Outcome
 from tracker.report.creep import creep_lines
+from tracker.report.missing import grouped
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import count_of, duration, interval, scale_for, scaled, value_with_unit
 from tracker.report.tails import tail_lines
-from tracker.report.text import change, sees
+from tracker.report.text import change, sees, unchanged_line
 
 __all__ = ["render_markdown"]
 
@@ -22,16 +24,9 @@ _SIGN: dict[Outcome, str] = {
 def render_markdown(report: Report) -> str:
     """Return the report as GitHub-flavoured Markdown, ending in a newline.
 
-    Metrics that moved, broke a limit or are undecided are shown; those that passed are folded
-    into `<details>`.
+    What is not a plain pass is shown; the metrics that did not change are folded into `<details>`.
     """
-    rows = report.worst_first
-    shown = [
-        row
-        for row in rows
-        if row.outcome not in ("pass", "not judged") or row.limit or row.expected is not None
-    ]
-    folded = [row for row in rows if row not in shown]
+    shown = report.notable
     out = [f"### {_SIGN[report.outcome]} {_escape(report.headline)}", ""]
     out.append(
         f"`{report.base[:8]}` → `{report.head[:8]}` on {_escape(report.machine)}: "
@@ -48,20 +43,24 @@ def render_markdown(report: Report) -> str:
             out.append(f"- `{row.metric}` is beyond its limit of {limit}")
         elif row.outcome in ("regression", "inconclusive") or row.expected is not None:
             out += [f"- `{row.metric}`: {_escape(row.reason)}"] if row.reason else []
-    out += [
-        f"- not measured in {m.where}: `{m.metric}`: {_escape(m.reason)}" for m in report.missing
-    ]
+    for group in grouped(report.missing):
+        out.append(f"- {_escape(group.sentence)}")
+        out += [*_code(group.log, "  ")] if group.log else []
     out += _nested(creep_lines(report.creep)) if report.creep is not None else []
     out += [f"- invalid: {_escape(reason)}" for reason in report.invalid[1:]]
+    out += [f"- not measured: {_escape(reason)}" for reason in report.infrastructure[1:]]
     out += [f"- warning: {_escape(warning)}" for warning in report.warnings]
+    if report.undirected:
+        out.append("- to judge what has no direction, add to pacekeeper.toml:")
+        out += _code(report.direction_lines, "  ")
     if out[-1] != "":
         out.append("")
     if report.tails:
         out += ["<details><summary>Tail latencies</summary>", ""]
         out += [*_nested(tail_lines(report.tails)), "", "</details>", ""]
-    if folded:
-        out += [f"<details><summary>{len(folded)} metrics without a finding</summary>", ""]
-        out += [*_table(folded), "", "</details>", ""]
+    if report.unchanged:
+        out += [f"<details><summary>{unchanged_line(report.unchanged)}</summary>", ""]
+        out += [*_table(report.unchanged), "", "</details>", ""]
     out.append(
         f"<sub>Chance that any of these is a false regression: at most {report.alpha:.2%}. "
         "*sees*: the smallest slowdown that this verdict would not have missed. "
@@ -69,6 +68,12 @@ def render_markdown(report: Report) -> str:
         + "</sub>"
     )
     return "\n".join(out) + "\n"
+
+
+def _code(lines: Sequence[str], indent: str) -> list[str]:
+    """Lines as they are, as code that a fence within them does not end."""
+    fence = "`" * max(3, *(1 + len(run) for line in lines for run in re.findall("`+", line)), 3)
+    return [f"{indent}{line}" for line in (fence, *lines, fence)]
 
 
 def _nested(lines: Sequence[str]) -> list[str]:

@@ -6,8 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tracker.domain import Better, Kind, Outcome, VerdictStatus
+from tracker.domain import (
+    VALID_EXIT_CODES,
+    VALID_OUTCOMES,
+    Better,
+    Kind,
+    Outcome,
+    VerdictStatus,
+)
 from tracker.gate.outcome import exit_code_of
+from tracker.metrics import line_to_state_direction
 from tracker.report.creep import Creep
 from tracker.report.numbers import count_of
 from tracker.report.tails import Tail
@@ -16,6 +24,8 @@ __all__ = ["Missing", "Report", "ReportRow", "RowVerdict"]
 
 # "not judged": the metric has no stated direction, or no value to be compared with.
 RowVerdict = VerdictStatus | Literal["not judged"]
+
+_SHOWN = 3  # names in a sentence
 
 _ORDER: dict[str, int] = {
     "regression": 0,
@@ -81,6 +91,11 @@ class ReportRow:
         )
 
     @property
+    def is_unchanged(self) -> bool:
+        """Whether there is nothing to say of it but that it passes."""
+        return self.outcome == "pass" and self.limit is None and self.expected is None
+
+    @property
     def sees(self) -> float | None:
         """The smallest slowdown that did not hide behind this verdict; None where not known.
 
@@ -101,11 +116,33 @@ class ReportRow:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A metric without a verdict, because it was not measured where it had to be."""
+    """A metric without a verdict, because it was not measured where it had to be.
+
+    Attributes:
+        metric: Its name.
+        where: The commits that give no value.
+        reason: In one sentence.
+        fails: Whether that decides the outcome; not for a metric without a vote.
+        log: The last lines that the launch wrote of it.
+    """
 
     metric: str
     where: Literal["base", "head", "both"]
     reason: str
+    fails: bool = False
+    log: tuple[str, ...] = ()
+
+    @property
+    def breaks(self) -> bool:
+        """Whether HEAD breaks it: BASE runs it."""
+        return self.fails and self.where == "head"
+
+    @property
+    def sentence(self) -> str:
+        """Where it is missing, and why."""
+        where = "both commits" if self.where == "both" else self.where.upper()
+        vote = "" if self.fails else " (no vote)"
+        return f"fails in {where}{vote}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +161,7 @@ class Report:
         missing: Metrics that were not measured.
         warnings: Sentences.
         invalid: Why the measurement as a whole decides nothing; empty when it is valid.
+        infrastructure: Why nothing could be measured, where that is not HEAD's doing.
         stopped: Why no more pairs were measured.
         pairs: Valid pairs.
         dropped: Pairs dropped as invalid.
@@ -157,6 +195,7 @@ class Report:
     outcome: Outcome
     undecided_blocks: bool = False
     interrupted: bool = False
+    infrastructure: tuple[str, ...] = ()
     gate_id: str | None = None
     creep: Creep | None = None
     tails: tuple[Tail, ...] = ()
@@ -176,33 +215,91 @@ class Report:
 
     @property
     def headline(self) -> str:
-        """The verdict in one sentence."""
-        blocking = [row for row in self.worst_first if row.blocks]
+        """The verdict in one sentence, with the metrics that decide it."""
+        parts = self._parts()
+        if self.undirected:
+            parts.append(f"not judged for want of a direction: {_some(self.undirected)}")
+        return "; ".join(part for part in parts if part)
+
+    def _parts(self) -> list[str]:
         if self.outcome == "invalid":
-            return f"INVALID: {self.invalid[0] if self.invalid else 'nothing was measured'}"
-        if self.outcome == "regression":
-            slower = [row for row in blocking if row.outcome == "regression" and row.votes]
-            beyond = [row for row in blocking if row.limit is not None]
-            parts = [f"REGRESSION: {_names(slower)}"] if slower else []
-            parts += [f"LIMIT BROKEN: {_names(beyond)}"] if beyond else []
-            if self.creep is not None and self.creep.over:
-                names = _some([drift.metric for drift in self.creep.over])
-                parts.append(f"CREEP beyond its budget since {self.creep.release}: {names}")
-            return "; ".join(parts)
-        if self.interrupted and self.outcome == "inconclusive":
-            return f"INCONCLUSIVE: interrupted with {count_of(len(self.undecided), 'metric')} undecided"
-        if self.exit_code == 3:
-            return f"INCONCLUSIVE: {_names(self.undecided)}"
-        passed = sum(row.votes and row.outcome != "inconclusive" for row in self.rows)
-        if self.undecided:
+            return [f"INVALID: {self.invalid[0] if self.invalid else 'nothing was measured'}"]
+        if self.outcome == "infrastructure" and self.infrastructure:
+            return [f"INFRASTRUCTURE: {self.infrastructure[0]}"]
+        passed = sum(row.votes and row.outcome in ("pass", "improvement") for row in self.rows)
+        passing = f"{count_of(passed, 'metric')} pass"
+        blocking = [row for row in self.worst_first if row.blocks]
+        slower = [row for row in blocking if row.outcome == "regression" and row.votes]
+        beyond = [row for row in blocking if row.limit is not None]
+        places: tuple[tuple[Literal["base", "both"], str], ...] = (
+            ("both", "both commits"), ("base", "BASE only"),
+        )  # fmt: skip
+        failing = [
+            f"{_some(names)} {'fails' if len(names) == 1 else 'fail'} in {place}"
+            for where, place in places
+            if (names := self.failing(where))
+        ]
+        undecided = f"{_names(self.undecided)} undecided" if self.undecided else ""
+        if self.outcome == "broken":
+            first = next(missing for missing in self.missing if missing.breaks)
+            parts = [f"BROKEN: HEAD fails {_some(self.failing('head'))}: {first.reason}"]
+        elif self.outcome == "infrastructure":
+            return [f"INFRASTRUCTURE: {'; '.join(failing)}", undecided, passing]
+        elif self.outcome == "inconclusive":
+            blocks = "" if self.exit_code else "this does not block by policy"
+            if self.interrupted:
+                undecided = f"interrupted with {count_of(len(self.undecided), 'metric')} undecided"
+            return [f"INCONCLUSIVE: {undecided}", passing if passed else "", blocks]
+        elif self.outcome == "regression":
+            parts = []
+        else:
+            better = [r for r in self.worst_first if r.votes and r.outcome == "improvement"]
             return (
-                f"INCONCLUSIVE: {passed} pass, {len(self.undecided)} undecided; "
-                "this does not block by policy"
+                [f"IMPROVEMENT: {_names(better)}", passing]
+                if better
+                else [f"PASS: {count_of(passed, 'metric')}"]
             )
-        better = [row for row in self.worst_first if row.votes and row.outcome == "improvement"]
-        if better:
-            return f"IMPROVEMENT: {_names(better)}; {count_of(passed, 'metric')} pass"
-        return f"PASS: {count_of(passed, 'metric')}"
+        parts += [f"REGRESSION: {_names(slower)}"] if slower else []
+        parts += [f"LIMIT BROKEN: {_names(beyond)}"] if beyond else []
+        if self.creep is not None and self.creep.over:
+            crept = _some([drift.metric for drift in self.creep.over])
+            parts.append(f"CREEP beyond its budget since {self.creep.release}: {crept}")
+        return [*parts, *failing]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether it was measured to its end, so that its verdicts stand."""
+        return self.outcome in VALID_OUTCOMES and self.exit_code in VALID_EXIT_CODES
+
+    def failing(self, where: Literal["base", "head", "both"]) -> list[str]:
+        """Return the voting metrics that fail there."""
+        return [m.metric for m in self.missing if m.fails and m.where == where]
+
+    @property
+    def undirected(self) -> list[str]:
+        """The benchmarks that are not judged because nobody stated which direction is better."""
+        names = (row.metric.partition("(")[0] for row in self.rows if row.better is None)
+        return list(dict.fromkeys(names))
+
+    @property
+    def direction_lines(self) -> list[str]:
+        """The lines of pacekeeper.toml that give the first of them a direction, to be completed."""
+        units = {row.metric.partition("(")[0]: row.unit for row in self.rows}
+        return [
+            line
+            for name in self.undirected[:_SHOWN]
+            for line in line_to_state_direction(name, units[name]).splitlines()
+        ]
+
+    @property
+    def notable(self) -> tuple[ReportRow, ...]:
+        """What is not a plain pass, the worst first."""
+        return tuple(row for row in self.worst_first if not row.is_unchanged)
+
+    @property
+    def unchanged(self) -> tuple[ReportRow, ...]:
+        """The plain passes, in the order they were declared."""
+        return tuple(row for row in self.rows if row.is_unchanged)
 
     @property
     def worst_first(self) -> tuple[ReportRow, ...]:
@@ -214,5 +311,5 @@ def _names(rows: Sequence[ReportRow]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracker.report.creep import creep_lines
+from tracker.report.missing import missing_lines
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import (
     count_of,
@@ -20,30 +21,50 @@ from tracker.report.tails import tail_lines
 __all__ = ["render_text"]
 
 
-def render_text(report: Report) -> str:
+def render_text(report: Report, *, every_metric: bool = False) -> str:
     """Return the report as plain text, ending in a newline.
 
     `~` stands for a change that is not distinguishable from none; a pass says beside it the
     smallest slowdown it would have seen.
+
+    Args:
+        report: What is shown.
+        every_metric: List the metrics that did not change as well, not only their number.
     """
     lines = [f"{name}: {value}" for name, value in _heading(report)]
     lines.append("")
     notes: list[str] = []
-    if report.rows:
-        lines += _table(report.rows, notes)
-        lines.append("")
+    rows = report.rows if every_metric else report.notable
+    if rows:
+        lines += [*_table(rows, notes), ""]
     lines += [f"[{number}] {note}" for number, note in enumerate(notes, start=1)]
-    lines += [
-        f"not measured in {m.where if m.where != 'both' else 'either'}: {m.metric}: {m.reason}"
-        for m in report.missing
-    ]
+    if not every_metric and report.unchanged:
+        lines.append(f"{unchanged_line(report.unchanged)}; --all lists them")
+    lines += missing_lines(report.missing)
     lines += tail_lines(report.tails)
     lines += creep_lines(report.creep) if report.creep is not None else []
     lines += [f"warning: {warning}" for warning in report.warnings]
-    lines += [f"invalid: {reason}" for reason in report.invalid[1:]]  # the first is the headline
+    # The first is the headline.
+    lines += [f"invalid: {reason}" for reason in report.invalid[1:]]
+    lines += [f"not measured: {reason}" for reason in report.infrastructure[1:]]
+    if report.undirected:
+        lines += ["to judge what has no direction, add to pacekeeper.toml:"]
+        lines += [f"  {line}" for line in report.direction_lines]
     lines.append(_effort(report))
     lines.append(f"{report.headline} (exit {report.exit_code})")
     return "\n".join(lines) + "\n"
+
+
+def unchanged_line(rows: Sequence[ReportRow]) -> str:
+    """Return how many metrics did not change, and the smallest slowdowns that would have been seen."""
+    text = f"{count_of(len(rows), 'metric')} unchanged"
+    seen = [row.sees for row in rows if row.sees is not None]
+    if not seen:
+        return text
+    least, most = (percent(size, signed=False) for size in (min(seen), max(seen)))
+    return (
+        f"{text} (a slowdown of {least}{'' if least == most else f' to {most}'} would have shown)"
+    )
 
 
 def _heading(report: Report) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import pytest
 from tests.tracker.gate.fakes import BASE, HEAD, Lab, Notes
 from tests.tracker.store.values import BENCHMARKS, commit, committed_at, file_of, measurement
 from tracker.domain import Fingerprint, GateLaunch, Launch, RevisionRecord
+from tracker.gate.assembly import make_report
 from tracker.gate.control import (
     FLOOR,
     KNOWN,
@@ -17,7 +18,6 @@ from tracker.gate.control import (
     control_difference,
     control_times,
 )
-from tracker.gate.judge import make_report
 from tracker.gate.policy import Policy
 from tracker.gate.session import Session
 from tracker.gate.stored import known_control
@@ -130,12 +130,15 @@ def test_a_moved_node_is_dropped_in_both_arms_and_never_makes_the_gate_invalid()
     lab.slow = frozenset({1, 4, 9, 12})
     watch = ControlWatch([0.001] * MEMORY)
     policy = Policy()
-    result = Session(lab, BASE, HEAD, policy, listener=notes, control=watch).run()
-    report = make_report(result, policy, project="toy", machine="m", base=BASE, head=HEAD)
+    session = Session(lab, BASE, HEAD, policy, listener=notes, control=watch)
+    session.run()
+    report = make_report(
+        session.judge, session.course, project="toy", machine="m", base=BASE, head=HEAD
+    )
     assert report.exit_code == 0
-    assert result.dropped == result.moved == len(notes.dropped) == 4
-    assert all(0.9 < base / head < 1.1 for base, head in result.values["suite.A.track_ttft"])
-    assert any("the node itself moved during" in warning for warning in report.warnings)
+    assert session.course.dropped == session.course.moved == len(notes.dropped) == 4
+    assert all(0.9 < base / head < 1.1 for base, head in session.judge.points["suite.A.track_ttft"])
+    assert any("the machine's speed changed during" in warning for warning in report.warnings)
 
 
 def test_what_is_usual_is_remembered_from_gate_to_gate(tmp_path):

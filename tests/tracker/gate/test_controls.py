@@ -8,8 +8,9 @@ import pytest
 from tests.tracker.fake_lab import TTFT, FakeRunner, WanderingNode, commits, recorder
 from tests.tracker.gate.fakes import Notes
 from tracker.gate.control import control_differs, controls_of
-from tracker.gate.measured import gate_commits, gate_stored
+from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
+from tracker.gate.replay import gate_stored
 from tracker.store import Store
 
 POLICY = Policy(margin=0.03, detect=0.08, max_pairs=24)

@@ -10,6 +10,7 @@ from tracker.gate.creep import with_creep
 from tracker.gate.drift import chain, summed
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
+from tracker.gate.replay import replay
 from tracker.report import FORMATS, render
 from tracker.store import Store, queries
 
@@ -73,7 +74,12 @@ def test_many_small_costs_are_seen_as_what_they_are(history):
     assert drift.metric == TTFT and drift.low < 1.008**8 - 1 < drift.high
     assert f"CREEP beyond its budget since v1.0: {TTFT}" in blocked.headline
     own = queries.get_gate(history.store, blocked.gate_id)
-    assert own.exit_code == 0  # the commit itself is harmless
+    assert (own.outcome, own.exit_code) == ("regression", 1)
+    assert {verdict.status for verdict in own.verdicts} == {"pass"}  # the commit itself is harmless
+    again = replay(history.store, own, Policy())
+    assert (again.outcome, again.exit_code) == ("regression", 1)
+    assert again.creep.over == blocked.creep.over
+    assert replay(history.store, own, Policy(creep_budget=0.5)).outcome == "pass"
     assert queries.get_gate(history.store, blocked.creep.gate_id).exit_code == 1
     for form in FORMATS:
         assert "creep" in render(blocked, form).lower()

@@ -4,7 +4,7 @@ import pytest
 
 from tests.tracker.gate.fakes import BASE, HEAD, Lab, Notes
 from tracker.domain import Expectation
-from tracker.gate.judge import make_report
+from tracker.gate.assembly import make_report
 from tracker.gate.policy import Policy
 from tracker.gate.session import Session
 
@@ -14,8 +14,10 @@ TTFT, RATE, STEPS = "suite.A.track_ttft", "suite.A.track_rate", "suite.A.track_s
 def gate(lab, *expectations, policy=None):
     policy = policy or Policy()
     session = Session(lab, BASE, HEAD, policy, listener=Notes(), expectations=expectations)
-    result = session.run()
-    report = make_report(result, policy, project="toy", machine="m", base=BASE, head=HEAD)
+    session.run()
+    report = make_report(
+        session.judge, session.course, project="toy", machine="m", base=BASE, head=HEAD
+    )
     return report, {row.metric: row for row in report.rows}
 
 

@@ -120,7 +120,7 @@ def test_an_interrupted_gate_stays_open_and_goes_on(store, lab):
 
 
 def test_what_was_expected_then_is_what_a_replay_expects(store, toy):
-    from tracker.gate.measured import gate_stored
+    from tracker.gate.replay import gate_stored
 
     toy.commit("base")
     toy.commit("slower\n\nPerf-expect: ttft +8% because it is right\nPerf-expect: nonsense")

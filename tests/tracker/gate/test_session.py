@@ -6,10 +6,11 @@ import pytest
 from tests.tracker.gate.fakes import BASE, BENCHMARKS, HEAD, WORK, Lab, Notes
 from tracker.domain import Fingerprint
 from tracker.errors import MeasurementError
-from tracker.gate.judge import make_report
+from tracker.gate.assembly import make_report
+from tracker.gate.judge import Pair
 from tracker.gate.order import PairOrder
 from tracker.gate.policy import Policy
-from tracker.gate.session import Earlier, Pair, Session
+from tracker.gate.session import Earlier, Session
 from tracker.metrics import MetricRule
 
 TTFT, RATE, STEPS = "suite.A.track_ttft", "suite.A.track_rate", "suite.A.track_steps"
@@ -21,9 +22,11 @@ DEFAULT = Policy()
 
 def gate(lab, policy=DEFAULT, *, notes=None, **options):
     session = Session(lab, BASE, HEAD, policy, listener=notes or Notes(), **options)
-    result = session.run()
-    report = make_report(result, policy, project="toy", machine="m", base=BASE, head=HEAD)
-    return result, report
+    session.run()
+    report = make_report(
+        session.judge, session.course, project="toy", machine="m", base=BASE, head=HEAD
+    )
+    return session, report
 
 
 def outcomes(report):
@@ -31,12 +34,12 @@ def outcomes(report):
 
 
 def test_nothing_changed_passes_and_says_what_it_would_have_seen():
-    result, report = gate(Lab())
+    session, report = gate(Lab())
     assert report.exit_code == 0
     assert outcomes(report) == {
         TTFT: "pass", RATE: "pass", STEPS: "pass", E2E: "pass", MOOD: "not judged",
     }  # fmt: skip
-    assert result.stopped == "every metric is decided"
+    assert session.course.stopped == "every metric is decided"
     assert all(row.sees is not None for row in report.rows if row.metric in (TTFT, RATE, E2E))
 
 
@@ -77,31 +80,33 @@ def test_the_first_commit_of_a_pair_is_measured_first():
 
 
 def test_an_exact_regression_waits_for_the_noisy_metrics_first_look():
-    result, report = gate(Lab(effect={STEPS: 0.025}, noise=0.02))
+    session, report = gate(Lab(effect={STEPS: 0.025}, noise=0.02))
     assert report.exit_code == 1
-    assert result.pairs == 6
-    assert result.stopped == "a regression is decided"
+    assert session.judge.pairs == 6
+    assert session.course.stopped == "a regression is decided"
 
 
 def test_fail_fast_does_not_wait():
-    result, report = gate(Lab(effect={STEPS: 0.025}), fail_fast=True)
-    assert (result.pairs, report.exit_code) == (1, 1)
+    session, report = gate(Lab(effect={STEPS: 0.025}), fail_fast=True)
+    assert (session.judge.pairs, report.exit_code) == (1, 1)
 
 
 @pytest.mark.parametrize(("steps", "code"), [(39, 1), (41, 0)])
 def test_fail_fast_ends_at_the_first_broken_limit(steps, code):
     from tracker.gate.policy_file import parse_policy
 
-    result, report = gate(Lab(), parse_policy({"limits": {"track_steps": steps}}), fail_fast=True)
+    session, report = gate(Lab(), parse_policy({"limits": {"track_steps": steps}}), fail_fast=True)
     assert report.exit_code == code
     assert (
-        (result.pairs == 1) == (result.stopped == "stopped at the first broken limit") == bool(code)
+        (session.judge.pairs == 1)
+        == (session.course.stopped == "stopped at the first broken limit")
+        == bool(code)
     )
 
 
 def test_exact_metrics_alone_take_one_pair():
-    result, report = gate(Lab(), Policy(bench=("track_steps",)))
-    assert (result.pairs, report.exit_code) == (1, 0)
+    session, report = gate(Lab(), Policy(bench=("track_steps",)))
+    assert (session.judge.pairs, report.exit_code) == (1, 0)
 
 
 def test_whoever_waits_is_told_what_is_undecided_and_how_long_it_takes():
@@ -129,11 +134,11 @@ def test_a_gate_that_goes_on_ends_as_one_that_was_not_cut_off():
     whole, report = gate(Lab(effect={TTFT: 0.04}, noise=0.01))
     lab, notes = Lab(effect={TTFT: 0.04}, noise=0.01), Notes()
     again, same = gate(lab, notes=notes, earlier=earlier(lab, 4))
-    assert notes.resumed_after == 4 and len(notes.standings) == whole.pairs - 4
+    assert notes.resumed_after == 4 and len(notes.standings) == whole.judge.pairs - 4
     assert [arm for arm, _ in lab.calls] == [
         arm for arm, _ in zip(itertools.chain.from_iterable(order_of(0)), lab.calls, strict=False)
     ]
-    assert again.values == whole.values
+    assert again.judge.points == whole.judge.points
     assert dataclasses.replace(same, seconds=0.0) == dataclasses.replace(report, seconds=0.0)
 
 
@@ -148,25 +153,27 @@ def test_a_gate_that_goes_on_holds_new_launches_against_the_old_environment():
     before = earlier(lab, 3)
     moved = dataclasses.replace(before.launches[0], fingerprint=Fingerprint(driver="550"))
     before = dataclasses.replace(before, launches=[moved])
-    result, report = gate(lab, earlier=before)
+    session, report = gate(lab, earlier=before)
     assert report.exit_code == 4 and "driver from 550 to 570" in report.headline
-    assert result.pairs == 3
+    assert session.judge.pairs == 3
 
 
 def test_what_is_decided_is_measured_no_more():
     lab = Lab(effect={E2E: 0.018}, noise=0.02)
-    result, _ = gate(lab, Policy(max_pairs=12, metrics=(MetricRule("A.track", detect=0.5),)))
-    assert result.pairs > 6
+    session, _ = gate(lab, Policy(max_pairs=12, metrics=(MetricRule("A.track", detect=0.5),)))
+    assert session.judge.pairs > 6
     narrowed = [bench for _, bench in lab.calls[12:]]
     assert narrowed and all(bench and "track_e2e" in bench[0] for bench in narrowed)
-    assert len(result.values[TTFT]) == 6 < len(result.values[E2E])
-    assert len(result.values[MOOD]) == len(result.values[E2E])  # of the same suite class
+    assert len(session.judge.points[TTFT]) == 6 < len(session.judge.points[E2E])
+    assert len(session.judge.points[MOOD]) == len(
+        session.judge.points[E2E]
+    )  # of the same suite class
 
 
 def test_out_of_pairs_is_undecided_and_the_policy_says_what_then():
     lab = {"effect": {TTFT: 0.02}, "noise": 0.03}
-    result, report = gate(Lab(**lab), Policy(max_pairs=6))
-    assert result.stopped == "out of pairs"
+    session, report = gate(Lab(**lab), Policy(max_pairs=6))
+    assert session.course.stopped == "out of pairs"
     assert outcomes(report)[TTFT] == "inconclusive"
     assert report.exit_code == 0 and report.headline.startswith("INCONCLUSIVE")
     assert "6 pairs cannot call a regression at alpha 0.01; 8 can" in report.warnings
@@ -176,58 +183,170 @@ def test_out_of_pairs_is_undecided_and_the_policy_says_what_then():
 
 def test_the_budget_asks_for_no_pair_that_would_end_later():
     ticks = itertools.count(0, 10)  # every look at the clock is 10 s later
-    result, _ = gate(Lab(noise=0.05), Policy(budget=100), clock=lambda: float(next(ticks)))
-    assert result.stopped == "the budget of 100 s is spent"
-    assert 1 <= result.pairs < 6
+    session, _ = gate(Lab(noise=0.05), Policy(budget=100), clock=lambda: float(next(ticks)))
+    assert session.course.stopped == "the budget of 100 s is spent"
+    assert 1 <= session.judge.pairs < 6
 
 
 def test_a_failed_launch_is_dropped_in_both_arms_and_repeated():
     notes = Notes()
     lab = Lab(script={3: MeasurementError("out of memory")})
-    result, report = gate(lab, notes=notes)
+    session, report = gate(lab, notes=notes)
     assert report.exit_code == 0
-    assert result.dropped == 1 and len(notes.dropped) == 1
+    assert session.course.dropped == 1 and len(notes.dropped) == 1
     # The launch beside the failed one belongs to no pair; the others are numbered without a gap.
     assert [pair for _, pair in notes.launched_as].count(None) == 1
     numbered = [pair for _, pair in notes.launched_as if pair is not None]
-    assert numbered == [n for n in range(1, result.pairs + 1) for _ in range(2)]
+    assert numbered == [n for n in range(1, session.judge.pairs + 1) for _ in range(2)]
 
 
-def test_a_head_that_cannot_be_measured_is_invalid_and_no_regression():
+def failing(*arms, log=None):
+    """A lab in which whole launches of these arms fail."""
+
     def lab(commit, arm, bench):
-        if arm == "head":
-            raise MeasurementError("it does not start")
+        if arm in arms:
+            raise MeasurementError("it does not start", log=log)
         return Lab()(commit, arm, bench)
 
-    result, report = gate(lab)
-    assert report.exit_code == 4
-    assert result.dropped <= 3
-    assert "head cannot be measured: it does not start" in report.headline
+    return lab
 
 
-def test_a_benchmark_that_only_head_fails_is_never_green():
-    result, report = gate(Lab(broken={"head": [TTFT]}))
-    assert report.exit_code == 4 and result.dropped == 2
+def test_a_head_that_cannot_be_measured_is_broken_with_its_log(tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_text("first\n" * 100 + "RuntimeError: no device code\n\n")
+    session, report = gate(failing("head", log=log))
+    assert (report.outcome, report.exit_code) == ("broken", 1)
+    assert session.course.dropped == 1 and session.judge.pairs == 0
+    assert {m.metric for m in report.missing} == set(outcomes(gate(Lab())[1]))
+    assert report.headline.startswith("BROKEN: HEAD fails") and "does not start" in report.headline
+    assert report.missing[0].log[-1] == "RuntimeError: no device code"
+    assert len(report.missing[0].log) == 12
+
+
+@pytest.mark.parametrize("arms", [("base",), ("base", "head")])
+def test_a_base_that_cannot_be_measured_is_the_infrastructures_fault(arms):
+    _, report = gate(failing(*arms))
+    assert (report.outcome, report.exit_code) == ("infrastructure", 4)
+    assert "it does not start" in report.headline + str(report.missing)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_benchmark_that_only_head_fails_twice_in_a_row_is_broken(seed):
+    session, report = gate(Lab(broken={"head": [TTFT]}), seed=seed)
+    assert (report.outcome, report.exit_code) == ("broken", 1)
+    assert (session.course.dropped, session.judge.pairs) == (1, 1)
     assert TTFT in report.headline and "it broke" in report.headline
-    assert [(m.metric, m.where) for m in report.missing] == [(TTFT, "head")]
+    assert [(m.metric, m.where, m.fails) for m in report.missing] == [(TTFT, "head", True)]
+    assert outcomes(report)[STEPS] == "pass" and TTFT not in outcomes(report)
 
 
-def test_a_benchmark_that_both_fail_is_listed_and_stops_nothing():
-    _, report = gate(Lab(broken={"head": [TTFT], "base": [TTFT]}))
-    assert report.exit_code == 0
+def test_a_benchmark_that_head_fails_once_is_measured_again():
+    def crash(result):
+        return dataclasses.replace(
+            result,
+            file=dataclasses.replace(
+                result.file,
+                measurements=tuple(
+                    dataclasses.replace(m, status="failed", value=None)
+                    for m in result.file.measurements
+                ),
+            ),
+        )
+
+    heads = [n for n, arm in enumerate(itertools.islice(_arms(0), 12)) if arm == "head"]
+    session, report = gate(Lab(script={heads[3]: crash}))
+    assert report.outcome == "pass" and session.course.dropped == 1
+
+
+def _arms(seed):
+    order = PairOrder(seed)
+    while True:
+        yield from next(order)
+
+
+def test_a_broken_benchmark_beside_a_regression_names_both():
+    _, report = gate(Lab(broken={"head": [TTFT]}, effect={STEPS: 0.1}))
+    assert report.outcome == "broken" and f"REGRESSION: {STEPS}" in report.headline
+
+
+def test_what_has_no_vote_may_fail_and_is_named():
+    policy = Policy(metrics=(MetricRule("ttft", vote=False),))
+    session, report = gate(Lab(broken={"head": [TTFT]}), policy)
+    assert report.outcome == "pass" and session.course.dropped == 0
+    assert [(m.metric, m.where, m.fails) for m in report.missing] == [(TTFT, "head", False)]
+
+
+def test_a_benchmark_that_both_fail_hides_no_verdict_and_is_no_pass():
+    session, report = gate(Lab(broken={"head": [TTFT], "base": [TTFT]}))
+    assert (report.outcome, report.exit_code) == ("infrastructure", 4)
     assert [(m.metric, m.where, m.reason) for m in report.missing] == [(TTFT, "both", "it broke")]
+    assert session.course.dropped == 0
+    assert outcomes(report) == {RATE: "pass", STEPS: "pass", E2E: "pass", MOOD: "not judged"}
+    assert f"{TTFT} fails in both commits; 3 metrics pass" in report.headline
+    slow = Lab(broken={"head": [TTFT], "base": [TTFT]}, effect={E2E: 0.1})
+    _, report = gate(slow)
+    assert (report.outcome, report.exit_code) == ("regression", 1)
+    assert f"{TTFT} fails in both commits" in report.headline
 
 
-def test_a_benchmark_that_only_base_fails_is_listed_after_a_second_look():
-    result, report = gate(Lab(broken={"base": [TTFT]}))
-    assert report.exit_code == 0 and result.dropped == 1
+def test_a_benchmark_that_only_base_fails_is_the_infrastructures_fault_and_the_others_go_on():
+    session, report = gate(Lab(broken={"base": [TTFT]}))
+    assert (report.outcome, report.exit_code) == ("infrastructure", 4)
+    assert session.course.dropped == 1
     assert [(m.metric, m.where) for m in report.missing] == [(TTFT, "base")]
+    assert outcomes(report)[E2E] == "pass"
+
+
+def test_a_benchmark_that_fails_in_both_later_on_is_given_up():
+    class Later(Lab):
+        def __call__(self, commit, arm, bench):
+            self.broken = {arm: [E2E]} if len(self.calls) >= 6 else {}
+            return super().__call__(commit, arm, bench)
+
+    session, report = gate(Later(noise=0.01))
+    assert report.outcome == "infrastructure" and session.judge.pairs > 6
+    assert [(m.metric, m.where) for m in report.missing] == [(E2E, "both")]
+    assert E2E not in outcomes(report) and outcomes(report)[TTFT] == "pass"
+
+
+def skipping(arm, metric, pairs=1000):
+    """A lab in which an arm declines to measure a metric in its first launches."""
+
+    class Skipping(Lab):
+        def __call__(self, commit, which, bench):
+            result = super().__call__(commit, which, bench)
+            if which != arm or sum(a == arm for a, _ in self.calls) > pairs:
+                return result
+            changed = tuple(
+                dataclasses.replace(m, status="skipped", value=None) if m.benchmark == metric else m
+                for m in result.file.measurements
+            )
+            return dataclasses.replace(
+                result, file=dataclasses.replace(result.file, measurements=changed)
+            )
+
+    return Skipping()
+
+
+@pytest.mark.parametrize("arm", ["base", "head"])
+def test_a_metric_that_one_arm_skips_now_and_then_is_judged_by_the_other_pairs(arm):
+    session, report = gate(skipping(arm, TTFT, pairs=2))
+    assert report.outcome == "pass" and session.course.dropped == 0
+    (row,) = [row for row in report.rows if row.metric == TTFT]
+    assert (row.outcome, row.pairs) == ("pass", session.judge.pairs - 2)
+
+
+def test_a_metric_that_head_skips_for_good_is_undecided_by_name():
+    session, report = gate(skipping("head", TTFT))
+    assert (report.outcome, report.exit_code) == ("inconclusive", 0)
+    assert outcomes(report)[TTFT] == "inconclusive" and TTFT in report.headline
+    assert session.course.dropped == 0 and session.judge.pairs <= 8
 
 
 def test_other_tokens_are_different_work_where_the_policy_says_so():
     lab = Lab(work={"head": WORK | {"tokens_sha256": "bb"}})
-    result, report = gate(lab, Policy(same_work="tokens"))
-    assert report.exit_code == 4 and result.dropped == 2
+    session, report = gate(lab, Policy(same_work="tokens"))
+    assert report.exit_code == 4 and session.course.dropped == 2
     assert "work differs in suite.A" in report.headline and "tokens" in report.headline
 
 
@@ -249,8 +368,8 @@ def test_a_base_whose_tokens_vary_proves_nothing_against_head():
             self.work = {arm: WORK | {"tokens_sha256": str(next(numbers))}}
             return super().__call__(commit, arm, bench)
 
-    result, report = gate(Unsteady(), Policy(same_work="tokens"))
-    assert report.exit_code == 0 and result.dropped == 1
+    session, report = gate(Unsteady(), Policy(same_work="tokens"))
+    assert report.exit_code == 0 and session.course.dropped == 1
     assert any("vary between launches" in warning for warning in report.warnings)
 
 
@@ -263,7 +382,7 @@ def test_other_finish_reasons_are_different_work():
 def test_lost_prefix_hits_are_told_of_and_left_to_their_counter():
     work = {"base": WORK | {"cached_tokens": 560}, "head": WORK | {"cached_tokens": 0}}
     _, report = gate(Lab(work=work, effect={STEPS: 0.5}))
-    assert report.exit_code == 1 and report.headline.endswith(STEPS)
+    assert report.exit_code == 1 and report.headline.startswith(f"REGRESSION: {STEPS};")
     (warning,) = [one for one in report.warnings if "prefix hits differ" in one]
     assert "suite.A: 560 prompt tokens in base, 0 in head" in warning
 
@@ -276,21 +395,21 @@ def throttled(result):
 
 
 def test_throttling_twice_running_is_dropped_and_no_more():
-    result, report = gate(Lab(script={2: throttled, 4: throttled}))
-    assert report.exit_code == 0 and result.dropped == 2
+    session, report = gate(Lab(script={2: throttled, 4: throttled}))
+    assert report.exit_code == 0 and session.course.dropped == 2
 
 
 def test_more_than_a_third_dropped_is_invalid():
-    result, report = gate(Lab(script=dict.fromkeys(range(0, 100, 4), throttled)))
+    session, report = gate(Lab(script=dict.fromkeys(range(0, 100, 4), throttled)))
     assert report.exit_code == 4
     assert "4 of 7 pairs are not valid" in report.headline and "thermal" in report.headline
-    assert result.pairs == 3
+    assert session.judge.pairs == 3
 
 
 def test_interrupted_keeps_the_verdicts_and_is_not_green():
     notes = Notes()
-    result, report = gate(Lab(script={5: KeyboardInterrupt()}), notes=notes)
-    assert (result.pairs, report.outcome, report.exit_code) == (2, "inconclusive", 130)
+    session, report = gate(Lab(script={5: KeyboardInterrupt()}), notes=notes)
+    assert (session.judge.pairs, report.outcome, report.exit_code) == (2, "inconclusive", 130)
     assert outcomes(report)[STEPS] == "pass"
     assert notes.launched_as[-1][1] is None and len(notes.launched_as) == 5
 

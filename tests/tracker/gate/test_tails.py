@@ -8,8 +8,8 @@ import pytest
 from tests.tracker.store.values import commit, committed_at, file_of, measurement
 from tracker.artifacts import read_launch, read_requests
 from tracker.domain import BenchmarkInfo, RequestTimes, RevisionRecord
-from tracker.gate.measured import gate_stored
 from tracker.gate.policy import Policy
+from tracker.gate.replay import gate_stored
 from tracker.gate.tails import with_tails
 from tracker.store import Store
 

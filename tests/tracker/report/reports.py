@@ -142,6 +142,31 @@ REPORTS = {
             ),
         ),
     ),
+    "gate-broken": full_report(
+        outcome="broken",
+        rows=full_report().rows[1:3],
+        missing=(
+            Missing(
+                "bench_spec.track_accept(1)",
+                "head",
+                "RuntimeError: no device code",
+                fails=True,
+                log=("Traceback (most recent call last):", "RuntimeError: no device code ``` &"),
+            ),
+            Missing(
+                "bench_spec.track_accept(2)", "head", "RuntimeError: no device code", fails=True
+            ),
+            Missing("bench_tp.track_two", "both", "needs two GPUs", fails=True),
+        ),
+        stopped="HEAD fails a benchmark that BASE runs",
+    ),
+    "gate-infrastructure": full_report(
+        outcome="infrastructure",
+        rows=full_report().rows[1:3],
+        missing=(Missing("bench_tp.track_two", "both", "needs two GPUs", fails=True),),
+        warnings=(),
+        stopped="every metric is decided",
+    ),
     "gate-inconclusive": full_report(
         outcome="inconclusive",
         undecided_blocks=True,

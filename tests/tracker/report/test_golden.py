@@ -1,5 +1,6 @@
 """What people and machines read, letter by letter. UPDATE_GOLDEN=1 writes the files anew."""
 
+import html
 import json
 import os
 from pathlib import Path
@@ -55,10 +56,15 @@ def test_junit_counts_what_it_holds(name):
 
 def test_what_is_undecided_is_no_pass_though_it_does_not_block():
     report = REPORTS["gate-undecided"]
-    said = "INCONCLUSIVE: 3 pass, 1 undecided; this does not block by policy"
+    said = (
+        "INCONCLUSIVE: bench_decode.Step.track_step(64, 'int8') undecided; 3 metrics pass; "
+        "this does not block by policy"
+    )
     assert (report.headline, report.outcome, report.exit_code) == (said, "inconclusive", 0)
     for form in FORMATS:
         assert "PASS" not in render(report, form)
+        text = html.unescape(render(report, form)).replace("\\", "")
+        assert "track_step(64, 'int8')" in text and "inconclusive" in text.lower()
     assert json.loads(render(report, "json"))["verdict"] == "inconclusive"
     assert "❔ INCONCLUSIVE" in render(report, "markdown")
 
@@ -73,3 +79,20 @@ def test_markdown_puts_the_worst_first_and_folds_the_rest():
     before, after = text.split("<details>")
     assert before.index("ttft_p50") < before.index("track_step(64") < before.index("step(1")
     assert "track_throughput" in after and "track_throughput" not in before
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_head_breaks_has_its_word_and_its_log_in_every_format(form):
+    text = html.unescape(render(REPORTS["gate-broken"], form))
+    assert "broken" in text.lower() and "Traceback (most recent call last):" in text
+    assert "bench_tp" in text.replace("\\", "") and "needs two GPUs" in text
+    infrastructure = html.unescape(render(REPORTS["gate-infrastructure"], form))
+    assert "infrastructure" in infrastructure.lower() and "PASS" not in infrastructure
+
+
+def test_only_what_is_not_a_plain_pass_is_listed_unless_asked_for():
+    report = REPORTS["gate-regression"]
+    short, long = (render(report, "text", every_metric=each) for each in (False, True))
+    assert "track_peak_memory" not in short and "2 metrics unchanged" in short
+    assert "track_peak_memory" in long and "unchanged" not in long
+    assert all(row.metric in short for row in report.notable)

@@ -22,6 +22,8 @@ _FAILED = re.compile(r"^(?P<name>\S+)\s+(?:failed|\d+/\d+ failed)$")
 _SKIPPED = re.compile(r"^(?P<name>\S+) skipped \(setup_cache failed\)$")
 _SETUP = re.compile(r"^Setting up (?P<key>\S+)\s+failed$")
 
+_TAIL = 20  # lines of a failure that are kept
+
 # The more telling first.
 _FATAL = (
     (re.compile(r"No benchmarks selected"), "no benchmark matches"),
@@ -45,7 +47,7 @@ class _Entry:
 def failed_benchmarks(log: str) -> list[FailedBenchmark]:
     """Return the benchmarks that the log calls failed, with reasons, in the log's order."""
     found: list[FailedBenchmark] = []
-    setup_reason = ("setup_cache failed", False)
+    setup_reason: tuple[str, bool, tuple[str, ...]] = ("setup_cache failed", False, ())
     entries = _entries(log.splitlines())
     for index, entry in enumerate(entries):
         if entry.depth != 3:
@@ -57,17 +59,18 @@ def failed_benchmarks(log: str) -> list[FailedBenchmark]:
             details += [later.text, *later.body]
         if _SETUP.match(entry.text):
             reason, timed_out = _last_words(details)
-            setup_reason = (f"setup_cache failed: {reason}", timed_out)
+            setup_reason = (f"setup_cache failed: {reason}", timed_out, _tail(details))
         elif match := _SKIPPED.match(entry.text):
             found.append(FailedBenchmark(match["name"], *setup_reason))
         elif match := _FAILED.match(entry.text):
-            found.append(FailedBenchmark(match["name"], *_last_words(details)))
+            found.append(FailedBenchmark(match["name"], *_last_words(details), _tail(details)))
     if "Importing benchmark suite failed" in log:
         raise_at = log.index("Importing benchmark suite failed")
-        reason, _ = _last_words(log[raise_at:].splitlines()[1:])
+        said = log[raise_at:].splitlines()[1:]
+        reason, _ = _last_words(said)
         known = {failure.name for failure in found}
         found += [
-            FailedBenchmark(name, f"the suite cannot be imported: {reason}")
+            FailedBenchmark(name, f"the suite cannot be imported: {reason}", log=_tail(said))
             for name in re.findall(r"^\[.*?\] ·+ (\S+)\s+failed$", log, re.MULTILINE)
             if name not in known
         ]
@@ -103,6 +106,12 @@ def _entries(lines: Iterable[str]) -> list[_Entry]:
     if head is not None:
         entries.append(_Entry(head[0], head[1], tuple(body)))
     return entries
+
+
+def _tail(lines: Iterable[str]) -> tuple[str, ...]:
+    """The last lines that hold something, without asv's marks of depth."""
+    said = [line.rstrip().removeprefix("·").lstrip("·") for line in lines]
+    return tuple(line for line in said if line.strip())[-_TAIL:]
 
 
 def _last_words(lines: Iterable[str]) -> tuple[str, bool]:

@@ -29,7 +29,7 @@ def require_success(commit: str, log: Path, code: int, bench: Sequence[str]) -> 
     reason = fatal_reason(text)
     if reason == "no benchmark matches":
         reason = f"no benchmark matches --bench {' '.join(map(repr, bench)) or '(all)'}"
-    raise MeasurementError(f"{commit[:8]}: {reason} (asv exit code {code}; log: {log})")
+    raise MeasurementError(f"{commit[:8]}: {reason} (asv exit code {code}; log: {log})", log=log)
 
 
 def collect(
@@ -77,7 +77,9 @@ def collect(
         seconds=seconds,
     )
     if not result.measured:
-        raise MeasurementError(f"{short}: nothing was measured: {_summary(failures)} (log: {log})")
+        raise MeasurementError(
+            f"{short}: nothing was measured: {_summary(failures)} (log: {log})", log=log
+        )
     return result
 
 

@@ -9,6 +9,7 @@ from tracker.store.queries.compare import compare, paired_values
 from tracker.store.queries.expectations import list_expectations
 from tracker.store.queries.export import export_rows
 from tracker.store.queries.finding import commits_between, shifts_at
+from tracker.store.queries.gate_pairs import gate_pairs
 from tracker.store.queries.gates import (
     calibration,
     calibration_blocks,
@@ -39,6 +40,7 @@ __all__ = [
     "export_rows",
     "gate_environment",
     "gate_launches",
+    "gate_pairs",
     "gates_between",
     "get_alert",
     "get_gate",

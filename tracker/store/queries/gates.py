@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, case, func, select
 
 from tracker.domain import (
     VALID_EXIT_CODES,
+    VALID_OUTCOMES,
     CalibrationBlock,
     CalibrationInfo,
     GateInfo,
@@ -193,6 +194,7 @@ def load_calibration(conn: Connection, project_id: int) -> CalibrationInfo:
             _g.project_id == project_id,
             _g.base_id == _g.head_id,
             _g.exit_code.in_(VALID_EXIT_CODES),
+            func.coalesce(_g.outcome, "").in_(["", *VALID_OUTCOMES]),
         )
     ).one()
     blocks = int(blocks or 0)
