@@ -144,28 +144,42 @@ def history_table(history: SeriesHistory, *, commit_url: str | None = None) -> p
 
 
 def level_frame(history: SeriesHistory, scale: Scale) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Level lines (start, stop, level) and shift marks (edge, level, before, …), scaled.
+    """Level lines (start, stop, level, end) and shift marks (edge, level, before, …), scaled.
 
-    A level reaches to the next shift or change of environment, whichever is first. A shift
-    whose revision is not among the points is left out.
+    A level reaches to the next shift or change of environment, whichever is first. A drift goes from
+    its `level` to its `end`, where its mark is; other levels end as they began. A shift whose
+    revision is not among the points is left out.
     """
     places = {p.revision.id: i for i, p in enumerate(history.points)}
     breaks = sorted(
         places[c.revision.id] for c in history.fingerprint_changes if c.revision.id in places
     )
+    # A drift is stored under the second commit of its level.
     shifts = sorted(
-        ((places[s.revision.id], s) for s in history.shifts if s.revision.id in places),
+        (
+            (places[s.revision.id] - (s.drift_commits is not None), s)
+            for s in history.shifts
+            if s.revision.id in places
+        ),
         key=lambda pair: pair[0],
     )
     lines: list[dict[str, float]] = []
     marks: list[dict[str, Any]] = []
     edges = [place for place, _ in shifts]
     for i, (place, shift) in enumerate(shifts):
+        before, after = scale(shift.before), scale(shift.after)
         start = max([0, *(b for b in breaks if b < place), *edges[:i]])
         stop = min([len(places), *(b for b in breaks if b > place), *edges[i + 1 :]])
+        if shift.drift_commits is not None:
+            lines.append({"start": place - 0.5, "stop": stop - 0.5, "level": before, "end": after})
+            marks.append(_mark(shift, stop, scale) | {"before": after})
+            continue
         if i == 0 or start != edges[i - 1]:
-            lines.append({"start": start - 0.5, "stop": place - 0.5, "level": scale(shift.before)})
-        lines.append({"start": place - 0.5, "stop": stop - 0.5, "level": scale(shift.after)})
+            lines.append(
+                {"start": start - 0.5, "stop": place - 0.5, "level": before, "end": before}
+            )
+        if place < stop:  # else a drift begins with the level
+            lines.append({"start": place - 0.5, "stop": stop - 0.5, "level": after, "end": after})
         marks.append(_mark(shift, place, scale))
     return pd.DataFrame(lines), pd.DataFrame(marks)
 
@@ -175,7 +189,8 @@ def _mark(shift: LevelShift, place: int, scale: Scale) -> dict[str, Any]:
         "edge": place - 0.5,
         "level": scale(shift.after),
         "before": scale(shift.before),
-        "effect": format_effect(shift.effect),
+        "effect": format_effect(shift.effect)
+        + (" drift" if shift.drift_commits is not None else ""),
         "levels": scale.change(shift.before, shift.after),
         "verdict": {True: "worse", False: "better", None: "changed"}[shift.worse],
         "sense": "up" if shift.after >= shift.before else "down",

@@ -171,7 +171,7 @@ def _y_domain(
     """The values and levels decide; an interval may add a third of their range, no more."""
     values = [scale(p.value) for p in history.points if is_finite(p.value)]
     lines, _ = level_frame(history, scale)
-    core = values + ([] if lines.empty else list(lines["level"]))
+    core = values + ([] if lines.empty else [*lines["level"], *lines["end"]])
     if not core:
         return [0.0, 1.0]
     if limit is not None:
@@ -210,7 +210,7 @@ def _levels(
     layers: list[Any] = [
         alt.Chart(lines)
         .mark_rule(color=palette.level, strokeWidth=2, opacity=0.85)
-        .encode(x=alt.X("start:Q"), x2="stop:Q", y=y)
+        .encode(x=alt.X("start:Q"), x2="stop:Q", y=y, y2="end:Q")
     ]
     if not marks.empty:
         layers.append(

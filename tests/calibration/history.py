@@ -10,6 +10,7 @@ import csv
 import importlib
 import importlib.metadata
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,13 @@ import numpy as np
 from scipy import signal
 
 from tests.calibration.tables import Cells, Job, Table
-from tracker.stats import ALGORITHM, detect_change_points
+from tracker.stats import (
+    ALGORITHM,
+    DRIFT_ALGORITHM,
+    ShiftDetector,
+    detect_change_points,
+    find_drift,
+)
 
 __all__ = ["history_tables"]
 
@@ -33,6 +40,15 @@ _NULLS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "AR(1) 0.5": lambda rng, n: _autoregressive(rng, n, 0.5),
 }
 _LENGTHS = (20, 100, 200, 500)
+_DRIFT_LENGTHS = (50, 100, 200, 500)
+_AGES = range(0, 1000, 150)
+# Label, seed, and the series scored: every one, or the even or odd ones of each kind and pool.
+_LONG = (
+    ("seed 1, even", 1, slice(0, None, 2)),
+    ("seed 1, odd", 1, slice(1, None, 2)),
+    ("seed 1", 1, slice(None)),
+    ("seed 2", 2, slice(None)),
+)
 _POOLS = {
     "sap_human_quiet": "database builds",
     "asv_dedicated": "numpy and scipy, dedicated machines",
@@ -53,8 +69,19 @@ def history_tables(data_dir: Path, quick: bool) -> list[Table]:
         ("noise", *(f"{n} points" for n in _LENGTHS)),
         tuple(Job(noise, partial(null_row, noise, series), ALGORITHM) for noise in _NULLS),
     )
+    drift = Table(
+        f"Series called a drift, {series:,} stationary ones each; below, +50 % at 0.5 % noise",
+        ("", *(f"{n} points" for n in _DRIFT_LENGTHS)),
+        (
+            *(
+                Job(noise, partial(drift_null_row, noise, series), DRIFT_ALGORITHM)
+                for noise in _NULLS
+            ),
+            Job("+50 %", partial(drift_row, series // 10), f"{DRIFT_ALGORITHM}, {ALGORITHM}"),
+        ),
+    )
     if not (data_dir / "evaluate.py").exists():
-        return [nulls]
+        return [nulls, drift]
     limit = 15 if quick else None
     peers = (
         [] if quick else [Job(_label(m), partial(peer_row, m, data_dir), "peer") for m in _PEERS]
@@ -78,6 +105,24 @@ def history_tables(data_dir: Path, quick: bool) -> list[Table]:
             for pool, name in _POOLS.items()
         ),
     )
+    long_limit = 4 if quick else 60
+    long = Table(
+        f"Long histories, {9 * long_limit} series a seed",
+        ("", "F1", "precision", "recall", "false per 1,000 commits", "quiet series alarmed"),
+        tuple(
+            Job(name, partial(long_row, data_dir, long_limit, seed, half), ALGORITHM)
+            for name, seed, half in _LONG
+        ),
+    )
+    ages = Table(
+        "Quiet long histories, asked after every commit: new false alarms per 1,000 by age",
+        ("", *(f"from {age}" for age in _AGES)),
+        tuple(
+            Job(f"{name}, seed {seed}", partial(ages_row, data_dir, quick, pool, seed), ALGORITHM)
+            for pool, name in _POOLS.items()
+            for seed in (1, 2)
+        ),
+    )
     tcpd = Table(
         "Turing Change Point Dataset",
         ("", "F1", "covering"),
@@ -91,7 +136,7 @@ def history_tables(data_dir: Path, quick: bool) -> list[Table]:
         ("", "regressions found within 5 builds", "others with a shift"),
         (Job("Pacekeeper", partial(labelled_row, data_dir), ALGORITHM),),
     )
-    return [offline, online, nulls, labelled, tcpd]
+    return [long, ages, offline, online, nulls, drift, labelled, tcpd]
 
 
 def null_row(noise: str, num_series: int) -> Cells:
@@ -100,6 +145,66 @@ def null_row(noise: str, num_series: int) -> Cells:
         f"{sum(_any(100 + _NULLS[noise](rng, n)) for _ in range(num_series)) / num_series:.1%}"
         for n in _LENGTHS
     )
+
+
+def drift_null_row(noise: str, num_series: int) -> Cells:
+    rng = np.random.default_rng(1)
+    cells = []
+    for n in _DRIFT_LENGTHS:
+        every = (100 + 5 * _NULLS[noise](rng, n) for _ in range(num_series))
+        cells.append(f"{sum(find_drift(one, []) is not None for one in every) / num_series:.1%}")
+    return tuple(cells)
+
+
+def drift_row(num_series: int) -> Cells:
+    rng = np.random.default_rng(1)
+    cells = []
+    for n in _DRIFT_LENGTHS:
+        trend = np.linspace(100, 150, n)
+        said = [find_drift(trend * (1 + 0.005 * rng.normal(size=n))) for _ in range(num_series)]
+        cells.append(
+            f"{sum(drift is not None and drift.start == 0 for drift in said) / num_series:.0%}"
+        )
+    return tuple(cells)
+
+
+def long_row(data_dir: Path, limit: int, seed: int, part: slice) -> Cells:
+    histories = _load(data_dir / "long_histories.py")
+    every = histories.series
+    histories.series = lambda *args: every(*args)[part]
+    scores = histories.score(detect_change_points, limit=limit, seed=seed)["all"]
+    return tuple(
+        f"{scores[key]:.{digits}f}"
+        for key, digits in {
+            "F1": 3,
+            "precision": 3,
+            "recall": 3,
+            "false_per_1000": 2,
+            "quiet_alarmed": 3,
+        }.items()
+    )
+
+
+def ages_row(data_dir: Path, quick: bool, pool: str, seed: int) -> Cells:
+    histories = _load(data_dir / "long_histories.py")
+    limit = 2 if quick else 12
+    rates = histories.online_false(_GrowingHistory(), pool, limit=limit, seed=seed)
+    return tuple(f"{rates[age]:.1f}" if age in rates else "" for age in _AGES)
+
+
+class _GrowingHistory:
+    """`detect_change_points` of prefixes that grow, without scanning each from its start."""
+
+    def __init__(self) -> None:
+        self._values: list[float] = []
+        self._detector = ShiftDetector()
+
+    def __call__(self, values: list[float]) -> list[int]:
+        if values[: len(self._values)] != self._values:
+            self._values, self._detector = [], ShiftDetector()
+        self._detector.extend(values[len(self._values) :])
+        self._values = list(values)
+        return self._detector.change_points()
 
 
 def offline_row(
@@ -125,7 +230,7 @@ def peer_row(module: str, data_dir: Path) -> Cells:
 def online_row(data_dir: Path, limit: int | None, pool: str) -> Cells:
     evaluate = _load(data_dir / "evaluate.py")
     said = evaluate.online(
-        detect_change_points, pool, effects=(0.05, 0.10), null_limit=limit, limit=limit
+        _GrowingHistory(), pool, effects=(0.05, 0.10), null_limit=limit, limit=limit
     )
     delays = [
         f"{delay['median_if_found']:g}, {delay['by20']:.2f}" for delay in said["delay"].values()
@@ -198,7 +303,10 @@ def _label(module: str) -> str:
 
 
 def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("evaluate", path)
+    """Import a module of the data folder; its neighbours there are imported by their plain names."""
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

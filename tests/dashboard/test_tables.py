@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -44,9 +45,9 @@ def test_levels_reach_from_shift_to_shift_and_stop_at_a_changed_environment():
         history([1] * 12, shifts=[(3, 1, 2), (6, 2, 3)], environments=[9]), Scale(1, "s")
     )
     assert lines.to_dict("records") == [
-        {"start": -0.5, "stop": 2.5, "level": 1},
-        {"start": 2.5, "stop": 5.5, "level": 2},
-        {"start": 5.5, "stop": 8.5, "level": 3},
+        {"start": -0.5, "stop": 2.5, "level": 1, "end": 1},
+        {"start": 2.5, "stop": 5.5, "level": 2, "end": 2},
+        {"start": 5.5, "stop": 8.5, "level": 3, "end": 3},
     ]
     assert list(marks["verdict"]) == ["worse", "worse"]
     assert list(marks["effect"]) == ["+100 %", "+50.0 %"]
@@ -62,6 +63,21 @@ def test_the_level_before_a_shift_begins_at_the_environment_it_was_measured_in()
         (4.5, 7.5),
         (7.5, 11.5),
     ]
+
+
+@pytest.mark.parametrize("shift", [[], [(3, 1, 2)]], ids=["alone", "after a shift"])
+def test_a_drift_is_a_slope_to_its_end_and_no_step(shift):
+    drifting = history([1] * 12, shifts=[*shift, (4 if shift else 1, 2, 3)])
+    *steps, last = drifting.shifts
+    drifting = replace(drifting, shifts=(*steps, replace(last, drift_commits=8)))
+    lines, marks = level_frame(drifting, Scale(1, "s"))
+    start = 2.5 if shift else -0.5
+    drawn = lines.to_dict("records")
+    assert drawn[-1] == {"start": start, "stop": 11.5, "level": 2, "end": 3}
+    assert len(drawn) == 1 + len(shift)
+    mark = marks.to_dict("records")[-1]
+    assert (mark["edge"], mark["level"], mark["before"]) == (11.5, 3, 3)
+    assert mark["effect"] == "+50.0 % drift"
 
 
 def test_a_shift_of_an_undirected_metric_is_neither_worse_nor_better():

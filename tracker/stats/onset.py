@@ -20,6 +20,12 @@ _UNTAINTED = 16  # newest points that the noise is not taken from, where there a
 # -log10 of the chance that the newest points all lie so far out in a series without a shift:
 _ALONE = 5.8  # enough by itself
 _WITH_ONSET = 1.6  # enough, either way, where they also agree and set in out of the quiet
+# Both grow with the age of the level: each doubling beyond so many points asks for half as much more,
+# so that new false alarms do not grow with the age of a history.
+_YOUNG = 150
+_GROWTH = 0.5
+# A shift inside the gate's margin is not urgent: it is left to the test of held levels.
+_RELEVANCE = 2.0
 _NEAR = 0.7  # of the step: an earlier point that went so far makes the onset less clean
 _QUIET = 40  # points without such a point before two; half as many before three, and so on
 
@@ -38,7 +44,12 @@ def onset(values: Floats) -> int | None:
     decides by itself. One of 10^-1.6 to lie nearly so far out on either side decides where the new
     points agree with each other, stand clear of the noise, and no earlier point nearby went as far:
     outliers come scattered, of all sizes and signs; a step comes at once and stays. It must also
-    have lasted longer than any earlier stretch beyond half of its step. A level too close to the old one to matter (`tracker.stats.relevance`) is none.
+    have lasted longer than any earlier stretch beyond half of its step.
+
+    The exponents asked for grow with the age of the level beyond 150 points, half as much again for
+    each doubling, so that a series asked after every commit does not cry wolf more often as it ages.
+    A level less than twice as far off as what matters (`tracker.stats.relevance`; 1 %, or six spreads) is
+    left to the test of held levels.
 
     Args:
         values: ``[n]``, finite, of one level but for the newest points; fewer than 7 say nothing.
@@ -74,7 +85,7 @@ def onset(values: Floats) -> int | None:
     # A disturbance that came before and went may have come again: this one must outlast it.
     if _longest_run(deviations[:begun] / half_way >= 1) >= points:
         return None
-    return begun if relevance(values[:begun], values[begun:]) >= 1 else None
+    return begun if relevance(values[:begun], values[begun:]) >= _RELEVANCE else None
 
 
 def _longest_run(beyond: NDArray[np.bool_]) -> int:
@@ -112,6 +123,7 @@ def _strongest(
     """
     n = len(ordered)
     strongest = (0.0, 0)
+    discount = noise.inflation * (1 + _GROWTH * max(0.0, math.log2(n / _YOUNG)))
     level: list[float] = []  # the deviations of the newest points, ascending
     for points, deviation in enumerate(newest[: min(_MAX_POINTS, n - _MIN_BASE)], start=1):
         insort(level, deviation)
@@ -123,9 +135,9 @@ def _strongest(
         if points >= 4 and deviation > level[0]:  # else the odd one out is the first: another start
             share = _share_beyond(level[1], points - 1, ordered, points)
             exponent = max(exponent, _exponent_but_one(share, points))
-        exponent /= noise.inflation
+        exponent /= discount
         if exponent >= _ALONE or (
-            _agree(level, noise.spread) and _set_in_clean(level, newest[points:], sizes, noise)
+            _agree(level, noise.spread) and _set_in_clean(level, newest[points:], sizes, discount)
         ):
             strongest = max(strongest, (exponent, points))
     return strongest
@@ -147,11 +159,11 @@ def _share_beyond(bound: float, newest: int, ordered: list[float], points: int) 
 
 
 def _set_in_clean(
-    level: list[float], before: list[float], sizes: list[float], noise: _Noise
+    level: list[float], before: list[float], sizes: list[float], discount: float
 ) -> bool:
     """Whether points nearly as far out are rare on either side, and none came just `before`."""
     points, near = len(level), _NEAR * level[0]
-    exponent = _exponent(_share_beyond(near, points, sizes, points), points) / noise.inflation
+    exponent = _exponent(_share_beyond(near, points, sizes, points), points) / discount
     quiet = max(before[: _QUIET >> (points - 2)], default=0.0) < near
     return quiet and exponent >= _WITH_ONSET
 

@@ -17,7 +17,6 @@ MIN_LEVEL = 8  # points; a machine is disturbed for fewer now and then
 
 # Proposals: what one more change must explain, in squared noise deviations.
 _PRICE = 30.0
-_SHORTEST_PROPOSAL = 3
 _MEDIAN_POINTS = 9  # of the running median that outliers are clipped around
 _CLIP = 3.0
 _SCALE_POINTS = 101  # that the local noise is taken from
@@ -28,15 +27,15 @@ _DECILES = np.arange(1, 10) / 10
 _SCORES = np.arange(1 + len(_DECILES))
 _DECILE_PENALTY = 0.3  # the nine deciles are nine more chances to be wrong
 _VALUES_PENALTY = 1.0
-# A level of fewer points than this must stand out more, by the logarithm of what is missing.
+# Less evidence counts, by a penalty on the logarithm of the ratio, where a level is shorter than 40
+# points, and where two are longer than 150 together: the longer, the more places to split them.
 _SHORT_LEVEL = 40
-_SHORT_PENALTY = 2.5
-# The longer two levels are together, the more places there were to split them.
 _LONG_LEVELS = 150
-_LONG_PENALTY = 1.5
+_LENGTH_PENALTY = 2.5
 _SAME_DIRECTION = 2.0
 _NEAREST = 25  # points on either side of a change, which must show it by themselves
 _NEAREST_STEP = 0.8  # standard deviations within the levels
+_LONG_STEP = 0.2  # more, by the logarithm of the excess length: a long history wanders further
 
 
 def splits(values: Floats) -> list[int]:
@@ -56,8 +55,9 @@ def splits(values: Floats) -> list[int]:
     * the evidence exceeds 4.1: the normalised difference of the two levels, in ten rank scores
       (normal scores; for each decile, whether a value exceeds it) and in the clipped values,
       divided by the noise's memory (AR(1), or the wander of partial sums if that is more), less
-      penalties for short levels and for long series;
-    * the 25 points on either side show it too, with 0.8 deviations: what wanders slowly does not;
+      penalties for short levels and for long ones;
+    * the 25 points on either side show it too, with 0.8 deviations, more in long levels: what
+      wanders slowly does not;
     * both levels have 8 points, and the shift matters (`tracker.stats.relevance`).
 
     Args:
@@ -115,10 +115,9 @@ def _proposed(values: Floats, scale: Floats) -> list[int]:
     explained = np.full(n + 1, -np.inf)
     explained[0] = 0.0
     begun = np.zeros(n + 1, dtype=np.intp)
-    for stop in range(_SHORTEST_PROPOSAL, n + 1):
-        starts = slice(0, stop - _SHORTEST_PROPOSAL + 1)
-        sums = total[stop] - total[starts]
-        gain = explained[starts] + sums * sums / (weight[stop] - weight[starts])
+    for stop in range(1, n + 1):
+        sums = total[stop] - total[:stop]
+        gain = explained[:stop] + sums * sums / (weight[stop] - weight[:stop])
         begun[stop] = gain.argmax()
         explained[stop] = gain[begun[stop]] - price
     changes = []
@@ -161,16 +160,16 @@ class _Judge:
 def _strength(values: Floats, clipped: Floats, split: int) -> float:
     """Return the least of what the criteria give, each over what it asks for."""
     n, shorter = len(values), min(split, len(values) - split)
-    penalty = _SHORT_PENALTY * max(0.0, math.log(_SHORT_LEVEL / shorter))
-    penalty += _LONG_PENALTY * max(0.0, math.log(n / _LONG_LEVELS))
+    too_long = max(0.0, math.log(n / _LONG_LEVELS))
+    penalty = _LENGTH_PENALTY * (max(0.0, math.log(_SHORT_LEVEL / shorter)) + too_long)
     evidence, step = _evidence(values, clipped, split)
     # A level may drift away after its step: then the nearest points alone are the evidence.
     near = slice(max(0, split - _NEAREST), split + _NEAREST)
     nearby = _values_evidence(clipped[near], split - near.start) - 2 * _VALUES_PENALTY
-    short = _SHORT_PENALTY * math.log(_SHORT_LEVEL / min(shorter, _NEAREST))
+    short = _LENGTH_PENALTY * math.log(_SHORT_LEVEL / min(shorter, _NEAREST))
     strength = min(
         max(evidence - penalty, nearby - short) / _THRESHOLD,
-        step / _NEAREST_STEP,
+        step / (_NEAREST_STEP + _LONG_STEP * too_long),
         relevance(values[:split], values[split:]),
     )
     # A level too short to count is removed before anything else, the smaller step first.

@@ -51,6 +51,17 @@ def test_many_points_moderately_out_decide_by_their_number():
     assert abs(begun(*tail) - 80) <= 1
 
 
+def test_an_older_level_asks_for_more_points():
+    def points_needed(age):
+        """One old point in 15 goes as far, so that the number of new ones decides."""
+        base = np.resize(np.linspace(-2.5, 2.5, 26), age)
+        base[7::15] = 3.2
+        tail = [3.0, 3.1] * 10
+        return next(k for k in range(2, 20) if begun(*tail[:k], base=base) is not None)
+
+    assert points_needed(150) < points_needed(300) < points_needed(600)
+
+
 def test_one_straggler_among_many_is_allowed():
     tail = [5.0, 6.0, 4.5, -0.5, 5.5, 4.8, 5.2, 6.1]
     assert begun(*tail) == 80

@@ -20,9 +20,7 @@ def slow_proposal(values, scale, price):
         if stop == 0:
             return -price, ()
         options = []
-        for start in (0, *range(3, stop - 2)):
-            if stop - start < 3:
-                continue
+        for start in range(stop):
             part, weight = values[start:stop], weights[start:stop]
             cost = float((weight * (part - np.average(part, weights=weight)) ** 2).sum())
             before, changes = best(start)
@@ -52,14 +50,14 @@ def slow_strength(values, clipped, split):
     student = abs(scipy_stats.ttest_ind(clipped[:split], clipped[split:]).statistic)
     student /= math.sqrt(slow_memory((clipped - clipped.mean()) / clipped.std(), split))
     evidence = max(evidence, student - sustained._VALUES_PENALTY)
-    evidence -= 2.5 * max(0, math.log(40 / shorter)) + 1.5 * max(0, math.log(n / 150))
+    evidence -= 2.5 * (max(0, math.log(40 / shorter)) + max(0, math.log(n / 150)))
     near = clipped[max(0, split - 25) : split + 25]
     at = min(split, 25)
     student = abs(scipy_stats.ttest_ind(near[:at], near[at:]).statistic)
     student /= math.sqrt(slow_memory((near - near.mean()) / near.std(), at))
     nearby = student - 2 * sustained._VALUES_PENALTY - 2.5 * math.log(40 / min(shorter, 25))
     evidence = max(evidence, nearby)
-    return min(evidence / 4.1, step / sustained._NEAREST_STEP)
+    return min(evidence / 4.1, step / (0.8 + 0.2 * max(0, math.log(n / 150))))
 
 
 def slow_contrast(row, split):
