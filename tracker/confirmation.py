@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -41,12 +42,24 @@ def _judged(change: Change, verdict: VerdictInfo | None) -> Confirmation | None:
     if change.direction == "unknown" or verdict.status == "inconclusive":
         return "inconclusive"
     expected = "regression" if change.direction == "worse" else "improvement"
-    if verdict.status == expected:
+    # A change that somebody expects passes its gate, and is a change nevertheless.
+    if verdict.status == expected or (verdict.status == "pass" and _shows(verdict, change)):
         return "confirmed"
     # A pass excludes a slowdown; an improvement may have been too small to call.
     if verdict.status == "pass" and change.direction == "better":
         return "inconclusive"
     return "refuted"
+
+
+def _shows(verdict: VerdictInfo, change: Change) -> bool:
+    """Whether the pairs moved the same way by at least half as much, noise excluded."""
+    before, after = change.shift.before, change.shift.after
+    if verdict.effect is None or verdict.effect <= -1 or not before * after > 0 or before == after:
+        return False
+    excludes_none = verdict.kind == "exact" or (
+        verdict.low is not None and verdict.high is not None and verdict.low * verdict.high > 0
+    )
+    return excludes_none and math.log1p(verdict.effect) / math.log(after / before) >= 0.5
 
 
 def _together(said: Sequence[Confirmation]) -> Confirmation:

@@ -16,9 +16,12 @@ from tracker.report.findings import findings_document, findings_text
 from tracker.store import Store
 
 
-def verdict(status, metric="bench.Chat.track_ttft", gate_id="g"):
+def verdict(status, metric="bench.Chat.track_ttft", gate_id="g", effect=None):
+    if effect is None:
+        effect = 0.001 if status == "pass" else 0.1
+    low, high = effect - 0.05, effect + 0.05
     return VerdictInfo(
-        gate_id, metric, "s", "lower", "timing", status, 0.1, 0.05, 0.15, 8, 1.0, 1.1, 0.02
+        gate_id, metric, "s", "lower", "timing", status, effect, low, high, 8, 1.0, 1.1, 0.02
     )
 
 
@@ -54,6 +57,22 @@ BETTER = change(3, 1, 0.9, worse=False)
 )
 def test_what_a_verdict_says_of_a_shift(one, status, said):
     assert with_confirmation(finding(one), [gate(verdict(status))]).confirmation == said
+
+
+@pytest.mark.parametrize(
+    ("one", "effect", "said"),
+    [
+        (WORSE, 0.1, "confirmed"),
+        (WORSE, 0.06, "confirmed"),
+        (WORSE, 0.04, "refuted"),  # its interval reaches zero
+        (WORSE, -0.1, "refuted"),
+        (BETTER, -0.1, "confirmed"),
+        (change(3, 1, 1.5, worse=True), 0.1, "refuted"),  # far less than the history shows
+    ],
+)
+def test_a_change_that_was_expected_passes_its_gate_and_is_no_noise(one, effect, said):
+    told = with_confirmation(finding(one), [gate(verdict("pass", effect=effect))])
+    assert told.confirmation == said
 
 
 def test_one_series_that_moved_again_confirms_the_commit():
