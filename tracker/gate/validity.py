@@ -33,6 +33,9 @@ _DIGEST = "tokens_sha256"
 # How the work was done, not what it was: a lost prefix is a regression of its counter and of the
 # first token's time, and must not hide behind an invalid measurement.
 _HOW = "cached_tokens"
+# What holds clocks down without a fault: load at the power limit, and what somebody has set.
+_NORMAL = frozenset({"sw_power_cap", "sync_boost", "gpu_idle", "applications_clocks_setting"})
+_MOSTLY_FREE = 0.05  # share of samples in which a GPU may be slowed down
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,25 +221,35 @@ def _errors(arm: Arm | str, launch: LaunchResult) -> list[Complaint]:
 
 
 def _machine(arm: str, launch: LaunchResult) -> list[Complaint]:
+    """Complain of a GPU that was too hot, or slowed down by its hardware: alike for both arms.
+
+    Not of its power cap: a GPU under load runs at it, with either commit.
+    """
     found: list[Complaint] = []
     for header in launch.launches:
         telemetry = _mapping(header.header.get("telemetry"))
-        reasons = telemetry.get("throttle_reasons") or telemetry.get("throttled")
-        if reasons:
-            text = f"the GPU was throttled during {header.benchmark} in {arm}: {_said(reasons)}"
-            found.append(Complaint("machine", (header.benchmark, "throttled"), text))
-        others = telemetry.get("co_tenants")
-        if others:
-            text = f"another process used the GPU during {header.benchmark} in {arm}: "
-            text += _said(others)
-            found.append(Complaint("machine", (header.benchmark, "co-tenant"), text))
+        gpus = telemetry.get("gpus")
+        for number, gpu in enumerate(gpus if isinstance(gpus, list) else [telemetry]):
+            slowed = ", ".join(
+                f"{reason} in {share:.0%} of the samples"
+                for reason, share in _throttled(_mapping(gpu)).items()
+                if reason not in _NORMAL and share > _MOSTLY_FREE
+            )
+            if slowed:
+                text = f"GPU {number} was throttled during {header.benchmark} in {arm}: {slowed}"
+                found.append(Complaint("machine", (header.benchmark, "throttled"), text))
     return found
 
 
-def _said(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return "yes" if value is True else str(value)
+def _throttled(gpu: Mapping[str, object]) -> dict[str, float]:
+    """The share of samples in which each reason held the clocks down; 1 where only its name is kept."""
+    shares = {
+        reason: float(share)
+        for reason, share in _mapping(gpu.get("throttled_share")).items()
+        if isinstance(share, int | float)
+    }
+    reasons = gpu.get("throttle_reasons")
+    return shares or dict.fromkeys(reasons if isinstance(reasons, list | tuple) else (), 1.0)
 
 
 def _by_scenario(launch: LaunchResult) -> dict[str, Launch]:

@@ -133,6 +133,12 @@ def summarise(samples: Sequence[TelemetrySample], joules: float | None) -> dict[
         "memory_clock_min": _least([r.memory_clock for r in readings]),
         "temperature_max": _most([r.temperature for r in readings]),
         "throttle_reasons": sorted({n for t in throttles for n in t}) if throttles else None,
+        "throttled_share": {
+            name: sum(name in t for t in throttles) / len(throttles)
+            for name in sorted({n for t in throttles for n in t})
+        }
+        if throttles
+        else None,
         "energy": energy,
         "energy_valid": invalid is None if energy is not None else None,
         "energy_problem": invalid,

@@ -1,5 +1,6 @@
 """Whatever happens in a gate, its replay from the store says the same: verdicts, word, exit code."""
 
+import itertools
 import random
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from tracker.metrics import MetricRule
 from tracker.store import Store, queries
 
 ARMS = ("base", "head")
+MINUTES = itertools.count()  # of all examples: the store keeps one result of a series at one time
 rarely = st.sampled_from([0.0] * 6 + [0.2, 1.0])
 
 metrics = st.fixed_dictionaries(
@@ -72,6 +74,7 @@ class EventfulRunner(FakeRunner):
         self._head, self._facts, self._events = head, facts, events
         self._draw = random.Random(seed)
         self._count = 0
+        self._minutes = MINUTES
 
     def _values(self, commit, _source):
         arm = ARMS.index("head" if commit == self._head else "base")

@@ -389,7 +389,7 @@ def test_lost_prefix_hits_are_told_of_and_left_to_their_counter():
 
 def throttled(result):
     (header,) = result.launches
-    telemetry = {"throttle_reasons": ["thermal"]}
+    telemetry = {"throttle_reasons": ["sw_thermal_slowdown"]}
     changed = dataclasses.replace(header, header=header.header | {"telemetry": telemetry})
     return dataclasses.replace(result, launches=(changed,))
 
@@ -402,7 +402,9 @@ def test_throttling_twice_running_is_dropped_and_no_more():
 def test_more_than_a_third_dropped_is_invalid():
     session, report = gate(Lab(script=dict.fromkeys(range(0, 100, 4), throttled)))
     assert report.exit_code == 4
-    assert "4 of 7 pairs are not valid" in report.headline and "thermal" in report.headline
+    assert (
+        "4 of 7 pairs are not valid" in report.headline and "sw_thermal_slowdown" in report.headline
+    )
     assert session.judge.pairs == 3
 
 
@@ -469,3 +471,26 @@ def test_the_same_seed_gives_the_same_verdict():
     one = gate(Lab(effect={TTFT: 0.03}, noise=0.01), seed=7)[1]
     two = gate(Lab(effect={TTFT: 0.03}, noise=0.01), seed=7)[1]
     assert dataclasses.replace(one, seconds=0.0) == dataclasses.replace(two, seconds=0.0)
+
+
+@pytest.mark.parametrize("arm", [0, 1])
+@pytest.mark.parametrize(
+    ("telemetry", "dropped"),
+    [
+        ({"throttled_share": {"sw_power_cap": 1.0, "sync_boost": 1.0}}, 0),
+        ({"throttled_share": {"hw_thermal_slowdown": 0.04}}, 0),
+        ({"throttled_share": {"hw_thermal_slowdown": 0.2}}, 1),
+        ({"gpus": [{"throttled_share": {}}, {"throttled_share": {"hw_slowdown": 0.5}}]}, 1),
+        ({"throttle_reasons": ["hw_power_brake_slowdown"]}, 1),
+        ({"throttle_reasons": ["sw_power_cap"]}, 0),
+        (None, 0),
+    ],
+)
+def test_only_a_slow_down_by_heat_or_hardware_is_a_fault(telemetry, dropped, arm):
+    def changed(result):
+        (header,) = result.launches
+        header = dataclasses.replace(header, header=header.header | {"telemetry": telemetry})
+        return dataclasses.replace(result, launches=(header,))
+
+    session, report = gate(Lab(script={arm: changed}))
+    assert (session.course.dropped, report.outcome) == (dropped, "pass")
