@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +14,12 @@ from rich.console import Console
 from rich.live import Live
 
 from tracker.cli import Settings
+from tracker.cli.gate_options import GateOptions
 from tracker.cli.options import lab_options
-from tracker.cli.timespan import seconds
+from tracker.cli.outputs import Outputs
 from tracker.errors import PacekeeperError, UsageError
 from tracker.gate.policy import Policy
-from tracker.gate.policy_file import check_patterns, load_policy
+from tracker.gate.policy_file import load_policy
 from tracker.report import FORMATS, Report, render
 from tracker.report.environments import merged
 
@@ -36,7 +36,7 @@ __all__ = ["command"]
 @click.option("--stored", is_flag=True, help="Judge the pairs the store holds; measure nothing.")
 @click.option(
     "--all",
-    "all_of_them",
+    "all_metrics",
     is_flag=True,
     help="List the unchanged metrics, too. With --stored and no commits: every gate.",
 )
@@ -83,38 +83,12 @@ __all__ = ["command"]
 )
 @click.option("--gate", "gate_id", metavar="ID", help="With --stored: this gate, not the newest.")
 @click.pass_obj
-def command(
-    settings: Settings,
-    base: str | None,
-    head: str | None,
-    stored: bool,
-    all_of_them: bool,
-    bench: tuple[str, ...],
-    max_pairs: int | None,
-    budget: str | None,
-    timeout: str | None,
-    fail_fast: bool,
-    fresh: bool,
-    creep: bool,
-    ignore_messages: bool,
-    seed: int | None,
-    form: str,
-    out: Path | None,
-    reports: tuple[Path, ...],
-    notes: tuple[str, ...],
-    policy_path: Path | None,
-    config: Path | None,
-    python: str | None,
-    machine: str | None,
-    environment: str | None,
-    project: str | None,
-    gate_id: str | None,
-) -> int:
+def command(settings: Settings, /, **given: Any) -> int:
     """Measure interleaved pairs of BASE and HEAD until decided; exit with the verdict.
 
     BASE and HEAD are anything git takes for a commit. Each launch is in the store as soon as it
-    is done: a gate that was killed goes on where it was. The same commit twice is an A/A run: it
-    shows how often the gate cries wolf.
+    is done, and a gate that was killed is resumed. The same commit twice is an A/A run: it shows
+    how often the gate raises a false alarm.
 
     With --stored the pairs in the store are judged by the policy of today, or by --policy FILE;
     without BASE and HEAD those of every gate, and what would have come out otherwise.
@@ -124,75 +98,20 @@ def command(
     that, 4 where the measurement is not valid (the commits work differently) or a benchmark cannot
     be measured, 130 where Ctrl-C ends it undecided.
     """
-    if stored:
-        _refuse(
-            "measures, and --stored does not; leave one out",
-            python=python, seed=seed, fail_fast=fail_fast, fresh=fresh, creep=creep,
-            ignore_messages=ignore_messages, environment=environment,
-        )  # fmt: skip
-    else:
-        _refuse("needs --stored", gate=gate_id)
-    if out is not None:
-        _check_writable("--out", out)
-    forms = {path: _form_of(path) for path in reports}
-    adjust = {
-        "bench": bench or None,
-        "max_pairs": max_pairs,
-        "budget": seconds("--budget", budget),
-        "timeout": seconds("--timeout", timeout),
-    }
-    given: dict[str, Any] = {key: value for key, value in adjust.items() if value is not None}
-    check_patterns(bench)
-    if stored:
-        home, its_name = _home(config)
-        policy = replace(load_policy(policy_path, start=home), **given)
-        name = project or policy.name or its_name
-        if base is None and head is None:
-            return _back_test(settings, name, policy, machine, form, out, reports)
-    if base is None or head is None:
-        raise UsageError("Missing argument: give BASE and HEAD, or --stored for every stored gate")
-    if stored:
-        report = _judge_stored(settings, name, base, head, policy, machine, gate_id)
-    else:
-        report = _measure(
-            settings, base, head, {**given, "name": project}, policy_path, config, python, machine,
-            environment, seed, fail_fast, fresh, creep, ignore_messages,
-        )  # fmt: skip
-    report = replace(report, warnings=(*notes, *report.warnings))
-    for path, its_form in forms.items():
-        path.write_text(render(report, its_form, every_metric=all_of_them), encoding="utf-8")
-    text = render(report, form, every_metric=all_of_them)
-    if out is None:
-        click.echo(text, nl=False)
-    else:
-        out.write_text(text, encoding="utf-8")
-        click.echo(f"{report.headline} (exit {report.exit_code})", err=True)
+    options = GateOptions(**given)
+    outputs = options.outputs
+    if options.commits is None:
+        return _back_test(settings.db, options, outputs)
+    report = (_judge_stored if options.stored else _measure)(settings.db, options, *options.commits)
+    report = replace(report, warnings=(*options.notes, *report.warnings))
+    outputs.write(
+        lambda form: render(report, form, every_metric=options.all_metrics),
+        f"{report.headline} (exit {report.exit_code})",
+    )
     return report.exit_code
 
 
-def _refuse(why: str, **options: object) -> None:
-    """Raise a UsageError for the first option that was given, rather than ignore it."""
-    for name, value in options.items():
-        if value is not None and value is not False:
-            raise UsageError(f"--{name.replace('_', '-')} {why}")
-
-
-def _measure(
-    settings: Settings,
-    base: str,
-    head: str,
-    given: dict[str, Any],
-    policy_path: Path | None,
-    config: Path | None,
-    python: str | None,
-    machine: str | None,
-    environment: str | None,
-    seed: int | None,
-    fail_fast: bool,
-    fresh: bool,
-    creep: bool,
-    ignore_messages: bool,
-) -> Report:
+def _measure(db: str, options: GateOptions, base: str, head: str) -> Report:
     from tracker.cli.lab import open_lab
     from tracker.gate.creep import with_creep
     from tracker.gate.environment import with_environment
@@ -200,38 +119,43 @@ def _measure(
     from tracker.gate.tails import with_tails
 
     with open_lab(
-        settings.db, config=config, policy_path=policy_path, given=given, python=python,
-        machine=machine, environment=environment,
+        db, config=options.config, policy_path=options.policy_path,
+        given={**options.policy, "name": options.project}, python=options.python,
+        machine=options.machine, environment=options.environment,
     ) as lab:  # fmt: skip
         first, second = lab.commit(base), lab.commit(head)
         store = lab.recorder.store
-        order = random.SystemRandom().randrange(2**31) if seed is None else seed
-        resume = not fresh and seed is None
-        messages = lab.repository.messages(first.hash, second.hash) if ignore_messages else []
-        untrusted = [commit for commit, _ in messages]
+        messages = (
+            lab.repository.messages(first.hash, second.hash) if options.ignore_messages else []
+        )
+        common: dict[str, Any] = {
+            "seed": random.SystemRandom().randrange(2**31)
+            if options.seed is None
+            else options.seed,
+            "resume": not options.fresh and options.seed is None,
+            "untrusted": [commit for commit, _ in messages],
+        }
         reports: dict[str, Report] = {}
         for name, part in lab.environments().items():
+            measured_by = (part.recorder, part.runner, first, second, part.policy)
             with _progress() as listener:
                 report = gate_commits(
-                    part.recorder, part.runner, first, second, part.policy,
-                    listener=listener, seed=order, fail_fast=fail_fast, resume=resume,
-                    untrusted=untrusted,
-                )  # fmt: skip
+                    *measured_by, listener=listener, fail_fast=options.fail_fast, **common
+                )
                 report = with_creep(
-                    with_tails(report, store), part.recorder, part.runner, first, second,
-                    part.policy, listener=listener, seed=order, resume=resume, force=creep,
-                    untrusted=untrusted,
+                    with_tails(report, store), *measured_by, listener=listener,
+                    force=options.creep, **common,
                 )  # fmt: skip
             _alert(store, report, part.policy)
             reports[name] = with_environment(report, store)
-            if report.stopped == "interrupted":
+            if report.interrupted:
                 break
         return merged(reports)
 
 
 @contextmanager
 def _progress() -> Iterator[Listener]:
-    """A table that moves where somebody looks, else a line a pair."""
+    """A live table on a terminal, else a line for each pair."""
     from tracker.gate.progress import LiveProgress, PlainProgress
 
     console = Console(stderr=True)
@@ -257,103 +181,56 @@ def _alert(store: Store, report: Report, policy: Policy) -> None:
             click.echo(f"warning: no alert was opened: {error}", err=True)
 
 
-def _judge_stored(
-    settings: Settings,
-    project: str | None,
-    base: str,
-    head: str,
-    policy: Policy,
-    machine: str | None,
-    gate_id: str | None,
-) -> Report:
+def _judge_stored(db: str, options: GateOptions, base: str, head: str) -> Report:
     from tracker.cli.project import stored_project, stored_ref
     from tracker.gate.environment import with_environment
     from tracker.gate.replay import gate_stored
     from tracker.gate.tails import with_tails
     from tracker.store import Store
 
-    with Store.open(settings.db, read_only=True) as store:
-        name = stored_project(store, project)
+    policy, name = _policy_of_store(options)
+    with Store.open(db, read_only=True) as store:
         report = gate_stored(
-            store, name, stored_ref(base), stored_ref(head), policy,
-            machine=machine, gate_id=gate_id,
+            store, stored_project(store, name), stored_ref(base), stored_ref(head), policy,
+            machine=options.machine, gate_id=options.gate_id,
         )  # fmt: skip
         return with_environment(with_tails(report, store), store)
 
 
-def _back_test(
-    settings: Settings,
-    project: str | None,
-    policy: Policy,
-    machine: str | None,
-    form: str,
-    out: Path | None,
-    reports: tuple[Path, ...],
-) -> int:
-    """Say what `policy` would have said of every stored gate; 4 where there is none to try it on."""
+def _back_test(db: str, options: GateOptions, outputs: Outputs) -> int:
+    """Say what the policy would have said of every stored gate; 4 where there is none to try it on."""
     from tracker.cli.project import stored_project
     from tracker.gate.backtest import backtest
     from tracker.report.backtest import BACKTEST_FORMATS
     from tracker.store import Store
 
-    wanted = {path: _form_of(path) for path in reports}
-    for name in (form, *wanted.values()):
-        if name not in BACKTEST_FORMATS:
+    for form in outputs.forms:
+        if form not in BACKTEST_FORMATS:
             raise UsageError(
-                f"every stored gate is printed as {', '.join(BACKTEST_FORMATS)}, not as {name}"
+                f"every stored gate is printed as {', '.join(BACKTEST_FORMATS)}, not as {form}"
             )
-    with Store.open(settings.db, read_only=True) as store:
-        found = backtest(store, stored_project(store, project), policy, machine=machine)
-    for path, its_form in wanted.items():
-        path.write_text(BACKTEST_FORMATS[its_form](found), encoding="utf-8")
-    text = BACKTEST_FORMATS[form](found)
-    if out is None:
-        click.echo(text, nl=False)
-    else:
-        out.write_text(text, encoding="utf-8")
-        click.echo(found.summary, err=True)
-    return 0 if found.gates else 4
+    policy, name = _policy_of_store(options)
+    with Store.open(db, read_only=True) as store:
+        result = backtest(store, stored_project(store, name), policy, machine=options.machine)
+    outputs.write(lambda form: BACKTEST_FORMATS[form](result), result.summary)
+    return 0 if result.gates else 4
 
 
-def _home(config: Path | None) -> tuple[Path | None, str | None]:
-    """Where the policy of stored gates lies, and the project's name where `config` tells it.
+def _policy_of_store(options: GateOptions) -> tuple[Policy, str | None]:
+    """The policy for stored gates, and the name of their project where it is known.
 
     A store is read outside of any asv project as well; the current directory is as good then.
     """
     from tracker.measure.project import load_project
 
+    home = name = None
     try:
-        found = load_project(config)
+        project = load_project(options.config)
     except UsageError:
-        if config is not None:
+        if options.config is not None:
             raise
-        return None, None
-    return found.config_path.parent, None if config is None else found.name
-
-
-def _check_writable(option: str, path: Path) -> None:
-    """Refuse before measuring what could not be written after it."""
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise UsageError(f"{option} {path}: no such directory")
-    if path.is_dir():
-        raise UsageError(f"{option} {path}: is a directory; name a file")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise UsageError(f"{option} {path}: cannot be written")
-
-
-_SUFFIXES = {
-    ".txt": "text",
-    ".md": "markdown",
-    ".json": "json",
-    ".xml": "junit",
-    ".html": "html",
-}
-
-
-def _form_of(path: Path) -> str:
-    _check_writable("--report", path)
-    form = _SUFFIXES.get(path.suffix)
-    if form is None:
-        raise UsageError(f"--report {path}: its suffix must be one of {', '.join(_SUFFIXES)}")
-    return form
+    else:
+        home = project.config_path.parent
+        name = None if options.config is None else project.name
+    policy = replace(load_policy(options.policy_path, start=home), **options.policy)
+    return policy, options.project or policy.name or name
