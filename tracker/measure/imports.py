@@ -29,9 +29,10 @@ __all__ = [
 
 RECORDING = Path(__file__).parent / "recording"  # goes on the module path of measured processes
 # Suites may import the load harness of this package: like the suites, it is the present one whatever
-# commit is measured.
+# commit is measured. It needs these modules beside it.
 _PACKAGE = Path(__file__).resolve().parents[1]
-_HARNESS = (_PACKAGE / "load", _PACKAGE / "__init__.py", RECORDING)
+_BESIDE_LOAD = ("__init__.py", "domain.py", "errors.py", "fingerprint.py")
+_HARNESS = (_PACKAGE / "load", *(_PACKAGE / name for name in _BESIDE_LOAD), RECORDING)
 _COMPILED = (".so", ".pyd")
 _INSTALLED = ("site-packages", "dist-packages")
 # Folders whose code is not the project's, whatever it is called.

@@ -1,7 +1,10 @@
 """Which code a launch ran: records of processes against what a commit's tree provides."""
 
 import dataclasses
+import json
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +59,25 @@ def test_the_commits_own_modules_prove_it_whatever_else_is_imported(place):
     # A virtual environment inside the checkout is no code of the checkout.
     inside = {"yaml": place.checkout / ".venv" / "lib" / "site-packages" / "yaml" / "__init__.py"}
     assert place.judge({**place.own, **suites, **others, **inside}) == ([], [])
+
+
+def test_the_load_harness_with_all_it_imports_counts_as_the_suites_and_no_more_of_the_tracker(
+    place,
+):
+    script = (
+        "import json, pkgutil, sys, tracker.load as load;"
+        "[__import__(m.name) for m in pkgutil.walk_packages(load.__path__, 'tracker.load.')"
+        " if not m.name.endswith('__main__')];"
+        "print(json.dumps({n: m.__file__ for n, m in sys.modules.items() if n.startswith('tracker')}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    harness = {name: Path(file) for name, file in json.loads(done.stdout).items()}
+    place.file(place.tree / "tracker" / "__init__.py")
+    place.file(place.tree / "tracker" / "gate.py")
+    assert place.judge({**place.own, **harness}) == ([], [])
+    gate = harness["tracker"].parent / "gate" / "__init__.py"
+    ((fault,), _) = place.judge({**place.own, **harness, "tracker.gate": gate})
+    assert "tracker.gate was imported from" in fault.text
 
 
 def test_a_copy_in_site_packages_is_not_the_commit(place):
