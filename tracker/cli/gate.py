@@ -38,7 +38,7 @@ __all__ = ["command"]
     "--all",
     "all_metrics",
     is_flag=True,
-    help="List the unchanged metrics, too. With --stored and no commits: every gate.",
+    help="List the metrics that need no attention, too. With --stored and no commits: every gate.",
 )
 @click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
 @click.option("--max-pairs", type=click.IntRange(min=1), metavar="N", help="No more pairs than N.")

@@ -13,7 +13,7 @@ from tracker.report.numbers import count_of, duration, interval, scale_for, scal
 from tracker.report.page_style import STYLE
 from tracker.report.plots import EffectScale, effect_axis, effect_plot, pair_plot
 from tracker.report.tails import tail_lines
-from tracker.report.text import change, remarks, sees, unchanged_line
+from tracker.report.text import change, folded_line, remarks, sees
 
 __all__ = ["render_html"]
 
@@ -24,9 +24,9 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 def render_html(report: Report) -> str:
     """Return the report as a complete HTML document, ending in a newline.
 
-    What is not a plain pass is shown; the metrics that did not change are folded.
+    What there is something to say of is shown; the other metrics are folded.
     """
-    shown, folded = report.notable, report.unchanged
+    shown, folded = report.notable, report.folded
     scale = EffectScale(report.worst_first)
     title = f"{report.outcome}: {report.base[:8]} → {report.head[:8]}"
     body = [
@@ -35,7 +35,7 @@ def render_html(report: Report) -> str:
         _list("Not measured", "warning", report.infrastructure[1:]),
         _list("Warnings", "warning", report.warnings),
         _section("Metrics", _table(shown, scale)) if shown else "",
-        _folded(unchanged_line(folded), _table(folded, scale)),
+        _folded(folded_line(folded), _table(folded, scale)),
         *(
             _list("Fails", "alarm" if report.outcome == "broken" else "warning", [group.sentence])
             + _lines("Its log's last lines", group.log)

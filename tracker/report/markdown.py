@@ -11,7 +11,7 @@ from tracker.report.missing import grouped
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import count_of, duration, interval, scale_for, scaled, value_with_unit
 from tracker.report.tails import tail_lines
-from tracker.report.text import change, sees, unchanged_line
+from tracker.report.text import change, folded_line, sees
 
 __all__ = ["render_markdown"]
 
@@ -24,7 +24,7 @@ _SIGN: dict[Outcome, str] = {
 def render_markdown(report: Report) -> str:
     """Return the report as GitHub-flavoured Markdown, ending in a newline.
 
-    What is not a plain pass is shown; the metrics that did not change are folded into `<details>`.
+    What there is something to say of is shown; the other metrics are folded into `<details>`.
     """
     shown = report.notable
     out = [f"### {_SIGN[report.outcome]} {_escape(report.headline)}", ""]
@@ -58,9 +58,9 @@ def render_markdown(report: Report) -> str:
     if report.tails:
         out += ["<details><summary>Tail latencies</summary>", ""]
         out += [*_nested(tail_lines(report.tails)), "", "</details>", ""]
-    if report.unchanged:
-        out += [f"<details><summary>{unchanged_line(report.unchanged)}</summary>", ""]
-        out += [*_table(report.unchanged), "", "</details>", ""]
+    if report.folded:
+        out += [f"<details><summary>{folded_line(report.folded)}</summary>", ""]
+        out += [*_table(report.folded), "", "</details>", ""]
     out.append(
         f"<sub>Chance that any of these is a false regression: at most {report.alpha:.2%}. "
         "*sees*: the smallest slowdown that this verdict would not have missed. "

@@ -91,9 +91,10 @@ class ReportRow:
         )
 
     @property
-    def is_unchanged(self) -> bool:
-        """Whether there is nothing to say of it but that it passes."""
-        return self.outcome == "pass" and self.limit is None and self.expected is None
+    def is_folded(self) -> bool:
+        """Whether there is nothing to do about it: it passes, or is undecided without a vote."""
+        quiet = self.outcome == "pass" or (self.outcome == "inconclusive" and not self.votes)
+        return quiet and self.limit is None and self.expected is None
 
     @property
     def sees(self) -> float | None:
@@ -293,13 +294,13 @@ class Report:
 
     @property
     def notable(self) -> tuple[ReportRow, ...]:
-        """What is not a plain pass, the worst first."""
-        return tuple(row for row in self.worst_first if not row.is_unchanged)
+        """What there is something to say of, the worst first."""
+        return tuple(row for row in self.worst_first if not row.is_folded)
 
     @property
-    def unchanged(self) -> tuple[ReportRow, ...]:
-        """The plain passes, in the order they were declared."""
-        return tuple(row for row in self.rows if row.is_unchanged)
+    def folded(self) -> tuple[ReportRow, ...]:
+        """The others, in the order they were declared."""
+        return tuple(row for row in self.rows if row.is_folded)
 
     @property
     def worst_first(self) -> tuple[ReportRow, ...]:

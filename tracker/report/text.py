@@ -29,7 +29,7 @@ def render_text(report: Report, *, every_metric: bool = False) -> str:
 
     Args:
         report: What is shown.
-        every_metric: List the metrics that did not change as well, not only their number.
+        every_metric: List the folded metrics as well, not only their number.
     """
     lines = [f"{name}: {value}" for name, value in _heading(report)]
     lines.append("")
@@ -38,8 +38,8 @@ def render_text(report: Report, *, every_metric: bool = False) -> str:
     if rows:
         lines += [*_table(rows, notes), ""]
     lines += [f"[{number}] {note}" for number, note in enumerate(notes, start=1)]
-    if not every_metric and report.unchanged:
-        lines.append(f"{unchanged_line(report.unchanged)}; --all lists them")
+    if not every_metric and report.folded:
+        lines.append(f"{folded_line(report.folded)}; --all lists them")
     lines += missing_lines(report.missing)
     lines += tail_lines(report.tails)
     lines += creep_lines(report.creep) if report.creep is not None else []
@@ -55,16 +55,21 @@ def render_text(report: Report, *, every_metric: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def unchanged_line(rows: Sequence[ReportRow]) -> str:
-    """Return how many metrics did not change, and the smallest slowdowns that would have been seen."""
-    text = f"{count_of(len(rows), 'metric')} unchanged"
-    seen = [row.sees for row in rows if row.sees is not None]
-    if not seen:
-        return text
-    least, most = (percent(size, signed=False) for size in (min(seen), max(seen)))
-    return (
-        f"{text} (a slowdown of {least}{'' if least == most else f' to {most}'} would have shown)"
-    )
+def folded_line(rows: Sequence[ReportRow]) -> str:
+    """Return how many metrics are folded, and the smallest slowdowns that would have been seen."""
+    passes = [row for row in rows if row.outcome == "pass"]
+    parts: list[str] = []
+    if passes:
+        text = f"{count_of(len(passes), 'metric')} unchanged"
+        seen = [row.sees for row in passes if row.sees is not None]
+        if seen:
+            least, most = (percent(size, signed=False) for size in (min(seen), max(seen)))
+            upto = "" if least == most else f" to {most}"
+            text += f" (a slowdown of {least}{upto} would have shown)"
+        parts.append(text)
+    if len(passes) < len(rows):
+        parts.append(f"{count_of(len(rows) - len(passes), 'metric')} without a vote undecided")
+    return ", ".join(parts)
 
 
 def _heading(report: Report) -> list[tuple[str, str]]:

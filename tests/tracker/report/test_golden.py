@@ -1,5 +1,6 @@
 """What people and machines read, letter by letter. UPDATE_GOLDEN=1 writes the files anew."""
 
+import dataclasses
 import html
 import json
 import os
@@ -96,3 +97,18 @@ def test_only_what_is_not_a_plain_pass_is_listed_unless_asked_for():
     assert "track_peak_memory" not in short and "2 metrics unchanged" in short
     assert "track_peak_memory" in long and "unchanged" not in long
     assert all(row.metric in short for row in report.notable)
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_an_undecided_metric_is_listed_only_where_it_has_a_vote(form):
+    report = REPORTS["gate-regression"]
+    name = "bench_chat.Chat.track_cpu_share"
+    one = next(row for row in report.rows if row.outcome == "pass")
+    silent = dataclasses.replace(one, metric=name, outcome="inconclusive", votes=False)
+    shown = {}
+    for votes in (True, False):
+        rows = (*report.rows, dataclasses.replace(silent, votes=votes))
+        shown[votes] = render(dataclasses.replace(report, rows=rows), form).partition("<details")[0]
+    assert name in shown[True].replace("\\", "") and name not in shown[False].replace("\\", "")
+    everything = render(dataclasses.replace(report, rows=(*report.rows, silent)), form)
+    assert "2 metrics unchanged" in everything and "1 metric without a vote undecided" in everything
