@@ -9,8 +9,8 @@
     └── StoreError             5  the database cannot be opened, read or written
         └── SchemaError        5  its schema is newer, older or not ours
 
-Exit codes are part of the public surface: 0 pass, 1 regression, 2 usage, 3 inconclusive,
-4 measurement invalid, 5 store or internal error.
+Exit codes are part of the public surface: 0 pass, 1 regression or broken, 2 usage, 3 inconclusive,
+4 measurement invalid or nothing measured, 5 store or internal error, 130 ended by Ctrl-C.
 """
 
 from collections.abc import Iterable

@@ -51,6 +51,8 @@ def make_report(
     verdicts = judge.verdicts()
     rows = tuple(_row(judge, judged, verdicts.get(judged.name)) for judged in judge.shown())
     invalid = tuple(course.invalid or ([] if course.lost() else judge.invalid))
+    if rows and not invalid and not course.lost() and not any(row.votes for row in rows):
+        invalid = ("no metric with a vote has a value in BASE to be compared with",)
     infrastructure = list(course.infrastructure)
     if not (judge.pairs or invalid or infrastructure or course.interrupted or course.lost()):
         infrastructure = ["no pair was measured"]
@@ -171,6 +173,7 @@ def _row(judge: Judge, judged: Judged, verdict: Verdict | None) -> ReportRow:
         votes=judged.votes,
         pairs=verdict.pairs,
         mde=verdict.mde,
+        difference=verdict.difference.value if verdict.difference else None,
         detect=None if judged.policy.kind == "exact" else judged.policy.detect,
         margin=None if judged.policy.kind == "exact" else judged.policy.margin,
         reason=reason,

@@ -2,7 +2,7 @@
 
 What is known without measuring is the sum over the stored gates since the release. It errs on the
 low side (`tracker.gate.drift`), so it never blocks: where it has spent half of a budget, or where
-somebody asks, the head is measured against the release itself, with the budget as the margin.
+`--creep` is given, the head is measured against the release itself, with the budget as the margin.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def with_creep(
         base: Its newest ancestor tag that matches the policy is the release.
         head: What has crept, or has not.
         policy: With its creep budget.
-        listener: Told what is measured.
+        listener: Receives the progress.
         seed: Of the order of launches.
         resume: As in `gate_commits`.
         force: Measure against the release whatever the stored gates say.

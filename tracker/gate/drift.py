@@ -85,8 +85,8 @@ def summed(gates: Sequence[GateInfo], budget: Mapping[str, float]) -> list[Drift
 
 def expected_of(gate: GateInfo) -> list[Expectation]:
     """Return the changes that were intended when the gate was measured."""
-    told = gate.policy.get("expected")
-    return [Expectation(**one) for one in told] if isinstance(told, list) else []
+    expected = gate.policy.get("expected")
+    return [Expectation(**item) for item in expected] if isinstance(expected, list) else []
 
 
 def _intended(verdict: VerdictInfo, expectations: Sequence[Expectation]) -> float:

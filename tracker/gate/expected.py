@@ -1,8 +1,8 @@
 """What the gate makes of an intended change: it tests for more than that.
 
 A metric that is expected to get 6 % slower is a regression when it got slower than that by more
-than its margin. An expectation only ever excuses: an expected improvement is told of and never
-asked for.
+than its margin. An expectation only excuses: an expected improvement is shown and never
+required.
 """
 
 from __future__ import annotations

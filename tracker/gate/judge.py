@@ -46,7 +46,7 @@ class Judge:
     Args:
         policy: How strictly.
         seed: Of the random sign flips.
-        expectations: Changes that somebody intends.
+        expectations: Changes that are intended.
 
     Attributes:
         judged: By metric: those that a launch of the first pair gave a value of.
@@ -175,7 +175,7 @@ class Judge:
         return limit.worst, base is None or limit.blocks(base, better)
 
     def warnings(self) -> list[str]:
-        """Return what whoever reads the verdicts has to know."""
+        """Return the warnings that belong beside the verdicts."""
         unused = [
             f"an expectation is of no use here: {unknown}"
             for one in self._expectations
@@ -190,7 +190,7 @@ class Judge:
         return without_expected_change(self.judged[name], (base, head))
 
     def _declare(self, benchmarks: Mapping[str, BenchmarkInfo], pair: Pair) -> None:
-        # By benchmark, then as the suites order its parameter points, whoever gives the pairs.
+        # By benchmark, then as the suites order its parameter points: the same live and replayed.
         for name, info in sorted(benchmarks.items(), key=lambda item: item[1].name):
             value = pair.base.get(name, pair.head.get(name))
             if value is not None:
@@ -201,11 +201,11 @@ class Judge:
         self._watching = self._make_gate([j for j in watched if not j.votes])
         if self._voting is None:
             self.invalid = [
-                "no metric can be judged: none that was measured says which direction is better "
+                "no benchmark gave a value" if not self.judged
+                else "no metric that was measured has a vote" if watched
+                else "no metric can be judged: none that was measured says which direction is better "
                 "(set `better` on the benchmark or in [gate.metrics])"
-                if self.judged
-                else "no benchmark gave a value"
-            ]
+            ]  # fmt: skip
 
     def _make_gate(self, judged: Sequence[Judged]) -> PairedGate | None:
         return make_gate(judged, self.policy, self.seed)

@@ -18,7 +18,7 @@ class Judged:
         name: With its parameters.
         benchmark: It belongs to.
         policy: How strictly.
-        expected: The change that somebody intends.
+        expected: The intended change; None: none.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a gate's loop tells whoever listens."""
+"""The events of a gate's loop, and who receives them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Standing:
 
 
 class Listener(Protocol):
-    """Is told what the loop does, in order."""
+    """Receives the events of the loop, in order."""
 
     def resumed(self, pairs: int) -> None:
         """The gate goes on after `pairs` pairs that an earlier process measured."""

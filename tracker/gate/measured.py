@@ -1,4 +1,4 @@
-"""The gate for real: asv measures, the store remembers, the session decides."""
+"""A live gate: the runner measures, the store keeps every launch, the judge decides."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def gate_commits(
         base: The commit that is good.
         head: The commit that is judged; may be `base` (an A/A run).
         policy: How strictly.
-        listener: Told what happens, after the store has it.
+        listener: Receives the events, after the store has them.
         seed: Of the order of launches.
         fail_fast: Stop at the first regression.
         resume: Go on with the same gate where a process was cut off from it, with the seed it had;
@@ -79,14 +79,14 @@ def gate_commits(
         **place_of(runner.project),
     }
     earlier: Unfinished | None = None
-    with ExitStack() as held:
+    with ExitStack() as stack:
         if resume:
             earlier = find_unfinished(
                 store, runner, project, base=base.hash, head=head.hash, wanted=described
             )
         if earlier is not None:
             gate_id, seed = earlier.gate_id, earlier.seed
-            held.enter_context(earlier.claim)
+            stack.enter_context(earlier.claim)
         else:
             gate_id = store.begin_gate(
                 project,
@@ -95,7 +95,7 @@ def gate_commits(
                 machine=runner.machine,
                 policy={**described, "seed": seed},
             )
-            held.enter_context(Claim.of(runner.project.repository.root, gate_id))
+            stack.enter_context(Claim.of(runner.project.repository.root, gate_id))
 
         def measure(commit: str, _arm: Arm, bench: Sequence[str]) -> LaunchResult:
             return runner.launch(commit, bench=bench or None)

@@ -85,7 +85,7 @@ class Policy:
             raised = margin * self.detect / self.margin if self.margin else self.detect
             detect = max(self.detect, raised)
         if margin < self.least_margin:
-            # Half of the room that a commit has: what adds up is to be told more finely.
+            # Half of a commit's room between margin and detect: what adds up is measured more finely.
             room = ((1 + detect) / (1 + margin) - 1) / 2
             detect = (1 + self.least_margin) * (1 + room) - 1
             margin = self.least_margin
@@ -105,7 +105,7 @@ class Policy:
         )
 
     def for_creep(self) -> Policy:
-        """Return the policy by which the head is held against the last release.
+        """Return the policy by which the head is compared with the last release.
 
         The budget takes the place of every margin below it, with half of the room between margin
         and `detect` above it; limits are the other gate's.

@@ -1,4 +1,4 @@
-"""What somebody waiting for a gate sees: the pair, the intervals so far, the minutes left."""
+"""The progress of a gate on the terminal: the pair, the intervals so far, the minutes left."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROWS = 20
 
 
 class SilentProgress:
-    """Says nothing."""
+    """Prints nothing."""
 
     def resumed(self, pairs: int) -> None: ...
 

@@ -43,7 +43,7 @@ def gate_stored(
         gate_id: This gate, or the one whose id begins so, instead of the newest valid one.
 
     Raises:
-        UsageError: A commit is not in the store, or the machine is not told and not unique.
+        UsageError: A commit is not in the store, or several machines measured both and none is named.
 
     Pairs of two gates are never judged together: they measured other things at other times.
     """

@@ -1,8 +1,8 @@
-"""Going on with a gate whose process was killed: its pairs are in the store.
+"""Resuming a gate whose process was killed: its pairs are in the store.
 
-A gate is taken up again by the same checkout only, with the same policy, expectations and suites, so
-that its pairs are of one kind. The lock of a gate is held by the process that measures it, and
-dropped by the kernel when that process dies: a gate whose lock is free has nobody.
+A gate is resumed in the same checkout only, with the same policy, expectations and suites, so
+that its pairs are of one kind. The process that measures a gate holds its lock, and the kernel
+releases the lock when that process dies: no process measures a gate whose lock is free.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Claim", "Unfinished", "find_unfinished", "place_of", "seed_of"]
 
 
 class Claim:
-    """The lock of a gate, held while the context is open.
+    """The lock of a gate while the context is open.
 
     Args:
         path: Of the lock file.
@@ -74,7 +74,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A gate to go on with: its claim is taken."""
+    """A gate to resume, with its lock."""
 
     gate_id: str
     seed: int

@@ -59,8 +59,8 @@ class Session:
         seed: Of the order of launches.
         fail_fast: Stop at the first voting regression or limit that blocks, not at the next look
             of the others.
-        listener: Told what happens.
-        expectations: Changes that somebody intends.
+        listener: Receives the events.
+        expectations: Changes that are intended.
         control: What is known of the machine's control workload.
         earlier: Pairs of this very gate that another process measured.
         clock: Seconds, monotonic.
@@ -161,7 +161,7 @@ class Session:
             return
         self._last_complaints, self._last_failures = set(), set()
         self._settle(failures, launched)
-        if pair is None or not pair.base.keys() & pair.head.keys():
+        if pair is None or not (pair.base or pair.head):
             self._tell(launched, None)
             self._check_lost(anything_measured=False)
             return
@@ -253,7 +253,7 @@ class Session:
         self._listener.pair_dropped(complaints)
         again = [c for c in complaints if c.persists and c.key in self._last_complaints]
         self._last_complaints = {complaint.key for complaint in complaints}
-        # A moved node is no fault of the measurement, and its rule lets most pairs through.
+        # A change of the machine's speed is no fault of the measurement; its rule keeps most pairs.
         dropped = course.dropped - course.moved
         attempts = self.judge.pairs + dropped
         if again and all(complaint.kind == "launch fails" for complaint in again):

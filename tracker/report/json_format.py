@@ -21,7 +21,7 @@ def render_json(report: Report) -> str:
     `head` ({`commit`, `subject`}), `configuration` (object of texts), `outcome` ("pass" |
     "improvement" | "regression" | "broken" | "inconclusive" | "invalid" | "infrastructure";
     inconclusive exits with 0 unless the policy blocks on it), `verdict` (the same, its older name), `headline`, `exit_code`, `alpha`, `pairs`,
-    `dropped`, `seconds`, `stopped`, `gate_id`, `metrics` (list; values in `unit`, `effect`, `low`,
+    `dropped`, `seconds`, `stopped`, `gate_id`, `metrics` (list; values and `difference` (where there is no ratio) in `unit`, `effect`, `low`,
     `high`, `mde`, `sees` and `expected` as ratios), `missing` (list of {`metric`, `where`, `reason`, `fails`, `log`}: what `fails` decides the outcome,
     `log` holds the last lines of the launch), `creep` (the drift since the last release: `release`,
     `how`, `note`, `gate_id`, `metrics`; null where none was looked at), `tails` (list: `scenario`, `what`, `base` and `head` in seconds,
@@ -75,6 +75,7 @@ def _metric(row: ReportRow) -> dict[str, object]:
         "base": finite(row.base),
         "head": finite(row.head),
         "effect": finite(row.effect),
+        "difference": finite(row.difference),
         "low": finite(row.low),
         "high": finite(row.high),
         "verdict": row.outcome,

@@ -59,7 +59,8 @@ class ReportRow:
         reason: One sentence.
         limit: The absolute limit that head breaks, in `unit`; None where it keeps it.
         limit_blocks: Whether breaking it blocks.
-        expected: The change of `effect` that somebody intends; None: none.
+        difference: head - base in `unit`, where a zero or negative value allows no ratio; else None.
+        expected: The intended change of `effect`; None: none.
         points: (base, head) of every pair, as measured, in order; None where an arm has no value.
     """
 
@@ -82,6 +83,7 @@ class ReportRow:
     limit: float | None = None
     limit_blocks: bool = False
     expected: float | None = None
+    difference: float | None = None
     points: tuple[tuple[float | None, float | None], ...] = ()
 
     @property

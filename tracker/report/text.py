@@ -141,7 +141,11 @@ def _cells(row: ReportRow, notes: list[str]) -> tuple[str, ...]:
 def change(row: ReportRow) -> str:
     """Return the change, `~` where it is not distinguishable from none."""
     if row.effect is None:
-        return "?"
+        if row.difference is None:
+            return "?"
+        divisor, unit = scale_for(row.unit, row.base, row.head)
+        sign = "+" if row.difference > 0 else ""
+        return f"{sign}{scaled(row.difference, divisor)} {unit}".rstrip()
     if row.kind == "exact" or row.outcome in ("regression", "improvement"):
         return percent(row.effect)
     if row.low is None or row.high is None:
@@ -158,8 +162,8 @@ def sees(row: ReportRow) -> str:
 
 def remarks(row: ReportRow) -> list[str]:
     remarks: list[str] = []
-    told = row.outcome in ("regression", "inconclusive", "not judged")
-    if (told or row.expected is not None) and row.reason:
+    explained = row.outcome in ("regression", "inconclusive", "not judged")
+    if (explained or row.expected is not None) and row.reason:
         remarks.append(row.reason)
     if row.limit is not None:
         verb = "breaks the limit of" if row.limit_blocks else "is beyond the limit of"

@@ -10,6 +10,7 @@ from tracker.gate.assembly import make_report
 from tracker.gate.course import Course
 from tracker.gate.judge import Judge, Pair
 from tracker.gate.policy import Policy
+from tracker.report import render
 
 
 def info(name, kind="timing", better="lower"):
@@ -115,3 +116,9 @@ def test_every_finite_value_is_judged(base, head, better, outcome, kind):
 def test_without_a_direction_there_is_no_verdict_and_no_pass():
     report, rows = report_of({"a": noisy_pairs(0.0)}, a={"better": None})
     assert (report.outcome, rows["a"].outcome) == ("invalid", "not judged")
+
+
+def test_a_change_from_zero_is_shown_as_a_difference():
+    report, rows = report_of({"a": [(0.0, 3.0)] * 8})
+    assert (rows["a"].effect, rows["a"].difference) == (None, 3.0)
+    assert "+3 s" in render(report, "text") and "+3 s" in render(report, "markdown")

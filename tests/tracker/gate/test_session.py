@@ -336,6 +336,15 @@ def test_a_metric_that_one_arm_skips_now_and_then_is_judged_by_the_other_pairs(a
     assert (row.outcome, row.pairs) == ("pass", session.judge.pairs - 2)
 
 
+@pytest.mark.parametrize(
+    ("arm", "outcome", "code"), [("head", "inconclusive", 0), ("base", "invalid", 4)]
+)
+def test_an_arm_that_skips_everything_is_no_failure_and_no_pass(arm, outcome, code):
+    session, report = gate(skipping(arm, STEPS), Policy(bench=("track_steps",)))
+    assert (report.outcome, report.exit_code) == (outcome, code)
+    assert session.course.dropped == 0 and report.missing == ()
+
+
 def test_a_metric_that_head_skips_for_good_is_undecided_by_name():
     session, report = gate(skipping("head", TTFT))
     assert (report.outcome, report.exit_code) == ("inconclusive", 0)

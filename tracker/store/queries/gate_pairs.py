@@ -14,25 +14,26 @@ def gate_pairs(store: Store, gate_id: str) -> GatePairs:
     """Return the pairs of a gate, and the series of every value in them as the suites order them.
 
     A pair counts if both of its launches are there. Of several launches of one arm the later counts:
-    a gate that was cut off within a pair measures it again. Results without a value are left out.
+    a gate that was cut off within a pair measures it again. What a launch skipped has no value.
     """
     r, run = t.result.c, t.run.c
     statement = (
         select(run.pair, run.arm, run.id, r.series_id, r.param_index, r.value)
         .join(t.run, run.id == r.run_id)
-        .where(run.gate_id == gate_id, run.pair.is_not(None), r.value.is_not(None))
+        .where(run.gate_id == gate_id, run.pair.is_not(None))
         .order_by(run.id, r.id)
     )
     launches: dict[int, dict[Arm, tuple[int, dict[int, float]]]] = {}
     places: dict[int, int] = {}  # of a series, its parameter point's
     with store.reading() as conn:
         for number, arm, run_id, series_id, place, value in conn.execute(statement):
-            places[series_id] = place
             arms = launches.setdefault(number, {})
             if arm not in arms or arms[arm][0] != run_id:
                 arms.pop(arm, None)  # so that the arm that was launched first comes first
                 arms[arm] = (run_id, {})
-            arms[arm][1][series_id] = value
+            if value is not None:
+                arms[arm][1][series_id] = value
+                places[series_id] = place
         ids = sorted(places)
         series = [
             series_of(row)
