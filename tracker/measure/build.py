@@ -147,7 +147,8 @@ def build_once(
     )
     if code != 0:
         raise MeasurementError(
-            f"{tree.name[:8]}: the build failed with exit code {code}: {last_line(log)} (log: {log})"
+            f"{tree.name[:8]}: the build failed with exit code {code}: {last_line(log)} (log: {log})",
+            log=log,
         )
     marker.write_text(key, encoding="utf-8")
 

@@ -78,7 +78,8 @@ class CommandRunner(WorktreeRunner):
         if code != 0:
             raise MeasurementError(
                 f"{site.commit[:8]}: the command failed with exit code {code}: "
-                f"{last_line(site.log)} (log: {site.log})"
+                f"{last_line(site.log)} (log: {site.log})",
+                log=site.log,
             )
 
 
@@ -101,7 +102,8 @@ def _read(
     paths = sorted(path for path in (site.folder / "results").rglob("*") if path.is_file())
     if not paths:
         raise MeasurementError(
-            f"{site.commit[:8]}: the command ended well and wrote no file to {{out}} (log: {site.log})"
+            f"{site.commit[:8]}: the command ended well and wrote no file to {{out}} (log: {site.log})",
+            log=site.log,
         )
     readings = [read_file(path, given, format=form) for path in paths]
     files = [file for reading in readings for file in reading.files]

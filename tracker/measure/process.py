@@ -75,7 +75,8 @@ def run_logged(
                     if time.monotonic() > deadline:
                         raise MeasurementError(
                             f"the launch was stopped after {limit:g} s; see {log}; raise --timeout "
-                            "or narrow --bench"
+                            "or narrow --bench",
+                            log=log,
                         ) from None
         finally:
             _end(process, mark)

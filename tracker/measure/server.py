@@ -155,7 +155,8 @@ class ServerRunner(WorktreeRunner):
         if code != 0:
             raise MeasurementError(
                 f"{site.commit[:8]}: the deployment failed with exit code {code}: "
-                f"{last_line(site.log)} (log: {site.log})"
+                f"{last_line(site.log)} (log: {site.log})",
+                log=site.log,
             )
 
     def _drive(
@@ -178,7 +179,8 @@ class ServerRunner(WorktreeRunner):
                 load = run_scenario(name, scenario, endpoint, directory=site.folder / "artifacts")
             except MeasurementError as error:
                 raise MeasurementError(
-                    f"{site.commit[:8]}: scenario {name}: {error}{_end_of(log)}"
+                    f"{site.commit[:8]}: scenario {name}: {error}{_end_of(log)}",
+                    log=log,
                 ) from None
             loads.append((name, load))
         if not loads:
@@ -221,14 +223,16 @@ class _Server:
                 code = self.process.returncode if self.process is not None else None
                 raise MeasurementError(
                     f"{commit[:8]}: the server ended with exit code {code} before it was ready"
-                    f"{_end_of(self.log)}"
+                    f"{_end_of(self.log)}",
+                    log=self.log,
                 )
             left = deadline - time.monotonic()
             if left <= 0:
                 raise MeasurementError(
                     f"{commit[:8]}: the server was not ready after {limit:g} s ({self.url}{path}: "
                     f"{answer}); raise [measure] ready_timeout, or state its path as ready"
-                    f"{_end_of(self.log)}"
+                    f"{_end_of(self.log)}",
+                    log=self.log,
                 )
             try:
                 with urllib.request.urlopen(
