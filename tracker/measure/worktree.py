@@ -26,6 +26,7 @@ from tracker.measure.git import Repository
 __all__ = ["NO_HOOKS", "STATE_DIR", "Worktrees", "locked", "state_dir"]
 
 STATE_DIR = ".pacekeeper"
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 # Hooks are the user's for the user's own checkouts; a failing one must not keep a commit from
 # being measured.
 NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
@@ -127,6 +128,8 @@ class Worktrees:
             self._repository.run(*NO_HOOKS, *add)
             if (path / ".gitmodules").is_file():
                 self._add_submodules(Repository(path))
+            if not os.environ.get("GIT_LFS_SKIP_SMUDGE"):
+                _refuse_pointers(Repository(path))
         except UsageError as error:
             raise MeasurementError(f"no worktree for {commit[:8]}: {error}") from None
         self._ready(commit).touch()
@@ -165,6 +168,30 @@ class Worktrees:
         if path.exists():
             shutil.rmtree(path, ignore_errors=True)
         self._repository.run("worktree", "prune")
+
+
+def _refuse_pointers(tree: Repository) -> None:
+    """Refuse a tree in which pointers of Git LFS stand where files should.
+
+    Raises:
+        UsageError: Names the first of them and the mend.
+    """
+    names = tree.run("ls-files", "-z", ":(attr:filter=lfs)").split("\0")
+    pointers: list[str] = []
+    for name in filter(None, names):
+        try:
+            with (tree.root / name).open("rb") as file:
+                if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+                    pointers.append(name)
+        except OSError:
+            continue  # a submodule's or a link's name: git put there what it has
+    if pointers:
+        more = f" and {len(pointers) - 1} more" if len(pointers) > 1 else ""
+        raise UsageError(
+            f"Git LFS did not replace its pointers: {pointers[0]}{more}; install git-lfs "
+            "(`git lfs install`) and fetch the files, or set GIT_LFS_SKIP_SMUDGE=1 if the benchmarks "
+            "do not need them"
+        )
 
 
 @contextmanager

@@ -106,6 +106,27 @@ def test_a_users_hook_does_not_run(toy, hashes):
         assert read(tree) == "TTFT = 1"
 
 
+def test_pointers_of_git_lfs_are_not_measured_for_the_files(toy, hashes, monkeypatch):
+    monkeypatch.delenv("GIT_LFS_SKIP_SMUDGE", raising=False)
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+    (toy.root / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    (toy.root / "weights.bin").write_text(pointer)
+    commit = toy.commit("weights in LFS")
+    with (
+        pytest.raises(MeasurementError, match=r"pointers: weights\.bin; install git-lfs"),
+        trees(toy).checkout(commit),
+    ):
+        pass
+    monkeypatch.setenv("GIT_LFS_SKIP_SMUDGE", "1")
+    with trees(toy).checkout(commit) as tree:
+        assert (tree / "weights.bin").read_text() == pointer
+    # The file itself: what `git lfs` leaves where it has replaced the pointer.
+    monkeypatch.delenv("GIT_LFS_SKIP_SMUDGE")
+    (toy.root / "weights.bin").write_text("the weights")
+    with trees(toy).checkout(toy.commit("weights")) as tree:
+        assert (tree / "weights.bin").read_text() == "the weights"
+
+
 def test_submodules_come_from_the_clone_at_hand_or_from_their_place(toy, hashes, tmp_path):
     vendor = tmp_path / "vendor"
     vendor.mkdir()
