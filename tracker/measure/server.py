@@ -18,7 +18,7 @@ from shlex import quote
 from typing import Any
 
 from tracker.artifacts import read_launches
-from tracker.domain import BenchmarkInfo, Measurement, ResultFile
+from tracker.domain import BenchmarkInfo, Measurement, ResultFile, ResultStatus
 from tracker.errors import MeasurementError
 from tracker.load.catalogue import CATALOGUE
 from tracker.load.http import Endpoint
@@ -281,7 +281,10 @@ def _start(site: LaunchSite, command: str) -> _Server:
 def _measurements(
     name: str, scenario: Scenario, load: LoadResult
 ) -> tuple[dict[str, BenchmarkInfo], list[Measurement], list[FailedBenchmark]]:
-    """Return the metrics of a load; those of a void load that need clean requests have failed."""
+    """Return the metrics of a load; those of a void load that need clean requests have failed.
+
+    Where the client was the limit they are skipped instead: that is no failure of the commit.
+    """
     infos: dict[str, BenchmarkInfo] = {}
     measurements: list[Measurement] = []
     failures: list[FailedBenchmark] = []
@@ -297,7 +300,10 @@ def _measurements(
             benchmark, version, "track", metric.unit, better, metric.kind
         )
         void = load.void if metric.clean else None
-        if void is not None:
+        status: ResultStatus = (
+            "ok" if void is None else "skipped" if load.client_bound else "failed"
+        )
+        if status == "failed":
             failures.append(FailedBenchmark(benchmark, f"not valid: {void}"))
         measurements.append(
             Measurement(
@@ -305,7 +311,7 @@ def _measurements(
                 version=version,
                 param_index=0,
                 params=(),
-                status="ok" if void is None else "failed",
+                status=status,
                 value=value if void is None else None,
             )
         )

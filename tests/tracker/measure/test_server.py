@@ -92,6 +92,14 @@ def test_a_launch_starts_drives_and_stops_the_commits_server(runner_of, tmp_path
     assert set(runner.launch(head, bench=["ttft_p50$"]).values()) == {"chat.ttft_p50"}
 
 
+def test_a_client_that_was_the_limit_is_no_failure_of_the_commit(runner_of, monkeypatch):
+    monkeypatch.setattr("tracker.load.http.endpoint.client_bound", lambda *_: "client-bound: late")
+    runner, head = runner_of()
+    result = runner.launch(head)
+    assert "chat.ttft_p50" in result.skipped() and "chat.ttft_p50" not in result.values()
+    assert result.failed() == {} and result.values()["chat.error_rate"] == 0
+
+
 def test_servers_stay_up_between_launches_only_where_that_is_asked_for(runner_of):
     runner, first = runner_of(keep_up=True)
     _, second = runner_of({"delay": "0.02"}, keep_up=True)
