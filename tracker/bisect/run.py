@@ -40,6 +40,7 @@ def bisect(
     max_pairs: int = 200,
     budget: float | None = None,
     fresh: bool = False,
+    seeds: random.Random | None = None,
     listener: Listener,
     on_step: Callable[[Bisected, Commit], None] = lambda result, commit: None,
     clock: Callable[[], float] = time.monotonic,
@@ -60,6 +61,7 @@ def bisect(
         max_pairs: Measured at most, after good against bad.
         budget: Seconds; no step starts that is expected to exceed them. None: no limit.
         fresh: Count nothing that the store has already.
+        seeds: Of the gates' orders of launches; the system's by default.
         listener: Told what happens inside each gate.
         on_step: Called before each step with what is known and the commit that it will measure.
         clock: Seconds, monotonic.
@@ -78,7 +80,7 @@ def bisect(
         recorder.store, recorder.project, runner.machine, good, ignore=commits if fresh else ()
     )
     started = clock()
-    seeds = random.SystemRandom()
+    seeds = seeds or random.SystemRandom()
 
     def measure(head: Commit, judged_by: Policy) -> Report:
         return gate_commits(
