@@ -22,6 +22,7 @@ AlertState = Literal["open", "acked", "expected", "resolved"]
 RunSource = Literal["ingest", "run", "gate", "calibration", "schedule"]
 Arm = Literal["base", "head"]
 Noise = Literal["beyond", "within", "unknown"]
+TokenScope = Literal["ingest", "read", "settings"]
 Cause = Literal["code", "measuring tool", "dependency", "driver", "hardware", "node", "noise"]
 
 
@@ -661,6 +662,30 @@ class MachineUse:
     machine: MachineInfo
     num_series: int
     last_measured: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """A token of the HTTP service: who it was made for, and what its holder may do until when.
+
+    Attributes:
+        prefix: Its second part, which identifies it; no secret.
+        project: The only project that it opens; None: every project.
+    """
+
+    prefix: str
+    name: str
+    scopes: tuple[TokenScope, ...]
+    project: str | None
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+    def state(self, now: datetime) -> Literal["active", "expired", "revoked"]:
+        """Return whether the token still opens anything."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "active" if now < self.expires_at else "expired"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@
 
     PacekeeperError            5  internal
     ├── UsageError             2  the caller named something that is not there
-    │   └── PolicyError        2  pacekeeper.toml or a policy file
+    │   ├── PolicyError        2  pacekeeper.toml or a policy file
+    │   └── RepeatedKeyError   2  an idempotency key of another request
     ├── MeasurementError       4  nothing was measured, or what was is not valid
     └── StoreError             5  the database cannot be opened, read or written
         └── SchemaError        5  its schema is newer, older or not ours
@@ -20,6 +21,7 @@ __all__ = [
     "MeasurementError",
     "PacekeeperError",
     "PolicyError",
+    "RepeatedKeyError",
     "SchemaError",
     "StoreError",
     "UsageError",
@@ -41,6 +43,10 @@ class UsageError(PacekeeperError):
 
 class PolicyError(UsageError):
     """A policy file holds an unknown key or an impossible value."""
+
+
+class RepeatedKeyError(UsageError):
+    """An idempotency key was used before, for a request that was not the same."""
 
 
 class MeasurementError(PacekeeperError):

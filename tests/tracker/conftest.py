@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.tracker.measure.toy import ToyProject
+from tests.tracker.rest_api import FakeApi, rest_api
 
 REPO = Path(__file__).parents[2]
 
@@ -106,3 +107,10 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyProject:
     project = ToyProject(tmp_path / "toy")
     monkeypatch.chdir(project.root)
     return project
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """A REST API on loopback."""
+    with rest_api() as fake:
+        yield fake

@@ -20,9 +20,9 @@ from typing import Any
 from urllib.parse import quote
 
 from tracker.ci.comment import MARKER
-from tracker.ci.http import Api, ApiError
 from tracker.ci.result import CiResult, Conclusion, one_line
 from tracker.errors import UsageError
+from tracker.http_client import Api, ApiError
 
 __all__ = [
     "CHECK_NAME",

@@ -12,8 +12,8 @@ from functools import partial
 from urllib.parse import quote
 
 from tracker.ci.comment import MARKER
-from tracker.ci.http import Api, ApiError
 from tracker.ci.result import CiResult, Conclusion, one_line
+from tracker.http_client import Api, ApiError
 
 __all__ = ["STATUS_NAME", "GitLabJob"]
 

@@ -13,7 +13,6 @@ from tracker.ci.comment import MARKER, comment_of, cut, junit_of
 from tracker.ci.gate_run import INTERRUPTED, gate_environment, outcome_of, run_logged
 from tracker.ci.github import GitHubJob, annotate, fenced_log, write_files
 from tracker.ci.gitlab import GitLabJob
-from tracker.ci.http import ApiError
 from tracker.ci.result import (
     CiResult,
     blocking_outcomes,
@@ -24,6 +23,7 @@ from tracker.ci.result import (
 )
 from tracker.ci.rules import merge_base, rules_of_base
 from tracker.errors import PacekeeperError, UsageError
+from tracker.http_client import ApiError
 from tracker.measure.git import Repository
 from tracker.measure.project import load_project
 

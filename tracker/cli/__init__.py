@@ -37,6 +37,8 @@ COMMANDS = {
     "doctor": "Check whether this machine is fit to measure.",
     "ci": "Run the gate in a CI job and report to the CI system.",
     "db": "Maintain the store: upgrade, check, prune, export, import.",
+    "serve": "Serve the store over HTTP: results in, verdicts and findings out.",
+    "token": "Create, list and revoke tokens of the HTTP service.",
     "dashboard": "Open the dashboard on the store.",
 }
 
@@ -105,7 +107,7 @@ def cli(ctx: click.Context, db: str | None) -> None:
 def main() -> None:
     """Run the command line and exit with its code; SIGTERM ends it as Ctrl-C does, with 143.
 
-    `schedule` and `dashboard` put handlers of their own in its place while they serve.
+    `schedule`, `serve` and `dashboard` put handlers of their own in its place while they serve.
     """
     terminated = False
 

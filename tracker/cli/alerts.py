@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 
 import click
@@ -56,13 +57,16 @@ def list_(settings: Settings, project: str | None, states: tuple[str, ...], as_j
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def show(settings: Settings, alert_id: int, as_json: bool) -> None:
-    """Show one alert with its details and its log."""
+    """Show one alert with its details and its log; as JSON also all that is known of its commit."""
     with Store.open(settings.db, read_only=True) as store:
         alert = queries.get_alert(store, alert_id)
-    if as_json:
-        _print_json(alert_document(alert))
-    else:
-        _print(alert_text(alert))
+        if as_json:
+            from tracker.evidence import alert_evidence
+
+            url = os.environ.get("PACEKEEPER_DASHBOARD_URL")
+            _print_json(alert_evidence(store, alert, dashboard_url=url))
+            return
+    _print(alert_text(alert))
 
 
 @command.command("ack")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,12 @@ SHOWN = 10  # problems named one by one; the rest are counted
     metavar="VERSION",
     help="Version of the tool that wrote the file; another version starts new series.",
 )
+@click.option(
+    "--to",
+    "service",
+    metavar="URL",
+    help="Send the results to this `tracker serve` instead; the token is in $PACEKEEPER_TOKEN.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
 def command(
@@ -72,6 +79,7 @@ def command(
     committed_at: str | None,
     measured_at: str | None,
     tool_version: str | None,
+    service: str | None,
     as_json: bool,
 ) -> None:
     """Read result files into the store; reading a file again changes nothing.
@@ -81,7 +89,6 @@ def command(
     are reported, and the rest is stored. Exits 4 if nothing readable was found.
     """
     from tracker.readers import Given, reader_named
-    from tracker.store import Store
 
     if form is not None:
         reader_named(form)  # before anything is written
@@ -93,8 +100,10 @@ def command(
         environment=environment,
         tool_version=tool_version,
     )
+    if service is not None and project is None:
+        _require_project_here(paths)
     reports = []
-    with Store.open(settings.db) as store:
+    with _destination(settings, service) as store:
         for path in paths:
             if path.is_dir():
                 if commit is not None or form not in (None, "asv"):
@@ -110,6 +119,36 @@ def command(
     if not any(report.files for report in reports):
         raise MeasurementError(
             "no readable result file in " + ", ".join(report.path for report in reports)
+        )
+
+
+def _require_project_here(paths: Sequence[Path]) -> None:
+    """A service holds many projects: a file does not go to the only one there is."""
+    from tracker.cli.project import policy_here
+
+    if not all(path.is_dir() for path in paths) and policy_here() is None:
+        raise UsageError("--to needs --project NAME: this directory belongs to no project")
+
+
+@contextmanager
+def _destination(settings: Settings, service: str | None) -> Iterator[Store]:
+    """The store, or what sends to a service; what waits there is sent at the end."""
+    from tracker.store import Store
+
+    if service is None:
+        with Store.open(settings.db) as store:
+            yield store
+        return
+    from tracker.api.client import TOKEN_VARIABLE, PushingStore
+
+    with PushingStore.to(service, os.environ.get(TOKEN_VARIABLE)) as pushing:
+        yield pushing
+        pushing.flush()
+    if pushing.withheld:
+        click.echo(
+            f"note: not sent, since the token lacks the scope settings: "
+            f"{', '.join(sorted(pushing.withheld))}",
+            err=True,
         )
 
 

@@ -9,7 +9,14 @@ from rich.text import Text
 from tracker.findings import Analysis, Change, Confirmation, Direction, Finding
 from tracker.report.numbers import drift_text, finite, percent, value_with_unit
 
-__all__ = ["FORMAT", "confirmation_text", "findings_document", "findings_text"]
+__all__ = [
+    "FORMAT",
+    "change_document",
+    "confirmation_text",
+    "finding_document",
+    "findings_document",
+    "findings_text",
+]
 
 FORMAT = 1
 
@@ -26,8 +33,8 @@ def findings_document(analysis: Analysis) -> dict[str, object]:
         "num_missing": analysis.num_missing,
         "num_segments": analysis.num_segments,
         "num_shifts": analysis.num_shifts,
-        "findings": [_finding_document(finding) for finding in analysis.findings],
-        "moves": [_finding_document(finding) for finding in analysis.moves],
+        "findings": [finding_document(finding) for finding in analysis.findings],
+        "moves": [finding_document(finding) for finding in analysis.moves],
     }
 
 
@@ -105,7 +112,8 @@ def _line(change: Change) -> str:
     return f"{line}  (recovered)" if change.shift.recovered else line
 
 
-def _finding_document(finding: Finding) -> dict[str, object]:
+def finding_document(finding: Finding) -> dict[str, object]:
+    """One finding as JSON values; docs/alerts.md describes the fields."""
     revision = finding.revision
     return {
         "project": finding.project,
@@ -119,11 +127,12 @@ def _finding_document(finding: Finding) -> dict[str, object]:
         "confirmation": finding.confirmation,
         "gate": finding.gate_id,
         "num_series": len(finding.changes),
-        "changes": [_change_document(change) for change in finding.changes],
+        "changes": [change_document(change) for change in finding.changes],
     }
 
 
-def _change_document(change: Change) -> dict[str, object]:
+def change_document(change: Change) -> dict[str, object]:
+    """One level shift or drift of one series as JSON values."""
     series, shift = change.series, change.shift
     return {
         "series_id": series.id,

@@ -414,3 +414,40 @@ class IngestProblem(Base):
     benchmark: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ApiToken(Base):
+    """What a program may do over HTTP, and until when; the token itself is not kept.
+
+    `digest` is the SHA-256 of the secret: 256 random bits need no slow hash. `project` is a name,
+    since a token may be made before its project's first result; NULL: every project.
+    """
+
+    __tablename__ = "api_token"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    prefix: Mapped[str] = mapped_column(String(16), unique=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(Text)
+    scopes: Mapped[Any] = mapped_column(Json)
+    project: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ApiPush(Base):
+    """What was answered to a push of results, for the client that sends it again.
+
+    `digest` is that of the request; `answer` is NULL only inside the transaction that writes it.
+    """
+
+    __tablename__ = "api_push"
+    __table_args__ = (UniqueConstraint("project_id", "key"), Index(None, "created_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    key: Mapped[str] = mapped_column(String(128))
+    digest: Mapped[str] = mapped_column(String(64))
+    answer: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

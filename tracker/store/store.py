@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -29,10 +30,12 @@ from tracker.domain import (
     RevisionRecord,
     RunSource,
     SeenFile,
+    TokenInfo,
     VerdictInfo,
 )
 from tracker.errors import StoreError
 from tracker.metrics import MetricRule
+from tracker.push import Push
 from tracker.store.engine import (
     BEGIN,
     make_engine,
@@ -44,7 +47,15 @@ from tracker.store.engine import (
 )
 from tracker.store.schema import read_schema, require_current, upgrade
 from tracker.store.transaction import Cache, Transaction
-from tracker.store.writes import expectations, judgements, problems, reference, results
+from tracker.store.writes import (
+    expectations,
+    judgements,
+    problems,
+    pushes,
+    reference,
+    results,
+    tokens,
+)
 
 T = TypeVar("T")
 
@@ -289,6 +300,51 @@ class Store:
         """Delete the stored problems of files at or below `places`, but those in `keep`."""
         listed, kept = list(places), list(keep)
         self.write(lambda tx: problems.forget_problems(tx, project, listed, kept))
+
+    def answer_push(
+        self,
+        project: str,
+        push: Push,
+        *,
+        key: str,
+        digest: str,
+        answer: Callable[[list[Recorded]], str],
+    ) -> str:
+        """Write a push in one transaction and return its answer; a repeated key changes nothing.
+
+        Args:
+            project: Name; created if need be.
+            push: What to write.
+            key: Idempotency key; a second push with it gets the answer of the first.
+            digest: Of the request that the key belongs to.
+            answer: From what each file added to the text that is kept and returned.
+
+        Raises:
+            RepeatedKeyError: The key was used for another request.
+            StoreError: The database failed; nothing was written.
+        """
+
+        def act(tx: Transaction) -> str:
+            return pushes.answer_once(
+                tx, project, key, digest, lambda: answer(pushes.record_push(tx, project, push))
+            )
+
+        return self.write(act)
+
+    # --- tokens of the HTTP service ----------------------------------------------------------
+
+    def record_token(self, token: TokenInfo, *, digest: str) -> None:
+        """Keep a new token; `digest` is the SHA-256 of its secret, in hex."""
+        self.write(lambda tx: tokens.record_token(tx, token, digest))
+
+    def revoke_token(self, prefix: str, *, now: datetime) -> None:
+        """Revoke a token for good; a second time changes nothing.
+
+        Raises:
+            UsageError: No such token.
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: tokens.revoke_token(tx, prefix, now))
 
     # --- conclusions -------------------------------------------------------------------------
 

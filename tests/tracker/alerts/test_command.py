@@ -40,7 +40,10 @@ def test_an_alert_from_open_to_resolved(tracker):
     assert tracker("resolve", "1").stdout == "alert 1 is resolved\n"
     assert tracker("list").stdout == "no alerts\n"
     (alert,) = json.loads(tracker("list", "--state", "resolved", "--json").stdout)
-    assert alert == json.loads(tracker("show", "1", "--json").stdout)
+    shown = json.loads(tracker("show", "1", "--json").stdout)
+    evidence = shown.pop("evidence")
+    assert alert == shown
+    assert [change["after"] for change in evidence["findings"][0]["changes"]] == [150]
     assert (alert["state"], alert["num_series"], alert["project"]) == ("resolved", 1, "engine")
     assert len(alert["note"].splitlines()) == 2
     assert len(json.loads(tracker("list", "--state", "all", "--json").stdout)) == 1

@@ -29,6 +29,7 @@ from tracker.store.queries.runs import machine_uses, newest_runs
 from tracker.store.queries.searches import last_searches
 from tracker.store.queries.series import get_series, list_series
 from tracker.store.queries.stamp import version_stamp
+from tracker.store.queries.tokens import find_token, list_tokens
 from tracker.store.queries.trust import calibration_records, searched_series
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "commits_between",
     "compare",
     "export_rows",
+    "find_token",
     "gate_environment",
     "gate_launches",
     "gate_pairs",
@@ -55,6 +57,7 @@ __all__ = [
     "list_machines",
     "list_projects",
     "list_series",
+    "list_tokens",
     "machine_uses",
     "newest_revisions",
     "newest_runs",

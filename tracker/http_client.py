@@ -1,4 +1,4 @@
-"""Requests to a CI system's REST API: JSON in and out, a deadline, and errors that hide the token."""
+"""Requests to a REST API: JSON in and out, a deadline, and errors that hide the token."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = ["Api", "ApiError"]
 
 _MAX_ANSWER = 32 * 2**20  # bytes; a page of 100 comments stays far below
 _RETRIED = frozenset({429, 502, 503, 504})
+_MAX_WAIT = 60.0  # seconds that a server may ask for between two tries
 
 
 class ApiError(PacekeeperError):
@@ -64,30 +65,52 @@ class Api:
         self._headers = dict(headers)
 
     def request(
-        self, method: str, path: str, *, body: object = None, query: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        content: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
     ) -> Any:
         """Send one request and return the answer's JSON (None where it has no content).
+
+        Args:
+            method: GET, POST, ...
+            path: Appended to the address.
+            body: Sent as JSON.
+            content: Sent as it is, in place of `body`.
+            query: Parameters of the address.
+            headers: Of this request alone.
+            repeatable: A second arrival changes nothing, so that the request is also repeated where
+                it may have arrived: no answer in time, or a connection that broke.
 
         Raises:
             ApiError: No connection, no answer in time, a status that is no success, or no JSON.
         """
         what = f"{method} {path}"
         for attempt in range(1, self._tries + 1):
+            wait, is_last = 2.0 ** (attempt - 1), attempt == self._tries
             try:
-                status, content = self._once(method, path, body, query)
+                status, answer, asked = self._once(method, path, body, content, query, headers)
             except httpx.ConnectError as error:
-                if attempt == self._tries:
+                if is_last:
                     raise ApiError(f"{what}: no connection: {error}") from None
             except (httpx.TimeoutException, TimeoutError):
-                raise ApiError(f"{what}: no answer within {self._deadline:g} s") from None
+                if is_last or not repeatable:
+                    raise ApiError(f"{what}: no answer within {self._deadline:g} s") from None
             except httpx.HTTPError as error:
-                raise ApiError(f"{what}: {type(error).__name__}: {error}") from None
+                if is_last or not repeatable:
+                    raise ApiError(f"{what}: {type(error).__name__}: {error}") from None
             else:
                 if status < 300:
-                    return _parsed(what, content)
-                if status not in _RETRIED or attempt == self._tries:
-                    raise ApiError(f"{what}: {status} {_message(content)}".rstrip(), status)
-            self._sleep(2.0 ** (attempt - 1))
+                    return _parsed(what, answer)
+                if status not in _RETRIED or is_last:
+                    raise ApiError(f"{what}: {status} {_message(answer)}".rstrip(), status)
+                wait = max(wait, asked)
+            self._sleep(wait)
         raise AssertionError("every last try returns or raises")
 
     def pages(self, path: str, *, most: int = 50) -> list[Any]:
@@ -108,8 +131,15 @@ class Api:
         raise ApiError(f"GET {path}: more than {most} pages")
 
     def _once(
-        self, method: str, path: str, body: object, query: Mapping[str, str] | None
-    ) -> tuple[int, bytes]:
+        self,
+        method: str,
+        path: str,
+        body: object,
+        content: bytes | None,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+    ) -> tuple[int, bytes, float]:
+        """Return status, answer and the seconds that the server asks to wait before another try."""
         # httpx's timeouts count from the last byte; a server that drips is ended by the clock here.
         end = time.monotonic() + self._deadline
         # Redirects are not followed: they would carry the token elsewhere.
@@ -117,18 +147,25 @@ class Api:
             httpx.Client(
                 headers=self._headers, timeout=self._deadline, follow_redirects=False
             ) as client,
-            client.stream(method, self._url + path, json=body, params=query) as response,
+            client.stream(
+                method,
+                self._url + path,
+                json=body,
+                content=content,
+                params=query,
+                headers=headers,
+            ) as response,
         ):
-            content = b""
+            answer = b""
             for chunk in response.iter_bytes():
-                content += chunk
+                answer += chunk
                 if time.monotonic() > end:
                     raise TimeoutError
-                if len(content) > _MAX_ANSWER:
+                if len(answer) > _MAX_ANSWER:
                     raise ApiError(
                         f"{method} {path}: the answer is larger than {_MAX_ANSWER} bytes"
                     )
-            return response.status_code, content
+            return response.status_code, answer, _wait(response.headers.get("Retry-After"))
 
 
 def _parsed(what: str, content: bytes) -> Any:
@@ -139,13 +176,20 @@ def _parsed(what: str, content: bytes) -> Any:
 
 
 def _message(content: bytes) -> str:
-    """What the API says of its refusal; both GitHub and GitLab answer `{"message": ...}`."""
+    """What the API says of its refusal: GitHub's and GitLab's `message`, or RFC 9457's `detail`."""
     try:
         answer = json.loads(content)
     except ValueError:
         return ""
-    text = answer.get("message") or answer.get("error") if isinstance(answer, dict) else answer
-    return str(text)[:300]
+    if isinstance(answer, dict):
+        keys = ("detail", "message", "error")
+        answer = next((answer[key] for key in keys if answer.get(key)), "")
+    return str(answer)[:300]
+
+
+def _wait(header: str | None) -> float:
+    seconds = float(header) if header is not None and header.isdecimal() else 0.0
+    return min(seconds, _MAX_WAIT)
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tracker.ci.http import Api, ApiError
+from tracker.http_client import Api, ApiError
 
 
 def client(api, **more):
