@@ -86,6 +86,8 @@ PRICES = (
     Price("backend='numpy'", {"backend": "reference"}, (16,), 32),
     Price("backend='numpy'", {"backend": "reference"}, (16,) * 8, 32),
     Price("backend='numpy'", {"backend": "reference"}, (16,) * 32, 16),
+    Price("enable_compiled_products", {"enable_compiled_products": False}, (16,), 32),
+    Price("enable_compiled_products", {"enable_compiled_products": False}, (16,) * 8, 32),
     Price("enable_cpu_layout", {"enable_cpu_layout": False}, (16,), 32),
     Price("enable_cpu_layout", {"enable_cpu_layout": False}, (16,) * 8, 32),
     Price("enable_staging", {"enable_staging": False}, (16,) * 32, 16),

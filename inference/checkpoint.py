@@ -11,6 +11,7 @@ from inference.architecture import ModelConfig, token_id_tuple
 from inference.errors import CheckpointError
 from inference.files import read_json
 from inference.gguf_file import gguf_config, gguf_tensors
+from inference.ops.cpu.library import Library
 from inference.packing import pack
 from inference.presets import PRESETS, preset
 from inference.tokenizer import Tokenizer, load_tokenizer
@@ -62,6 +63,7 @@ def load_model(
     seed: int,
     quantization: str | None = None,
     cpu_layout: bool = False,
+    library: Library | None = None,
 ) -> Model:
     """Return description, weights and tokenizer (None for presets and bare directories).
 
@@ -72,6 +74,7 @@ def load_model(
         seed: Of a preset's dummy weights.
         quantization: Bits of the matrices; None keeps ``dtype``.
         cpu_layout: Hold the matrices as a CPU multiplies fastest by them.
+        library: The compiled products, for which the matrices are packed then; None without.
 
     Raises:
         ConfigError: Neither a preset nor an existing path.
@@ -84,7 +87,7 @@ def load_model(
     if not is_gguf and str(source) not in PRESETS and config.tie_embeddings:
         # As transformers does: what the file holds counts, whatever config.json says of it.
         config = dataclasses.replace(config, tie_embeddings=not has_own_head(path))
-    long_rows = cpu_layout and dtype is torch.float32 and quantization is None
+    long_rows = cpu_layout and library is None and dtype is torch.float32 and quantization is None
     weights = allocate(config, dtype=dtype, device=device, long_rows=long_rows)
     tokenizer: Tokenizer | None = None
     if is_gguf:
@@ -95,7 +98,8 @@ def load_model(
     else:
         load(weights, config, safetensors(path))
         tokenizer = load_tokenizer(path)
-    return config, pack(weights, quantization=quantization, cpu_layout=cpu_layout), tokenizer
+    packed = pack(weights, quantization=quantization, cpu_layout=cpu_layout, library=library)
+    return config, packed, tokenizer
 
 
 def _names_preset(source: str | Path) -> bool:

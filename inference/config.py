@@ -107,6 +107,9 @@ class EngineConfig:
             bring the rows of a decoding step up to date in place.
         enable_cpu_layout: On a CPU hold matrices as it multiplies fastest by them: the longer side
             contiguous, a tied vocabulary both ways. Costs the memory of that one matrix.
+        enable_compiled_products: On one CPU thread pack matrices for products that a C++ compiler
+            makes for this CPU at first use; needs ``enable_cpu_layout``. Without a compiler BLAS
+            does them: ``describe()["products"]`` says so.
         enable_overlap: Launch a step before the tokens of the one before it are read; None does so
             on CUDA with continuous batching. On a CPU there is nothing to overlap with.
         enable_cuda_graphs: Replay decoding steps from CUDA graphs, padded to few sizes, where the
@@ -146,6 +149,7 @@ class EngineConfig:
     enable_overlap: bool | None = None
     enable_cuda_graphs: bool = True
     enable_cpu_layout: bool = True
+    enable_compiled_products: bool = True
     enable_prompt_lookup: bool = False
     max_draft_tokens: int = 4
     quantization: str | None = None

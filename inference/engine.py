@@ -68,7 +68,13 @@ class LLM:
         from inference.checkpoint import load_model
         from inference.graphs import DecodeGraphs
         from inference.ops import OPS, OpSet
-        from inference.runner import ModelRunner, backend_of, device_of, dtype_of
+        from inference.runner import (
+            ModelRunner,
+            backend_of,
+            compiled_products,
+            device_of,
+            dtype_of,
+        )
 
         self.config = config or EngineConfig()
         if self.config.num_threads is not None:
@@ -81,6 +87,7 @@ class LLM:
             from inference.ops.numpy_ops import limit_threads
 
             limit_threads(torch.get_num_threads())
+        library, self._products = compiled_products(self.config, ops)
         self.model, weights, self._tokenizer = load_model(
             model,
             dtype=dtype,
@@ -90,6 +97,7 @@ class LLM:
             cpu_layout=self.config.enable_cpu_layout
             and device.type == "cpu"
             and ops.backends["linear"] != "triton",
+            library=library,
         )
         self.max_model_len = self.config.max_model_len or self.model.max_position
         if self.max_model_len > self.model.max_position:
@@ -367,6 +375,7 @@ class LLM:
             "kv_dtype": str(runner.kv_dtype).removeprefix("torch."),
             "device": str(runner.device),
             "backends": dict(runner.ops.backends),
+            "products": self._products,
             "overlap": runner.overlap,
             "cuda_graphs": runner.graphs is not None,
             "graph_failure": None if runner.graphs is None else runner.graphs.failure,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from inference.errors import BackendUnavailable
 from inference.ops.both_ways import BothWays
+from inference.ops.cpu.library import Library
+from inference.ops.cpu.packed_matrix import PackedFloat, PackedInt4, PackedInt8
 from inference.ops.cpu_matrices import HalfMatrix, Int4Matrix, Int8Matrix, is_available
 from inference.ops.matrix import Matrix
 from inference.ops.scaled_matrix import ScaledMatrix
@@ -20,7 +23,13 @@ __all__ = ["pack"]
 _MATRICES = ("qkv", "out", "gate_up", "down")
 
 
-def pack(weights: ModelWeights, *, quantization: str | None, cpu_layout: bool) -> ModelWeights:
+def pack(
+    weights: ModelWeights,
+    *,
+    quantization: str | None,
+    cpu_layout: bool,
+    library: Library | None = None,
+) -> ModelWeights:
     """Return weights whose matrices are held as the engine multiplies by them.
 
     The embedding stays as it is. The vocabulary's matrix is packed like those of the layers; tied,
@@ -32,13 +41,14 @@ def pack(weights: ModelWeights, *, quantization: str | None, cpu_layout: bool) -
         quantization: ``"int8"``, ``"int4"``, ``"fp8"`` or None.
         cpu_layout: Without quantization, hold matrices as a CPU multiplies fastest by them:
             float32 as it lies but a tied vocabulary both ways, half precision packed.
+        library: The compiled products, for which matrices are packed where they have one.
 
     Raises:
         BackendUnavailable: The device has no product in these bits.
         ConfigError: A matrix has no shape for int4.
     """
     embedding, head = weights.embedding, weights.lm_head
-    make = _maker(quantization, embedding, cpu_layout=cpu_layout)
+    make = _maker(quantization, embedding, cpu_layout=cpu_layout, library=library)
     if make is not None:
         for i, layer in enumerate(weights.layers):
             packed = {name: make(getattr(layer, name)) for name in _MATRICES}
@@ -50,9 +60,14 @@ def pack(weights: ModelWeights, *, quantization: str | None, cpu_layout: bool) -
 
 
 def _maker(
-    quantization: str | None, like: Tensor, *, cpu_layout: bool
+    quantization: str | None, like: Tensor, *, cpu_layout: bool, library: Library | None
 ) -> Callable[[Tensor], Matrix] | None:
     """Return what turns a tensor into the matrix to hold, or None to hold the tensor."""
+    compiled = {"int8": PackedInt8, "int4": PackedInt4}.get(quantization or "")
+    if quantization is None and like.dtype in (torch.float32, torch.bfloat16):
+        compiled = PackedFloat
+    if library is not None and compiled is not None:
+        return partial(compiled, library)
     on_cpu = like.device.type == "cpu"
     if quantization is None:
         half = cpu_layout and like.dtype is not torch.float32 and is_available()

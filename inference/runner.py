@@ -19,13 +19,21 @@ from inference.errors import BackendUnavailable, CacheTooSmall
 from inference.graphs import DecodeGraphs, can_capture, cuda_capture, padded, padded_sizes
 from inference.model import Decoder, KVCache
 from inference.ops import OpSet
+from inference.ops.cpu.library import Library, load
 from inference.ops.cpu_matrices import is_available
 from inference.request import Request, TokenLogprobs
 from inference.scheduler import Step
 from inference.staging import Sizes
 from inference.weights import ModelWeights
 
-__all__ = ["Enqueued", "ModelRunner", "backend_of", "device_of", "dtype_of"]
+__all__ = [
+    "Enqueued",
+    "ModelRunner",
+    "backend_of",
+    "compiled_products",
+    "device_of",
+    "dtype_of",
+]
 
 _MAX_CPU_CACHE_BYTES = 2**30
 _CUDA_FREE_SHARE = 0.8
@@ -306,3 +314,18 @@ def backend_of(config: EngineConfig, device: torch.device, dtype: torch.dtype) -
         )
     one_thread = torch.get_num_threads() == 1
     return "numpy" if config.backend == "auto" and suits and one_thread else config.backend
+
+
+def compiled_products(config: EngineConfig, ops: OpSet) -> tuple[Library | None, str]:
+    """Return the compiled products where the ops use them, and what computes the products.
+
+    They run on one thread. Where they cannot be had, NumPy's and torch's do the work, and the
+    second value says why.
+    """
+    asked = config.enable_compiled_products and config.enable_cpu_layout
+    if not asked or not ops.on_arrays or torch.get_num_threads() > 1:
+        return None, ops.backends["linear"]
+    try:
+        return load(), "compiled"
+    except BackendUnavailable as error:
+        return None, f"{ops.backends['linear']} ({error})"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inference.ops.attention import AttentionPlan, attend_chunk
+from inference.ops.cpu.packed_matrix import PackedMatrix
 from inference.ops.matrix import Matrix
 
 __all__ = [
@@ -73,7 +74,9 @@ def add_rms_norm(x: Array, residual: Array, weight: Array, *, eps: float) -> tup
 def linear(x: Array, weight: Array | Matrix, bias: Array | None = None) -> Array:
     """As ``inference.ops.linear.linear``."""
     product: Array
-    if isinstance(weight, np.ndarray):
+    if isinstance(weight, PackedMatrix):
+        product = weight.multiply_array(x)
+    elif isinstance(weight, np.ndarray):
         missing = -len(x) % _ROWS if 1 < len(x) < _MANY else 0
         if missing:
             x = np.concatenate((x, np.zeros((missing, x.shape[1]), x.dtype)))

@@ -14,6 +14,8 @@ from inference.ops.linear import linear
 from inference.weights import LayerWeights
 from tests.inference.conftest import NUM_OUTPUT
 
+BLAS = {"enable_compiled_products": False}
+
 
 @pytest.mark.parametrize("num_rows", [1, 2, 3, 8, 33])
 def test_both_ways_multiplies_as_one_way_does(num_rows: int) -> None:
@@ -30,17 +32,17 @@ def test_both_ways_multiplies_as_one_way_does(num_rows: int) -> None:
 
 
 @pytest.mark.parametrize("variant", ["llama", "llama-tied", "qwen2", "mistral-window"])
-@pytest.mark.parametrize("enabled", [True, False])
-def test_the_layout_changes_no_token(oracle: Any, variant: str, enabled: bool) -> None:
+@pytest.mark.parametrize("layout", [{}, BLAS, {"enable_cpu_layout": False}])
+def test_the_layout_changes_no_token(oracle: Any, variant: str, layout: dict[str, bool]) -> None:
     case = oracle(variant)
-    llm = LLM(case.directory, EngineConfig(block_size=4, enable_cpu_layout=enabled))
+    llm = LLM(case.directory, EngineConfig(block_size=4, **layout))
     outputs = llm.generate(case.prompts, SamplingParams(max_tokens=NUM_OUTPUT))
     assert [output.token_ids for output in outputs] == case.expected
 
 
 def test_dummy_weights_are_the_same_in_every_layout() -> None:
     laid_out, plain = (
-        LLM("tiny", EngineConfig(enable_cpu_layout=on, num_blocks=4))._runner.weights
+        LLM("tiny", EngineConfig(enable_cpu_layout=on, num_blocks=4, **BLAS))._runner.weights
         for on in (True, False)
     )
     assert not laid_out.layers[0].gate_up.is_contiguous()
@@ -53,11 +55,16 @@ def test_dummy_weights_are_the_same_in_every_layout() -> None:
 
 def test_the_second_copy_of_a_tied_head_is_counted_as_held_but_read_once(oracle: Any) -> None:
     directory = oracle("llama-tied").directory
-    both, one = (LLM(directory, EngineConfig(enable_cpu_layout=on)) for on in (True, False))
+    packed, both, one = (
+        LLM(directory, EngineConfig(**layout))
+        for layout in ({}, BLAS, {"enable_cpu_layout": False})
+    )
     head = 160 * 48 * 4
-    assert both.counters()["weight_bytes"] == one.counters()["weight_bytes"] + head
-    for llm in (both, one):
+    for llm in (packed, both):
+        assert llm.counters()["weight_bytes"] == one.counters()["weight_bytes"] + head
+    for llm in (packed, both, one):
         llm.generate([[1, 2, 3]], SamplingParams(max_tokens=2))
+    assert packed.counters()["model_bytes"] == one.counters()["model_bytes"]
     assert both.counters()["model_bytes"] == one.counters()["model_bytes"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import pickle
 import time
 from typing import Any
@@ -337,7 +338,9 @@ def test_describe_says_what_runs(llm: LLM) -> None:
     assert set(described["backends"]) == {
         key.removeprefix("op_calls.") for key in llm.counters() if key.startswith("op_calls.")
     }
-    assert described["parameters"] == sum(t.numel() for t in llm._runner.weights.tensors())
+    held = llm._runner.weights.each()
+    assert described["parameters"] == sum(math.prod(weight.shape) for weight in held)
+    assert described["products"] == "compiled"
     assert (described["num_blocks"], described["block_size"]) == (128, 16)
 
 

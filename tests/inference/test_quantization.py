@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from inference import LLM, ConfigError, EngineConfig, SamplingParams
+from inference.ops.cpu.library import load
+from inference.ops.cpu.packed_matrix import PackedFloat, PackedInt4, PackedInt8
 from inference.ops.cpu_matrices import HalfMatrix, Int4Matrix, Int8Matrix
 from inference.ops.linear import linear
 from inference.ops.matrix import Matrix
@@ -21,6 +24,10 @@ SCHEMES: dict[str, tuple[Callable[[Tensor], Matrix], float]] = {
     "half": (HalfMatrix, 5e-4),
     "int8": (Int8Matrix, 0.012),
     "int4": (Int4Matrix, 0.16),
+    "packed-float32": (lambda weight: PackedFloat(load(), weight.float()), 1e-6),
+    "packed-bfloat16": (lambda weight: PackedFloat(load(), weight.bfloat16()), 4e-3),
+    "packed-int8": (partial(PackedInt8, load()), 0.012),
+    "packed-int4": (partial(PackedInt4, load()), 0.16),
     "scaled-int8": (lambda weight: ScaledMatrix(weight, "int8"), 0.012),
     "scaled-fp8": (lambda weight: ScaledMatrix(weight, "fp8"), 0.06),
 }
@@ -53,7 +60,9 @@ def test_the_product_errs_by_no_more_than_the_weights_rounding(
     error = (got.double() - exact).norm() / exact.norm()
     assert error < bound + (4e-3 if dtype is torch.bfloat16 else 0)
     assert matrix.shape == (OUT, WIDTH)
-    assert matrix.num_bytes == matrix.num_bytes_read < weight.numel() * 2 + 1
+    assert (
+        matrix.num_bytes == matrix.num_bytes_read <= weight.numel() * (4 if "32" in scheme else 2)
+    )
 
 
 def test_what_else_is_in_a_batch_changes_no_row(scheme: str) -> None:
@@ -115,12 +124,21 @@ def test_int8_gives_a_prompt_the_same_tokens_alone_and_in_company(oracle: Any) -
     assert sum(a == b for a, b in zip(together, expected, strict=True)) >= len(expected) // 2
 
 
-def test_bfloat16_on_a_cpu_is_held_packed_and_differs_by_rounding_only() -> None:
+@pytest.mark.parametrize("compiled", [True, False])
+def test_bfloat16_on_a_cpu_is_held_packed_and_differs_by_rounding_only(compiled: bool) -> None:
     packed, plain = (
-        LLM("tiny", EngineConfig(num_blocks=16, dtype="bfloat16", enable_cpu_layout=on))
+        LLM(
+            "tiny",
+            EngineConfig(
+                num_blocks=16,
+                dtype="bfloat16",
+                enable_cpu_layout=on,
+                enable_compiled_products=compiled,
+            ),
+        )
         for on in (True, False)
     )
-    assert isinstance(packed._runner.weights.layers[0].down, HalfMatrix)
+    assert type(packed._runner.weights.layers[0].down) is (PackedFloat if compiled else HalfMatrix)
     x = randn(2, plain.model.hidden_size).to(torch.bfloat16)
     ours, theirs = (
         linear(x, llm._runner.weights.layers[0].gate_up).float() for llm in (packed, plain)

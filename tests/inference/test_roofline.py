@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 from torch.utils.flop_counter import FlopCounterMode
@@ -75,11 +76,12 @@ def test_a_step_costs_what_its_chunks_do_and_reads_its_weights_once(
 def test_weight_bytes_are_the_matrices_read() -> None:
     llm = LLM("tiny", EngineConfig(num_blocks=4))
     weights = llm._runner.weights
-    matrices = sum(t.numel() for t in weights.tensors() if t.dim() == 2) - weights.embedding.numel()
+    shapes = [weight.shape for weight in weights.each() if len(weight.shape) == 2]
+    matrices = sum(map(math.prod, shapes)) - weights.embedding.numel()
     cost = cost_of(COST, (0, 3), num_sampled=1)
     assert cost.weight_bytes == 4 * matrices
     without = cost_of(COST, (0, 3), num_sampled=0)
-    assert cost.weight_bytes - without.weight_bytes == 4 * weights.lm_head.numel()
+    assert cost.weight_bytes - without.weight_bytes == 4 * math.prod(weights.lm_head.shape)
 
 
 def test_the_published_roofline_of_qwen3_32b() -> None:

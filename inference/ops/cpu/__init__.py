@@ -1,0 +1,1 @@
+"""Compiled products for one CPU thread, and the matrices that use them."""

@@ -1,0 +1,185 @@
+"""Weight matrices in panels of 16 outputs, for the compiled products.
+
+``products.cpp`` reads these layouts; every class here is one, and the product that belongs to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from inference.errors import ConfigError
+from inference.ops.cpu.library import Library
+
+__all__ = ["PackedFloat", "PackedInt4", "PackedInt8", "PackedMatrix"]
+
+PANEL = 16
+_GROUPS = (32, 64, 128)  # of int4 values that share a scale, the fewest that divide the row first
+
+
+class PackedMatrix:
+    """What the packed matrices share.
+
+    Args:
+        library: The compiled products.
+        shape: ``(out, in)``.
+        arrays: What is held, each once.
+    """
+
+    def __init__(self, library: Library, shape: tuple[int, int], *arrays: NDArray[Any]) -> None:
+        self.shape = shape
+        self.num_bytes = self.num_bytes_read = sum(array.nbytes for array in arrays)
+        self._library = library
+        self._arrays = arrays  # kept: the pointers below are into them
+        self._pointers = [array.ctypes.data for array in arrays]
+        self._panels = -(-shape[0] // PANEL)
+
+    def multiply(self, x: Tensor) -> Tensor:
+        """Return ``x @ weight.T``, ``[T, out]``, computed in float32."""
+        wide = x.float().contiguous().numpy()
+        return torch.from_numpy(self.multiply_array(wide)).to(x.dtype)
+
+    def multiply_array(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return ``x @ weight.T`` for contiguous ``[T, in]``; a view where 16 does not divide ``out``."""
+        product = np.empty((len(x), self._panels * PANEL), np.float32)
+        self._fill(np.ascontiguousarray(x), product)
+        return product[:, : self.shape[0]]
+
+    def _fill(self, x: NDArray[np.float32], product: NDArray[np.float32]) -> None:
+        raise NotImplementedError
+
+
+class PackedFloat(PackedMatrix):
+    """A matrix in float32 or bfloat16, multiplied in float32.
+
+    Args:
+        library: The compiled products.
+        weight: ``[out, in]``, float32 or bfloat16 (held in float32 where ``in`` is odd).
+
+    Cost:
+        As ``linear`` at the bytes of its dtype.
+    """
+
+    def __init__(self, library: Library, weight: Tensor) -> None:
+        if weight.dtype is torch.bfloat16 and weight.shape[1] % 2 == 0:
+            values = _panels(weight.contiguous().view(torch.int16).numpy(), of=2)
+            self._product = library.bfloat16_product
+        else:
+            values = _panels(weight.float().contiguous().numpy())
+            self._product = library.float32_product
+        super().__init__(library, tuple(weight.shape), values)
+
+    def _fill(self, x: NDArray[np.float32], product: NDArray[np.float32]) -> None:
+        self._product(x.ctypes.data, *x.shape, self._pointers[0], self._panels, product.ctypes.data)
+
+
+class PackedInt8(PackedMatrix):
+    """A matrix in int8 with one scale per output, multiplied in integers.
+
+    An activation enters as two rows of 7 bits, a coarse one and what it leaves over, so that about
+    14 bits of it count and only the weight's rounding shows. Each row is scaled by its own largest
+    value; what else is in a batch changes no result.
+
+    Args:
+        library: The compiled products.
+        weight: ``[out, in]``.
+
+    Cost:
+        As ``linear`` at 1 byte a weight and twice the FLOPs, plus 4 bytes an output.
+    """
+
+    def __init__(self, library: Library, weight: Tensor) -> None:
+        wide = weight.float().numpy()
+        # A row of zeros needs some scale, and keeps its zeros with any.
+        tiny = np.finfo(np.float32).tiny
+        scales = np.maximum(np.abs(wide).max(1) / np.float32(127), tiny)
+        values = (np.rint(wide / scales[:, None]) + 128).astype(np.uint8)
+        self._padded = -(-wide.shape[1] // 4) * 4
+        values = _columns(values, self._padded, fill=128)
+        super().__init__(
+            library,
+            tuple(weight.shape),
+            _panels(values, of=4, fill=128),
+            _rows(scales, fill=0),
+        )
+
+    def _fill(self, x: NDArray[np.float32], product: NDArray[np.float32]) -> None:
+        values, scales = self._pointers
+        rows = len(x)
+        work = np.empty(2 * rows * self._padded + 12 * rows, np.int8)
+        self._library.int8_product(
+            *(x.ctypes.data, *x.shape, self._padded, values),
+            *(scales, self._panels, work.ctypes.data, product.ctypes.data),
+        )
+
+
+class PackedInt4(PackedMatrix):
+    """A matrix in int4 with a step and a lowest value for each group of a row, rounded to nearest.
+
+    Activations are rounded to 8 bits in the same groups.
+
+    Args:
+        library: The compiled products.
+        weight: ``[out, in]``.
+
+    Raises:
+        ConfigError: ``in`` is no multiple of 32.
+
+    Cost:
+        As ``linear`` at half a byte a weight, plus 4 bytes a group.
+    """
+
+    def __init__(self, library: Library, weight: Tensor) -> None:
+        out, width = weight.shape
+        self._group = next((group for group in _GROUPS if width % group == 0), 0)
+        if not self._group:
+            raise ConfigError(
+                f"quantization='int4': a matrix of {out} x {width} does not fit; columns go by "
+                f"{_GROUPS[0]}. Use 'int8'"
+            )
+        groups = weight.float().view(out, -1, self._group)
+        low, high = groups.aminmax(dim=-1)
+        # As held: the values are rounded to the steps that they are multiplied by.
+        low = low.to(torch.bfloat16)
+        steps = high.sub(low.float()).div_(15).clamp_(min=1e-8).to(torch.bfloat16)
+        wide = groups.sub(low.float()[..., None]).div_(steps.float()[..., None])
+        values = wide.round_().clamp_(0, 15).to(torch.uint8).view(out, -1, 2, 4).numpy()
+        halves = (values[:, :, 0] | values[:, :, 1] << 4).reshape(out, -1)
+        pairs = torch.stack((steps, low), dim=-1).view(torch.int16).numpy()  # [out, groups, 2]
+        super().__init__(
+            library,
+            (out, width),
+            _panels(halves, of=4),
+            _panels(pairs.reshape(out, -1), of=2),
+        )
+
+    def _fill(self, x: NDArray[np.float32], product: NDArray[np.float32]) -> None:
+        values, pairs = self._pointers
+        rows, width = x.shape
+        work = np.empty(rows * width + 8 * rows * (width // self._group), np.int8)
+        self._library.int4_product(
+            *(x.ctypes.data, rows, width, self._group, values),
+            *(pairs, self._panels, work.ctypes.data, product.ctypes.data),
+        )
+
+
+def _rows(values: NDArray[Any], *, fill: int) -> NDArray[Any]:
+    """Return the values with rows of ``fill`` after them, to a multiple of a panel."""
+    missing = -len(values) % PANEL
+    return np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1), constant_values=fill)
+
+
+def _columns(values: NDArray[Any], width: int, *, fill: int) -> NDArray[Any]:
+    missing = width - values.shape[1]
+    return np.pad(values, [(0, 0), (0, missing)], constant_values=fill) if missing else values
+
+
+def _panels(values: NDArray[Any], *, of: int = 1, fill: int = 0) -> NDArray[Any]:
+    """Return ``[out, width]`` as ``[out / 16, width / of, 16, of]``, contiguous."""
+    padded = _rows(values, fill=fill)
+    panels = padded.reshape(len(padded) // PANEL, PANEL, -1, of)
+    return np.ascontiguousarray(panels.transpose(0, 2, 1, 3))

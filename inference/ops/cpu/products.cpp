@@ -1,0 +1,384 @@
+// Products with packed weights on one CPU thread: y = x @ weight.T.
+//
+// A weight of [outputs, width] lies in panels of 16 outputs. A panel holds, input after input (in
+// groups of 4 or 8 for integers), the 16 values that meet it. So one vector of weights is loaded
+// once and multiplied by a value of each row of x, memory is read as one stream whatever the number
+// of rows, and no sum crosses lanes.
+//
+// Written with GNU vector types and templates; `library.py` compiles it for the CPU that it runs on.
+// `packed_matrix.py` makes the layouts. All arrays are row-major.
+
+#include <cstdint>
+#include <cstring>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+constexpr int PANEL = 16;
+#if defined(__AVX512F__)
+constexpr int LANES = 16;
+constexpr int SUMS = 24;  // registers of 32 that hold sums
+#elif defined(__AVX__)
+constexpr int LANES = 8;
+constexpr int SUMS = 12;  // of 16
+#else
+constexpr int LANES = 4;
+constexpr int SUMS = 8;
+#endif
+constexpr int VECTORS = PANEL / LANES;            // registers of one panel
+constexpr int WIDE = SUMS / VECTORS >= 24 ? 2 : 1;  // panels of a tile of several rows
+constexpr int NARROW = 4;                         // of a tile of one or two rows: streams of memory
+constexpr long AHEAD = 4096;                      // bytes of a panel, fetched while others are used
+constexpr long BLOCK_BYTES = 256 * 1024;          // of x, which stays in the second cache
+
+typedef float Floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t Ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef uint32_t Bits __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 32")
+
+// Of two bfloat16 in each lane.
+INLINE Floats first_half(Bits both) { return (Floats)(both << 16); }
+INLINE Floats second_half(Bits both) { return (Floats)(both & 0xffff0000u); }
+
+INLINE void fetch(const void *at) { __builtin_prefetch((const char *)at + AHEAD); }
+
+INLINE Floats broadcast(float value) { return value - Floats{}; }
+
+// ---- weights in floating point ------------------------------------------------------------------
+
+// Float32: [panels][width][16].
+struct Float32 {
+    using Element = float;
+    static constexpr int inputs = 1;  // of a lane
+    INLINE void load(const float *at, Floats *values) { values[0] = *(const Floats *)at; }
+};
+
+// Bfloat16: [panels][width / 2][16][2].
+struct BFloat16 {
+    using Element = uint16_t;
+    static constexpr int inputs = 2;
+    INLINE void load(const uint16_t *at, Floats *values) {
+        const Bits both = *(const Bits *)at;
+        values[0] = first_half(both);
+        values[1] = second_half(both);
+    }
+};
+
+template <typename Weight> struct FloatProduct {
+    const float *x;
+    long width;
+    const typename Weight::Element *weight;
+    float *y;
+    long stride;  // of y
+
+    static constexpr int most_rows = SUMS / VECTORS / WIDE;
+
+    long bytes_of_a_row() const { return 4 * width; }
+
+    template <int rows, int panels> INLINE void tile(const FloatProduct &self, long row, long panel) {
+        const long width = self.width, size = width * PANEL;
+        const float *x = self.x + row * width;
+        const typename Weight::Element *w = self.weight + panel * size;
+        Floats sum[rows][panels][VECTORS] = {};
+        constexpr int inputs = Weight::inputs;
+        for (long k = 0; k < width; k += inputs) {
+            Floats value[panels][VECTORS][inputs];
+            UNROLL for (int p = 0; p < panels; p++)
+                UNROLL for (int v = 0; v < VECTORS; v++) {
+                    const auto *at = w + p * size + k * PANEL + inputs * v * LANES;
+                    // One row of float32 is waited for by nothing else: the CPU runs ahead itself.
+                    if (rows > 1 || inputs > 1) fetch(at);
+                    Weight::load(at, value[p][v]);
+                }
+            UNROLL for (int i = 0; i < inputs; i++)
+                UNROLL for (int r = 0; r < rows; r++)
+                    UNROLL for (int p = 0; p < panels; p++)
+                        UNROLL for (int v = 0; v < VECTORS; v++)
+                            sum[r][p][v] += value[p][v][i] * x[r * width + k + i];
+        }
+        float *y = self.y + row * self.stride + panel * PANEL;
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int p = 0; p < panels; p++)
+                UNROLL for (int v = 0; v < VECTORS; v++)
+                    *(Floats *)(y + r * self.stride + p * PANEL + v * LANES) = sum[r][p][v];
+    }
+};
+
+// ---- weights in integers ------------------------------------------------------------------------
+
+// Adds to each of LANES sums the products of four unsigned bytes of weights and four signed ones of x.
+// Without VNNI two products meet in 16 bits: |x| is at most 63 for weights of 8 bits, 127 for 4.
+INLINE Ints dot4(Ints sum, Ints weights, int32_t x) {
+#if defined(__AVX512VNNI__)
+    return (Ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)weights, _mm512_set1_epi32(x));
+#elif defined(__AVX512BW__)
+    const __m512i pairs = _mm512_maddubs_epi16((__m512i)weights, _mm512_set1_epi32(x));
+    return sum + (Ints)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+#elif defined(__AVXVNNI__)
+    return (Ints)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)weights, _mm256_set1_epi32(x));
+#elif defined(__AVX2__)
+    const __m256i pairs = _mm256_maddubs_epi16((__m256i)weights, _mm256_set1_epi32(x));
+    return sum + (Ints)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+#else
+    uint8_t w[4 * LANES];
+    int8_t four[4];
+    memcpy(w, &weights, sizeof w);
+    memcpy(four, &x, sizeof four);
+    for (int lane = 0; lane < LANES; lane++)
+        for (int i = 0; i < 4; i++) sum[lane] += w[4 * lane + i] * four[i];
+    return sum;
+#endif
+}
+
+INLINE int32_t four_bytes(const int8_t *at) {
+    int32_t four;
+    memcpy(&four, at, sizeof four);
+    return four;
+}
+
+// x of [rows, width] float32 as integers, in groups of `group` values with a scale each. The steps
+// of a group reach from -steps to steps. Rounded to nearest; a group that holds a value that is not
+// finite gets a scale that is not. `fine`, if any, is what rounding left over, in `2 * steps` parts
+// of a step. Width is padded with zeros to `padded`.
+void quantize(const float *x, long rows, long width, long padded, long group, int steps, int8_t *coarse,
+              int8_t *fine, float *scales) {
+    const float magic = 12582912.0f;  // adding and taking it away rounds to a whole number
+    for (long r = 0; r < rows; r++, x += width, coarse += padded) {
+        for (long from = 0; from < padded; from += group) {
+            const long count = width - from < group ? width - from : group;
+            int32_t largest = 0;  // floats of one sign order as their bits do, NaN last
+            for (long i = 0; i < count; i++) {
+                int32_t bits;
+                memcpy(&bits, x + from + i, sizeof bits);
+                bits &= 0x7fffffff;
+                largest = bits > largest ? bits : largest;
+            }
+            float scale;
+            memcpy(&scale, &largest, sizeof scale);
+            scale /= (float)steps;
+            scale = scale < 1e-30f ? 1e-30f : scale;
+            *scales++ = scale;
+            const float per = 1.0f / scale;
+            for (long i = 0; i < count; i++) {
+                const float value = x[from + i] * per, whole = (value + magic) - magic;
+                coarse[from + i] = (int8_t)(int32_t)whole;
+                if (fine)
+                    fine[from + i] =
+                        (int8_t)(int32_t)(((value - whole) * (float)(2 * steps) + magic) - magic);
+            }
+            for (long i = count; i < group && from + i < padded; i++) {
+                coarse[from + i] = 0;
+                if (fine) fine[from + i] = 0;
+            }
+        }
+        if (fine) fine += padded;
+    }
+}
+
+INLINE int32_t total(const int8_t *values, long count) {
+    int32_t sum = 0;
+    for (long i = 0; i < count; i++) sum += values[i];
+    return sum;
+}
+
+// Int8: stored as value + 128, [panels][width / 4][16][4], with a scale per output. A row of x is two
+// rows of integers, coarse and fine, so that about 14 bits of it count.
+struct Int8Product {
+    const int8_t *coarse, *fine;
+    const float *row_scales;
+    const int32_t *coarse_sums, *fine_sums;
+    long width;  // padded
+    const uint8_t *weight;
+    const float *scales;
+    float *y;
+    long stride;
+
+    static constexpr int most_rows = SUMS / VECTORS / WIDE / 2;
+    static constexpr int steps = 63;
+
+    long bytes_of_a_row() const { return 2 * width; }
+
+    template <int rows, int panels> INLINE void tile(const Int8Product &self, long row, long panel) {
+        const long width = self.width, size = width * PANEL;
+        const int8_t *coarse = self.coarse + row * width, *fine = self.fine + row * width;
+        const uint8_t *w = self.weight + panel * size;
+        Ints high[rows][panels][VECTORS] = {}, low[rows][panels][VECTORS] = {};
+        for (long k = 0; k < width; k += 4) {
+            Ints value[panels][VECTORS];
+            UNROLL for (int p = 0; p < panels; p++)
+                UNROLL for (int v = 0; v < VECTORS; v++) {
+                    const uint8_t *at = w + p * size + k * PANEL + 4 * v * LANES;
+                    fetch(at);
+                    value[p][v] = *(const Ints *)at;
+                }
+            UNROLL for (int r = 0; r < rows; r++) {
+                const int32_t first = four_bytes(coarse + r * width + k);
+                const int32_t second = four_bytes(fine + r * width + k);
+                UNROLL for (int p = 0; p < panels; p++)
+                    UNROLL for (int v = 0; v < VECTORS; v++) {
+                        high[r][p][v] = dot4(high[r][p][v], value[p][v], first);
+                        low[r][p][v] = dot4(low[r][p][v], value[p][v], second);
+                    }
+            }
+        }
+        UNROLL for (int r = 0; r < rows; r++) {
+            const Floats scale = broadcast(self.row_scales[row + r]);
+            const int32_t offset = 128 * self.coarse_sums[row + r];
+            const int32_t rest = 128 * self.fine_sums[row + r];
+            UNROLL for (int p = 0; p < panels; p++)
+                UNROLL for (int v = 0; v < VECTORS; v++) {
+                    const long at = (panel + p) * PANEL + v * LANES;
+                    const Floats sum = __builtin_convertvector(high[r][p][v] - offset, Floats) +
+                                       __builtin_convertvector(low[r][p][v] - rest, Floats) /
+                                           (float)(2 * steps);
+                    *(Floats *)(self.y + (row + r) * self.stride + at) =
+                        sum * scale * *(const Floats *)(self.scales + at);
+                }
+        }
+    }
+};
+
+// Int4: two values a byte, [panels][width / 8][16][4]; the low halves of a group of eight inputs are
+// the first four. Each group of `group` inputs has, for each output, a step and the value of 0, both
+// bfloat16: [panels][width / group][16][2]. x is quantized by the same groups.
+struct Int4Product {
+    const int8_t *x;
+    const float *x_scales;  // [rows][groups]
+    const float *x_sums;    // [rows][groups], of the values
+    long width, group;
+    const uint8_t *weight;
+    const uint16_t *pairs;
+    float *y;
+    long stride;
+
+    static constexpr int most_rows = SUMS / VECTORS / 3;
+    static constexpr int steps = 127;
+
+    long bytes_of_a_row() const { return width; }
+
+    template <int rows, int panels> INLINE void tile(const Int4Product &self, long row, long panel) {
+        const long width = self.width, groups = width / self.group, size = width * PANEL / 2;
+        Floats sum[rows][panels][VECTORS] = {};
+        for (long g = 0; g < groups; g++) {
+            Ints dots[rows][panels][VECTORS] = {};
+            for (long k = g * self.group; k < (g + 1) * self.group; k += 8) {
+                UNROLL for (int p = 0; p < panels; p++)
+                    UNROLL for (int v = 0; v < VECTORS; v++) {
+                        const uint8_t *at =
+                            self.weight + (panel + p) * size + k * PANEL / 2 + 4 * v * LANES;
+                        fetch(at);
+                        const Ints both = *(const Ints *)at;
+                        const Ints first = both & 0x0f0f0f0f, second = (both >> 4) & 0x0f0f0f0f;
+                        UNROLL for (int r = 0; r < rows; r++) {
+                            const int8_t *x = self.x + (row + r) * width + k;
+                            dots[r][p][v] = dot4(dots[r][p][v], first, four_bytes(x));
+                            dots[r][p][v] = dot4(dots[r][p][v], second, four_bytes(x + 4));
+                        }
+                    }
+            }
+            UNROLL for (int p = 0; p < panels; p++)
+                UNROLL for (int v = 0; v < VECTORS; v++) {
+                    const Bits pair = *(const Bits *)(self.pairs + 2 * v * LANES +
+                                                      ((panel + p) * groups + g) * 2 * PANEL);
+                    const Floats step = first_half(pair), zero = second_half(pair);
+                    UNROLL for (int r = 0; r < rows; r++) {
+                        const long at = (row + r) * groups + g;
+                        sum[r][p][v] += __builtin_convertvector(dots[r][p][v], Floats) *
+                                            (step * self.x_scales[at]) +
+                                        zero * self.x_sums[at];
+                    }
+                }
+        }
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int p = 0; p < panels; p++)
+                UNROLL for (int v = 0; v < VECTORS; v++)
+                    *(Floats *)(self.y + (row + r) * self.stride + (panel + p) * PANEL + v * LANES) =
+                        sum[r][p][v];
+    }
+};
+
+// ---- all of a product ---------------------------------------------------------------------------
+
+// Computes `count` rows of one tile: the number is a constant inside `tile`, whose sums then stay in
+// registers.
+template <typename Product, int panels, int rows = Product::most_rows>
+INLINE void tile_of(const Product &product, long count, long row, long panel) {
+    if constexpr (rows > 0) {
+        if (count == rows)
+            Product::template tile<rows, panels>(product, row, panel);
+        else
+            tile_of<Product, panels, rows - 1>(product, count, row, panel);
+    }
+}
+
+template <typename Product> void multiply(const Product &product, long rows, long panels) {
+    constexpr int most = Product::most_rows;
+    constexpr int narrow = most * WIDE >= NARROW ? NARROW : 1;
+    long block = BLOCK_BYTES / product.bytes_of_a_row() / most * most;
+    if (block < most) block = most;
+    for (long first = 0; first < rows; first += block) {
+        const long count = rows - first < block ? rows - first : block;
+        const long tiles = (count + most - 1) / most;
+        long panel = 0;
+        if (count == 1)
+            for (; panel + narrow <= panels; panel += narrow)
+                Product::template tile<1, narrow>(product, first, panel);
+        for (; panel + WIDE <= panels; panel += WIDE)
+            for (long t = 0; t < tiles; t++) {  // of nearly equal size
+                const long from = count * t / tiles, to = count * (t + 1) / tiles;
+                tile_of<Product, WIDE>(product, to - from, first + from, panel);
+            }
+        for (; panel < panels; panel++)
+            for (long t = 0; t < tiles; t++) {
+                const long from = count * t / tiles, to = count * (t + 1) / tiles;
+                tile_of<Product, 1>(product, to - from, first + from, panel);
+            }
+    }
+}
+
+}  // namespace
+
+extern "C" {
+
+void float32_product(const float *x, long rows, long width, const float *weight, long panels, float *y) {
+    multiply(FloatProduct<Float32>{x, width, weight, y, panels * PANEL}, rows, panels);
+}
+
+void bfloat16_product(const float *x, long rows, long width, const uint16_t *weight, long panels,
+                      float *y) {
+    multiply(FloatProduct<BFloat16>{x, width, weight, y, panels * PANEL}, rows, panels);
+}
+
+// `work` holds 2 * rows * padded bytes and 3 * rows floats after them.
+void int8_product(const float *x, long rows, long width, long padded, const uint8_t *weight,
+                  const float *scales, long panels, char *work, float *y) {
+    int8_t *coarse = (int8_t *)work, *fine = coarse + rows * padded;
+    float *row_scales = (float *)(work + 2 * rows * padded);
+    int32_t *coarse_sums = (int32_t *)(row_scales + rows), *fine_sums = coarse_sums + rows;
+    quantize(x, rows, width, padded, padded, Int8Product::steps, coarse, fine, row_scales);
+    for (long r = 0; r < rows; r++) {
+        coarse_sums[r] = total(coarse + r * padded, padded);
+        fine_sums[r] = total(fine + r * padded, padded);
+    }
+    multiply(Int8Product{coarse, fine, row_scales, coarse_sums, fine_sums, padded, weight, scales, y,
+                         panels * PANEL},
+             rows, panels);
+}
+
+// `work` holds rows * width bytes and 2 * rows * width / group floats after them.
+void int4_product(const float *x, long rows, long width, long group, const uint8_t *weight,
+                  const uint16_t *pairs, long panels, char *work, float *y) {
+    int8_t *whole = (int8_t *)work;
+    float *scales = (float *)(work + rows * width), *sums = scales + rows * (width / group);
+    quantize(x, rows, width, width, group, Int4Product::steps, whole, nullptr, scales);
+    for (long i = 0; i < rows * (width / group); i++)
+        sums[i] = scales[i] * (float)total(whole + i * group, group);
+    multiply(Int4Product{whole, scales, sums, width, group, weight, pairs, y, panels * PANEL}, rows,
+             panels);
+}
+
+}  // extern "C"
