@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.engine.find import find_suite, suites
-from benchmarks.engine.in_process import InProcess
 from tracker.errors import MeasurementError, PacekeeperError
 from tracker.load.run import run_scenario
 from tracker.load.show import as_json, as_text
+from tracker.load.suite import kept_target, labelled
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,16 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["PACEKEEPER_ARTIFACTS"] = options.out
     try:
         name, cls = find_suite(options.scenario)
-        result = run_scenario(name, cls.scenario, getattr(cls, "open_target", InProcess))
+        with kept_target(cls.open_target) as open_target:
+            results = {
+                label: run_scenario(label, scenario, open_target)
+                for label, scenario in labelled(name, cls.work).items()
+            }
     except PacekeeperError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
-    sys.stdout.write(as_json(name, result) if options.json else as_text(name, result))
-    for failure in result.failures:
-        sys.stderr.write(f"request failed: {failure}\n")
-    if result.client_bound:
-        sys.stderr.write(f"not valid: {result.void}\n")
-    return MeasurementError.exit_code if result.void else 0
+    for label, result in results.items():
+        sys.stdout.write(as_json(label, result) if options.json else as_text(label, result))
+        for failure in result.failures:
+            sys.stderr.write(f"{label}: request failed: {failure}\n")
+        if result.client_bound:
+            sys.stderr.write(f"{label}: not valid: {result.void}\n")
+    void = any(result.void for result in results.values())
+    return MeasurementError.exit_code if void else 0
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.engine.in_process import measure
+from benchmarks.engine.in_process import suite
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
 from benchmarks.engine.sizes import CHAT_OUTPUT, CHAT_PROMPT, TINY_CHAT_OUTPUT, TINY_CHAT_PROMPT
 from tracker.load import utilization
 from tracker.load.lengths import Production
 from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
-from tracker.load.suite import suite
 
 METRICS = (
     "throughput",
@@ -97,189 +96,117 @@ def _gpu(
 class TinyChatContinuous:
     """The tiny preset, chat lengths, continuous batches."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_tiny(TINY_CHAT, SMALL_BUCKETED), *METRICS)
 class TinyChatBucketed:
     """The tiny preset, chat lengths, padded batches of one bucket."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_tiny(TINY_CHAT, PADDED), *METRICS)
 class TinyChatPadded:
     """The tiny preset, chat lengths, padded batches as they come."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_tiny(TINY_CODE, CONTINUOUS), *METRICS)
 class TinyCodeContinuous:
     """The tiny preset, code-completion lengths, continuous batches."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_tiny(TINY_CODE, SMALL_BUCKETED), *METRICS)
 class TinyCodeBucketed:
     """The tiny preset, code-completion lengths, padded batches of one bucket."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_tiny(TINY_CODE, PADDED), *METRICS)
 class TinyCodePadded:
     """The tiny preset, code-completion lengths, padded batches as they come."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_tiny(TINY_MOONCAKE, CONTINUOUS), *METRICS)
 class TinyMooncakeContinuous:
     """The tiny preset, long-context lengths, continuous batches."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_tiny(TINY_MOONCAKE, SMALL_BUCKETED), *METRICS)
 class TinyMooncakeBucketed:
     """The tiny preset, long-context lengths, padded batches of one bucket."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_tiny(TINY_MOONCAKE, PADDED), *METRICS)
 class TinyMooncakePadded:
     """The tiny preset, long-context lengths, padded batches as they come."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_smol(CONTINUOUS), *METRICS)
 class SmolChatContinuous:
     """SmolLM2-135M, chat lengths, continuous batches."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_smol(SMALL_BUCKETED), *METRICS)
 class SmolChatBucketed:
     """SmolLM2-135M, chat lengths, padded batches of one bucket."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_smol(PADDED), *METRICS)
 class SmolChatPadded:
     """SmolLM2-135M, chat lengths, padded batches as they come."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_gpu(QWEN3_0_6B, CHAT, CONTINUOUS, 8192), *ON_GPU)
 class Qwen06ChatContinuous:
     """Qwen3-0.6B's shape on a GPU, chat lengths, continuous batches."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_gpu(QWEN3_0_6B, CHAT, BUCKETED, 8192), *ON_GPU)
 class Qwen06ChatBucketed:
     """Qwen3-0.6B's shape on a GPU, chat lengths, padded batches of one bucket."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_gpu(QWEN3_0_6B, CHAT, PADDED, 8192), *ON_GPU)
 class Qwen06ChatPadded:
     """Qwen3-0.6B's shape on a GPU, chat lengths, padded batches as they come."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_gpu(QWEN3_0_6B, CODE, CONTINUOUS, 8192), *ON_GPU)
 class Qwen06CodeContinuous:
     """Qwen3-0.6B's shape on a GPU, code-completion lengths, continuous batches."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_gpu(QWEN3_0_6B, CODE, BUCKETED, 8192), *ON_GPU)
 class Qwen06CodeBucketed:
     """Qwen3-0.6B's shape on a GPU, code-completion lengths, padded batches of one bucket."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_gpu(QWEN3_0_6B, CODE, PADDED, 8192), *ON_GPU)
 class Qwen06CodePadded:
     """Qwen3-0.6B's shape on a GPU, code-completion lengths, padded batches as they come."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_gpu(QWEN3_0_6B, MOONCAKE, CONTINUOUS, 20480), *ON_GPU)
 class Qwen06MooncakeContinuous:
     """Qwen3-0.6B's shape on a GPU, long-context lengths, continuous batches."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_gpu(QWEN3_0_6B, MOONCAKE, BUCKETED, 20480), *ON_GPU)
 class Qwen06MooncakeBucketed:
     """Qwen3-0.6B's shape on a GPU, long-context lengths, padded batches of one bucket."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_gpu(QWEN3_0_6B, MOONCAKE, PADDED, 20480), *ON_GPU)
 class Qwen06MooncakePadded:
     """Qwen3-0.6B's shape on a GPU, long-context lengths, padded batches as they come."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_gpu(QWEN3_8B, CHAT, CONTINUOUS, 8192), *ON_GPU)
 class Qwen8ChatContinuous:
     """Qwen3-8B's shape on a GPU, chat lengths, continuous batches."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_gpu(QWEN3_8B, CHAT, BUCKETED, 8192), *ON_GPU)
 class Qwen8ChatBucketed:
     """Qwen3-8B's shape on a GPU, chat lengths, padded batches of one bucket."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_gpu(QWEN3_8B, CHAT, PADDED, 8192), *ON_GPU)
 class Qwen8ChatPadded:
     """Qwen3-8B's shape on a GPU, chat lengths, padded batches as they come."""
-
-    def setup_cache(self):
-        return measure(self)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.engine.in_process import measure
+from benchmarks.engine.in_process import suite
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
 from tracker.load import utilization
 from tracker.load.lengths import Fixed
 from tracker.load.scenario import ClosedLoop, Conversations, Model, Scenario
-from tracker.load.suite import suite
 
 METRICS = (
     "ttft_first_turn",
@@ -52,37 +51,22 @@ def _turns(model: Model, chats: int, new: int, turns: int = 10, **engine: Any) -
 class TinyTurns:
     """The tiny preset, ten turns of 96 new tokens."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_turns(TINY, chats=16, new=96, enable_prefix_sharing=False), *METRICS)
 class TinyTurnsUnshared:
     """The same without prefix sharing: what it saves."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_turns(SMOLLM2, chats=2, new=32, max_num_seqs=2), *METRICS)
 class SmolTurns:
     """SmolLM2-135M, ten turns of 32 new tokens."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_turns(QWEN3_0_6B, chats=8, new=512), *ON_GPU)
 class Qwen06Turns:
     """Qwen3-0.6B's shape on a GPU, ten turns of 512 new tokens."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_turns(QWEN3_8B, chats=8, new=1024), *ON_GPU)
 class Qwen8Turns:
     """Qwen3-8B's shape on a GPU, ten turns of 1,024 new tokens."""
-
-    def setup_cache(self):
-        return measure(self)

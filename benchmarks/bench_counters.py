@@ -5,11 +5,10 @@ No clock is read, so one launch decides: a change here is a change in the code.
 
 from __future__ import annotations
 
-from benchmarks.engine.in_process import measure
+from benchmarks.engine.in_process import suite
 from benchmarks.engine.models import TINY
 from benchmarks.engine.sizes import TINY_CHAT_OUTPUT, TINY_CHAT_PROMPT, TINY_ENGINE
 from tracker.load.scenario import ClosedLoop, Conversations, Independent, Scenario
-from tracker.load.suite import suite
 
 METRICS = (
     "steps",
@@ -46,9 +45,6 @@ SHARED = ("steps", "prefill_tokens", "prefix_hit_tokens", "prefix_hit_rate", "bl
 class TinyPressed:
     """The tiny preset in a KV cache too small for its load."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(
     Scenario(
@@ -65,6 +61,3 @@ class TinyPressed:
 )
 class TinyShared:
     """The tiny preset, chats behind one system prompt: prefix sharing saves most of the prefill."""
-
-    def setup_cache(self):
-        return measure(self)

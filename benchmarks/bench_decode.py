@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.engine.in_process import measure
+from benchmarks.engine.in_process import suite
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
 from benchmarks.engine.sizes import SMOL_ENGINE, TINY_ENGINE
 from tracker.load import utilization
 from tracker.load.lengths import Fixed
 from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
-from tracker.load.suite import suite
 
 METRICS = (
     "tpot_p50",
@@ -42,17 +41,11 @@ def _decode(
 class TinyB1:
     """The tiny preset, one sequence at a time."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 # Long enough that a launch measures for seconds: this repository's own gate judges it.
 @suite(_decode(TINY, 8, 20, 128, version="3", engine=TINY_ENGINE), *METRICS)
 class TinyB8:
     """The tiny preset, eight sequences at a time."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(
@@ -69,37 +62,22 @@ class TinyB8:
 class SmolB1:
     """SmolLM2-135M continuing English text, one sequence at a time."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_decode(QWEN3_0_6B, 1, 4, 1024), *ON_GPU)
 class Qwen06B1:
     """Qwen3-0.6B's shape on a GPU, one sequence at a time."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_decode(QWEN3_0_6B, 32, 2, 1024), *ON_GPU)
 class Qwen06B32:
     """Qwen3-0.6B's shape on a GPU, 32 sequences at a time."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_decode(QWEN3_8B, 1, 2, 512), *ON_GPU)
 class Qwen8B1:
     """Qwen3-8B's shape on a GPU, one sequence at a time."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_decode(QWEN3_8B, 8, 2, 512), *ON_GPU)
 class Qwen8B8:
     """Qwen3-8B's shape on a GPU, eight sequences at a time."""
-
-    def setup_cache(self):
-        return measure(self)

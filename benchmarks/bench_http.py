@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from benchmarks import bench_serving
 from benchmarks.engine.served import Served
-from tracker.load.suite import measure_on, suite
+from tracker.load.suite import suite
 
 METRICS = (
     "ttft_p50",
@@ -24,31 +24,16 @@ METRICS = (
 )
 
 
-@suite(bench_serving.TinyC4.scenario, *METRICS)
+@suite(bench_serving.TinyC4.work, *METRICS, target=Served)
 class HttpTinyC4:
     """The tiny preset, chat lengths, four requests at a time."""
 
-    open_target = Served
 
-    def setup_cache(self):
-        return measure_on(self, self.open_target)
-
-
-@suite(bench_serving.TinyPoisson.scenario, *METRICS)
+@suite(bench_serving.TinyPoisson.work, *METRICS, target=Served)
 class HttpTinyPoisson:
     """The tiny preset, code-completion lengths, 50 Poisson arrivals a second."""
 
-    open_target = Served
 
-    def setup_cache(self):
-        return measure_on(self, self.open_target)
-
-
-@suite(bench_serving.SmolC2.scenario, *METRICS)
+@suite(bench_serving.SmolC2.work, *METRICS, target=Served)
 class HttpSmolC2:
     """SmolLM2-135M on English text, two requests at a time."""
-
-    open_target = Served
-
-    def setup_cache(self):
-        return measure_on(self, self.open_target)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.engine.in_process import measure
+from benchmarks.engine.in_process import suite
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
 from tracker.load.lengths import Fixed
 from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
-from tracker.load.suite import suite
 
 ON_CPU = ("peak_rss", "weight_bytes", "kv_cache_bytes", "peak_blocks_used")
 ON_GPU = ("peak_cuda_memory", *ON_CPU)
@@ -27,29 +26,17 @@ def _batch(model: Model) -> Scenario:
 class Tiny:
     """The tiny preset, eight sequences."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_batch(SMOLLM2), *ON_CPU)
 class Smol:
     """SmolLM2-135M, eight sequences."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_batch(QWEN3_0_6B), *ON_GPU)
 class Qwen06:
     """Qwen3-0.6B's shape on a GPU, eight sequences."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_batch(QWEN3_8B), *ON_GPU)
 class Qwen8:
     """Qwen3-8B's shape on a GPU, eight sequences."""
-
-    def setup_cache(self):
-        return measure(self)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.engine.in_process import measure
+from benchmarks.engine.in_process import suite
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
 from benchmarks.engine.sizes import SMOL_ENGINE, TINY_ENGINE
 from tracker.load import utilization
 from tracker.load.lengths import Fixed
 from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
-from tracker.load.suite import suite
 
 METRICS = (
     "ttft_p50",
@@ -39,16 +38,10 @@ def _prefill(model: Model, prompt: int, requests: int, **more: Any) -> Scenario:
 class TinyP128:
     """The tiny preset, prompts of 128 tokens."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_prefill(TINY, 512, 64, engine=TINY_ENGINE), *METRICS)
 class TinyP512:
     """The tiny preset, prompts of 512 tokens."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(
@@ -65,21 +58,12 @@ class TinyP512:
 class SmolText:
     """SmolLM2-135M, English prompts of 48 words, tokenization included."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_prefill(QWEN3_0_6B, 1024, 200), *ON_GPU)
 class Qwen06P1024:
     """Qwen3-0.6B's shape on a GPU, prompts of 1,024 tokens."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_prefill(QWEN3_8B, 1024, 100), *ON_GPU)
 class Qwen8P1024:
     """Qwen3-8B's shape on a GPU, prompts of 1,024 tokens."""
-
-    def setup_cache(self):
-        return measure(self)

@@ -5,7 +5,7 @@ The tiny preset's lengths are the production ones scaled down, so that a launch 
 
 from __future__ import annotations
 
-from benchmarks.engine.in_process import measure
+from benchmarks.engine.in_process import suite
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
 from benchmarks.engine.sizes import (
     CHAT_OUTPUT,
@@ -27,7 +27,6 @@ from tracker.load.scenario import (
     Replay,
     Scenario,
 )
-from tracker.load.suite import suite
 
 CLOSED = (
     "ttft_p50",
@@ -80,25 +79,16 @@ def _gpu_chat(model: Model, concurrency: int, requests: int) -> Scenario:
 class TinyC1:
     """The tiny preset, chat lengths, one request at a time."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 # Long enough that a launch measures for seconds: this repository's own gate judges it.
 @suite(_tiny_chat(4, 288, version="3"), *CLOSED)
 class TinyC4:
     """The tiny preset, chat lengths, four requests at a time."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_tiny_chat(16, 96), *CLOSED)
 class TinyC16:
     """The tiny preset, chat lengths, sixteen requests at a time."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(
@@ -121,9 +111,6 @@ class TinyC16:
 )
 class TinyShared:
     """The tiny preset, chats of four turns behind one system prompt."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(
@@ -149,9 +136,6 @@ class TinyPoisson:
     stays in the artifact: on a busy machine it is 0, and no ratio of it can be judged.
     """
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(
     Scenario(
@@ -168,9 +152,6 @@ class TinyPoisson:
 )
 class TinyTrace:
     """The tiny preset, the trace that ``PACEKEEPER_TRACE`` names, four requests at a time."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(
@@ -192,21 +173,12 @@ class TinyTrace:
 class SmolC2:
     """SmolLM2-135M on English text, two requests at a time."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_gpu_chat(QWEN3_0_6B, 32, 256), *ON_GPU)
 class Qwen06C32:
     """Qwen3-0.6B's shape on a GPU, chat lengths, 32 requests at a time."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_gpu_chat(QWEN3_8B, 16, 96), *ON_GPU)
 class Qwen8C16:
     """Qwen3-8B's shape on a GPU, chat lengths, sixteen requests at a time."""
-
-    def setup_cache(self):
-        return measure(self)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.engine.in_process import measure
+from benchmarks.engine.in_process import suite
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
 from tracker.load.lengths import Fixed
 from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
-from tracker.load.suite import suite
 
 METRICS = ("import_time", "construct_time", "first_token_time", "cold_start_time")
 
@@ -26,29 +25,17 @@ def _one(model: Model) -> Scenario:
 class Tiny:
     """The tiny preset."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_one(SMOLLM2), *METRICS)
 class Smol:
     """SmolLM2-135M, weights read from disk."""
-
-    def setup_cache(self):
-        return measure(self)
 
 
 @suite(_one(QWEN3_0_6B), *METRICS)
 class Qwen06:
     """Qwen3-0.6B's shape on a GPU."""
 
-    def setup_cache(self):
-        return measure(self)
-
 
 @suite(_one(QWEN3_8B), *METRICS)
 class Qwen8:
     """Qwen3-8B's shape on a GPU."""
-
-    def setup_cache(self):
-        return measure(self)

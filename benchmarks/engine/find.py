@@ -10,25 +10,29 @@ import benchmarks
 from tracker.errors import did_you_mean
 from tracker.load.errors import ScenarioError
 from tracker.load.scenario import Scenario
-from tracker.load.suite import benchmark_name
+from tracker.load.suite import benchmark_name, labelled
 
 __all__ = ["find_suite", "scenarios", "suites"]
 
 
 def scenarios() -> dict[str, Scenario]:
-    """Return the scenario of every suite class, by the class's name as asv has it."""
-    return {name: cls.scenario for name, cls in suites().items()}
+    """Return every scenario by its class's name as asv has it: ``"bench_sweep.SweepTiny(8)"`` in a sweep."""
+    return {
+        label: scenario
+        for name, cls in suites().items()
+        for label, scenario in labelled(name, cls.work).items()
+    }
 
 
 def suites() -> dict[str, Any]:
-    """Return every class that has a scenario, by its name as asv has it."""
+    """Return every class that drives a load, by its name as asv has it."""
     found = {}
     for info in pkgutil.iter_modules(benchmarks.__path__, "benchmarks."):
         if not info.name.startswith("benchmarks.bench_"):
             continue
         module = importlib.import_module(info.name)
         for value in vars(module).values():
-            if isinstance(value, type) and hasattr(value, "scenario"):
+            if isinstance(value, type) and hasattr(value, "work"):
                 found[benchmark_name(value)] = value
     return found
 

@@ -19,6 +19,7 @@ from benchmarks.engine.fingerprint import fingerprint, gpu_of, pin_threads
 from benchmarks.engine.memory import forget_peaks, peak_cuda_memory, peak_rss
 from benchmarks.engine.models import locate, require_device
 from benchmarks.engine.source import import_engine
+from tracker.load import suite as suites
 from tracker.load.control import control_metrics
 from tracker.load.drive import Drive, drive
 from tracker.load.errors import UnavailableError
@@ -26,11 +27,10 @@ from tracker.load.metrics import Values, counter_metrics, total
 from tracker.load.records import LoadRequest
 from tracker.load.run import LoadResult, run_scenario
 from tracker.load.scenario import Scenario
-from tracker.load.suite import measure_on
 from tracker.load.target import Observation
 from tracker.load.utilization import TIER, Ceiling, Ticks, cpu_metrics, utilization_metrics
 
-__all__ = ["InProcess", "measure", "run_in_process"]
+__all__ = ["InProcess", "run_in_process", "suite"]
 
 
 class InProcess:
@@ -159,8 +159,8 @@ def run_in_process(benchmark: str, scenario: Scenario) -> LoadResult:
     return run_scenario(benchmark, scenario, InProcess)
 
 
-measure = functools.partial(measure_on, open_target=InProcess)
-"""Run the scenario of a suite class in this process; what its ``setup_cache`` returns."""
+suite = functools.partial(suites.suite, target=InProcess)
+"""As `tracker.load.suite.suite`, on the engine in this process."""
 
 
 def _higher_of(before: Values, after: Values) -> Values:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,24 +20,25 @@ from tracker.load.drive import Drive
 from tracker.load.errors import UnavailableError
 from tracker.load.records import LoadRequest
 from tracker.load.scenario import Scenario
-from tracker.load.target import Observation, Target
+from tracker.load.target import Observation, OpenTarget, Target
 
-__all__ = ["Served"]
+__all__ = ["Served", "Server"]
 
 START_SECONDS = 300.0
 STOP_SECONDS = 20.0
 
 
-class Served:
-    """``python -m inference.serve`` for one scenario; a ``tracker.load.target.Target``.
+class Server:
+    """``python -m inference.serve`` with the model and engine of one scenario; ``stop`` it.
+
+    Attributes:
+        url: Where it serves.
 
     Raises:
         UnavailableError: This machine lacks the model or uvicorn; or this commit has no server.
         SourceMismatchError: The engine is not that of ``PACEKEEPER_SOURCE``.
         MeasurementError: The server does not start; with the end of what it wrote.
     """
-
-    device = None
 
     def __init__(self, scenario: Scenario) -> None:
         model = locate(scenario.model)
@@ -57,29 +59,10 @@ class Served:
             text=True,
         )
         try:
-            url = self._address()
-            self._target = _connected(url, scenario)
+            self.url = self._address()
         except BaseException:
-            self._stop()
+            self.stop()
             raise
-        self.vocab_size = self._target.vocab_size
-
-    def drive(self, requests: Sequence[LoadRequest], concurrency: int | None) -> Drive:
-        """Run the requests to their ends."""
-        return self._target.drive(requests, concurrency)
-
-    def begin(self) -> None:
-        """Start the timed part."""
-        self._target.begin()
-
-    def finish(self, warm: Drive, done: Drive) -> Observation:
-        """Return what client and server saw."""
-        return self._target.finish(warm, done)
-
-    def close(self) -> None:
-        """Disconnect and end the server."""
-        self._target.close()
-        self._stop()
 
     def _address(self) -> str:
         """Return the server's URL when it is ready."""
@@ -96,7 +79,8 @@ class Served:
         last = self._log.read().strip().splitlines()[-3:]
         raise MeasurementError(f"inference.serve did not start: {' / '.join(last)}")
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End it."""
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
@@ -106,6 +90,55 @@ class Served:
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._log.close()
+
+
+class Served:
+    """A server of its own for one scenario; a ``tracker.load.target.Target``. Raises as `Server`."""
+
+    device = None
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._server = Server(scenario)
+        try:
+            self._target = _connected(self._server.url, scenario)
+        except BaseException:
+            self._server.stop()
+            raise
+        self.vocab_size = self._target.vocab_size
+
+    @classmethod
+    @contextlib.contextmanager
+    def kept(cls) -> Iterator[OpenTarget]:
+        """Yield what connects scenarios to one server, started for the first of them."""
+        servers: list[Server] = []
+
+        def open_target(scenario: Scenario) -> Target:
+            if not servers:
+                servers.append(Server(scenario))
+            return _connected(servers[0].url, scenario)
+
+        try:
+            yield open_target
+        finally:
+            for server in servers:
+                server.stop()
+
+    def drive(self, requests: Sequence[LoadRequest], concurrency: int | None) -> Drive:
+        """Run the requests to their ends."""
+        return self._target.drive(requests, concurrency)
+
+    def begin(self) -> None:
+        """Start the timed part."""
+        self._target.begin()
+
+    def finish(self, warm: Drive, done: Drive) -> Observation:
+        """Return what client and server saw."""
+        return self._target.finish(warm, done)
+
+    def close(self) -> None:
+        """Disconnect and end the server."""
+        self._target.close()
+        self._server.stop()
 
 
 def _connected(url: str, scenario: Scenario) -> Target:

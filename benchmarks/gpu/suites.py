@@ -18,6 +18,7 @@ import benchmarks
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.records import GpuMeasurement
 from tracker.load.errors import ScenarioError, UnavailableError
+from tracker.load.suite import labelled
 
 __all__ = ["cases", "run", "run_class", "suite_classes"]
 
@@ -94,9 +95,10 @@ def run_class(name: str) -> list[GpuMeasurement]:
 
 
 def _is_for(cls: type, device: str) -> bool:
-    scenario = getattr(cls, "scenario", None)
-    return scenario is None or (
+    work = getattr(cls, "work", None)
+    return work is None or all(
         scenario.model.device == device and scenario.model.weights == "dummy"
+        for scenario in labelled("", work).values()
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bench_host, bench_kernels
-from benchmarks.engine.find import scenarios
+from benchmarks.engine.find import scenarios, suites
 from tracker.load import utilization
 from tracker.load.scenario import describe
 from tracker.load.suite import benchmark_name
@@ -81,7 +81,7 @@ def test_every_class_has_a_cache_of_its_own(discovered):
     assert all(len(owners) == 1 for owners in keys.values())
     kernels = {benchmark_name(cls) for cls in vars(bench_kernels).values() if hasattr(cls, "op")}
     hosts = {benchmark_name(cls) for cls in (bench_host.TinyB1, bench_host.TinyB32)}
-    assert {o for owners in keys.values() for o in owners} == set(scenarios()) | kernels | hosts
+    assert {o for owners in keys.values() for o in owners} == set(suites()) | kernels | hosts
 
 
 def test_nothing_but_suites_is_taken_for_a_benchmark(discovered):

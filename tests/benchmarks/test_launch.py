@@ -57,7 +57,7 @@ def written(tmp_path_factory):
 
 @pytest.mark.parametrize("suite", [TinyPressed, TinyShared], ids=lambda c: c.__name__)
 def test_two_launches_do_the_same_work_and_count_the_same(suite, no_artifacts):
-    one, two = (run_in_process("bench_counters.X", suite.scenario) for _ in range(2))
+    one, two = (run_in_process("bench_counters.X", suite.work) for _ in range(2))
     assert one.failures == ()
     assert one.work == two.work
     assert one.counters == two.counters
@@ -66,13 +66,13 @@ def test_two_launches_do_the_same_work_and_count_the_same(suite, no_artifacts):
 
 
 def test_the_pressed_scenario_presses(no_artifacts):
-    counters = run_in_process("bench_counters.TinyPressed", TinyPressed.scenario).counters
+    counters = run_in_process("bench_counters.TinyPressed", TinyPressed.work).counters
     assert counters["preemptions"] > 0
     assert counters["blocks_evicted"] > 0
 
 
 def test_computing_again_after_a_preemption_costs_flops(no_artifacts):
-    scenario = TinyPressed.scenario
+    scenario = TinyPressed.work
     roomy = replace(scenario, engine={**scenario.engine, "num_blocks": 400})
     pressed, free = (run_in_process("x", s).metrics["flops_per_token"] for s in (scenario, roomy))
     assert pressed > free > 0
@@ -84,7 +84,7 @@ def test_a_commit_that_does_not_count_flops_is_skipped(no_artifacts):
 
 
 def test_losing_prefix_sharing_moves_the_exact_counters(no_artifacts):
-    scenario = TinyShared.scenario
+    scenario = TinyShared.work
     off = replace(scenario, engine={**scenario.engine, "enable_prefix_sharing": False})
     shared = run_in_process("bench_counters.TinyShared", scenario).metrics
     unshared = run_in_process("bench_counters.TinyShared", off).metrics
@@ -288,7 +288,7 @@ models.ctypes = types.SimpleNamespace(CDLL=lambda name: None)
 made, import_engine = [], in_process.import_engine
 in_process.import_engine = lambda: made.append(import_engine()) or made[0]
 try:
-    in_process.run_in_process("x", Qwen06.scenario)
+    in_process.run_in_process("x", Qwen06.work)
 except UnavailableError as error:
     print(made[0].seconds, error, sep="|")
 """

@@ -37,7 +37,7 @@ def test_a_suite_starts_a_server_of_its_own_and_ends_it():
     assert result.failures == ()
     assert result.work["output_tokens"] == 20
     assert result.metrics["server_running"] is not None
-    assert started[0]._process.returncode is not None
+    assert started[0]._server._process.returncode is not None
 
 
 def test_a_server_that_does_not_start_is_named():

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.engine.find import find_suite, scenarios
-from benchmarks.engine.in_process import measure
+from benchmarks.engine.in_process import suite
 from benchmarks.engine.models import QWEN3_8B, TINY
 from tracker.errors import MeasurementError
 from tracker.load.catalogue import CATALOGUE, pick
-from tracker.load.errors import ScenarioError
+from tracker.load.drive import Drive
+from tracker.load.errors import ScenarioError, UnavailableError
 from tracker.load.lengths import Fixed
+from tracker.load.records import RequestRecord
 from tracker.load.scenario import ClosedLoop, Independent, Scenario
-from tracker.load.suite import benchmark_name, suite
+from tracker.load.suite import Sweep, benchmark_name
+from tracker.load.suite import suite as load_suite
+from tracker.load.target import Observation
 
 SCENARIO = Scenario(
     version="7",
@@ -29,8 +34,7 @@ SCENARIO = Scenario(
 
 @suite(SCENARIO, "ttft_p50", "steps", "error_rate")
 class Small:
-    def setup_cache(self):
-        return measure(self)
+    """A load."""
 
 
 def measured(void=None, **metrics):
@@ -72,8 +76,7 @@ def test_what_is_unavailable_is_skipped_with_its_reason(monkeypatch):
         "steps",
     )
     class OnGpu:
-        def setup_cache(self):
-            return measure(self)
+        """A load."""
 
     monkeypatch.setattr("benchmarks.engine.models._has_driver", lambda: False)
     cache = OnGpu().setup_cache()
@@ -90,12 +93,67 @@ def test_a_measured_class_has_every_metric_it_publishes(monkeypatch):
     assert Small().track_steps(cache) == 4
 
 
-def test_a_class_needs_a_setup_cache_of_its_own():
-    with pytest.raises(ScenarioError, match="setup_cache"):
+def test_a_class_without_a_target_needs_a_setup_cache_of_its_own():
+    with pytest.raises(ScenarioError, match="a target or a setup_cache"):
 
-        @suite(SCENARIO, "steps")
+        @load_suite(SCENARIO, "steps")
         class Inherits(Small):
             pass
+
+
+class Scripted:
+    """A target whose requests take a tenth of a second for every request in flight."""
+
+    opened = 0
+    device = None
+    vocab_size = 10
+
+    def __init__(self, scenario):
+        if scenario.load.concurrency == 4:
+            raise UnavailableError("no room for four")
+        type(self).opened += 1
+        self.unit = scenario.load.concurrency / 10
+
+    def drive(self, requests, concurrency):
+        records = tuple(
+            RequestRecord(r.index, 8, 2, 0.0, (self.unit, 2 * self.unit), "length")
+            for r in requests
+        )
+        return Drive(0.0, 1.0, records, ((),) * len(records), ((),) * len(records))
+
+    def begin(self):
+        pass
+
+    def finish(self, warm, done):
+        return Observation(metrics={}, counters={}, engine={}, fingerprint={})
+
+    def close(self):
+        pass
+
+
+def test_a_sweep_is_one_launch_for_each_value_of_its_parameter(monkeypatch):
+    monkeypatch.delenv("PACEKEEPER_ARTIFACTS", raising=False)
+    points = {c: replace(SCENARIO, load=ClosedLoop(c)) for c in (1, 2, 4)}
+
+    @suite(Sweep("concurrency", points), "tpot_p50", "tpot_attenuation", target=Scripted)
+    class Swept:
+        """A load at several concurrencies."""
+
+    instance = Swept()
+    assert (instance.param_names, instance.params) == (["concurrency"], [[1, 2, 4]])
+    cache = instance.setup_cache()
+    assert Scripted.opened == 2
+    assert [instance.track_tpot_p50(cache, c) for c in (1, 2)] == pytest.approx([0.1, 0.2])
+    assert instance.track_tpot_attenuation(cache, 2) == pytest.approx(2.0)
+    instance.setup(cache, 2)
+    with pytest.raises(NotImplementedError, match="no room for four"):
+        instance.setup(cache, 4)
+
+
+def test_points_of_a_sweep_have_one_engine():
+    points = {1: SCENARIO, 2: replace(SCENARIO, engine={})}
+    with pytest.raises(ScenarioError, match="concurrency=2 differs"):
+        Sweep("concurrency", points)
 
 
 def test_an_unknown_metric_is_named_with_the_nearest():

@@ -54,7 +54,7 @@ def test_a_turn_without_a_token_has_no_value():
 def test_every_turn_computes_exactly_what_the_first_one_did(monkeypatch):
     monkeypatch.delenv("PACEKEEPER_ARTIFACTS", raising=False)
     new, turns, chats = 96, 10, 2
-    shared, unshared = (run_in_process("x", few(suite.scenario, chats)) for suite in SUITES)
+    shared, unshared = (run_in_process("x", few(suite.work, chats)) for suite in SUITES)
     assert shared.failures == ()
     # The system prompt's one block is common to all chats but the first.
     assert shared.counters["prefill_tokens"] == chats * turns * new - (chats - 1) * 16

@@ -14,7 +14,7 @@ from benchmarks.engine.in_process import run_in_process
 from tracker.load.lengths import Fixed
 from tracker.load.scenario import Independent
 
-SHORT = replace(TinyB1.scenario, workload=Independent(2, prompt=Fixed(8), output=Fixed(4)))
+SHORT = replace(TinyB1.work, workload=Independent(2, prompt=Fixed(8), output=Fixed(4)))
 
 
 def test_a_launch_publishes_utilization_and_keeps_its_tier(tmp_path, monkeypatch):
@@ -47,7 +47,7 @@ def test_an_engine_is_warmed_up_before_the_timed_part(monkeypatch):
     monkeypatch.setattr("inference.LLM.warm_up", warm_up)
     run_in_process("bench_decode.X", SHORT)
     assert calls == [2], "after the warm-up's two requests, before the load's"
-    run_in_process("bench_memory.X", TinyMemory.scenario)
+    run_in_process("bench_memory.X", TinyMemory.work)
     assert calls == [2], "a load without a warm-up measures what it finds"
 
 

@@ -42,94 +42,120 @@ class Metric:
     clean: bool = True
 
 
-def _lower(name: str, title: str, unit: str, kind: Kind, *, clean: bool = True) -> Metric:
-    return Metric(name, title, unit, "lower", kind, clean=clean)
+# By direction, unit, kind, and whether failed requests take the value away.
+_GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
+    ("lower", "s", "timing", True): {
+        "ttft_p50": "Time to first token, median",
+        "ttft_p95": "Time to first token, p95",
+        "ttft_p99": "Time to first token, p99",
+        "ttft_first_turn": "Time to first token, first turn of a chat",
+        "ttft_last_turn": "Time to first token, last turn of a chat",
+        "tpot_p50": "Time per output token, median",
+        "tpot_p95": "Time per output token, p95",
+        "itl_p50": "Gap between tokens, median",
+        "itl_p95": "Gap between tokens, p95",
+        "itl_p99": "Gap between tokens, p99",
+        "itl_max": "Longest gap between tokens",
+        "icl_p50": "Gap between chunks, median",
+        "icl_p95": "Gap between chunks, p95",
+        "icl_p99": "Gap between chunks, p99",
+        "icl_max": "Longest gap between chunks",
+        "first_answer_p50": "Time to first answer token, median",
+        "first_answer_p95": "Time to first answer token, p95",
+        "e2e_p50": "Submitted to last token, median",
+        "e2e_p95": "Submitted to last token, p95",
+        "cpu_time_per_token": "Processor time per output token",
+        "server_queue_time": "Wait in the server's queue, mean",
+    },
+    ("lower", "1", "timing", True): {
+        "ttft_growth": "Time to first token, last turn over first",
+        "tpot_attenuation": "Time per output token over that of the first load of a sweep",
+    },
+    ("higher", "tokens/s", "rate", True): {
+        "throughput": "Output tokens per second",
+        "throughput_steady": "Output tokens per second, steady part",
+        "decode_throughput": "Decoded tokens per second",
+        "prefill_throughput": "Prompt tokens per second",
+    },
+    ("higher", "req/s", "rate", True): {
+        "goodput_relaxed": "Requests per second within the relaxed SLO",
+        "goodput_strict": "Requests per second within the strict SLO",
+    },
+    ("lower", "1", "exact", False): {"error_rate": "Failed share of requests"},
+    ("higher", "1", "exact", True): {
+        "batching_efficiency": "Useful share of computed tokens",
+        "attention_efficiency": "Useful share of KV positions read",
+        "prefix_hit_rate": "Prompt tokens found in the prefix cache",
+    },
+    ("lower", "steps", "exact", True): {"steps": "Engine steps"},
+    ("lower", "tokens", "exact", True): {
+        "prefill_tokens": "Prompt tokens computed",
+        "decode_tokens": "Decode tokens computed",
+        "padded_tokens": "Padding computed",
+    },
+    ("higher", "tokens", "exact", True): {
+        "prefix_hit_tokens": "Prompt tokens found in the prefix cache"
+    },
+    ("lower", "requests", "exact", True): {"preemptions": "Requests preempted"},
+    ("lower", "blocks", "exact", True): {
+        "blocks_allocated": "KV blocks allocated",
+        "blocks_evicted": "KV blocks evicted",
+        "peak_blocks_used": "Most KV blocks in use",
+    },
+    ("lower", "calls", "exact", True): {"op_calls_per_step": "Op calls per engine step"},
+    ("lower", "captures", "exact", True): {"graph_captures": "CUDA graphs captured under load"},
+    ("lower", "FLOP", "exact", True): {"flops_per_token": "Model FLOPs per generated token"},
+    ("lower", "bytes", "exact", False): {
+        "weight_bytes": "Size of the weights",
+        "kv_cache_bytes": "Size of the KV cache",
+        "peak_cuda_memory": "Peak CUDA memory allocated",
+    },
+    ("lower", "bytes", "other", False): {"peak_rss": "Peak resident memory of the process"},
+    ("lower", "s", "timing", False): {
+        "import_time": "Importing the engine",
+        "construct_time": "Constructing the engine",
+        "first_token_time": "First token of a constructed engine",
+        "cold_start_time": "Import, construct, first token",
+        "control_gemm": "One product of the control workload",
+        "control_copy": "One copy of the control workload",
+        "control_python": "Python of the control workload",
+        "client_lag_p99": "The client's share of a first token, p99",
+        "client_read_delay_p99": "Wait of a read for the client, p99",
+    },
+    ("lower", "J/token", "energy", True): {"energy_per_token": "Energy per output token"},
+    ("lower", "requests", "other", True): {
+        "server_queue_length": "Requests waiting in the server, mean",
+        "server_preemptions": "Requests the server preempted",
+    },
+    ("higher", "requests", "other", True): {
+        "server_running": "Requests running in the server, mean"
+    },
+    ("lower", "1", "utilization", True): {
+        "server_kv_usage": "Share of the server's KV cache in use, most"
+    },
+    ("higher", "1", "other", True): {
+        "server_prefix_hit_rate": "Prompt tokens found in the server's cache",
+        "server_spec_acceptance": "Share of drafted tokens accepted",
+    },
+    ("higher", "1", "utilization", True): {
+        "mbu_prefill": "Memory bandwidth used by prefill (analytic)",
+        "mbu_decode": "Memory bandwidth used by decode (analytic)",
+        "mfu_prefill": "FLOPs used by prefill (analytic)",
+        "mfu_decode": "FLOPs used by decode (analytic)",
+        "cpu_share": "Processors kept busy by the process",
+        "gpu_utilization": "Share of time with a kernel running",
+    },
+    ("higher", "1/s", "utilization", True): {
+        "memory_turnover": "Device memory moved per second (analytic)"
+    },
+    ("lower", "1", "utilization", False): {"cpu_steal": "Processor time stolen from the machine"},
+}
 
-
-def _higher(name: str, title: str, unit: str, kind: Kind, *, clean: bool = True) -> Metric:
-    return Metric(name, title, unit, "higher", kind, clean=clean)
-
-
-_ALL = (
-    _lower("ttft_p50", "Time to first token, median", "s", "timing"),
-    _lower("ttft_p95", "Time to first token, p95", "s", "timing"),
-    _lower("ttft_p99", "Time to first token, p99", "s", "timing"),
-    _lower("ttft_first_turn", "Time to first token, first turn of a chat", "s", "timing"),
-    _lower("ttft_last_turn", "Time to first token, last turn of a chat", "s", "timing"),
-    _lower("ttft_growth", "Time to first token, last turn over first", "1", "timing"),
-    _lower("tpot_p50", "Time per output token, median", "s", "timing"),
-    _lower("tpot_p95", "Time per output token, p95", "s", "timing"),
-    _lower("itl_p50", "Gap between tokens, median", "s", "timing"),
-    _lower("itl_p95", "Gap between tokens, p95", "s", "timing"),
-    _lower("itl_p99", "Gap between tokens, p99", "s", "timing"),
-    _lower("itl_max", "Longest gap between tokens", "s", "timing"),
-    _lower("icl_p50", "Gap between chunks, median", "s", "timing"),
-    _lower("icl_p95", "Gap between chunks, p95", "s", "timing"),
-    _lower("icl_p99", "Gap between chunks, p99", "s", "timing"),
-    _lower("icl_max", "Longest gap between chunks", "s", "timing"),
-    _lower("first_answer_p50", "Time to first answer token, median", "s", "timing"),
-    _lower("first_answer_p95", "Time to first answer token, p95", "s", "timing"),
-    _lower("e2e_p50", "Submitted to last token, median", "s", "timing"),
-    _lower("e2e_p95", "Submitted to last token, p95", "s", "timing"),
-    _lower("cpu_time_per_token", "Processor time per output token", "s", "timing"),
-    _higher("throughput", "Output tokens per second", "tokens/s", "rate"),
-    _higher("throughput_steady", "Output tokens per second, steady part", "tokens/s", "rate"),
-    _higher("decode_throughput", "Decoded tokens per second", "tokens/s", "rate"),
-    _higher("prefill_throughput", "Prompt tokens per second", "tokens/s", "rate"),
-    _higher("goodput_relaxed", "Requests per second within the relaxed SLO", "req/s", "rate"),
-    _higher("goodput_strict", "Requests per second within the strict SLO", "req/s", "rate"),
-    _lower("error_rate", "Failed share of requests", "1", "exact", clean=False),
-    _higher("batching_efficiency", "Useful share of computed tokens", "1", "exact"),
-    _higher("attention_efficiency", "Useful share of KV positions read", "1", "exact"),
-    _higher("prefix_hit_rate", "Prompt tokens found in the prefix cache", "1", "exact"),
-    _lower("steps", "Engine steps", "steps", "exact"),
-    _lower("prefill_tokens", "Prompt tokens computed", "tokens", "exact"),
-    _lower("decode_tokens", "Decode tokens computed", "tokens", "exact"),
-    _higher("prefix_hit_tokens", "Prompt tokens found in the prefix cache", "tokens", "exact"),
-    _lower("padded_tokens", "Padding computed", "tokens", "exact"),
-    _lower("preemptions", "Requests preempted", "requests", "exact"),
-    _lower("blocks_allocated", "KV blocks allocated", "blocks", "exact"),
-    _lower("blocks_evicted", "KV blocks evicted", "blocks", "exact"),
-    _lower("peak_blocks_used", "Most KV blocks in use", "blocks", "exact"),
-    _lower("op_calls_per_step", "Op calls per engine step", "calls", "exact"),
-    _lower("graph_captures", "CUDA graphs captured under load", "captures", "exact"),
-    _lower("flops_per_token", "Model FLOPs per generated token", "FLOP", "exact"),
-    _lower("weight_bytes", "Size of the weights", "bytes", "exact", clean=False),
-    _lower("kv_cache_bytes", "Size of the KV cache", "bytes", "exact", clean=False),
-    _lower("peak_rss", "Peak resident memory of the process", "bytes", "other", clean=False),
-    _lower("peak_cuda_memory", "Peak CUDA memory allocated", "bytes", "exact", clean=False),
-    _lower("import_time", "Importing the engine", "s", "timing", clean=False),
-    _lower("construct_time", "Constructing the engine", "s", "timing", clean=False),
-    _lower("first_token_time", "First token of a constructed engine", "s", "timing", clean=False),
-    _lower("cold_start_time", "Import, construct, first token", "s", "timing", clean=False),
-    _lower("energy_per_token", "Energy per output token", "J/token", "energy"),
-    _lower("control_gemm", "One product of the control workload", "s", "timing", clean=False),
-    _lower("control_copy", "One copy of the control workload", "s", "timing", clean=False),
-    _lower("control_python", "Python of the control workload", "s", "timing", clean=False),
-    _lower(
-        "client_lag_p99", "The client's share of a first token, p99", "s", "timing", clean=False
-    ),
-    _lower(
-        "client_read_delay_p99", "Wait of a read for the client, p99", "s", "timing", clean=False
-    ),
-    _lower("server_queue_length", "Requests waiting in the server, mean", "requests", "other"),
-    _lower("server_queue_time", "Wait in the server's queue, mean", "s", "timing"),
-    _higher("server_running", "Requests running in the server, mean", "requests", "other"),
-    _lower("server_kv_usage", "Share of the server's KV cache in use, most", "1", "utilization"),
-    _higher("server_prefix_hit_rate", "Prompt tokens found in the server's cache", "1", "other"),
-    _lower("server_preemptions", "Requests the server preempted", "requests", "other"),
-    _higher("server_spec_acceptance", "Share of drafted tokens accepted", "1", "other"),
-    _higher("mbu_prefill", "Memory bandwidth used by prefill (analytic)", "1", "utilization"),
-    _higher("mbu_decode", "Memory bandwidth used by decode (analytic)", "1", "utilization"),
-    _higher("mfu_prefill", "FLOPs used by prefill (analytic)", "1", "utilization"),
-    _higher("mfu_decode", "FLOPs used by decode (analytic)", "1", "utilization"),
-    _higher("memory_turnover", "Device memory moved per second (analytic)", "1/s", "utilization"),
-    _higher("cpu_share", "Processors kept busy by the process", "1", "utilization"),
-    _lower("cpu_steal", "Processor time stolen from the machine", "1", "utilization", clean=False),
-    _higher("gpu_utilization", "Share of time with a kernel running", "1", "utilization"),
-)
-
-CATALOGUE = {metric.name: metric for metric in _ALL}
+CATALOGUE = {
+    name: Metric(name, title, unit, better, kind, clean=clean)
+    for (better, unit, kind, clean), titles in _GROUPS.items()
+    for name, title in titles.items()
+}
 
 
 class _Measured(Protocol):
