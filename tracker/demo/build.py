@@ -33,7 +33,7 @@ from tracker.gate.policy_file import load_policy
 from tracker.gate.progress import SilentProgress
 from tracker.measure.git import Commit
 from tracker.measure.launch import FailedBenchmark, LaunchResult, OnLine
-from tracker.measure.project import AsvProject, load_project
+from tracker.measure.project import MeasuredProject, load_project
 from tracker.measure.recorder import Recorder
 from tracker.store import Store, queries
 
@@ -150,7 +150,7 @@ class DemoRunner:
     bench: tuple[str, ...] = ()
 
     def __init__(
-        self, project: AsvProject, place: Place, commits: Sequence[Commit], *, seed: str
+        self, project: MeasuredProject, place: Place, commits: Sequence[Commit], *, seed: str
     ) -> None:
         self.project = project
         self.machine = place.machine

@@ -22,7 +22,7 @@ from tracker.gate.policy import identity_of
 from tracker.gate.session import Earlier
 from tracker.gate.stored import measured_before
 from tracker.measure.launch import Runner
-from tracker.measure.project import AsvProject
+from tracker.measure.project import MeasuredProject
 from tracker.measure.worktree import state_dir
 from tracker.store import Store, queries
 
@@ -82,7 +82,7 @@ class Unfinished:
     claim: Claim
 
 
-def place_of(project: AsvProject) -> dict[str, object]:
+def place_of(project: MeasuredProject) -> dict[str, object]:
     """Return where and with which suites a gate is measured, as the store keeps it."""
     digest = hashlib.sha256()
     suites = project.benchmark_dir

@@ -19,7 +19,7 @@ from tracker.domain import (
     ResultFile,
     metric_name,
 )
-from tracker.measure.project import AsvProject
+from tracker.measure.project import MeasuredProject
 
 __all__ = [
     "FailedBenchmark",
@@ -166,7 +166,7 @@ class Runner(Protocol):
     """
 
     @property
-    def project(self) -> AsvProject: ...
+    def project(self) -> MeasuredProject: ...
     @property
     def machine(self) -> str: ...
     @property

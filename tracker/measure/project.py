@@ -18,14 +18,14 @@ from tracker.errors import UsageError
 from tracker.measure.clone import is_url, repository_of_url
 from tracker.measure.git import Repository
 
-__all__ = ["AsvProject", "load_project", "unmeasured_changes"]
+__all__ = ["MeasuredProject", "load_project", "unmeasured_changes"]
 
 CONFIG_NAMES = ("asv.conf.json", "asv.conf.jsonc")
 _SETTINGS = "pacekeeper.toml"
 
 
 @dataclass(frozen=True, slots=True)
-class AsvProject:
+class MeasuredProject:
     """What `asv.conf.json` or `pacekeeper.toml` says, with every path absolute.
 
     Attributes:
@@ -59,14 +59,14 @@ class AsvProject:
 
 def load_project(
     config: Path | None = None, *, start: Path | None = None, source: Sequence[str] = ()
-) -> AsvProject:
+) -> MeasuredProject:
     """Read the project's configuration.
 
     Args:
         config: An asv configuration; else `asv.conf.json`, or a `pacekeeper.toml` that asks for
             another runner, in `start` or the nearest directory above it.
         start: Where to look from; the current directory by default.
-        source: See `AsvProject.source`.
+        source: See `MeasuredProject.source`.
 
     Raises:
         UsageError: No file, not readable, not JSON, no `benchmarks` package where it says, not
@@ -85,7 +85,7 @@ def load_project(
         raise UsageError(
             f"{path}: benchmark_dir {benchmark_dir} is not a package (no __init__.py there)"
         )
-    return AsvProject(
+    return MeasuredProject(
         name=name,
         config_path=path,
         config=content,
@@ -95,7 +95,7 @@ def load_project(
     )
 
 
-def unmeasured_changes(project: AsvProject, *, head_is_measured: bool) -> list[str]:
+def unmeasured_changes(project: MeasuredProject, *, head_is_measured: bool) -> list[str]:
     """Return warnings about files that differ from what will be measured.
 
     Commits are measured from git, never from the working tree; the suites are those of the
@@ -168,11 +168,11 @@ def _needs_no_asv(path: Path) -> bool:
     return isinstance(measure, dict) and measure.get("runner", "asv") != "asv"
 
 
-def _without_asv(path: Path, source: Sequence[str]) -> AsvProject:
+def _without_asv(path: Path, source: Sequence[str]) -> MeasuredProject:
     named = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
     repository = Repository.find(path.parent)
     name = named.get("name") if isinstance(named, dict) else None
-    return AsvProject(
+    return MeasuredProject(
         name=name if isinstance(name, str) and name else repository.root.name,
         config_path=path,
         config={},

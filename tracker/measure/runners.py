@@ -9,13 +9,13 @@ from tracker.measure.asv.environments import environment_names
 from tracker.measure.asv.runner import AsvRunner
 from tracker.measure.command import CommandRunner
 from tracker.measure.launch import Runner
-from tracker.measure.project import AsvProject
+from tracker.measure.project import MeasuredProject
 
 __all__ = ["make_runner"]
 
 
 def make_runner(
-    project: AsvProject,
+    project: MeasuredProject,
     policy: Policy,
     *,
     machine: str,

@@ -30,7 +30,7 @@ from tracker.measure.guard import GRACE, guarded
 from tracker.measure.launch import FailedBenchmark, LaunchResult, OnLine
 from tracker.measure.machine import describe_machine
 from tracker.measure.process import MARK, run_logged
-from tracker.measure.project import AsvProject
+from tracker.measure.project import MeasuredProject
 from tracker.measure.settings import MeasureSettings
 from tracker.measure.site import LaunchSite
 from tracker.measure.worktree_runner import WorktreeRunner, chosen
@@ -52,7 +52,7 @@ class ServerRunner(WorktreeRunner):
     A load ends by the limits of its scenarios; `timeout` is that of a build or a deployment.
     """
 
-    def __init__(self, project: AsvProject, settings: MeasureSettings, **options: Any) -> None:
+    def __init__(self, project: MeasuredProject, settings: MeasureSettings, **options: Any) -> None:
         super().__init__(project, settings, **options)
         self._scenarios = {
             name: scenario_of(name, table) for name, table in settings.scenarios.items()

@@ -27,7 +27,7 @@ from tracker.measure.imports import (
 from tracker.measure.launch import LaunchFault
 from tracker.measure.machine_lock import machine_lock
 from tracker.measure.process import run_logged
-from tracker.measure.project import AsvProject
+from tracker.measure.project import MeasuredProject
 from tracker.measure.settings import MeasureSettings
 from tracker.measure.source_paths import source_paths
 from tracker.measure.worktree import Worktrees, state_dir
@@ -82,7 +82,7 @@ class LaunchSites:
 
     def __init__(
         self,
-        project: AsvProject,
+        project: MeasuredProject,
         settings: MeasureSettings,
         *,
         python: str,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from tracker.domain import BenchmarkInfo, metric_name
 from tracker.errors import MeasurementError
 from tracker.measure.launch import LaunchResult, OnLine
-from tracker.measure.project import AsvProject
+from tracker.measure.project import MeasuredProject
 from tracker.measure.settings import MeasureSettings
 from tracker.measure.site import LaunchSites, OnWait
 
@@ -32,7 +32,7 @@ class WorktreeRunner:
 
     def __init__(
         self,
-        project: AsvProject,
+        project: MeasuredProject,
         settings: MeasureSettings,
         *,
         machine: str,

@@ -21,7 +21,7 @@ from tracker.gate.promise import broken_promise
 from tracker.measure.commit_range import measure_range
 from tracker.measure.git import Repository
 from tracker.measure.launch import Runner
-from tracker.measure.project import AsvProject, load_project
+from tracker.measure.project import MeasuredProject, load_project
 from tracker.measure.recorder import Recorder
 from tracker.measure.runners import make_runner
 from tracker.measure.worktree import Worktrees, state_dir
@@ -140,7 +140,7 @@ def prune(*, root: str) -> None:
     _log.info("removed %d old worktrees", len(removed))
 
 
-def _load(root: str) -> AsvProject:
+def _load(root: str) -> MeasuredProject:
     policy = load_policy(start=Path(root))
     return load_project(start=Path(root), source=policy.source)
 
@@ -171,7 +171,7 @@ def _measure_chosen(
 
 def _measure_each(
     store: Store,
-    tree: AsvProject,
+    tree: MeasuredProject,
     project: str,
     machine: str,
     commits: Sequence[str],
@@ -193,13 +193,13 @@ def _measure_each(
     return failed
 
 
-def _recorder(store: Store, tree: AsvProject, project: str, runner: Runner) -> Recorder:
+def _recorder(store: Store, tree: MeasuredProject, project: str, runner: Runner) -> Recorder:
     url = load_policy(start=tree.config_path.parent).commit_url
     return Recorder(store, project, tree.repository, python=runner.python, commit_url=url)
 
 
 def _measure(
-    store: Store, tree: AsvProject, project: str, machine: str, commit: str, *, launches: int
+    store: Store, tree: MeasuredProject, project: str, machine: str, commit: str, *, launches: int
 ) -> str | None:
     """Measure one commit; return the reason if nothing was measured, else None."""
     policy = load_policy(start=tree.config_path.parent)

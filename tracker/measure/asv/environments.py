@@ -8,7 +8,7 @@ import sys
 from importlib.util import find_spec
 
 from tracker.errors import UsageError, did_you_mean
-from tracker.measure.project import AsvProject
+from tracker.measure.project import MeasuredProject
 
 __all__ = ["asv_python", "environment_names"]
 
@@ -29,7 +29,9 @@ def asv_python(python: str) -> str:
     return sys.executable if find_spec("asv") else python
 
 
-def environment_names(project: AsvProject, python: str, wanted: str | None = None) -> list[str]:
+def environment_names(
+    project: MeasuredProject, python: str, wanted: str | None = None
+) -> list[str]:
     """Return the names of the environments that asv builds for `project`; empty where it builds none.
 
     Args:

@@ -23,7 +23,7 @@ from tracker.measure.imports import RECORDING
 from tracker.measure.launch import LaunchResult, OnLine
 from tracker.measure.machine import register_machine
 from tracker.measure.process import run_logged
-from tracker.measure.project import AsvProject
+from tracker.measure.project import MeasuredProject
 from tracker.measure.settings import MeasureSettings
 from tracker.measure.site import LaunchSite, LaunchSites, OnWait
 from tracker.measure.worktree import NO_HOOKS
@@ -57,7 +57,7 @@ class AsvRunner:
 
     def __init__(
         self,
-        project: AsvProject,
+        project: MeasuredProject,
         *,
         machine: str,
         python: str | None = None,
