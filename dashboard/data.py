@@ -30,6 +30,7 @@ from tracker.domain import (
     RevisionInfo,
     RunInfo,
     SearchedSeries,
+    SeriesFilter,
     SeriesHistory,
     SeriesInfo,
 )
@@ -166,7 +167,7 @@ def history(series_id: int, *, limit: int | None = None) -> SeriesHistory:
 
 def comparison(project: str, base: str, head: str, machine: str | None) -> Sequence[ComparisonRow]:
     """Two revisions of a project, series by series, each change beside its noise."""
-    return _ask(compare, project, base, head, machine=machine)
+    return _ask(compare, project, base, head, SeriesFilter(machine))
 
 
 def newest_revisions(

@@ -8,11 +8,10 @@ hardly ever measured twice at one commit has unknown noise, and its change says 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tracker.domain import ComparisonRow
+from tracker.domain import ComparisonRow, SeriesFilter
 from tracker.metrics import MetricRule, described
 from tracker.stats.launches import launch_noise, visible_change
 from tracker.store import Store, queries
@@ -27,36 +26,18 @@ def compare(
     project: str,
     base: str,
     head: str,
+    wanted: SeriesFilter | None = None,
     *,
-    machine: str | None = None,
-    environment: str | None = None,
-    bench: Sequence[str] = (),
-    search: str | None = None,
     rules: Sequence[MetricRule] = (),
 ) -> list[ComparisonRow]:
-    """Return every series measured at either commit, with what its noise says of the change.
+    """Return the rows of `queries.compare`, with what their noise says of each change.
 
-    Args:
-        store: Where to look.
-        project: Its name.
-        base: Hash, or the beginning of one.
-        head: Hash, or the beginning of one.
-        machine: Only this machine.
-        environment: Only this environment.
-        bench: Regular expressions, of which one must be found in the metric's name.
-        search: Words that must be in the metric's name.
-        rules: Of the checkout at hand; they go before those that the store keeps.
-
-    Raises:
-        UsageError: A commit, the machine or the environment is not there.
+    `rules` of the checkout at hand go before those that the store keeps.
     """
-    rows = queries.compare(
-        store, project, base, head, machine=machine, environment=environment, search=search
+    rows = queries.compare(store, project, base, head, wanted)
+    return with_noise(
+        [replace(row, series=described(row.series.metric, row.series, rules)) for row in rows]
     )
-    if bench:
-        rows = [row for row in rows if any(re.search(p, row.series.metric) for p in bench)]
-    rows = [replace(row, series=described(row.series.metric, row.series, rules)) for row in rows]
-    return with_noise(rows)
 
 
 def with_noise(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:

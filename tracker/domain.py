@@ -7,6 +7,7 @@ known", never zero. A `*Info` names a thing that the store keeps, a row of a tab
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -384,6 +385,30 @@ class SeriesHistory:
     points: tuple[Point, ...]  # oldest revision first
     shifts: tuple[LevelShift, ...]
     fingerprint_changes: tuple[FingerprintChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFilter:
+    """Which series of a comparison are wanted; None and () leave nothing out.
+
+    Attributes:
+        machine: Its name.
+        environment: Its name.
+        search: Words that must all be in the metric's name.
+        bench: Regular expressions, of which one must be found in the metric's name.
+    """
+
+    machine: str | None = None
+    environment: str | None = None
+    search: str | None = None
+    bench: tuple[str, ...] = ()
+
+    def fits(self, metric: str) -> bool:
+        """Whether a metric's name has what is searched for."""
+        words = (self.search or "").lower().split()
+        return all(word in metric.lower() for word in words) and (
+            not self.bench or any(re.search(pattern, metric) for pattern in self.bench)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,19 @@
-"""A table of pacekeeper.toml whose values are checked as they are read."""
+"""Tables of pacekeeper.toml, whose values are checked as they are read."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tracker.errors import PolicyError, did_you_mean
 
-__all__ = ["Table", "as_regex"]
+__all__ = ["AT_LEAST_0", "INFINITY", "Table", "as_regex", "read_table"]
 
 INFINITY = float("inf")
+AT_LEAST_0 = -1e-12  # as the lower bound of a number: 0 is above it
 
 
 class Table:
@@ -31,9 +34,14 @@ class Table:
             raise PolicyError(f"{source} must be a table")
         self.content: Mapping[str, Any] = content
         self.source = source
-        for key in content if known is not None else ():
-            if key not in (known or ()):
-                raise PolicyError(f"{source} unknown key {key!r}; {did_you_mean(key, known or ())}")
+        if known is not None:
+            self.require_known(known)
+
+    def require_known(self, known: Sequence[str]) -> None:
+        """Raise unless every key is one of these."""
+        for key in self.content:
+            if key not in known:
+                raise PolicyError(f"{self.source} unknown key {key!r}; {did_you_mean(key, known)}")
 
     def table(self, key: str, source: str, known: Sequence[str] | None = None) -> Table:
         """Return the table below `key`; an empty one where there is none."""
@@ -78,7 +86,7 @@ class Table:
         return {}
 
     def number(self, key: str, low: float, high: float) -> dict[str, float]:
-        """A number above `low` and below `high`; a `low` just below 0 lets 0 in; NaN is none."""
+        """A number above `low` (see `AT_LEAST_0`) and below `high`; NaN is none."""
         for value in self._given(key):
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if not is_number or not low < value < high:
@@ -95,6 +103,24 @@ class Table:
         return f"{self.source} {key}"
 
 
+def read_table(path: Path) -> Table:
+    """Return the content of a file.
+
+    Raises:
+        PolicyError: No such file, or it is not TOML.
+    """
+    try:
+        return Table(tomllib.loads(path.read_text(encoding="utf-8")), f"{path}:")
+    except FileNotFoundError:
+        raise PolicyError(f"{path}: no such policy file") from None
+    except OSError as error:
+        raise PolicyError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path}: not TOML, which is UTF-8: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"{path}: not TOML: {error}") from None
+
+
 def as_regex(pattern: str, name: str) -> str:
     """Return `pattern`.
 
@@ -109,6 +135,6 @@ def as_regex(pattern: str, name: str) -> str:
 
 
 def _text(value: object, name: str) -> str:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value.strip():
         raise PolicyError(f"{name} must be a text, not {value!r}")
     return value

@@ -26,6 +26,7 @@ class FakeRunner:
 
     machine = "lab"
     python = "python"
+    waited = 0.0
 
     def __init__(self, root: Path, measure: Callable[[str, random.Random], dict[str, float]]):
         self.project = load_project(start=root)

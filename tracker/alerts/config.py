@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 from urllib.parse import urlsplit
 
-from tracker.errors import PolicyError, did_you_mean
+from tracker.errors import PolicyError
+from tracker.toml_table import AT_LEAST_0, INFINITY, Table
 
 __all__ = ["AlertsConfig", "alerts_config"]
 
@@ -41,52 +41,31 @@ class AlertsConfig:
         return (match[1] or match[2]) if match else None
 
 
-def alerts_config(table: Mapping[str, object], *, source: str = "[alerts]") -> AlertsConfig:
-    """Check the values of an `[alerts]` table.
-
-    Args:
-        table: Keys and values as TOML gives them.
-        source: What the error messages call the table.
+def alerts_config(table: Table) -> AlertsConfig:
+    """Return what an `[alerts]` table says.
 
     Raises:
         PolicyError: An unknown key, or a value of the wrong kind or out of range.
     """
-    known = [item.name for item in fields(AlertsConfig)]
-    for key in table:
-        if key not in known:
-            raise PolicyError(f"{source}: unknown key {key!r}; {did_you_mean(key, known)}")
-    default = AlertsConfig()
-    return AlertsConfig(
-        console=_flag(table.get("console", default.console), f"{source} console"),
-        webhook=_webhook(table.get("webhook"), f"{source} webhook"),
-        min_effect=_number(table.get("min_effect", default.min_effect), f"{source} min_effect"),
-        max_age_days=_number(
-            table.get("max_age_days", default.max_age_days), f"{source} max_age_days"
-        ),
-    )
+    table.require_known([item.name for item in fields(AlertsConfig)])
+    given: dict[str, Any] = {
+        **table.flag("console"),
+        **table.number("min_effect", AT_LEAST_0, INFINITY),
+        **table.number("max_age_days", AT_LEAST_0, INFINITY),
+    }
+    return AlertsConfig(webhook=_webhook(table), **given)
 
 
-def _flag(value: object, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise PolicyError(f"{name} must be true or false, not {value!r}")
-    return value
-
-
-def _number(value: object, name: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
-        return float(value)
-    raise PolicyError(f"{name} must be a number of at least 0, not {value!r}")
-
-
-def _webhook(value: object, name: str) -> str | None:
+def _webhook(table: Table) -> str | None:
+    value = table.content.get("webhook")
     if value is None:
         return None
-    # The value may be a secret: it is never repeated in a message.
-    expected = "must be an http(s) URL, or $NAME of the environment variable that holds one"
-    if not isinstance(value, str):
-        raise PolicyError(f"{name} {expected}")
-    if not _VARIABLE.fullmatch(value):
+    if isinstance(value, str):
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise PolicyError(f"{name} {expected}")
-    return value
+        if _VARIABLE.fullmatch(value) or (parts.scheme in ("http", "https") and parts.hostname):
+            return value
+    # The value may be a secret: it is never repeated in a message.
+    raise PolicyError(
+        f"{table.source} webhook must be an http(s) URL, or $NAME of the environment variable "
+        "that holds one"
+    )

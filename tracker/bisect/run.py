@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -18,7 +17,7 @@ from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
 from tracker.measure.git import Commit
-from tracker.measure.launch import Runner
+from tracker.measure.launch import Runner, measuring_clock
 from tracker.measure.recorder import Recorder
 from tracker.metrics import MetricRule
 from tracker.report import Report
@@ -43,7 +42,7 @@ def bisect(
     seeds: random.Random | None = None,
     listener: Listener,
     on_step: Callable[[Bisected, Commit], None] = lambda result, commit: None,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] | None = None,
 ) -> Bisected:
     """Find the commit that made `metric` worse.
 
@@ -59,12 +58,13 @@ def bisect(
         metric: Its name, or the end of it; else the worst voting regression of good against bad.
         confidence: Name a culprit at this probability; in (0.5, 1).
         max_pairs: Measured at most, after good against bad.
-        budget: Seconds; no step starts that is expected to exceed them. None: no limit.
+        budget: Seconds of measuring; no step starts that is expected to exceed them. None: no limit.
         fresh: Count nothing that the store has already.
         seeds: Of the gates' orders of launches; the system's by default.
         listener: Told what happens inside each gate.
         on_step: Called before each step with what is known and the commit that it will measure.
-        clock: Seconds, monotonic.
+        clock: Seconds, monotonic; by default it stands still while another measurement has the
+            machine.
 
     Raises:
         UsageError: No commits, a confidence out of range, or a metric that was not measured.
@@ -79,6 +79,7 @@ def bisect(
     stored = StoredPairs(
         recorder.store, recorder.project, runner.machine, good, ignore=commits if fresh else ()
     )
+    clock = clock or measuring_clock(runner)
     started = clock()
     seeds = seeds or random.SystemRandom()
 

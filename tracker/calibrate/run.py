@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
 from tracker.gate.promise import pooled
 from tracker.measure.git import Commit
-from tracker.measure.launch import Runner
+from tracker.measure.launch import Runner, measuring_clock
 from tracker.measure.recorder import Recorder
 from tracker.report import Report
 
@@ -37,7 +36,7 @@ def calibrate(
     fresh: bool = False,
     listener: Listener,
     on_gate: Callable[[int, Report], None] = lambda number, report: None,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] | None = None,
 ) -> Calibration:
     """Run A/A gates of `commit` until the store holds `gates` valid ones, and return what they show.
 
@@ -50,12 +49,13 @@ def calibrate(
         commit: Measured against itself.
         policy: As the project's gate would use it; absolute limits are left out.
         gates: Valid A/A gates wanted, at least 1.
-        budget: Seconds; no gate starts that is expected to exceed them. None: no limit.
+        budget: Seconds of measuring; no gate starts that is expected to exceed them. None: no limit.
         fresh: Begin a new block, and count no earlier gate of the machine any more: for a machine
             that has changed.
         listener: Told what happens inside each gate.
         on_gate: Called after each gate with its number and report.
-        clock: Seconds, monotonic.
+        clock: Seconds, monotonic; by default it stands still while another measurement has the
+            machine.
 
     Raises:
         UsageError: `gates` is below 1.
@@ -72,6 +72,7 @@ def calibrate(
     is_fresh = fresh or (block is not None and bool(block.policy.get("fresh")))
     result.gates = gates_of(store, result, since)
     seeds = random.SystemRandom()
+    clock = clock or measuring_clock(runner)
     started, longest, failures = clock(), 0.0, 0
     while not result.stopped:
         if len(result.gates) >= gates:

@@ -9,6 +9,7 @@ import click
 from tracker.cli import Settings
 from tracker.cli.project import policy_here, stored_project, stored_ref
 from tracker.comparison import compare
+from tracker.domain import SeriesFilter
 from tracker.errors import MeasurementError
 from tracker.gate.policy_file import check_patterns
 from tracker.report.comparison import comparison_document, comparison_text
@@ -58,10 +59,7 @@ def command(
             name,
             first.commit,
             second.commit,
-            machine=machine,
-            environment=environment,
-            bench=bench,
-            search=search,
+            SeriesFilter(machine, environment, search, bench),
             rules=here[1].metrics if here is not None and here[0] == name else (),
         )
     if not any(row.base is not None and row.head is not None for row in rows):

@@ -176,6 +176,7 @@ def _lines(done: CommitDone) -> list[str]:
             f"in {done.seconds:.1f} s"
         )
     lines += [f"  {benchmark}: {reason}" for benchmark, reason in done.failures]
+    lines += [f"  warning: {note}" for note in done.notes]
     if done.error is not None:
         lines.append(f"{name}: failed: {done.error}")
     return lines
@@ -209,6 +210,7 @@ def _document(report: RangeReport) -> dict[str, object]:
                     {"benchmark": benchmark, "reason": reason}
                     for benchmark, reason in done.failures
                 ],
+                "notes": done.notes,
                 "error": done.error,
                 "skipped": done.skipped,
                 "seconds": round(done.seconds, 3),

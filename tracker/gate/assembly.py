@@ -76,6 +76,7 @@ def make_report(
         pairs=judge.pairs,
         dropped=course.dropped,
         seconds=course.seconds,
+        waited=course.waited,
         alpha=policy.alpha,
         outcome=outcome_of(
             invalid=bool(invalid),

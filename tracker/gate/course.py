@@ -24,7 +24,8 @@ class Course:
         dropped: Pairs dropped.
         moved: Those of them that were dropped because the machine's speed changed.
         attempts: Pairs begun in this process.
-        seconds: Wall time.
+        seconds: Wall time, without `waited`.
+        waited: Seconds in which another measurement had the machine.
         interrupted: Whether Ctrl-C ended it.
         creep: Tag of the release and id of the gate that measured HEAD against it; None: none did.
     """
@@ -38,6 +39,7 @@ class Course:
     moved: int = 0
     attempts: int = 0
     seconds: float = 0.0
+    waited: float = 0.0
     interrupted: bool = False
     creep: tuple[str, str] | None = None
 

@@ -18,7 +18,7 @@ from tracker.gate.session import Session
 from tracker.gate.stored import known_control
 from tracker.gate.validity import Complaint
 from tracker.measure.git import Commit
-from tracker.measure.launch import LaunchResult, Runner
+from tracker.measure.launch import LaunchResult, Runner, measuring_clock
 from tracker.measure.project import unmeasured_changes
 from tracker.measure.recorder import Recorder
 from tracker.report import Report
@@ -111,8 +111,11 @@ def gate_commits(
             expectations=expectations,
             control=known_control(store, project, runner.machine),
             earlier=earlier.earlier if earlier is not None else None,
+            clock=measuring_clock(runner),
         )
+        waited = runner.waited
         session.run()
+        session.course.waited = runner.waited - waited
         report = make_report(
             session.judge,
             session.course,

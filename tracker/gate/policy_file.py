@@ -45,7 +45,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -57,7 +56,7 @@ from tracker.gate.limits import DEFAULT_LIMITS, Limit
 from tracker.gate.policy import OnInconclusive, Policy, SameWork
 from tracker.measure.settings import measure_settings
 from tracker.metrics import MetricRule
-from tracker.toml_table import INFINITY, Table, as_regex
+from tracker.toml_table import AT_LEAST_0, INFINITY, Table, as_regex, read_table
 
 __all__ = ["check_patterns", "load_policy", "parse_policy"]
 
@@ -78,17 +77,7 @@ def load_policy(path: Path | None = None, *, start: Path | None = None) -> Polic
         path = (start or Path.cwd()) / POLICY_FILE
         if not path.exists():
             return Policy()
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PolicyError(f"{path}: no such policy file") from None
-    except OSError as error:
-        raise PolicyError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise PolicyError(f"{path}: not TOML, which is UTF-8: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"{path}: not TOML: {error}") from None
-    return parse_policy(content, str(path))
+    return parse_policy(read_table(path).content, str(path))
 
 
 def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy:
@@ -103,15 +92,13 @@ def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy
     """
     known = ("project", "gate", "limits", "creep", "alerts", "measure")
     file = Table(content, f"{where}:", known)
-    alerts = file.table("alerts", f"{where}: [alerts]")
-    measure = file.table("measure", f"{where}: [measure]")
     policy = Policy(
         **_project(file.table("project", f"{where}: [project]", ("name", "commit_url", "source"))),
         **_gate(file.table("gate", f"{where}: [gate]", _GATE_KEYS), where),
         **_creep(file.table("creep", f"{where}: [creep]", ("budget", "against"))),
         limits=(*_limits(file.table("limits", f"{where}: [limits]")), *DEFAULT_LIMITS),
-        alerts=alerts_config(alerts.content, source=alerts.source),
-        measure=measure_settings(measure.content, source=measure.source),
+        alerts=alerts_config(file.table("alerts", f"{where}: [alerts]")),
+        measure=measure_settings(file.table("measure", f"{where}: [measure]")),
     )
     if not policy.margin < policy.detect:
         raise PolicyError(
@@ -138,7 +125,6 @@ _GATE_KEYS = (
     "same_work", "metrics",
 )  # fmt: skip
 _METRIC_KEYS = ("margin", "detect", "vote", "better", "kind", "unit", "step")
-_JUST_BELOW_0 = -1e-12
 
 
 def _project(table: Table) -> dict[str, Any]:
@@ -156,7 +142,7 @@ def _gate(table: Table, where: str) -> dict[str, Any]:
     return {
         **bench,
         **table.number("alpha", 0.0, 1.0),
-        **table.number("margin", _JUST_BELOW_0, 1.0),
+        **table.number("margin", AT_LEAST_0, 1.0),
         **table.number("detect", 0.0, 10.0),
         **table.number("budget", 0.0, INFINITY),
         **table.number("timeout", 0.0, INFINITY),
@@ -172,9 +158,9 @@ def _rule(pattern: str, content: object, where: str) -> MetricRule:
     as_regex(pattern, source)
     table = Table(content, source, _METRIC_KEYS)
     given: dict[str, Any] = {
-        **table.number("margin", _JUST_BELOW_0, 1.0),
+        **table.number("margin", AT_LEAST_0, 1.0),
         **table.number("detect", 0.0, 10.0),
-        **table.number("step", _JUST_BELOW_0, INFINITY),
+        **table.number("step", AT_LEAST_0, INFINITY),
         **table.flag("vote"),
         **table.text("unit"),
         **table.choice("better", get_args(Better)),

@@ -20,7 +20,7 @@ from tracker.gate.judge import Judge, Pair
 from tracker.gate.listener import Listener, Standing
 from tracker.gate.order import PairOrder
 from tracker.gate.policy import Policy
-from tracker.gate.validity import Complaint, WorkSeen, pair_complaints, work_warnings
+from tracker.gate.validity import Complaint, WorkSeen, pair_complaints, pair_warnings
 from tracker.measure.launch import LaunchResult, benchmarks_by_metric
 from tracker.report import Missing
 
@@ -171,7 +171,7 @@ class Session:
             self._environment = {one.benchmark: one.fingerprint for one in base.launches}
         self.judge.add(pair, benchmarks_by_metric(head) | benchmarks_by_metric(base))
         self.judge.leave_out(self.course.lost())
-        for warning in work_warnings(base, head, self._seen):
+        for warning in pair_warnings(base, head, self._seen):
             if warning not in self.course.warnings:
                 self.course.warnings.append(warning)
         self._listener.pair_done(self._standing(self._clock() - started))

@@ -15,7 +15,7 @@ from tracker.domain import Arm, Fingerprint, Launch
 from tracker.gate.policy import SameWork
 from tracker.measure.launch import LaunchResult
 
-__all__ = ["Complaint", "WorkSeen", "pair_complaints", "work_warnings"]
+__all__ = ["Complaint", "WorkSeen", "pair_complaints", "pair_warnings"]
 
 ComplaintKind = Literal[
     "code",
@@ -109,9 +109,15 @@ def pair_complaints(
     return found
 
 
-def work_warnings(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> list[str]:
-    """Return what the two launches did differently without being the less comparable."""
-    warnings = (_prefix_warning(base, head), _token_warning(base, head, seen))
+def pair_warnings(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> list[str]:
+    """Return what a reader of the verdict has to know of two launches that may be compared.
+
+    What they did differently, and what could not be proved of the code that ran.
+    """
+    warnings = [_prefix_warning(base, head), _token_warning(base, head, seen)]
+    for note in dict.fromkeys((*base.notes, *head.notes)):
+        arms = [arm for arm, one in (("base", base), ("head", head)) if note in one.notes]
+        warnings.append(note if len(arms) == 2 else f"{arms[0]}: {note}")
     return [warning for warning in warnings if warning is not None]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from tracker.measure.launch import FailedBenchmark, LaunchResult, OnLine
 from tracker.measure.machine import describe_machine
 from tracker.measure.process import run_logged
 from tracker.measure.site import LaunchSite
-from tracker.measure.worktree_runner import WorktreeRunner, chosen
+from tracker.measure.worktree_runner import WorktreeRunner, matching
 from tracker.readers import Given, Reading, read_file
 
 __all__ = ["CommandRunner"]
@@ -25,44 +24,29 @@ __all__ = ["CommandRunner"]
 class CommandRunner(WorktreeRunner):
     """Runs `[measure] command` in commits' worktrees and reads what it writes."""
 
-    def launch(
-        self,
-        commit: str,
-        *,
-        bench: Sequence[str] | None = None,
-        on_line: OnLine | None = None,
+    def _measure(
+        self, site: LaunchSite, bench: Sequence[str], on_line: OnLine | None
     ) -> LaunchResult:
-        wanted = self.bench if bench is None else tuple(bench)
-        (described,) = self.project.repository.describe([commit])
-        with self._sites.open(commit) as site:
-            started, began = datetime.now(UTC), time.monotonic()
-            self._run(site, on_line)
-            seconds = time.monotonic() - began
-            given = Given(
-                commit=commit,
-                committed_at=described.committed_at,
-                measured_at=started,
-                machine=self.machine,
-                environment=self._settings.environment,
-            )
-            file, benchmarks, problems = _read(site, given, self._settings.format)
-            faults, notes = self._sites.proof(site)
-        return chosen(
-            LaunchResult(
-                commit=commit,
-                directory=site.folder,
-                file=file,
-                benchmarks=benchmarks,
-                machine=describe_machine(self.machine),
-                launches=(),
-                failures=failures_of(file, site.log),
-                seconds=seconds,
-                unread=problems,
-                faults=faults,
-                notes=notes,
-            ),
-            wanted,
+        (described,) = self.project.repository.describe([site.commit])
+        given = Given(
+            commit=site.commit,
+            committed_at=described.committed_at,
+            measured_at=datetime.now(UTC),
+            machine=self.machine,
+            environment=self._settings.environment,
         )
+        self._run(site, on_line)
+        file, benchmarks, problems = _read(site, given, self._settings.format)
+        result = LaunchResult(
+            commit=site.commit,
+            directory=site.folder,
+            file=file,
+            benchmarks=benchmarks,
+            machine=describe_machine(self.machine),
+            failures=failures_of(file, site.log),
+            unread=problems,
+        )
+        return matching(result, bench)
 
     def _run(self, site: LaunchSite, on_line: OnLine | None) -> None:
         command = self._settings.command or ""

@@ -26,6 +26,7 @@ class CommitDone:
         measured: Values of the last launch.
         expected: Values it should have had.
         failures: (benchmark, reason) of those without one.
+        notes: What could not be proved about the code that ran.
         error: Why nothing was measured, or None.
         skipped: Whether the store had all its launches already.
         seconds: Wall time.
@@ -36,6 +37,7 @@ class CommitDone:
     measured: int = 0
     expected: int = 0
     failures: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
     error: str | None = None
     skipped: bool = False
     seconds: float = 0.0
@@ -184,6 +186,7 @@ def _measure(
         measured=last.measured if last else 0,
         expected=last.expected if last else 0,
         failures=tuple((f.name, f.reason) for f in last.failures) if last else (),
+        notes=last.notes if last else (),
         error=error,
         seconds=seconds,
     )

@@ -6,6 +6,7 @@ measuring tool. `runners.py` makes the runner that a project asks for.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "OnLine",
     "Runner",
     "benchmarks_by_metric",
+    "measuring_clock",
 ]
 
 OnLine = Callable[[str], None]
@@ -89,9 +91,9 @@ class LaunchResult:
     file: ResultFile
     benchmarks: Mapping[str, BenchmarkInfo]
     machine: MachineInfo | None
-    launches: tuple[Launch, ...]
-    failures: tuple[FailedBenchmark, ...]
-    seconds: float
+    launches: tuple[Launch, ...] = ()
+    failures: tuple[FailedBenchmark, ...] = ()
+    seconds: float = 0.0
     unread: tuple[Problem, ...] = ()
     faults: tuple[LaunchFault, ...] = ()
     notes: tuple[str, ...] = ()
@@ -163,6 +165,8 @@ class Runner(Protocol):
         machine: Name the results carry.
         python: The measured interpreter, for the fingerprint of suites that write none.
         bench: Regular expressions of the benchmarks that are measured; all when empty.
+        waited: Seconds so far in which another measurement had the machine; they count against
+            no budget.
     """
 
     @property
@@ -173,6 +177,8 @@ class Runner(Protocol):
     def python(self) -> str: ...
     @property
     def bench(self) -> tuple[str, ...]: ...
+    @property
+    def waited(self) -> float: ...
 
     def launch(
         self,
@@ -207,3 +213,8 @@ class Runner(Protocol):
     def clean(self) -> None:
         """Remove old worktrees and launch folders."""
         ...
+
+
+def measuring_clock(runner: Runner) -> Callable[[], float]:
+    """Return a monotonic clock, in seconds, that stands still while another measurement has the machine."""
+    return lambda: time.monotonic() - runner.waited

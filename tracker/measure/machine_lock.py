@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,13 +22,17 @@ LOCK_FILE = Path("/tmp/pacekeeper-measuring.lock")  # not TMPDIR: that is often 
 
 @contextmanager
 def machine_lock(
-    what: str, *, on_wait: Callable[[str], None] = lambda message: None
+    what: str,
+    *,
+    on_wait: Callable[[str], None] = lambda message: None,
+    on_waited: Callable[[float], None] = lambda seconds: None,
 ) -> Iterator[None]:
     """Hold the machine for one measurement; wait while somebody else does.
 
     Args:
         what: Who measures what, for those who wait.
         on_wait: Called once with a sentence, if there is something to wait for.
+        on_waited: Called with the seconds once that wait is over, also where it was broken off.
 
     Raises:
         MeasurementError: The lock file cannot be opened.
@@ -39,7 +44,11 @@ def machine_lock(
         except BlockingIOError:
             holder = file.read().strip() or "another process"
             on_wait(f"waiting for another measurement on this machine: {holder} (lock: {path})")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            began = time.monotonic()
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            finally:
+                on_waited(time.monotonic() - began)
         file.seek(0)
         file.truncate()
         file.write(f"{what} (process {os.getpid()})\n")

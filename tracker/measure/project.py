@@ -7,16 +7,16 @@ needs `pacekeeper.toml` alone.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tracker.asvfmt.project import strip_comments
-from tracker.errors import UsageError
+from tracker.errors import PolicyError, UsageError
 from tracker.measure.clone import is_url, repository_of_url
 from tracker.measure.git import Repository
+from tracker.toml_table import read_table
 
 __all__ = ["MeasuredProject", "load_project", "unmeasured_changes"]
 
@@ -162,18 +162,17 @@ def _find(config: Path | None, start: Path) -> Path:
 def _needs_no_asv(path: Path) -> bool:
     """Whether a settings file asks for another runner; what is wrong in it the policy's reader says."""
     try:
-        measure = tomllib.loads(path.read_text(encoding="utf-8")).get("measure", {})
-    except (OSError, ValueError):
+        measure = read_table(path).table("measure", str(path))
+    except PolicyError:
         return False
-    return isinstance(measure, dict) and measure.get("runner", "asv") != "asv"
+    return measure.content.get("runner", "asv") != "asv"
 
 
 def _without_asv(path: Path, source: Sequence[str]) -> MeasuredProject:
-    named = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
     repository = Repository.find(path.parent)
-    name = named.get("name") if isinstance(named, dict) else None
+    named = read_table(path).table("project", f"{path}: [project]").text("name")
     return MeasuredProject(
-        name=name if isinstance(name, str) and name else repository.root.name,
+        name=named.get("name", repository.root.name),
         config_path=path,
         config={},
         repository=repository,

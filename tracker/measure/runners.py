@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from tracker.gate.policy import Policy
 from tracker.measure.asv.environments import environment_names
@@ -33,35 +34,16 @@ def make_runner(
         UsageError: There is no such interpreter or environment.
     """
     settings = policy.measure
+    options: dict[str, Any] = {
+        "machine": machine, "python": python, "bench": policy.bench, "timeout": policy.timeout,
+    }  # fmt: skip
     if settings.runner == "command":
-        return CommandRunner(
-            project,
-            settings,
-            machine=machine,
-            python=python,
-            bench=policy.bench,
-            timeout=policy.timeout,
-        )
+        return CommandRunner(project, settings, **options)
     if settings.runner == "server":
         from tracker.measure.server import ServerRunner  # loads the HTTP client
 
-        return ServerRunner(
-            project,
-            settings,
-            machine=machine,
-            python=python,
-            bench=policy.bench,
-            timeout=policy.timeout,
-        )
+        return ServerRunner(project, settings, **options)
     wanted = settings.environment
-    return AsvRunner(
-        project,
-        machine=machine,
-        python=python,
-        bench=policy.bench,
-        timeout=policy.timeout,
-        settings=settings,
-        environment=environment_names(project, python or sys.executable, wanted)[0]
-        if wanted
-        else None,
-    )
+    if wanted is not None:
+        (wanted,) = environment_names(project, python or sys.executable, wanted)
+    return AsvRunner(project, settings, environment=wanted, **options)

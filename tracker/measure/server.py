@@ -33,7 +33,7 @@ from tracker.measure.process import MARK, run_logged
 from tracker.measure.project import MeasuredProject
 from tracker.measure.settings import MeasureSettings
 from tracker.measure.site import LaunchSite
-from tracker.measure.worktree_runner import WorktreeRunner, chosen
+from tracker.measure.worktree_runner import WorktreeRunner, matching
 
 __all__ = ["ServerRunner"]
 
@@ -59,29 +59,21 @@ class ServerRunner(WorktreeRunner):
         }
         self._kept: dict[str, _Server] = {}  # by commit
 
-    def launch(
-        self,
-        commit: str,
-        *,
-        bench: Sequence[str] | None = None,
-        on_line: OnLine | None = None,
+    def _measure(
+        self, site: LaunchSite, bench: Sequence[str], on_line: OnLine | None
     ) -> LaunchResult:
-        wanted = self.bench if bench is None else tuple(bench)
-        (described,) = self.project.repository.describe([commit])
-        with self._sites.open(commit) as site:
-            started, began = datetime.now(UTC), time.monotonic()
-            with self._serving(site, on_line) as (url, log):
-                loads = self._drive(site, url, log, wanted)
-            seconds = time.monotonic() - began
-            launches, unread = read_launches(site.folder / "artifacts")
-            faults, notes = self._sites.proof(site)
+        (described,) = self.project.repository.describe([site.commit])
+        started = datetime.now(UTC)
+        with self._serving(site, on_line) as (url, log):
+            loads = self._drive(site, url, log, bench)
+        launches, unread = read_launches(site.folder / "artifacts")
         measured = [_measurements(name, self._scenarios[name], load) for name, load in loads]
         file = ResultFile(
             path=str(site.folder),
             digest=uuid.uuid4().hex,
             format_version=0,
             machine=self.machine,
-            commit=commit,
+            commit=site.commit,
             committed_at=described.committed_at,
             env_name=self._settings.environment or "server",
             python=None,
@@ -91,22 +83,17 @@ class ServerRunner(WorktreeRunner):
                 for m in measurements
             ),
         )
-        return chosen(
-            LaunchResult(
-                commit=commit,
-                directory=site.folder,
-                file=file,
-                benchmarks={name: info for infos, _, _ in measured for name, info in infos.items()},
-                machine=describe_machine(self.machine),
-                launches=tuple(launches),
-                failures=tuple(failure for _, _, failures in measured for failure in failures),
-                seconds=seconds,
-                unread=tuple(unread),
-                faults=faults,
-                notes=notes,
-            ),
-            wanted,
+        result = LaunchResult(
+            commit=site.commit,
+            directory=site.folder,
+            file=file,
+            benchmarks={name: info for infos, _, _ in measured for name, info in infos.items()},
+            machine=describe_machine(self.machine),
+            launches=tuple(launches),
+            failures=tuple(failure for _, _, failures in measured for failure in failures),
+            unread=tuple(unread),
         )
+        return matching(result, bench)
 
     def clean(self) -> None:
         """Stop what was kept up; remove old worktrees and launch folders."""

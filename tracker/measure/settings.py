@@ -38,7 +38,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from tracker.errors import PolicyError, UsageError, did_you_mean
+from tracker.errors import PolicyError, UsageError
+from tracker.toml_table import Table
 
 __all__ = ["MeasureSettings", "RunnerName", "measure_settings"]
 
@@ -104,41 +105,34 @@ class MeasureSettings:
     scenarios: Mapping[str, Any] = field(default_factory=dict)
 
 
-def measure_settings(table: Mapping[str, Any], *, source: str) -> MeasureSettings:
-    """Check the table `[measure]` and return it as values.
-
-    Args:
-        table: As TOML gives it.
-        source: What messages call it.
+def measure_settings(table: Table) -> MeasureSettings:
+    """Return what the table `[measure]` says.
 
     Raises:
         PolicyError: An unknown key, a key of another runner, one that is missing, or a value that
             it cannot have.
     """
-    known = [item.name for item in fields(MeasureSettings)]
-    for key in table:
-        if key not in known:
-            raise PolicyError(f"{source} has no key {key!r}; {did_you_mean(key, known)}")
-    runner = _choice(table, "runner", get_args(RunnerName), "asv", source)
-    for key in table:
+    table.require_known([item.name for item in fields(MeasureSettings)])
+    given: dict[str, Any] = table.choice("runner", get_args(RunnerName))
+    runner = given.get("runner", "asv")
+    for key in table.content:
         if key not in (*_FOR_ALL, *_FOR[runner]):
             users = " and ".join(f'"{name}"' for name, keys in _FOR.items() if key in keys)
-            raise PolicyError(f'{source} {key} is for the runner {users}, not for "{runner}"')
+            raise PolicyError(f'{table.source} {key} is for the runner {users}, not for "{runner}"')
     for key in ("build", "environment", "command", "format", "url", "deploy", "ready", "model"):
-        if key in table and not (isinstance(table[key], str) and table[key].strip()):
-            raise PolicyError(f"{source} {key} must be a text, not {table[key]!r}")
-    keep = table.get("keep_env", [])
-    if not isinstance(keep, list) or not all(
-        isinstance(name, str) and re.fullmatch(r"\w+", name) for name in keep
-    ):
-        raise PolicyError(f"{source} keep_env must be a list of names of environment variables")
-    if not isinstance(table.get("control", True), bool):
-        raise PolicyError(f"{source} control must be true or false, not {table['control']!r}")
-    settings = MeasureSettings(**{**table, "runner": runner, "keep_env": tuple(keep)})
+        given |= table.text(key)
+    given |= table.choice("api", get_args(Api)) | table.number("ready_timeout", 0.0, 1e6)
+    given |= table.flag("control") | table.flag("keep_up") | table.texts("keep_env")
+    for name in given.get("keep_env", ()):
+        if not re.fullmatch(r"\w+", name):
+            raise PolicyError(f"{table.source} keep_env: {name!r} names no environment variable")
+    scenarios = table.table("scenarios", f"{table.source} scenarios")
+    settings = MeasureSettings(**given, scenarios=scenarios.content)
     if runner == "command":
-        _check_command(settings, source)
+        _check_command(settings, table.source)
     elif runner == "server":
-        _check_server(settings, source)
+        _check_server(settings, table.source)
+        _check_scenarios(scenarios, table.source)
     return settings
 
 
@@ -178,24 +172,17 @@ def _check_server(settings: MeasureSettings, source: str) -> None:
         _check_url(settings, source)
     if not settings.ready.startswith("/"):
         raise PolicyError(f"{source} ready must be a path such as /health, not {settings.ready!r}")
-    limit = settings.ready_timeout
-    if not isinstance(limit, int | float) or isinstance(limit, bool) or not 0 < limit < 1e6:
-        raise PolicyError(f"{source} ready_timeout must be seconds above 0, not {limit!r}")
-    if not isinstance(settings.keep_up, bool):
-        raise PolicyError(f"{source} keep_up must be true or false, not {settings.keep_up!r}")
-    if settings.api not in get_args(Api):
-        raise PolicyError(
-            f"{source} api must be one of {', '.join(get_args(Api))}, not {settings.api!r}"
-        )
-    if not isinstance(settings.scenarios, dict) or not settings.scenarios:
-        raise PolicyError(f"{source} needs a scenario: a table [measure.scenarios.NAME]")
+
+
+def _check_scenarios(scenarios: Table, source: str) -> None:
     from tracker.load.spec import scenario_of
 
-    for name, table in settings.scenarios.items():
-        if not isinstance(table, dict):
-            raise PolicyError(f"{source} scenarios.{name} must be a table")
+    if not scenarios.content:
+        raise PolicyError(f"{source} needs a scenario: a table [measure.scenarios.NAME]")
+    for name in scenarios.content:
+        content = scenarios.table(name, f"{scenarios.source} {name}").content
         try:
-            scenario_of(name, table)
+            scenario_of(name, content)
         except UsageError as error:
             raise PolicyError(f"{source} {error}") from None
 
@@ -211,12 +198,3 @@ def _check_url(settings: MeasureSettings, source: str) -> None:
         )
     if settings.keep_up:
         raise PolicyError(f"{source} keep_up is for servers that are started here, not for url")
-
-
-def _choice(
-    table: Mapping[str, Any], key: str, choices: tuple[str, ...], default: str, source: str
-) -> Any:
-    value = table.get(key, default)
-    if value not in choices:
-        raise PolicyError(f"{source} {key} must be one of {', '.join(choices)}, not {value!r}")
-    return value

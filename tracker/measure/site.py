@@ -77,7 +77,10 @@ class LaunchSites:
         timeout: Seconds for a build.
         environments: Where asv builds environments; None where the interpreter is measured as it
             is.
-        on_wait: Called with a sentence when another measurement has the machine.
+        on_wait: Called with a sentence when another measurement has the machine, and when it is free.
+
+    Attributes:
+        waited: Seconds so far in which another measurement had the machine.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class LaunchSites:
         self._installed: list[Installed] | None = None
         self._compiled: dict[str, CompiledSources] = {}
         self._cleaned = False
+        self.waited = 0.0
 
     @contextmanager
     def open(self, commit: str) -> Iterator[LaunchSite]:
@@ -111,7 +115,7 @@ class LaunchSites:
         root = self.project.repository.root
         who = f"{self.project.name} {commit[:8]} in {root}"
         with (
-            machine_lock(who, on_wait=self._on_wait),
+            machine_lock(who, on_wait=self._on_wait, on_waited=self._add_wait),
             self.worktrees.checkout(commit) as tree,
         ):
             if not self._cleaned:
@@ -172,6 +176,10 @@ class LaunchSites:
         """Remove old worktrees and launch folders."""
         self.worktrees.prune()
         remove_old_folders(state_dir(self.project.repository.root))
+
+    def _add_wait(self, seconds: float) -> None:
+        self.waited += seconds
+        self._on_wait(f"waited {seconds:.0f} s for the machine")
 
     def _installed_from(self) -> list[Installed]:
         if self._environments is not None:

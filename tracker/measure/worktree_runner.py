@@ -1,20 +1,23 @@
-"""What the runners without asv share: their settings, their sites, the choice of benchmarks."""
+"""The frame of a launch that all runners share; what measures is each runner's own."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from shutil import which
 
 from tracker.domain import BenchmarkInfo, metric_name
-from tracker.errors import MeasurementError
+from tracker.errors import MeasurementError, UsageError
 from tracker.measure.launch import LaunchResult, OnLine
 from tracker.measure.project import MeasuredProject
 from tracker.measure.settings import MeasureSettings
-from tracker.measure.site import LaunchSites, OnWait
+from tracker.measure.site import LaunchSite, LaunchSites, OnWait
 
-__all__ = ["WorktreeRunner", "chosen"]
+__all__ = ["WorktreeRunner", "matching"]
 
 
 class WorktreeRunner:
@@ -24,32 +27,49 @@ class WorktreeRunner:
         project: What to measure.
         settings: `[measure]` of the policy.
         machine: Name the results carry.
-        python: What `python` means in builds; this interpreter by default.
-        bench: Regular expressions of metrics that count; all when empty.
-        timeout: Seconds for a build, a deployment or a command.
+        python: The measured interpreter, and what `python` means in builds; this one by default.
+        bench: Regular expressions of the benchmarks that count; all when empty.
+        timeout: Seconds after which a launch, a build or a deployment is stopped.
+        environments: Where asv builds environments; None where none are built.
         on_wait: Called with a sentence when another measurement has the machine.
+
+    Raises:
+        UsageError: There is no such interpreter.
     """
 
     def __init__(
         self,
         project: MeasuredProject,
-        settings: MeasureSettings,
+        settings: MeasureSettings | None = None,
         *,
         machine: str,
         python: str | None = None,
         bench: Sequence[str] = (),
         timeout: float | None = None,
+        environments: Path | None = None,
         on_wait: OnWait | None = None,
     ) -> None:
+        if python is not None and which(python) is None:
+            raise UsageError(f"--python {python}: no such interpreter")
         self.project = project
         self.machine = machine
-        self.python = python or sys.executable
+        self.python = (which(python) if python else None) or sys.executable
         self.bench = tuple(bench)
-        self._settings = settings
+        self._settings = settings or MeasureSettings()
         self._timeout = timeout
         self._sites = LaunchSites(
-            project, settings, python=self.python, timeout=timeout, on_wait=on_wait
+            project,
+            self._settings,
+            python=self.python,
+            timeout=timeout,
+            environments=environments,
+            on_wait=on_wait,
         )
+
+    @property
+    def waited(self) -> float:
+        """See `Runner.waited`."""
+        return self._sites.waited
 
     def launch(
         self,
@@ -59,6 +79,22 @@ class WorktreeRunner:
         on_line: OnLine | None = None,
     ) -> LaunchResult:
         """See `Runner.launch`."""
+        with self._sites.open(commit) as site:
+            began = time.monotonic()
+            result = self._measure(site, self.bench if bench is None else tuple(bench), on_line)
+            seconds = time.monotonic() - began
+            faults, notes = self._sites.proof(site)
+        if not result.measured and not faults and (result.failures or not result.skipped()):
+            raise MeasurementError(
+                f"{commit[:8]}: nothing was measured: {_reasons(result)} (log: {site.log})",
+                log=site.log,
+            )
+        return replace(result, seconds=seconds, faults=faults, notes=notes)
+
+    def _measure(
+        self, site: LaunchSite, bench: Sequence[str], on_line: OnLine | None
+    ) -> LaunchResult:
+        """Return what a launch at `site` measures; what it cost and proves is filled in by `launch`."""
         raise NotImplementedError
 
     def discover(self, commit: str) -> Mapping[str, BenchmarkInfo]:
@@ -70,37 +106,42 @@ class WorktreeRunner:
         self._sites.clean()
 
 
-def chosen(result: LaunchResult, bench: Sequence[str]) -> LaunchResult:
+def matching(result: LaunchResult, bench: Sequence[str]) -> LaunchResult:
     """Return the launch with only the benchmarks that one of the patterns fits; all when empty.
 
     Raises:
-        MeasurementError: None fits, or none of those has a value.
+        MeasurementError: None fits.
     """
-    short = result.commit[:8]
-    if bench:
-        kept = tuple(
-            m
-            for m in result.file.measurements
-            if any(re.search(pattern, metric_name(m.benchmark, m.params)) for pattern in bench)
-        )
-        if not kept:
-            known = ", ".join(sorted(result.benchmarks)[:5])
-            raise MeasurementError(
-                f"{short}: no benchmark matches --bench {' '.join(map(repr, bench))}; there are: "
-                f"{known}"
-            )
-        names = {m.benchmark for m in kept}
-        result = dataclasses.replace(
-            result,
-            file=dataclasses.replace(result.file, measurements=kept),
-            benchmarks={k: v for k, v in result.benchmarks.items() if k in names},
-            failures=tuple(f for f in result.failures if f.name in names),
-        )
-    if not result.measured and not result.faults:
-        reasons = [f"{f.name}: {f.reason}" for f in result.failures]
-        reasons += [problem.reason for problem in result.unread]
+    if not bench:
+        return result
+    kept = tuple(
+        m
+        for m in result.file.measurements
+        if any(re.search(pattern, metric_name(m.benchmark, m.params)) for pattern in bench)
+    )
+    if not kept:
+        known = ", ".join(sorted(result.benchmarks)[:5])
         raise MeasurementError(
-            f"{short}: nothing was measured: {'; '.join(reasons[:3]) or 'no value'} "
-            f"(log: {result.log})"
+            f"{result.commit[:8]}: no benchmark matches --bench {' '.join(map(repr, bench))}; "
+            f"there are: {known}"
         )
-    return result
+    names = {m.benchmark for m in kept}
+    return replace(
+        result,
+        file=replace(result.file, measurements=kept),
+        benchmarks={k: v for k, v in result.benchmarks.items() if k in names},
+        failures=tuple(f for f in result.failures if f.name in names),
+    )
+
+
+def _reasons(result: LaunchResult) -> str:
+    """Why a launch has no value, each reason once."""
+    names: dict[str, list[str]] = {}
+    for failure in result.failures:
+        names.setdefault(failure.reason, []).append(failure.name)
+    reasons = [
+        f"{same[0]}{f' and {len(same) - 1} more' if len(same) > 1 else ''}: {reason}"
+        for reason, same in names.items()
+    ]
+    reasons += [problem.reason for problem in result.unread]
+    return "; ".join(reasons[:3]) or "no benchmark ran"

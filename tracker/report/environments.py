@@ -52,6 +52,7 @@ def merged(reports: Mapping[str, Report]) -> Report:
         pairs=sum(one.pairs for one in every),
         dropped=sum(one.dropped for one in every),
         seconds=sum(one.seconds for one in every),
+        waited=sum(one.waited for one in every),
         alpha=sum(one.alpha for one in every),
         creep=next((r.creep for r in every if r.creep is not None and r.creep.over), first.creep),
         tails=tuple(

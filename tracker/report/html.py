@@ -9,7 +9,7 @@ from tracker.report.creep import creep_lines
 from tracker.report.escaping import html_text
 from tracker.report.missing import grouped
 from tracker.report.model import Report, ReportRow
-from tracker.report.numbers import count_of, duration, interval, scale_for, scaled
+from tracker.report.numbers import interval, scale_for, scaled
 from tracker.report.page_style import STYLE
 from tracker.report.plots import EffectScale, effect_axis, effect_plot, pair_plot
 from tracker.report.tails import tail_lines
@@ -59,11 +59,7 @@ def render_html(report: Report) -> str:
 
 
 def _head(report: Report) -> str:
-    dropped = f", {report.dropped} dropped" if report.dropped else ""
-    effort = (
-        f"{count_of(report.pairs, 'pair')}{dropped} in {duration(report.seconds)} on "
-        f"{report.machine}; {report.stopped}"
-    )
+    effort = f"{report.machine}: {report.effort}"
     commits = "".join(
         f'<div><span class="arm">{arm}</span> <code>{html_text(commit[:12])}</code> '
         f"{html_text(subject or '')}</div>"

@@ -21,7 +21,7 @@ def render_json(report: Report) -> str:
     `head` ({`commit`, `subject`}), `configuration` (object of texts), `outcome` ("pass" |
     "improvement" | "regression" | "broken" | "inconclusive" | "invalid" | "infrastructure";
     inconclusive exits with 0 unless the policy blocks on it), `verdict` (the same, its older name), `headline`, `exit_code`, `alpha`, `pairs`,
-    `dropped`, `seconds`, `stopped`, `gate_id`, `metrics` (list; values and `difference` (where there is no ratio) in `unit`, `effect`, `low`,
+    `dropped`, `seconds`, `waited` (for the machine, not in `seconds`), `stopped`, `gate_id`, `metrics` (list; values and `difference` (where there is no ratio) in `unit`, `effect`, `low`,
     `high`, `mde`, `sees` and `expected` as ratios), `missing` (list of {`metric`, `where`, `reason`, `fails`, `log`}: what `fails` decides the outcome,
     `log` holds the last lines of the launch), `creep` (the drift since the last release: `release`,
     `how`, `note`, `gate_id`, `metrics`; null where none was looked at), `tails` (list: `scenario`, `what`, `base` and `head` in seconds,
@@ -43,6 +43,7 @@ def render_json(report: Report) -> str:
         "pairs": report.pairs,
         "dropped": report.dropped,
         "seconds": round(report.seconds, 3),
+        "waited": round(report.waited, 3),
         "stopped": report.stopped,
         "gate_id": report.gate_id,
         "metrics": [_metric(row) for row in report.rows],

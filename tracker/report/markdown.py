@@ -9,7 +9,7 @@ from tracker.domain import Outcome
 from tracker.report.creep import creep_lines
 from tracker.report.missing import grouped
 from tracker.report.model import Report, ReportRow
-from tracker.report.numbers import count_of, duration, interval, scale_for, scaled, value_with_unit
+from tracker.report.numbers import interval, scale_for, scaled, value_with_unit
 from tracker.report.tails import tail_lines
 from tracker.report.text import change, folded_line, sees
 
@@ -30,9 +30,7 @@ def render_markdown(report: Report) -> str:
     out = [f"### {_SIGN[report.outcome]} {_escape(report.headline)}", ""]
     out.append(
         f"`{report.base[:8]}` → `{report.head[:8]}` on {_escape(report.machine)}: "
-        f"{count_of(report.pairs, 'pair')} in {duration(report.seconds)}"
-        + (f", {report.dropped} dropped" if report.dropped else "")
-        + f"; {_escape(report.stopped)}."
+        f"{_escape(report.effort)}."
     )
     out.append("")
     if shown:

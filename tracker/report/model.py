@@ -17,7 +17,7 @@ from tracker.domain import (
 from tracker.gate.outcome import exit_code_of
 from tracker.metrics import line_to_state_direction
 from tracker.report.creep import Creep
-from tracker.report.numbers import count_of
+from tracker.report.numbers import count_of, duration
 from tracker.report.tails import Tail
 
 __all__ = ["Missing", "Report", "ReportRow", "RowVerdict"]
@@ -168,11 +168,12 @@ class Report:
         stopped: Why no more pairs were measured.
         pairs: Valid pairs.
         dropped: Pairs dropped as invalid.
-        seconds: Wall time.
+        seconds: Wall time, without `waited`.
         alpha: Bound on the probability of any false regression.
         outcome: The verdict in one word, by `tracker.gate.outcome`.
         undecided_blocks: Whether the policy blocks on what is undecided.
         interrupted: Whether Ctrl-C ended the measurement.
+        waited: Seconds in which another measurement had the machine.
         gate_id: Of the stored gate, or None.
         creep: The drift since the last release, where there is one.
         tails: Tail latencies of all requests.
@@ -198,6 +199,7 @@ class Report:
     outcome: Outcome
     undecided_blocks: bool = False
     interrupted: bool = False
+    waited: float = 0.0
     infrastructure: tuple[str, ...] = ()
     gate_id: str | None = None
     creep: Creep | None = None
@@ -268,6 +270,18 @@ class Report:
             crept = _some([drift.metric for drift in self.creep.over])
             parts.append(f"CREEP beyond its budget since {self.creep.release}: {crept}")
         return [*parts, *failing]
+
+    @property
+    def effort(self) -> str:
+        """Pairs, time, and why no more were measured."""
+        dropped = f", {self.dropped} dropped" if self.dropped else ""
+        waited = (
+            f" after waiting {duration(self.waited)} for the machine" if self.waited >= 1 else ""
+        )
+        return (
+            f"{count_of(self.pairs, 'pair')}{dropped} in {duration(self.seconds)}{waited}; "
+            f"{self.stopped}"
+        )
 
     @property
     def is_valid(self) -> bool:

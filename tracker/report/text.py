@@ -9,7 +9,6 @@ from tracker.report.missing import missing_lines
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import (
     count_of,
-    duration,
     interval,
     percent,
     scale_for,
@@ -50,7 +49,7 @@ def render_text(report: Report, *, every_metric: bool = False) -> str:
     if report.undirected:
         lines += ["to judge what has no direction, add to pacekeeper.toml:"]
         lines += [f"  {line}" for line in report.direction_lines]
-    lines.append(_effort(report))
+    lines.append(report.effort)
     lines.append(f"{report.headline} (exit {report.exit_code})")
     return "\n".join(lines) + "\n"
 
@@ -84,13 +83,6 @@ def _heading(report: Report) -> list[tuple[str, str]]:
 
 def _commit(digest: str, subject: str | None) -> str:
     return f"{digest[:8]} {subject}" if subject else digest[:8]
-
-
-def _effort(report: Report) -> str:
-    dropped = f", {report.dropped} dropped" if report.dropped else ""
-    return (
-        f"{count_of(report.pairs, 'pair')}{dropped} in {duration(report.seconds)}; {report.stopped}"
-    )
 
 
 def _table(rows: Sequence[ReportRow], notes: list[str]) -> list[str]:

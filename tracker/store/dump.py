@@ -107,6 +107,8 @@ _KINDS = (
     _Kind(t.ingest_problem, ("project_id", "digest"), {"project_id": "project"}),
 )
 _BY_NAME = {kind.table.name: kind for kind in _KINDS}
+# Columns of earlier schemas, whose values older dumps hold.
+_DROPPED = {"change_point": frozenset({"worse"})}
 
 
 def export_store(store: Store, file: Path) -> int:
@@ -188,6 +190,7 @@ def _read(
     num_rows = 0
     kind: _Kind | None = None
     columns: list[str] = []
+    dropped: frozenset[str] = frozenset()
     batch: list[dict[str, Any]] = []
     complete = False
     for number, line in enumerate(lines, start=2):
@@ -198,7 +201,10 @@ def _read(
         if isinstance(record, list):
             if kind is None or len(record) != len(columns):
                 raise StoreError(f"{file}, line {number}: not a row of a dump")
-            batch.append(dict(zip(columns, record, strict=True)))
+            row = dict(zip(columns, record, strict=True))
+            for name in dropped:
+                row.pop(name, None)
+            batch.append(row)
             num_rows += 1
             if len(batch) == BATCH:
                 _insert(tx, kind, batch, ids)
@@ -212,8 +218,9 @@ def _read(
         if record.get("record") == "end":
             complete = record.get("rows") == num_rows
             break
-        kind, columns = _BY_NAME.get(record.get("table", "")), record.get("columns", [])
-        if kind is None or not set(columns) <= set(kind.table.c.keys()):
+        name, columns = record.get("table", ""), record.get("columns", [])
+        kind, dropped = _BY_NAME.get(name), _DROPPED.get(name, frozenset())
+        if kind is None or not set(columns) - dropped <= set(kind.table.c.keys()):
             raise StoreError(f"{file}, line {number}: a table this version does not know")
     if not complete:
         raise StoreError(f"{file}: incomplete dump, {num_rows} rows; nothing was imported")

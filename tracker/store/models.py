@@ -279,7 +279,6 @@ class ChangePoint(Base):
     before: Mapped[float]
     after: Mapped[float]
     effect: Mapped[float]
-    worse: Mapped[bool | None]
     algorithm: Mapped[str] = mapped_column(Text)
     is_latest: Mapped[bool]  # the newest shift of its series that the code brought
     previous_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id"))

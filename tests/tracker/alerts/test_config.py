@@ -5,6 +5,7 @@ import pytest
 from tracker.alerts import AlertsConfig, alerts_config
 from tracker.errors import PolicyError
 from tracker.gate.policy_file import load_policy
+from tracker.toml_table import Table
 
 
 def test_no_file_is_the_defaults(tmp_path):
@@ -36,7 +37,7 @@ def test_a_misspelt_key_is_an_error_of_the_file(tmp_path):
     [("$HOOK", "HOOK"), ("${HOOK}", "HOOK"), ("https://chat.example/x", None)],
 )
 def test_a_webhook_is_a_url_or_a_variable(webhook, variable):
-    assert alerts_config({"webhook": webhook}).webhook_variable == variable
+    assert alerts_config(Table({"webhook": webhook}, "[alerts]")).webhook_variable == variable
 
 
 @pytest.mark.parametrize(
@@ -56,13 +57,13 @@ def test_a_webhook_is_a_url_or_a_variable(webhook, variable):
 )
 def test_what_cannot_be_is_an_error_that_names_the_key(table, message):
     with pytest.raises(PolicyError) as caught:
-        alerts_config(table)
+        alerts_config(Table(table, "[alerts]"))
     assert message in str(caught.value)
 
 
 def test_a_wrong_webhook_is_not_repeated():
     with pytest.raises(PolicyError) as caught:
-        alerts_config({"webhook": "hooks.example/s3cret"})
+        alerts_config(Table({"webhook": "hooks.example/s3cret"}, "[alerts]"))
     assert "s3cret" not in str(caught.value)
 
 

@@ -14,6 +14,7 @@ from tracker.alerts.states import ALL_STATES, next_state
 from tracker.errors import UsageError
 from tracker.findings import Analysis
 from tracker.report.findings import findings_document
+from tracker.toml_table import Table
 
 PAGE = (Path(__file__).parents[3] / "docs" / "alerts.md").read_text()
 
@@ -32,7 +33,7 @@ def test_the_payload_has_the_fields_it_shows():
 
 
 def test_the_configuration_is_the_default_beside_the_webhook():
-    config = alerts_config(tomllib.loads(block("toml"))["alerts"])
+    config = alerts_config(Table(tomllib.loads(block("toml"))["alerts"], "[alerts]"))
     assert config.webhook_variable == "PACEKEEPER_WEBHOOK"
     assert replace(config, webhook=None) == AlertsConfig()
 

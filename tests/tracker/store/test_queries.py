@@ -19,7 +19,14 @@ from tests.tracker.store.values import (
     file_of,
     measurement,
 )
-from tracker.domain import Fingerprint, LevelShift, Problem, RevisionInfo, RevisionRecord
+from tracker.domain import (
+    Fingerprint,
+    LevelShift,
+    Problem,
+    RevisionInfo,
+    RevisionRecord,
+    SeriesFilter,
+)
 from tracker.errors import UsageError
 from tracker.metrics import MetricRule
 from tracker.store import Store, queries
@@ -239,7 +246,7 @@ def test_compare_puts_two_revisions_side_by_side(store: Store) -> None:
     assert both.effect == pytest.approx(4 / 1.5 - 1)
     assert (old.head, old.head_status) == (None, None)
     assert (failed.head, failed.head_status, failed.base_status) == (None, "failed", None)
-    (only,) = queries.compare(store, "p", commit(1), commit(2), search="time")
+    (only,) = queries.compare(store, "p", commit(1), commit(2), SeriesFilter(search="time"))
     assert only == both
 
 

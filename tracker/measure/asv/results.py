@@ -32,9 +32,7 @@ def require_success(commit: str, log: Path, code: int, bench: Sequence[str]) -> 
     raise MeasurementError(f"{commit[:8]}: {reason} (asv exit code {code}; log: {log})", log=log)
 
 
-def collect(
-    commit: str, directory: Path, code: int, bench: Sequence[str], seconds: float
-) -> LaunchResult:
+def collect(commit: str, directory: Path, code: int, bench: Sequence[str]) -> LaunchResult:
     """Return what asv measured.
 
     Args:
@@ -42,10 +40,9 @@ def collect(
         directory: Of the launch.
         code: asv's exit code.
         bench: The patterns that asv was given.
-        seconds: Wall time.
 
     Raises:
-        MeasurementError: Nothing was measured; the message says why.
+        MeasurementError: asv wrote no results; the message says why.
     """
     log = directory / "log.txt"
     text = require_success(commit, log, code, bench)
@@ -65,7 +62,7 @@ def collect(
     launches, unread_launches = read_launches(directory / "artifacts")
     failures = failed_benchmarks(text)
     failures += _unreadable(file, failures)
-    result = LaunchResult(
+    return LaunchResult(
         commit=commit,
         directory=directory,
         file=_with_failures(file, failures, suites.infos),
@@ -74,25 +71,7 @@ def collect(
         launches=tuple(launches),
         failures=tuple(failures),
         unread=(*suites.problems, *unread_launches),
-        seconds=seconds,
     )
-    if not result.measured and (result.failures or not result.skipped()):
-        raise MeasurementError(
-            f"{short}: nothing was measured: {_summary(failures)} (log: {log})", log=log
-        )
-    return result
-
-
-def _summary(failures: Sequence[FailedBenchmark]) -> str:
-    """What went wrong with all of them, each reason once."""
-    reasons: dict[str, list[str]] = {}
-    for failure in failures:
-        reasons.setdefault(failure.reason, []).append(failure.name)
-    parts = [
-        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
-        for reason, names in reasons.items()
-    ]
-    return "; ".join(parts[:3]) or "no benchmark ran"
 
 
 def _unreadable(file: ResultFile, known: Sequence[FailedBenchmark]) -> list[FailedBenchmark]:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from shutil import which
+from typing import Any
 
 from tracker.artifacts import read_launch
 from tracker.asvfmt.benchmarks import read_benchmarks
 from tracker.domain import BenchmarkInfo, Fingerprint, Launch
-from tracker.errors import UsageError
 from tracker.fingerprint import collect as collect_fingerprint
 from tracker.measure.asv.environments import asv_python
 from tracker.measure.asv.results import collect, require_success
@@ -25,8 +22,9 @@ from tracker.measure.machine import register_machine
 from tracker.measure.process import run_logged
 from tracker.measure.project import MeasuredProject
 from tracker.measure.settings import MeasureSettings
-from tracker.measure.site import LaunchSite, LaunchSites, OnWait
+from tracker.measure.site import LaunchSite
 from tracker.measure.worktree import NO_HOOKS
+from tracker.measure.worktree_runner import WorktreeRunner
 
 __all__ = ["AsvRunner"]
 
@@ -38,73 +36,41 @@ _ASV = (
 )
 
 
-class AsvRunner:
+class AsvRunner(WorktreeRunner):
     """Runs asv on commits of one project.
 
     Args:
         project: What to measure.
-        machine: Name the results carry.
-        python: Interpreter of the existing environment; ignored where asv builds environments.
-        bench: Regular expressions of benchmarks; all when empty.
-        timeout: Seconds after which a whole launch is stopped.
         settings: `[measure]` of the policy.
         environment: Name of the environment to measure, where asv builds several.
-        on_wait: Called with a sentence when another measurement has the machine.
-
-    Raises:
-        UsageError: There is no such interpreter.
+        options: See `WorktreeRunner`; `python` is ignored where asv builds environments.
     """
 
     def __init__(
         self,
         project: MeasuredProject,
-        *,
-        machine: str,
-        python: str | None = None,
-        bench: Sequence[str] = (),
-        timeout: float | None = None,
         settings: MeasureSettings | None = None,
+        *,
         environment: str | None = None,
-        on_wait: OnWait | None = None,
+        **options: Any,
     ) -> None:
-        if python is not None and which(python) is None:
-            raise UsageError(f"--python {python}: no such interpreter")
-        self.project = project
-        self.machine = machine
-        self.python = (which(python) if python else None) or sys.executable
-        self.bench = tuple(bench)
-        self.timeout = timeout
+        home = project.config_path.parent
+        self._env_dir = (home / str(project.config.get("env_dir", "env"))).resolve()
+        environments = self._env_dir if project.builds_environments else None
+        super().__init__(project, settings, environments=environments, **options)
         self.environment = environment
-        self._sites = LaunchSites(
-            project,
-            settings or MeasureSettings(),
-            python=self.python,
-            timeout=timeout,
-            environments=self._env_dir if project.builds_environments else None,
-            on_wait=on_wait,
-        )
         self._asv_python = asv_python(self.python)
-        self._control = (settings or MeasureSettings()).control
-        self._suites_need_it = True
+        self._suites_need_control = True
         self._fingerprint: Fingerprint | None = None
 
-    def launch(
-        self,
-        commit: str,
-        *,
-        bench: Sequence[str] | None = None,
-        on_line: OnLine | None = None,
+    def _measure(
+        self, site: LaunchSite, bench: Sequence[str], on_line: OnLine | None
     ) -> LaunchResult:
-        wanted = self.bench if bench is None else tuple(bench)
-        with self._sites.open(commit) as site:
-            started = time.monotonic()
-            before = control_times() if self._control and self._suites_need_it else None
-            code = self._run(site, wanted, on_line)
-            result = collect(commit, site.folder, code, wanted, time.monotonic() - started)
-            if self._control:
-                result = self._with_control(result, before)
-            faults, notes = self._sites.proof(site)
-        return dataclasses.replace(result, faults=faults, notes=notes)
+        control = self._settings.control
+        before = control_times() if control and self._suites_need_control else None
+        code = self._run(site, bench, on_line)
+        result = collect(site.commit, site.folder, code, bench)
+        return self._with_control(result, before) if control else result
 
     def _with_control(
         self, result: LaunchResult, before: Mapping[str, float] | None
@@ -112,7 +78,7 @@ class AsvRunner:
         """Add the control's times for the suites that wrote none."""
         names = {measurement.benchmark for measurement in result.file.measurements}
         suites = suites_without_control(names, result.launches)
-        self._suites_need_it = bool(suites)  # of the next launch it is known before
+        self._suites_need_control = bool(suites)  # known before the next launch
         after = control_times() if suites and before is not None else None
         if before is None or after is None:
             return result
@@ -133,14 +99,6 @@ class AsvRunner:
             code = self._run(site, ("just-discover",), None)
             require_success(commit, site.log, code, ())
             return read_benchmarks(site.folder / "results").infos
-
-    def clean(self) -> None:
-        self._sites.clean()
-
-    @property
-    def _env_dir(self) -> Path:
-        home = self.project.config_path.parent
-        return (home / str(self.project.config.get("env_dir", "env"))).resolve()
 
     def _run(self, site: LaunchSite, bench: Sequence[str], on_line: OnLine | None) -> int:
         """Run asv at `site`; return its exit code."""
@@ -163,7 +121,7 @@ class AsvRunner:
             directory=site.folder,
             environment=self._variables(site),
             log=site.log,
-            timeout=self.timeout,
+            timeout=self._timeout,
             on_line=on_line,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from tracker.domain import Arm, ComparisonRow, PairedValues, SeriesInfo
+from tracker.domain import Arm, ComparisonRow, PairedValues, SeriesFilter, SeriesInfo
 from tracker.errors import UsageError, did_you_mean
 from tracker.store import tables as t
 from tracker.store.queries.points import Attempt, middle, status_of
@@ -27,10 +27,7 @@ def compare(
     project: str,
     base: str,
     head: str,
-    *,
-    machine: str | None = None,
-    environment: str | None = None,
-    search: str | None = None,
+    wanted: SeriesFilter | None = None,
 ) -> list[ComparisonRow]:
     """Return every series measured at either revision; values are medians over attempts.
 
@@ -41,27 +38,24 @@ def compare(
         project: Its name.
         base: Hash, or the beginning of one.
         head: Hash, or the beginning of one.
-        machine: Only this machine.
-        environment: Only this environment.
-        search: As in `list_series`.
+        wanted: Which series; all by default.
 
     Raises:
         UsageError: A commit, the machine or the environment is not there.
     """
-    rows, base_id, head_id = _results_at(store, project, base, head, machine)
-    if environment is not None:
+    wanted = wanted or SeriesFilter()
+    rows, base_id, head_id = _results_at(store, project, base, head, wanted.machine)
+    if (environment := wanted.environment) is not None:
         known = sorted({series.environment for series, _ in rows})
         if environment not in known:
             mend = did_you_mean(environment, known)
             raise UsageError(f"no environment {environment!r} at these commits; {mend}")
         rows = [row for row in rows if row[0].environment == environment]
-    words = (search or "").lower().split()
+    rows = [row for row in rows if wanted.fits(row[0].metric)]
     with store.reading() as conn:
         launches = _repeated_launches(conn, [series.id for series, _ in rows])
     table = []
     for series, results in rows:
-        if not all(word in series.metric.lower() for word in words):
-            continue
         sides = [
             [_attempt(one) for one in results if one.revision_id == side]
             for side in (base_id, head_id)

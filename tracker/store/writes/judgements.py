@@ -43,7 +43,6 @@ def replace_shifts(
             "before": shift.before,
             "after": shift.after,
             "effect": shift.effect,
-            "worse": shift.worse,
             "algorithm": algorithm if shift.drift_commits is None else shift.algorithm,
             "is_latest": shift is newest,
             "previous_id": None if shift.previous is None else shift.previous.id,
