@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 from rich.console import Console
 
 from tracker.bisect import Bisected, bisect
 from tracker.cli import Settings
 from tracker.cli.lab import open_lab
-from tracker.cli.options import lab_options
+from tracker.cli.options import LabOptions, lab_options
 from tracker.cli.timespan import seconds
 from tracker.errors import UsageError
 from tracker.gate.progress import SilentProgress
@@ -47,8 +45,6 @@ __all__ = ["command"]
     "--budget", metavar="TIME", help="Start no step that is expected to exceed it: 300, 5m, 2h."
 )
 @click.option("--fresh", is_flag=True, help="Ignore pairs that the store already has.")
-@click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
-@click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @lab_options
 @click.pass_obj
@@ -61,14 +57,8 @@ def command(
     max_pairs: int,
     budget: str | None,
     fresh: bool,
-    bench: tuple[str, ...],
-    timeout: str | None,
     as_json: bool,
-    policy_path: Path | None,
-    config: Path | None,
-    python: str | None,
-    machine: str | None,
-    environment: str | None,
+    lab: LabOptions,
 ) -> int:
     """Name the commit between GOOD and BAD that made a metric worse, with a probability.
 
@@ -80,7 +70,6 @@ def command(
     Exits 0 where one commit is named, 3 where none can be, 4 where BAD could not be compared with
     GOOD, 130 when interrupted.
     """
-    given = {"bench": bench or None, "timeout": seconds("--timeout", timeout)}
     limit = seconds("--budget", budget)
     console = Console(stderr=True, highlight=False)
 
@@ -89,16 +78,13 @@ def command(
         line = f"{result.pairs} pairs, {left} candidates; measuring {commit.short} {commit.subject}"
         console.print(line, markup=False, soft_wrap=True)
 
-    with open_lab(
-        settings.db, config=config, policy_path=policy_path, given=given, python=python,
-        machine=machine, environment=environment,
-    ) as lab:  # fmt: skip
-        first, last = lab.commit(good), lab.commit(bad)
-        if first.hash == last.hash or not lab.repository.is_ancestor(first.hash, last.hash):
+    with open_lab(settings.db, lab) as here:
+        first, last = here.commit(good), here.commit(bad)
+        if first.hash == last.hash or not here.repository.is_ancestor(first.hash, last.hash):
             raise UsageError(f"GOOD {good} must be an ancestor of BAD {bad}, and another commit")
         result = bisect(
-            lab.recorder, lab.runner, first,
-            lab.repository.commits(f"{first.hash}..{last.hash}"), lab.policy,
+            here.recorder, here.runner, first,
+            here.repository.commits(f"{first.hash}..{last.hash}"), here.policy,
             metric=metric, confidence=confidence, max_pairs=max_pairs, budget=limit, fresh=fresh,
             listener=SilentProgress(), on_step=show,
         )  # fmt: skip

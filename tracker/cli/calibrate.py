@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 from rich.console import Console
 
 from tracker.calibrate import calibrate
 from tracker.cli import Settings
 from tracker.cli.lab import open_lab
-from tracker.cli.options import lab_options
+from tracker.cli.options import LabOptions, lab_options
 from tracker.cli.timespan import seconds
 from tracker.gate.progress import SilentProgress
 from tracker.report import Report
@@ -33,14 +31,12 @@ __all__ = ["command"]
 @click.option(
     "--fresh", is_flag=True, help="Ignore earlier gates, for example after a change of the machine."
 )
-@click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
 @click.option(
     "--max-pairs", type=click.IntRange(min=1), metavar="N", help="Maximum pairs of one gate."
 )
 @click.option(
     "--budget", metavar="TIME", help="Start no gate that is expected to exceed it: 300, 5m, 2h."
 )
-@click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
 @click.option(
     "--format",
     "form",
@@ -55,16 +51,10 @@ def command(
     gates: int,
     ref: str,
     fresh: bool,
-    bench: tuple[str, ...],
     max_pairs: int | None,
     budget: str | None,
-    timeout: str | None,
     form: str,
-    policy_path: Path | None,
-    config: Path | None,
-    python: str | None,
-    machine: str | None,
-    environment: str | None,
+    lab: LabOptions,
 ) -> int:
     """Run A/A gates, one commit against itself, and print how often they call a false regression.
 
@@ -74,11 +64,6 @@ def command(
 
     Exits 0 where alpha is not refuted, 4 where it is or nothing was measured, 130 when interrupted.
     """
-    given = {
-        "bench": bench or None,
-        "max_pairs": max_pairs,
-        "timeout": seconds("--timeout", timeout),
-    }
     limit = seconds("--budget", budget)
     console = Console(stderr=True, highlight=False)
 
@@ -86,12 +71,9 @@ def command(
         line = f"A/A gate {number} of {gates}: {report.headline} ({count_of(report.pairs, 'pair')})"
         console.print(line, markup=False, soft_wrap=True)
 
-    with open_lab(
-        settings.db, config=config, policy_path=policy_path, given=given, python=python,
-        machine=machine, environment=environment,
-    ) as lab:  # fmt: skip
+    with open_lab(settings.db, lab, max_pairs=max_pairs) as here:
         result = calibrate(
-            lab.recorder, lab.runner, lab.commit(ref), lab.policy,
+            here.recorder, here.runner, here.commit(ref), here.policy,
             gates=gates, budget=limit, fresh=fresh, listener=SilentProgress(), on_gate=show,
         )  # fmt: skip
     click.echo(CALIBRATION_FORMATS[form](result), nl=False)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tracker.cli import Settings
 from tracker.cli.lab import open_lab
+from tracker.cli.options import LabOptions
 from tracker.errors import UsageError
 from tracker.findings import Finding
 from tracker.gate.measured import gate_commits
@@ -42,7 +43,7 @@ def measure(settings: Settings, finding: Finding) -> None:
     assert finding.before is not None
     benchmarks = sorted({change.series.benchmark for change in finding.changes})
     patterns = tuple(rf"^{re.escape(name)}(\(|$)" for name in benchmarks)
-    with open_lab(settings.db, given={"bench": patterns}) as lab:
+    with open_lab(settings.db, LabOptions(bench=patterns)) as lab:
         here = (lab.recorder.project, lab.runner.machine)
         if here != (finding.project, finding.machine):
             raise UsageError(

@@ -40,12 +40,10 @@ __all__ = ["command"]
     is_flag=True,
     help="List the metrics that need no attention, too. With --stored and no commits: every gate.",
 )
-@click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
 @click.option("--max-pairs", type=click.IntRange(min=1), metavar="N", help="No more pairs than N.")
 @click.option(
     "--budget", metavar="TIME", help="Start no pair that is expected to exceed TIME: 300, 5m, 2h."
 )
-@click.option("--timeout", metavar="TIME", help="Stop a launch that takes longer.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first regression or broken limit.")
 @click.option("--fresh", is_flag=True, help="Do not resume a gate that was interrupted.")
 @click.option("--creep", is_flag=True, help="Measure HEAD against the last release as well.")
@@ -118,11 +116,7 @@ def _measure(db: str, options: GateOptions, base: str, head: str) -> Report:
     from tracker.gate.measured import gate_commits
     from tracker.gate.tails import with_tails
 
-    with open_lab(
-        db, config=options.config, policy_path=options.policy_path,
-        given={**options.policy, "name": options.project}, python=options.python,
-        machine=options.machine, environment=options.environment,
-    ) as lab:  # fmt: skip
+    with open_lab(db, options.lab, name=options.project, **options.policy) as lab:
         first, second = lab.commit(base), lab.commit(head)
         store = lab.recorder.store
         messages = (
@@ -192,7 +186,7 @@ def _judge_stored(db: str, options: GateOptions, base: str, head: str) -> Report
     with Store.open(db, read_only=True) as store:
         report = gate_stored(
             store, stored_project(store, name), stored_ref(base), stored_ref(head), policy,
-            machine=options.machine, gate_id=options.gate_id,
+            machine=options.lab.machine, gate_id=options.gate_id,
         )  # fmt: skip
         return with_environment(with_tails(report, store), store)
 
@@ -211,7 +205,7 @@ def _back_test(db: str, options: GateOptions, outputs: Outputs) -> int:
             )
     policy, name = _policy_of_store(options)
     with Store.open(db, read_only=True) as store:
-        result = backtest(store, stored_project(store, name), policy, machine=options.machine)
+        result = backtest(store, stored_project(store, name), policy, machine=options.lab.machine)
     outputs.write(lambda form: BACKTEST_FORMATS[form](result), result.summary)
     return 0 if result.gates else 4
 
@@ -225,12 +219,12 @@ def _policy_of_store(options: GateOptions) -> tuple[Policy, str | None]:
 
     home = name = None
     try:
-        project = load_project(options.config)
+        project = load_project(options.lab.config)
     except UsageError:
-        if options.config is not None:
+        if options.lab.config is not None:
             raise
     else:
         home = project.config_path.parent
-        name = None if options.config is None else project.name
-    policy = replace(load_policy(options.policy_path, start=home), **options.policy)
+        name = None if options.lab.config is None else project.name
+    policy = replace(load_policy(options.lab.policy_path, start=home), **options.policy)
     return policy, options.project or policy.name or name

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracker.cli.options import LabOptions
 from tracker.cli.outputs import Outputs
 from tracker.cli.timespan import seconds
 from tracker.errors import UsageError
-from tracker.gate.policy_file import check_patterns
 
 __all__ = ["GateOptions"]
 
@@ -26,10 +26,8 @@ class GateOptions:
     head: str | None
     stored: bool
     all_metrics: bool
-    bench: tuple[str, ...]
     max_pairs: int | None
     budget: str | None
-    timeout: str | None
     fail_fast: bool
     fresh: bool
     creep: bool
@@ -39,22 +37,19 @@ class GateOptions:
     out: Path | None
     reports: tuple[Path, ...]
     notes: tuple[str, ...]
-    policy_path: Path | None
-    config: Path | None
-    python: str | None
-    machine: str | None
-    environment: str | None
+    lab: LabOptions
     project: str | None
     gate_id: str | None
 
     def __post_init__(self) -> None:
         if self.stored:
-            for name in (
-                "python", "seed", "fail_fast", "fresh", "creep", "ignore_messages", "environment",
-            ):  # fmt: skip
-                value = getattr(self, name)
+            measuring = {
+                "python": self.lab.python, "environment": self.lab.environment, "seed": self.seed,
+                "fail-fast": self.fail_fast, "fresh": self.fresh, "creep": self.creep,
+                "ignore-messages": self.ignore_messages,
+            }  # fmt: skip
+            for option, value in measuring.items():
                 if value is not None and value is not False:  # a seed may be 0
-                    option = name.replace("_", "-")
                     raise UsageError(f"--{option} measures, and --stored does not; leave one out")
         elif self.gate_id is not None:
             raise UsageError("--gate needs --stored")
@@ -63,7 +58,6 @@ class GateOptions:
             raise UsageError(
                 "Missing argument: give BASE and HEAD, or --stored for every stored gate"
             )
-        check_patterns(self.bench)
 
     @property
     def commits(self) -> tuple[str, str] | None:
@@ -77,10 +71,5 @@ class GateOptions:
     @property
     def policy(self) -> dict[str, Any]:
         """The keys of the policy that the command line sets."""
-        keys = {
-            "bench": self.bench or None,
-            "max_pairs": self.max_pairs,
-            "budget": seconds("--budget", self.budget),
-            "timeout": seconds("--timeout", self.timeout),
-        }
-        return {key: value for key, value in keys.items() if value is not None}
+        keys = {"max_pairs": self.max_pairs, "budget": seconds("--budget", self.budget)}
+        return self.lab.policy | {key: value for key, value in keys.items() if value is not None}

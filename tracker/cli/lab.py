@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from tracker.cli.options import LabOptions
 from tracker.gate.policy import Policy
-from tracker.gate.policy_file import check_patterns, load_policy
+from tracker.gate.policy_file import load_policy
 from tracker.measure.git import Commit, Repository
 from tracker.measure.launch import Runner
 from tracker.measure.machine import machine_name
@@ -36,8 +36,8 @@ class Lab:
         Raises:
             UsageError: It names none.
         """
-        (found,) = self.repository.describe([self.repository.resolve(ref)])
-        return found
+        (commit,) = self.repository.describe([self.repository.resolve(ref)])
+        return commit
 
     def environments(self) -> dict[str, Lab]:
         """Return a lab for each environment that asv builds, by name; without several, this lab alone.
@@ -65,45 +65,34 @@ class Lab:
 
 
 @contextmanager
-def open_lab(
-    db: str,
-    *,
-    config: Path | None = None,
-    policy_path: Path | None = None,
-    given: dict[str, Any],
-    python: str | None = None,
-    machine: str | None = None,
-    environment: str | None = None,
-) -> Iterator[Lab]:
-    """Yield the lab of the asv project of this directory, with its store open for writing.
+def open_lab(db: str, options: LabOptions, **policy_keys: Any) -> Iterator[Lab]:
+    """Yield the lab of the project of this directory, with its store open for writing.
 
     Args:
         db: URL of the store.
-        config: The project's asv.conf.json; else the nearest.
-        policy_path: Instead of the project's pacekeeper.toml.
-        given: Keys of the policy that the command line sets; None leaves a key unchanged.
-        python: Interpreter that runs the suites; else this one.
-        machine: Name of this machine; else asv's.
-        environment: Name of the only asv environment to measure; None: all.
+        options: What the command line says.
+        policy_keys: Further keys of the policy that it sets; None leaves a key unchanged.
 
     Raises:
-        UsageError: No project, no such policy, or a pattern that is no regular expression.
+        UsageError: No project, no such policy, interpreter or environment.
         StoreError: The store cannot be opened.
     """
-    check_patterns(given.get("bench") or ())
-    found = load_project(config)
-    policy = load_policy(policy_path, start=found.config_path.parent)
-    policy = replace(policy, **{key: value for key, value in given.items() if value is not None})
-    found = replace(found, source=policy.source)
-    if environment is not None:
-        policy = replace(policy, measure=replace(policy.measure, environment=environment))
-    runner = make_runner(found, policy, machine=machine or machine_name(), python=python)
+    project = load_project(options.config)
+    policy = load_policy(options.policy_path, start=project.config_path.parent)
+    given = {key: value for key, value in policy_keys.items() if value is not None}
+    policy = replace(policy, **options.policy | given)
+    project = replace(project, source=policy.source)
+    if options.environment is not None:
+        policy = replace(policy, measure=replace(policy.measure, environment=options.environment))
+    runner = make_runner(
+        project, policy, machine=options.machine or machine_name(), python=options.python
+    )
     with Store.open(db) as store:
         recorder = Recorder(
             store,
-            policy.name or found.name,
-            found.repository,
+            policy.name or project.name,
+            project.repository,
             python=runner.python,
             commit_url=policy.commit_url,
         )
-        yield Lab(found.repository, policy, runner, recorder)
+        yield Lab(project.repository, policy, runner, recorder)

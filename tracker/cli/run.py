@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -20,6 +19,7 @@ from rich.progress import (
 
 from tracker.cli import Settings
 from tracker.cli.lab import open_lab
+from tracker.cli.options import LabOptions, lab_options
 from tracker.measure.commit_range import CommitDone, RangeReport, launches_of, measure_range
 from tracker.measure.git import Commit
 from tracker.measure.launch import LaunchResult
@@ -30,48 +30,22 @@ __all__ = ["command"]
 
 @click.command("run")
 @click.argument("range_", metavar="[RANGE]", default="HEAD")
-@click.option("--bench", multiple=True, metavar="REGEX", help="Only these benchmarks; repeatable.")
 @click.option(
     "--repeat", type=click.IntRange(min=1), default=1, metavar="N", help="Launches of each commit."
 )
 @click.option("--again", is_flag=True, help="Measure commits again that the store already has.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    metavar="SECONDS",
-    help="Stop a launch that takes longer.",
-)
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="asv's configuration (default: the nearest asv.conf.json).",
-)
-@click.option(
-    "--python", metavar="PATH", help="Interpreter that runs the suites (default: this one)."
-)
-@click.option("--machine", metavar="NAME", help="Name of this machine (default: asv's).")
-@click.option(
-    "--environment",
-    metavar="NAME",
-    help="Only this asv environment: its name or a part of it.",
-)
 @click.option("--project", metavar="NAME", help="Name in the store (default: asv's).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@lab_options
 @click.pass_obj
 def command(
     settings: Settings,
     range_: str,
-    bench: tuple[str, ...],
     repeat: int,
     again: bool,
-    timeout: float | None,
-    config: Path | None,
-    python: str | None,
-    machine: str | None,
-    environment: str | None,
     project: str | None,
     as_json: bool,
+    lab: LabOptions,
 ) -> int:
     """Measure the commits of RANGE, oldest first; HEAD by default.
 
@@ -83,18 +57,15 @@ def command(
     measurements are kept.
     """
     console = Console(stderr=True, highlight=False)
-    given = {"bench": bench, "timeout": timeout, "name": project}
     reports: list[RangeReport] = []
-    with open_lab(
-        settings.db, config=config, given=given, python=python, machine=machine,
-        environment=environment,
-    ) as lab:  # fmt: skip
-        commits = lab.repository.commits(range_)
-        head = lab.repository.resolve("HEAD")
+    # All benchmarks unless --bench is given: `[gate] bench` is the gate's.
+    with open_lab(settings.db, lab, bench=lab.bench, name=project) as here:
+        commits = here.repository.commits(range_)
+        head = here.repository.resolve("HEAD")
         measures_head = any(commit.hash == head for commit in commits)
-        for warning in unmeasured_changes(lab.runner.project, head_is_measured=measures_head):
+        for warning in unmeasured_changes(here.runner.project, head_is_measured=measures_head):
             console.print(f"warning: {warning}", markup=False, soft_wrap=True)
-        for name, part in lab.environments().items():
+        for name, part in here.environments().items():
             if name:
                 console.print(f"environment {name}", markup=False, soft_wrap=True)
             done_before = (
