@@ -24,7 +24,9 @@ from tracker.report import FORMATS, Report, render
 from tracker.report.environments import merged
 
 if TYPE_CHECKING:
+    from tracker.cli.lab import Lab
     from tracker.gate.listener import Listener
+    from tracker.measure.git import Commit
     from tracker.store import Store
 
 __all__ = ["command"]
@@ -111,40 +113,43 @@ def command(settings: Settings, /, **given: Any) -> int:
 
 def _measure(db: str, options: GateOptions, base: str, head: str) -> Report:
     from tracker.cli.lab import open_lab
+
+    seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
+    with open_lab(db, options.lab, name=options.project, **options.policy) as lab:
+        reports: dict[str, Report] = {}
+        for name, part in lab.environments().items():
+            reports[name] = _measure_in(part, options, lab.commit(base), lab.commit(head), seed)
+            if reports[name].interrupted:
+                break
+        return merged(reports)
+
+
+def _measure_in(lab: Lab, options: GateOptions, base: Commit, head: Commit, seed: int) -> Report:
+    """Gate two commits in one environment."""
     from tracker.gate.creep import with_creep
     from tracker.gate.environment import with_environment
     from tracker.gate.measured import gate_commits
     from tracker.gate.tails import with_tails
 
-    with open_lab(db, options.lab, name=options.project, **options.policy) as lab:
-        first, second = lab.commit(base), lab.commit(head)
-        store = lab.recorder.store
-        messages = (
-            lab.repository.messages(first.hash, second.hash) if options.ignore_messages else []
-        )
-        common: dict[str, Any] = {
-            "seed": random.SystemRandom().randrange(2**31)
-            if options.seed is None
-            else options.seed,
-            "resume": not options.fresh and options.seed is None,
-            "untrusted": [commit for commit, _ in messages],
-        }
-        reports: dict[str, Report] = {}
-        for name, part in lab.environments().items():
-            measured_by = (part.recorder, part.runner, first, second, part.policy)
-            with _progress() as listener:
-                report = gate_commits(
-                    *measured_by, listener=listener, fail_fast=options.fail_fast, **common
-                )
-                report = with_creep(
-                    with_tails(report, store), *measured_by, listener=listener,
-                    force=options.creep, **common,
-                )  # fmt: skip
-            _alert(store, report, part.policy)
-            reports[name] = with_environment(report, store)
-            if report.interrupted:
-                break
-        return merged(reports)
+    store = lab.recorder.store
+    messages = lab.repository.messages(base.hash, head.hash) if options.ignore_messages else []
+    with _progress() as listener:
+
+        def measure(start: Commit, policy: Policy, *, fail_fast: bool = False) -> Report:
+            return gate_commits(
+                lab.recorder, lab.runner, start, head, policy,
+                listener=listener, seed=seed, fail_fast=fail_fast,
+                resume=not options.fresh and options.seed is None,
+                untrusted=[commit for commit, _ in messages],
+            )  # fmt: skip
+
+        report = with_tails(measure(base, lab.policy, fail_fast=options.fail_fast), store)
+        report = with_creep(
+            report, lab.recorder, lab.runner, base, head, lab.policy,
+            measure=measure, force=options.creep,
+        )  # fmt: skip
+    _alert(store, report, lab.policy)
+    return with_environment(report, store)
 
 
 @contextmanager

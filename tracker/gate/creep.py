@@ -7,13 +7,11 @@ low side (`tracker.gate.drift`), so it never blocks: where it has spent half of 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tracker.domain import GateInfo, Outcome
 from tracker.gate.drift import chain, summed
-from tracker.gate.listener import Listener
-from tracker.gate.measured import gate_commits
 from tracker.gate.outcome import worst
 from tracker.gate.policy import Policy
 from tracker.measure.git import Commit
@@ -38,11 +36,8 @@ def with_creep(
     head: Commit,
     policy: Policy,
     *,
-    listener: Listener,
-    seed: int = 0,
-    resume: bool = False,
+    measure: Callable[[Commit, Policy], Report],
     force: bool = False,
-    untrusted: Collection[str] = (),
 ) -> Report:
     """Return the report of a gate with what is known of the drift since the last release.
 
@@ -51,20 +46,17 @@ def with_creep(
         recorder: Of the project in the store.
         runner: Measures one commit.
         base: Its newest ancestor tag that matches the policy is the release.
-        head: What has crept, or has not.
+        head: The commit whose drift is judged.
         policy: With its creep budget.
-        listener: Receives the progress.
-        seed: Of the order of launches.
-        resume: As in `gate_commits`.
+        measure: Measures a gate of `head` against a commit under a policy; see `gate_commits`.
         force: Measure against the release whatever the stored gates say.
-        untrusted: As in `gate_commits`.
 
     The outcome becomes a regression where the head measures worse than the release by more than the budget.
     Nothing is looked at for an A/A gate, an invalid one, one that blocks anyway or was
     interrupted, without a tag, or where the base is the release.
     """
-    over_anyway = report.exit_code not in (0, 3) or report.interrupted
-    if base.hash == head.hash or over_anyway:
+    blocks_anyway = report.exit_code not in (0, 3) or report.interrupted
+    if base.hash == head.hash or blocks_anyway:
         return report
     release = runner.project.repository.last_tag(base.hash, policy.creep_against)
     if release is None:
@@ -72,16 +64,11 @@ def with_creep(
     tag, commit = release
     if commit.hash == base.hash:
         return report
-    strict = policy.for_creep()
     budget = budgets_of(report, policy)
     known = _known(recorder, runner, tag, commit, head, budget)
     if not force and all(drift.spent < _NEARLY for drift in known.drifts):
         return replace(report, creep=known)
-    measured = gate_commits(
-        recorder, runner, commit, head, strict, listener=listener, seed=seed, resume=resume,
-        untrusted=untrusted,
-    )  # fmt: skip
-    report = add_creep(report, tag, measured, budget)
+    report = add_creep(report, tag, measure(commit, policy.for_creep()), budget)
     _keep(recorder.store, report)
     return report
 

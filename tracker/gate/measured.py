@@ -13,7 +13,7 @@ from tracker.gate.listener import Listener, Standing
 from tracker.gate.outcome import INTERRUPTED
 from tracker.gate.policy import Policy
 from tracker.gate.promise import broken_promise
-from tracker.gate.resume import Claim, Unfinished, find_unfinished, place_of
+from tracker.gate.resume import Unfinished, find_unfinished, gate_lock, place_of
 from tracker.gate.session import Session
 from tracker.gate.stored import known_control
 from tracker.gate.validity import Complaint
@@ -86,7 +86,7 @@ def gate_commits(
             )
         if earlier is not None:
             gate_id, seed = earlier.gate_id, earlier.seed
-            stack.enter_context(earlier.claim)
+            stack.enter_context(earlier.lock)
         else:
             gate_id = store.begin_gate(
                 project,
@@ -95,7 +95,7 @@ def gate_commits(
                 machine=runner.machine,
                 policy={**described, "seed": seed},
             )
-            stack.enter_context(Claim.of(runner.project.repository.root, gate_id))
+            stack.enter_context(gate_lock(runner.project.repository.root, gate_id))
 
         def measure(commit: str, _arm: Arm, bench: Sequence[str]) -> LaunchResult:
             return runner.launch(commit, bench=bench or None)

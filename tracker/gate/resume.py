@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tracker.domain import GateInfo
 from tracker.gate.policy import identity_of
@@ -23,63 +21,37 @@ from tracker.gate.session import Earlier
 from tracker.gate.stored import measured_before
 from tracker.measure.launch import Runner
 from tracker.measure.project import MeasuredProject
-from tracker.measure.worktree import state_dir
+from tracker.measure.worktree import locked, state_dir
 from tracker.store import Store, queries
 
-__all__ = ["Claim", "Unfinished", "find_unfinished", "place_of", "seed_of"]
+__all__ = ["Unfinished", "find_unfinished", "gate_lock", "place_of", "seed_of"]
 
 
-class Claim:
-    """The lock of a gate while the context is open.
+@contextmanager
+def gate_lock(root: Path, gate_id: str) -> Iterator[None]:
+    """Hold the lock of a gate.
 
-    Args:
-        path: Of the lock file.
-        handle: An open file that holds the lock.
+    Raises:
+        BlockingIOError: Another process measures this gate.
     """
-
-    def __init__(self, path: Path, handle: int) -> None:
-        self._path = path
-        self._handle = handle
-
-    @classmethod
-    def of(cls, root: Path, gate_id: str) -> Self:
-        """Return the claim on a gate; raise `BlockingIOError` where another process has it."""
-        folder = state_dir(root) / "gates"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{gate_id}.lock"
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    folder = state_dir(root) / "gates"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{gate_id}.lock"
+    with locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise
-        return cls(path, handle)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
-
-    def release(self) -> None:
-        """Give the lock back."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._handle)
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A gate to resume, with its lock."""
+    """A gate to resume; closing `lock` gives its lock back."""
 
     gate_id: str
     seed: int
     earlier: Earlier
-    claim: Claim
+    lock: ExitStack
 
 
 def place_of(project: MeasuredProject) -> dict[str, object]:
@@ -104,7 +76,7 @@ def find_unfinished(
     head: str,
     wanted: Mapping[str, object],
 ) -> Unfinished | None:
-    """Return the newest gate of this kind that has pairs and no process, claimed; None: there is none.
+    """Return the newest gate of this kind that has pairs and no process, locked; None: there is none.
 
     Args:
         store: Where to look.
@@ -122,14 +94,15 @@ def find_unfinished(
             continue
         if not queries.gate_pairs(store, gate.id).pairs:
             continue  # perhaps just begun: its lock is not to be touched
+        lock = ExitStack()
         try:
-            claim = Claim.of(runner.project.repository.root, gate.id)
+            lock.enter_context(gate_lock(runner.project.repository.root, gate.id))
         except BlockingIOError:
             continue
-        # Its process may have finished it between the look and the claim.
+        # Its process may have finished it before the lock was free.
         if queries.get_gate(store, gate.id).exit_code is None:
-            return Unfinished(gate.id, seed_of(gate), measured_before(store, gate), claim)
-        claim.release()
+            return Unfinished(gate.id, seed_of(gate), measured_before(store, gate), lock)
+        lock.close()
     return None
 
 

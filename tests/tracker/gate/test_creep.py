@@ -39,10 +39,15 @@ class History:
 
     def gate(self, base, head, *, policy=None, force=False):
         policy = policy or Policy()
-        common = {"listener": Notes(), "seed": 0}
         kept = recorder(self.store, self.toy.root)
-        report = gate_commits(kept, self.runner, base, head, policy, **common)
-        return with_creep(report, kept, self.runner, base, head, policy, force=force, **common)
+
+        def measure(base, policy):
+            return gate_commits(kept, self.runner, base, head, policy, listener=Notes(), seed=0)
+
+        return with_creep(
+            measure(base, policy), kept, self.runner, base, head, policy,
+            measure=measure, force=force,
+        )  # fmt: skip
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tests.tracker.gate.fakes import Notes
 from tracker.domain import Expectation
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
-from tracker.gate.resume import Claim
+from tracker.gate.resume import gate_lock
 from tracker.store import Store, queries
 
 
@@ -106,7 +106,7 @@ def test_a_gate_that_somebody_measures_is_left_alone(store, lab, toy):
     with pytest.raises(ProcessGoneError):
         lab(dies_at=5)
     (gate,) = queries.list_gates(store, "toy")
-    with Claim.of(toy.root, gate.id):
+    with gate_lock(toy.root, gate.id):
         _, notes = lab()
     assert notes.resumed_after is None
 
