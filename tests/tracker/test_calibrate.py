@@ -108,7 +108,7 @@ def test_a_gate_that_cries_wolf_is_told_and_later_gates_warn(store, toy):
     assert (found.false_blocks, found.exit_code) == (3, 4)
     assert found.lowest_rate == pytest.approx(0.05 ** (1 / 3))
     assert (
-        CALIBRATION_FORMATS["text"](found).splitlines()[-1].startswith("BROKEN: 3 of 3 A/A gates")
+        CALIBRATION_FORMATS["text"](found).splitlines()[-1].startswith("REFUTED: 3 of 3 A/A gates")
     )
     blocks = queries.calibration_blocks(store, "toy", machine="lab")
     assert "3 of 3 A/A gates on this machine" in broken_promise(blocks, 0.01)
@@ -144,10 +144,35 @@ def test_a_commit_that_cannot_be_measured_ends_it(store, toy):
         raise MeasurementError("the core does not start")
 
     found, _ = run(store, toy, broken, gates=5)
-    assert (found.gates, len(found.invalid), found.exit_code) == ([], 3, 4)
-    assert "3 gates in a row are invalid" in found.stopped
+    assert (found.gates, found.exit_code) == ([], 4)
+    assert [outcome for outcome, _ in found.uncounted] == ["infrastructure"] * 3
+    assert "3 gates in a row gave no valid measurement" in found.stopped
     text = CALIBRATION_FORMATS["text"](found)
-    assert "the core does not start" in text and "INVALID" in text
+    assert "the core does not start" in text
+    assert "INVALID: no A/A gate gave a valid measurement; 3 ended as infrastructure" in text
+
+
+def test_a_benchmark_that_fails_at_random_is_named_and_no_gate_of_it_is_a_pass(store, toy):
+    """Two launches in a row fail in HEAD alone: in CI that gate blocks a good commit."""
+    toy.commit("one")
+    arms = Biased()
+    fails = iter([True, True])
+
+    def measure(commit, source):
+        values = quiet(commit, source)
+        if arms.arms[-1] == "head" and next(fails, False):
+            del values[STEPS]
+        return values
+
+    found, _ = run(store, toy, measure, gates=2, listener=arms)
+    assert [outcome for outcome, _ in found.uncounted] == ["broken"]
+    assert (len(found.gates), found.false_blocks, found.exit_code) == (2, 0, 4)
+    for form, render_calibration in CALIBRATION_FORMATS.items():
+        text = render_calibration(found)
+        assert STEPS in text and "broken" in text, form
+    text = CALIBRATION_FORMATS["text"](found)
+    assert "UNSTABLE: a benchmark fails at random" in text and "1 ended as broken" in text
+    assert queries.calibration(store, "toy").gates == 2
 
 
 def test_the_budget_begins_no_gate_that_ends_later_and_an_interrupt_keeps_what_is_there(store, toy):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tracker.domain import GateInfo
+from tracker.domain import GateInfo, Outcome
 from tracker.gate.policy import Policy
 from tracker.gate.promise import tightened
 from tracker.measure.git import Commit
@@ -46,7 +46,8 @@ class Calibration:
         policy: Without absolute limits, which no chance breaks.
         wanted: Gates asked for.
         gates: Those that ended with a valid measurement, oldest first.
-        invalid: Why other gates are not valid.
+        uncounted: (outcome, headline) of this call's gates without a valid measurement: "broken",
+            "infrastructure" or "invalid". None of them is a pass.
         metrics: The noise of each noisy metric, the noisiest first.
         unsteady: Exact metrics that differed between launches of the commit.
         pooled: (gates, false blocks) over every block with the policy's alpha on this machine.
@@ -60,7 +61,7 @@ class Calibration:
     policy: Policy
     wanted: int
     gates: list[GateInfo] = field(default_factory=list)
-    invalid: list[str] = field(default_factory=list)
+    uncounted: list[tuple[Outcome, str]] = field(default_factory=list)
     metrics: list[MetricNoise] = field(default_factory=list)
     unsteady: list[str] = field(default_factory=list)
     pooled: tuple[int, int] = (0, 0)
@@ -83,9 +84,14 @@ class Calibration:
         return upper_bound(self.false_blocks, len(self.gates))
 
     @property
-    def broken(self) -> bool:
+    def refuted(self) -> bool:
         """Whether the gates refute the policy's alpha."""
         return self.lowest_rate > self.policy.alpha
+
+    @property
+    def broken(self) -> int:
+        """Gates in which a benchmark failed in one of two arms of one commit: it fails at random."""
+        return sum(outcome == "broken" for outcome, _ in self.uncounted)
 
     @property
     def to_confirm(self) -> int:
@@ -96,11 +102,11 @@ class Calibration:
     def alpha_to_try(self) -> float:
         """See `tracker.gate.promise.tightened`; the policy's own where it is not refuted."""
         alpha = self.policy.alpha
-        return tightened(alpha, len(self.gates), self.false_blocks) if self.broken else alpha
+        return tightened(alpha, len(self.gates), self.false_blocks) if self.refuted else alpha
 
     @property
     def exit_code(self) -> int:
-        """4 where alpha is refuted or nothing valid was measured, 130 interrupted, else 0."""
+        """4 where alpha is refuted, a gate broke or none was valid, 130 interrupted, else 0."""
         if self.interrupted:
             return 130
-        return 4 if self.broken or not self.gates else 0
+        return 4 if self.refuted or self.broken or not self.gates else 0

@@ -22,7 +22,7 @@ from tracker.report import Report
 
 __all__ = ["calibrate"]
 
-_MAX_INVALID = 3  # in a row; the machine or the commit cannot be measured
+_MAX_FAILURES = 3  # in a row; the machine or the commit cannot be measured
 
 
 def calibrate(
@@ -96,9 +96,9 @@ def calibrate(
             record_block(store, result, is_fresh)
         else:
             failures += 1
-            result.invalid.append(report.headline)
-            if failures == _MAX_INVALID:
-                result.stopped = f"{failures} gates in a row are invalid"
+            result.uncounted.append((report.outcome, report.headline))
+            if failures == _MAX_FAILURES:
+                result.stopped = f"{failures} gates in a row gave no valid measurement"
         on_gate(len(result.gates), report)
     measure_noise(store, result)
     if result.gates:

@@ -117,9 +117,9 @@ class Worktrees:
             # Somebody may have worked in there: a changed tree is not the commit any more.
             at = tree.run("rev-parse", "HEAD").strip()
             changed = tree.run("status", "--porcelain", "--untracked-files=no").strip()
+            return at == commit and not changed and not _lfs_pointers(tree)
         except UsageError:
             return False
-        return at == commit and not changed
 
     def _make(self, path: Path, commit: str) -> None:
         self._remove(path)
@@ -128,10 +128,16 @@ class Worktrees:
             self._repository.run(*NO_HOOKS, *add)
             if (path / ".gitmodules").is_file():
                 self._add_submodules(Repository(path))
-            if not os.environ.get("GIT_LFS_SKIP_SMUDGE"):
-                _refuse_pointers(Repository(path))
+            pointers = _lfs_pointers(Repository(path))
         except UsageError as error:
             raise MeasurementError(f"no worktree for {commit[:8]}: {error}") from None
+        if pointers:
+            more = f" and {len(pointers) - 1} more" if len(pointers) > 1 else ""
+            raise MeasurementError(
+                f"no worktree for {commit[:8]}: Git LFS did not replace its pointers: "
+                f"{pointers[0]}{more}; install git-lfs (`git lfs install`) and fetch the files, or "
+                "set GIT_LFS_SKIP_SMUDGE=1 if the benchmarks do not need them"
+            )
         self._ready(commit).touch()
 
     def _add_submodules(self, tree: Repository) -> None:
@@ -170,28 +176,31 @@ class Worktrees:
         self._repository.run("worktree", "prune")
 
 
-def _refuse_pointers(tree: Repository) -> None:
-    """Refuse a tree in which pointers of Git LFS stand where files should.
+def _lfs_pointers(tree: Repository) -> list[str]:
+    """Return the files of a tree, its submodules' included, for which Git LFS left a pointer.
 
-    Raises:
-        UsageError: Names the first of them and the mend.
+    None where the user asked for pointers (GIT_LFS_SKIP_SMUDGE).
     """
-    names = tree.run("ls-files", "-z", ":(attr:filter=lfs)").split("\0")
+    if os.environ.get("GIT_LFS_SKIP_SMUDGE"):
+        return []
+    places = [tree.root]
+    if (tree.root / ".gitmodules").is_file():
+        listing = ("submodule", "foreach", "--quiet", "--recursive")
+        found = tree.run(*listing, 'printf "%s\\0" "$toplevel/$sm_path"')
+        places += map(Path, filter(None, found.split("\0")))
     pointers: list[str] = []
-    for name in filter(None, names):
-        try:
-            with (tree.root / name).open("rb") as file:
-                if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-                    pointers.append(name)
-        except OSError:
-            continue  # a submodule's or a link's name: git put there what it has
-    if pointers:
-        more = f" and {len(pointers) - 1} more" if len(pointers) > 1 else ""
-        raise UsageError(
-            f"Git LFS did not replace its pointers: {pointers[0]}{more}; install git-lfs "
-            "(`git lfs install`) and fetch the files, or set GIT_LFS_SKIP_SMUDGE=1 if the benchmarks "
-            "do not need them"
-        )
+    for place in places:
+        names = Repository(place).run("ls-files", "-z", ":(attr:filter=lfs)").split("\0")
+        for path in (place / name for name in names if name):
+            # Not a submodule's or a link's name: git put there what it has.
+            if path.is_file() and _begins_with(path, _LFS_POINTER):
+                pointers.append(os.path.relpath(path.resolve(), tree.root.resolve()))
+    return pointers
+
+
+def _begins_with(path: Path, text: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(text)) == text
 
 
 @contextmanager

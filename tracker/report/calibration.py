@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 
 from tracker.calibrate import Calibration, MetricNoise
 from tracker.gate.promise import remedy
-from tracker.report.numbers import count_of, percent
+from tracker.report.numbers import percent
 
 __all__ = ["CALIBRATION_FORMATS"]
 
@@ -56,11 +57,12 @@ def _json(result: Calibration) -> str:
         "false_blocks": result.false_blocks,
         "rate_low": result.lowest_rate,
         "rate_high": result.highest_rate,
-        "broken": result.broken,
+        "broken": result.refuted,
         "alpha_to_try": result.alpha_to_try,
         "to_confirm": result.to_confirm,
         "pooled": {"gates": result.pooled[0], "false_blocks": result.pooled[1]},
-        "invalid": result.invalid,
+        "invalid": [headline for _, headline in result.uncounted],
+        "uncounted": dict(_uncounted(result)),
         "unsteady": result.unsteady,
         "stopped": result.stopped,
         "exit_code": result.exit_code,
@@ -89,16 +91,11 @@ CALIBRATION_FORMATS: dict[str, Callable[[Calibration], str]] = {
 
 
 def _heading(result: Calibration) -> list[tuple[str, str]]:
-    policy = result.policy
     lines = [
         ("project", result.project),
         ("machine", result.machine),
         ("commit", f"{result.commit.short} {result.commit.subject}"),
-        (
-            "policy",
-            f"alpha {policy.alpha:g}, margin {policy.margin:.1%}, detect {policy.detect:.1%}, "
-            f"at most {count_of(policy.max_pairs, 'pair')}",
-        ),
+        ("policy", result.policy.summary),
     ]
     if result.pooled[0] > len(result.gates):
         gates, false_blocks = result.pooled
@@ -109,25 +106,34 @@ def _heading(result: Calibration) -> list[tuple[str, str]]:
 
 
 def _headline(result: Calibration) -> str:
+    others = "".join(f"; {number} ended as {word}" for word, number in _uncounted(result))
     if not result.gates:
-        return "INVALID: no A/A gate was measured"
-    said = (
+        return f"INVALID: no A/A gate gave a valid measurement{others}"
+    rate = (
         f"{result.false_blocks} of {len(result.gates)} A/A gates called a regression; the rate is "
     )
     alpha = result.policy.alpha
-    if result.broken:
+    if result.refuted:
         return (
-            f"BROKEN: {said}at least {result.lowest_rate:.1%} (95 %), alpha promises {alpha:g}; "
-            f"{remedy(result.alpha_to_try)}"
+            f"REFUTED: {rate}at least {result.lowest_rate:.1%} (95 %), alpha promises {alpha:g}; "
+            f"{remedy(result.alpha_to_try)}{others}"
         )
-    said += f"at most {result.highest_rate:.1%} (95 %)"
+    rate += f"at most {result.highest_rate:.1%} (95 %)"
+    if result.broken:
+        return f"UNSTABLE: a benchmark fails at random, which blocks good commits{others}; {rate}"
     if result.highest_rate <= alpha:
-        return f"CONFIRMED: {said}, within alpha {alpha:g}"
-    return f"NOT REFUTED: {said}; {result.to_confirm} without a block would confirm alpha {alpha:g}"
+        return f"CONFIRMED: {rate}, within alpha {alpha:g}{others}"
+    confirm = f"{result.to_confirm} without a block would confirm alpha {alpha:g}"
+    return f"NOT REFUTED: {rate}; {confirm}{others}"
+
+
+def _uncounted(result: Calibration) -> list[tuple[str, int]]:
+    """The outcomes of the gates that are not counted, each with its number."""
+    return sorted(Counter(outcome for outcome, _ in result.uncounted).items())
 
 
 def _warnings(result: Calibration) -> list[str]:
-    warnings = [f"a gate was invalid and does not count: {one}" for one in result.invalid]
+    warnings = [f"a gate is not counted: {headline}" for _, headline in result.uncounted]
     if len(result.gates) < result.wanted:
         warnings.append(f"{len(result.gates)} of {result.wanted} gates; {result.stopped}")
     if result.unsteady:

@@ -106,7 +106,7 @@ def calibrate(*, db: str, root: str, project: str, machine: str, branch: str, ga
     if calibration.interrupted:
         raise KeyboardInterrupt
     if not calibration.gates:
-        raise MeasurementError("; ".join(calibration.invalid))
+        raise MeasurementError("; ".join(headline for _, headline in calibration.uncounted))
     _log.info(
         "%d of %d A/A gates called a regression", calibration.false_blocks, len(calibration.gates)
     )

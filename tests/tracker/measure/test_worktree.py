@@ -120,11 +120,31 @@ def test_pointers_of_git_lfs_are_not_measured_for_the_files(toy, hashes, monkeyp
     monkeypatch.setenv("GIT_LFS_SKIP_SMUDGE", "1")
     with trees(toy).checkout(commit) as tree:
         assert (tree / "weights.bin").read_text() == pointer
-    # The file itself: what `git lfs` leaves where it has replaced the pointer.
     monkeypatch.delenv("GIT_LFS_SKIP_SMUDGE")
+    with pytest.raises(MeasurementError, match="pointers"), trees(toy).checkout(commit):
+        pass  # the tree with pointers is there, and is not used now
+    # The file itself: what `git lfs` leaves where it has replaced the pointer.
     (toy.root / "weights.bin").write_text("the weights")
     with trees(toy).checkout(toy.commit("weights")) as tree:
         assert (tree / "weights.bin").read_text() == "the weights"
+
+
+def test_pointers_inside_a_submodule_are_seen(toy, hashes, tmp_path, monkeypatch):
+    monkeypatch.delenv("GIT_LFS_SKIP_SMUDGE", raising=False)
+    vendor = tmp_path / "vendor"
+    vendor.mkdir()
+    (vendor / ".gitattributes").write_text("*.bin filter=lfs\n")
+    (vendor / "table.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
+    for step in ("init -q -b main .", "add .", "commit -q -m tables"):
+        toy.git("-C", str(vendor), *step.split())
+    allow = ("-c", "protocol.file.allow=always")
+    toy.git(*allow, "submodule", "add", "-q", str(vendor), "deps/vendor")
+    commit = toy.commit("with a submodule")
+    with (
+        pytest.raises(MeasurementError, match=r"pointers: deps/vendor/table\.bin; install"),
+        trees(toy).checkout(commit),
+    ):
+        pass
 
 
 def test_submodules_come_from_the_clone_at_hand_or_from_their_place(toy, hashes, tmp_path):
