@@ -96,17 +96,17 @@ def pair_complaints(
         environment: Fingerprint per scenario of the first pair; empty at the first.
         same_work: Whether tokens must agree, or only their number.
     """
-    found = [
+    complaints = [
         Complaint("code", (arm, fault.kind), f"{arm}: {fault.text}")
         for arm, launch in (("base", base), ("head", head))
         for fault in launch.faults
     ]
-    found += _work(base, head, seen, same_work)
-    found += _environment(base, head, environment)
+    complaints += _work(base, head, seen, same_work)
+    complaints += _environment(base, head, environment)
     for arm, launch in (("base", base), ("head", head)):
-        found += _errors(arm, launch)
-        found += _machine(arm, launch)
-    return found
+        complaints += _errors(arm, launch)
+        complaints += _machine(arm, launch)
+    return complaints
 
 
 def pair_warnings(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> list[str]:
@@ -123,31 +123,27 @@ def pair_warnings(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> lis
 
 def _prefix_warning(base: LaunchResult, head: LaunchResult) -> str | None:
     """Say that the arms found different parts of their prompts in the prefix cache, if they did."""
-    ours, theirs = _by_scenario(base), _by_scenario(head)
-    found: list[str] = []
-    for scenario in sorted(ours.keys() & theirs.keys()):
-        before, after = (
-            _mapping(launches[scenario].header.get("work")).get(_HOW) for launches in (ours, theirs)
-        )
-        if before != after:
-            found.append(f"{scenario}: {before} prompt tokens in base, {after} in head")
-    if not found:
+    differing = [
+        f"{scenario}: {before.get(_HOW)} prompt tokens in base, {after.get(_HOW)} in head"
+        for scenario, (before, after) in _work_of_both(base, head).items()
+        if before.get(_HOW) != after.get(_HOW)
+    ]
+    if not differing:
         return None
     return (
         "prefix hits differ, and latencies with them (an exact counter of them decides whether that "
-        f"is a regression): {'; '.join(found)}"
+        f"is a regression): {'; '.join(differing)}"
     )
 
 
 def _token_warning(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> str | None:
     """Say that the commits generated other tokens, as many as before, if they did."""
-    ours, theirs = _by_scenario(base), _by_scenario(head)
-    differing = sorted(
+    unsteady = seen.unsteady()
+    differing = [
         scenario
-        for scenario in (ours.keys() & theirs.keys()) - set(seen.unsteady())
-        if len({_mapping(arm[scenario].header.get("work")).get(_DIGEST) for arm in (ours, theirs)})
-        > 1
-    )
+        for scenario, (before, after) in _work_of_both(base, head).items()
+        if scenario not in unsteady and before.get(_DIGEST) != after.get(_DIGEST)
+    ]
     if not differing:
         return None
     return (
@@ -159,12 +155,9 @@ def _token_warning(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> st
 def _work(
     base: LaunchResult, head: LaunchResult, seen: WorkSeen, same_work: SameWork
 ) -> list[Complaint]:
-    ours, theirs = _by_scenario(base), _by_scenario(head)
-    unsteady = set(seen.unsteady())
-    found: list[Complaint] = []
-    for scenario in sorted(ours.keys() & theirs.keys()):
-        before = _mapping(ours[scenario].header.get("work"))
-        after = _mapping(theirs[scenario].header.get("work"))
+    unsteady = seen.unsteady()
+    complaints: list[Complaint] = []
+    for scenario, (before, after) in _work_of_both(base, head).items():
         differs: list[str] = []
         for key in sorted(before.keys() | after.keys()):
             if key == _HOW or before.get(key) == after.get(key):
@@ -179,23 +172,19 @@ def _work(
                 differs.append(f"{key} {before.get(key)} in base, {after.get(key)} in head")
         if differs:
             text = f"work differs in {scenario}: {'; '.join(differs)}"
-            found.append(Complaint("work", (scenario,), text))
-    return found
+            complaints.append(Complaint("work", (scenario,), text))
+    return complaints
 
 
 def _environment(
     base: LaunchResult, head: LaunchResult, first: Mapping[str, Fingerprint]
 ) -> list[Complaint]:
-    ours, theirs = _by_scenario(base), _by_scenario(head)
     changed: dict[str, tuple[object, object]] = {}
-    for scenario in ours.keys() & theirs.keys():
-        reference = first.get(scenario, ours[scenario].fingerprint)
-        for launch in (ours[scenario], theirs[scenario]):
+    for scenario, launches in _by_scenario(base, head).items():
+        reference = first.get(scenario, launches[0].fingerprint)
+        for launch in launches:
             for item in fields(Fingerprint):
-                was, now = (
-                    getattr(reference, item.name),
-                    getattr(launch.fingerprint, item.name),
-                )
+                was, now = (getattr(of, item.name) for of in (reference, launch.fingerprint))
                 if was != now:
                     changed[item.name] = (was, now)
     if not changed:
@@ -231,7 +220,7 @@ def _machine(arm: str, launch: LaunchResult) -> list[Complaint]:
 
     Not of its power cap: a GPU under load runs at it, with either commit.
     """
-    found: list[Complaint] = []
+    complaints: list[Complaint] = []
     for header in launch.launches:
         telemetry = _mapping(header.header.get("telemetry"))
         gpus = telemetry.get("gpus")
@@ -243,8 +232,8 @@ def _machine(arm: str, launch: LaunchResult) -> list[Complaint]:
             )
             if slowed:
                 text = f"GPU {number} was throttled during {header.benchmark} in {arm}: {slowed}"
-                found.append(Complaint("machine", (header.benchmark, "throttled"), text))
-    return found
+                complaints.append(Complaint("machine", (header.benchmark, "throttled"), text))
+    return complaints
 
 
 def _throttled(gpu: Mapping[str, object]) -> dict[str, float]:
@@ -258,8 +247,23 @@ def _throttled(gpu: Mapping[str, object]) -> dict[str, float]:
     return shares or dict.fromkeys(reasons if isinstance(reasons, list | tuple) else (), 1.0)
 
 
-def _by_scenario(launch: LaunchResult) -> dict[str, Launch]:
-    return {header.benchmark: header for header in launch.launches}
+def _by_scenario(base: LaunchResult, head: LaunchResult) -> dict[str, tuple[Launch, Launch]]:
+    """The artifacts of base and head of each scenario that both ran."""
+    of_base, of_head = (
+        {header.benchmark: header for header in launch.launches} for launch in (base, head)
+    )
+    return {
+        name: (of_base[name], of_head[name]) for name in sorted(of_base.keys() & of_head.keys())
+    }
+
+
+def _work_of_both(
+    base: LaunchResult, head: LaunchResult
+) -> dict[str, tuple[Mapping[str, object], Mapping[str, object]]]:
+    return {
+        scenario: (_mapping(before.header.get("work")), _mapping(after.header.get("work")))
+        for scenario, (before, after) in _by_scenario(base, head).items()
+    }
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tracker.domain import GateInfo
+from tracker.report.columns import aligned
 from tracker.report.model import Report
 
 __all__ = ["BACKTEST_FORMATS", "BackTest", "Replayed"]
@@ -66,14 +67,14 @@ class BackTest:
 
     def changed(self, how: str, *, aa: bool = False) -> tuple[Replayed, ...]:
         """Return the gates that would have been "blocked" or "freed", A/A gates or the others."""
-        return tuple(one for one in self.gates if one.change == how and one.is_aa is aa)
+        return tuple(row for row in self.gates if row.change == how and row.is_aa is aa)
 
     @property
     def summary(self) -> str:
         """The outcome in one sentence."""
-        false_then = sum(one.is_aa and one.gate.exit_code == 1 for one in self.gates)
-        false_now = sum(one.is_aa and one.report.exit_code == 1 for one in self.gates)
-        num_aa = sum(one.is_aa for one in self.gates)
+        false_then = sum(row.is_aa and row.gate.exit_code == 1 for row in self.gates)
+        false_now = sum(row.is_aa and row.report.exit_code == 1 for row in self.gates)
+        num_aa = sum(row.is_aa for row in self.gates)
         text = (
             f"{len(self.gates)} gates: {len(self.changed('blocked'))} that passed would be blocked, "
             f"{len(self.changed('freed'))} that were blocked would pass"
@@ -83,52 +84,47 @@ class BackTest:
         return text
 
 
-def _text(found: BackTest) -> str:
-    lines = [f"project: {found.project}", f"policy: {found.policy}", ""]
-    table = [_HEADER, *(_cells(one) for one in found.gates)]
-    widths = [max(len(cells[i]) for cells in table) for i in range(len(_HEADER))]
-    for cells in table:
-        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        lines.append("  ".join(padded).rstrip())
-    lines.append("")
-    if found.left_out:
-        lines.append(f"{found.left_out} gates without a valid measurement are left out")
-    lines.append(found.summary)
+def _text(result: BackTest) -> str:
+    lines = [f"project: {result.project}", f"policy: {result.policy}", ""]
+    lines += [*aligned([_HEADER, *map(_cells, result.gates)]), ""]
+    if result.left_out:
+        lines.append(f"{result.left_out} gates without a valid measurement are left out")
+    lines.append(result.summary)
     return "\n".join(lines) + "\n"
 
 
-def _markdown(found: BackTest) -> str:
-    lines = [f"### {found.summary}", ""]
-    shown = [one for one in found.gates if one.change]
+def _markdown(result: BackTest) -> str:
+    lines = [f"### {result.summary}", ""]
+    shown = [row for row in result.gates if row.change]
     if shown:
         lines += ["| " + " | ".join(_HEADER) + " |", "|" + "---|" * len(_HEADER)]
-        for one in shown:
-            lines.append("| " + " | ".join(c.replace("|", "\\|") for c in _cells(one)) + " |")
+        for row in shown:
+            lines.append("| " + " | ".join(c.replace("|", "\\|") for c in _cells(row)) + " |")
         lines.append("")
-    return "\n".join([*lines, f"<sub>policy {found.policy}</sub>"]) + "\n"
+    return "\n".join([*lines, f"<sub>policy {result.policy}</sub>"]) + "\n"
 
 
-def _json(found: BackTest) -> str:
+def _json(result: BackTest) -> str:
     document = {
         "format": 1,
-        "project": found.project,
-        "policy": found.policy,
-        "summary": found.summary,
-        "left_out": found.left_out,
+        "project": result.project,
+        "policy": result.policy,
+        "summary": result.summary,
+        "left_out": result.left_out,
         "gates": [
             {
-                "gate_id": one.gate.id,
-                "machine": one.gate.machine,
-                "started_at": one.gate.started_at.isoformat(),
-                "base": one.gate.base.commit,
-                "head": one.gate.head.commit,
-                "then": one.then,
-                "now": one.now,
-                "change": one.change or None,
-                "is_aa": one.is_aa,
-                "blocking": [row.metric for row in one.report.worst_first if row.blocks],
+                "gate_id": row.gate.id,
+                "machine": row.gate.machine,
+                "started_at": row.gate.started_at.isoformat(),
+                "base": row.gate.base.commit,
+                "head": row.gate.head.commit,
+                "then": row.then,
+                "now": row.now,
+                "change": row.change or None,
+                "is_aa": row.is_aa,
+                "blocking": [row.metric for row in row.report.worst_first if row.blocks],
             }
-            for one in found.gates
+            for row in result.gates
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -137,12 +133,21 @@ def _json(found: BackTest) -> str:
 _HEADER = ("gate", "of", "base", "head", "then", "now", "", "metrics")
 
 
-def _cells(one: Replayed) -> tuple[str, ...]:
-    gate = one.gate
-    head = "itself" if one.is_aa else gate.head.commit[:8]
+def _cells(row: Replayed) -> tuple[str, ...]:
+    gate = row.gate
+    head = "itself" if row.is_aa else gate.head.commit[:8]
     started = f"{gate.started_at:%Y-%m-%d %H:%M}"
-    why = one.why if one.change else ""
-    return (gate.id[:8], started, gate.base.commit[:8], head, one.then, one.now, one.change, why)
+    why = row.why if row.change else ""
+    return (
+        gate.id[:8],
+        started,
+        gate.base.commit[:8],
+        head,
+        row.then,
+        row.now,
+        row.change,
+        why,
+    )
 
 
 BACKTEST_FORMATS: dict[str, Callable[[BackTest], str]] = {

@@ -7,6 +7,7 @@ import math
 
 from tracker.bisect import Bisected, CommitSeen
 from tracker.measure.git import Commit
+from tracker.report.columns import aligned
 from tracker.report.numbers import count_of, percent
 
 __all__ = ["bisect_json", "bisect_text", "headline"]
@@ -25,22 +26,13 @@ def bisect_text(result: Bisected) -> str:
     if result.metric:
         lines.append(f"metric: {result.metric}")
     if result.seen:
-        body = [_cells(one) for one in result.seen]
-        widths = [max(len(line[i]) for line in (_HEADER, *body)) for i in range(len(_HEADER))]
-        lines.append("")
-        for cells in (_HEADER, *body):
-            padded = [
-                cell.rjust(width) if 1 <= i <= 3 else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-            ]
-            lines.append("  ".join(padded).rstrip())
-        lines.append("")
-    lines += [
-        f"skipped: {one.commit.short}: {one.skipped}"
-        for one in result.seen
-        if one.skipped is not None
-    ]
-    if result.seen:
+        table = aligned([_HEADER, *(_cells(row) for row in result.seen)], right={1, 2, 3})
+        lines += ["", *table, ""]
+        lines += [
+            f"skipped: {row.commit.short}: {row.skipped}"
+            for row in result.seen
+            if row.skipped is not None
+        ]
         lines.append(f"{count_of(result.pairs, 'pair')}; {result.stopped}")
     lines.append(f"{headline(result)} (exit {result.exit_code})")
     return "\n".join(lines) + "\n"
@@ -49,15 +41,15 @@ def bisect_text(result: Bisected) -> str:
 def headline(result: Bisected) -> str:
     """Return the answer in one sentence."""
     good, bad = result.good.short, result.bad.short
-    sure = f"{result.probability:.1%}"
+    probability = f"{result.probability:.1%}"
     if result.outcome == "named":
         merge = "; it is a merge" if len(result.culprits[0].parents) > 1 else ""
-        return f"CULPRIT: {_commit(result.culprits[0])}, with probability {sure}{merge}"
+        return f"CULPRIT: {_commit(result.culprits[0])}, with probability {probability}{merge}"
     if result.outcome == "group":
-        listed = ", ".join(one.short for one in result.culprits)
+        listed = ", ".join(commit.short for commit in result.culprits)
         return (
-            f"CANNOT TELL: one of these {len(result.culprits)}, with probability {sure}, since those "
-            f"between cannot be measured: {listed}"
+            f"CANNOT TELL: one of these {len(result.culprits)}, with probability {probability}, "
+            f"since those between cannot be measured: {listed}"
         )
     if result.outcome == "several":
         return f"CANNOT TELL: more than one change between {good} and {bad}: {_misfit(result)}"
@@ -65,7 +57,7 @@ def headline(result: Bisected) -> str:
         return f"NOTHING TO FIND: {bad} is not shown to be worse than {good}: {result.note}"
     if result.outcome == "invalid":
         return f"INVALID: {good} and {bad} cannot be compared: {result.note}"
-    left = ", ".join(f"{one.commit.short} ({one.probability:.0%})" for one in result.candidates[:5])
+    left = ", ".join(f"{row.commit.short} ({row.probability:.0%})" for row in result.candidates[:5])
     more = len(result.candidates) - 5
     also = f" and {more} more" if more > 0 else ""
     return f"CANNOT TELL: {len(result.candidates)} candidates left: {left}{also}"
@@ -81,7 +73,7 @@ def bisect_json(result: Bisected) -> str:
         "bad": result.bad.hash,
         "metric": result.metric or None,
         "outcome": result.outcome,
-        "culprits": [one.hash for one in result.culprits],
+        "culprits": [commit.hash for commit in result.culprits],
         "probability": result.probability,
         "confidence": result.confidence,
         "headline": headline(result),
@@ -90,14 +82,14 @@ def bisect_json(result: Bisected) -> str:
         "exit_code": result.exit_code,
         "commits": [
             {
-                "commit": one.commit.hash,
-                "subject": one.commit.subject,
-                "probability": None if math.isnan(one.probability) else one.probability,
-                "pairs": one.pairs,
-                "effect": one.effect,
-                "skipped": one.skipped,
+                "commit": row.commit.hash,
+                "subject": row.commit.subject,
+                "probability": None if math.isnan(row.probability) else row.probability,
+                "pairs": row.pairs,
+                "effect": row.effect,
+                "skipped": row.skipped,
             }
-            for one in result.seen
+            for row in result.seen
         ],
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
@@ -118,11 +110,11 @@ def _commit(commit: Commit) -> str:
     return f"{commit.short} {commit.subject}"
 
 
-def _cells(one: CommitSeen) -> tuple[str, ...]:
+def _cells(row: CommitSeen) -> tuple[str, ...]:
     return (
-        one.commit.short,
-        "-" if math.isnan(one.probability) else f"{one.probability:.1%}",
-        "skipped" if one.skipped is not None else str(one.pairs),
-        percent(one.effect) if one.effect is not None else "-",
-        one.commit.subject,
+        row.commit.short,
+        "-" if math.isnan(row.probability) else f"{row.probability:.1%}",
+        "skipped" if row.skipped is not None else str(row.pairs),
+        percent(row.effect) if row.effect is not None else "-",
+        row.commit.subject,
     )

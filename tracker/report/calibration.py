@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tracker.calibrate import Calibration, MetricNoise
 from tracker.gate.promise import remedy
+from tracker.report.columns import aligned
 from tracker.report.numbers import percent
 
 __all__ = ["CALIBRATION_FORMATS"]
@@ -17,18 +18,10 @@ _HEADER = ("metric", "noise floor", "pair noise", "sees", "false", "undecided", 
 
 def _text(result: Calibration) -> str:
     lines = [f"{name}: {value}" for name, value in _heading(result)]
-    body = [_cells(one) for one in result.metrics]
-    if body:
-        widths = [max(len(line[i]) for line in (_HEADER, *body)) for i in range(len(_HEADER))]
-        lines.append("")
-        for cells in (_HEADER, *body):
-            first, *rest = (
-                cell.rjust(width) if i else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-            )
-            lines.append("  ".join([first, *rest]))
-        lines.append("")
-    lines += [f"warning: {one}" for one in _warnings(result)]
+    if result.metrics:
+        rows = [_HEADER, *map(_cells, result.metrics)]
+        lines += ["", *aligned(rows, right=range(1, len(_HEADER))), ""]
+    lines += [f"warning: {warning}" for warning in _warnings(result)]
     lines.append(f"{_headline(result)} (exit {result.exit_code})")
     return "\n".join(lines) + "\n"
 
@@ -36,11 +29,10 @@ def _text(result: Calibration) -> str:
 def _markdown(result: Calibration) -> str:
     out = [f"### {_headline(result)}", ""]
     out += [f"- {name}: {value}" for name, value in _heading(result)]
-    out += [f"- warning: {one}" for one in _warnings(result)]
+    out += [f"- warning: {warning}" for warning in _warnings(result)]
     if result.metrics:
         out += ["", f"| {' | '.join(_HEADER)} |", "|---" + "|--:" * (len(_HEADER) - 1) + "|"]
-        for one in result.metrics:
-            name, *rest = _cells(one)
+        for name, *rest in map(_cells, result.metrics):
             out.append(f"| `{name}` | {' | '.join(rest)} |")
     return "\n".join(out) + "\n"
 
@@ -68,16 +60,16 @@ def _json(result: Calibration) -> str:
         "exit_code": result.exit_code,
         "metrics": [
             {
-                "metric": one.metric,
-                "noise_floor": one.noise.floor if one.noise else None,
-                "pair_noise": one.noise.pair if one.noise else None,
-                "pairs": one.noise.pairs if one.noise else None,
-                "mde": one.mde,
-                "false": one.called,
-                "undecided": one.undecided,
-                "gates": one.gates,
+                "metric": row.metric,
+                "noise_floor": row.noise.floor if row.noise else None,
+                "pair_noise": row.noise.pair if row.noise else None,
+                "pairs": row.noise.pairs if row.noise else None,
+                "mde": row.mde,
+                "false": row.called,
+                "undecided": row.undecided,
+                "gates": row.gates,
             }
-            for one in result.metrics
+            for row in result.metrics
         ],
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
@@ -142,14 +134,14 @@ def _warnings(result: Calibration) -> list[str]:
     return warnings
 
 
-def _cells(one: MetricNoise) -> tuple[str, ...]:
-    noise = one.noise
+def _cells(row: MetricNoise) -> tuple[str, ...]:
+    noise = row.noise
     return (
-        one.metric,
+        row.metric,
         percent(noise.floor, signed=False) if noise else "-",
         percent(noise.pair, signed=False) if noise else "-",
-        percent(one.mde, signed=False) if one.mde is not None else "-",
-        str(one.called),
-        str(one.undecided),
-        str(one.gates),
+        percent(row.mde, signed=False) if row.mde is not None else "-",
+        str(row.called),
+        str(row.undecided),
+        str(row.gates),
     )

@@ -7,6 +7,7 @@ from typing import get_args
 
 from tracker.domain import ComparisonRow, Noise, RevisionInfo
 from tracker.metrics import is_worse
+from tracker.report.columns import aligned
 from tracker.report.numbers import count_of, percent, scale_for, scaled
 
 __all__ = ["comparison_document", "comparison_text"]
@@ -33,15 +34,8 @@ def comparison_text(
     places = [("machine", len(machines) > 1), ("environment", len(environments) > 1)]
     shown = [name for name, several in places if several]
     header = ["metric", *shown, "unit", "base", "n", "head", "n", "change", "noise", ""]
-    body = [_cells(row, shown) for row in rows]
-    widths = [max(len(line[i]) for line in (header, *body)) for i in range(len(header))]
     right = {i for i, name in enumerate(header) if name in ("base", "head", "n", "change", "noise")}
-    for cells in (header, *body):
-        padded = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        lines.append("  ".join(padded).rstrip())
+    lines += aligned([header, *(_cells(row, shown) for row in rows)], right=right)
     return "\n".join([*lines, "", *_summary(rows, head)]) + "\n"
 
 

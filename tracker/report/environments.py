@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tracker.gate.outcome import worst
@@ -19,46 +19,53 @@ def merged(reports: Mapping[str, Report]) -> Report:
     Args:
         reports: By environment, in the order they ran; at least one.
     """
-    every = list(reports.values())
-    first = every[0]
-    if len(every) == 1:
+    first = next(iter(reports.values()))
+    if len(reports) == 1:
         return first
-    outcome = worst(report.outcome for report in every)
+    outcome = worst(report.outcome for report in reports.values())
     named = list(reports.items())
-    common = [fact for fact in first.environment if all(fact in r.environment for r in every)]
+    common = [
+        fact for fact in first.environment if all(fact in r.environment for r in reports.values())
+    ]
     own = [
         (f"{fact} [{name}]", value)
-        for name, one in named
-        for fact, value in one.environment
+        for name, report in named
+        for fact, value in report.environment
         if (fact, value) not in common
     ]
+
+    def sentences(of: Callable[[Report], Sequence[str]]) -> tuple[str, ...]:
+        return tuple(f"{name}: {text}" for name, report in named for text in of(report))
+
     return replace(
-        next(report for report in every if report.outcome == outcome),
+        next(report for report in reports.values() if report.outcome == outcome),
         configuration=(*first.configuration, ("environments", ", ".join(reports))),
         rows=tuple(
-            replace(row, metric=f"{row.metric} [{name}]") for name, one in named for row in one.rows
+            replace(row, metric=f"{row.metric} [{name}]")
+            for name, report in named
+            for row in report.rows
         ),
         missing=tuple(
-            replace(item, metric=f"{item.metric} [{name}]")
-            for name, one in named
-            for item in one.missing
+            replace(missing, metric=f"{missing.metric} [{name}]")
+            for name, report in named
+            for missing in report.missing
         ),
-        warnings=tuple(f"{name}: {text}" for name, one in named for text in one.warnings),
-        infrastructure=tuple(
-            f"{name}: {text}" for name, one in named for text in one.infrastructure
+        warnings=sentences(lambda report: report.warnings),
+        infrastructure=sentences(lambda report: report.infrastructure),
+        invalid=sentences(lambda report: report.invalid),
+        stopped="; ".join(sentences(lambda report: [report.stopped])),
+        pairs=sum(report.pairs for report in reports.values()),
+        dropped=sum(report.dropped for report in reports.values()),
+        seconds=sum(report.seconds for report in reports.values()),
+        waited=sum(report.waited for report in reports.values()),
+        alpha=sum(report.alpha for report in reports.values()),
+        creep=next(
+            (r.creep for _, r in named if r.creep is not None and r.creep.over), first.creep
         ),
-        invalid=tuple(f"{name}: {text}" for name, one in named for text in one.invalid),
-        stopped="; ".join(f"{name}: {one.stopped}" for name, one in named),
-        pairs=sum(one.pairs for one in every),
-        dropped=sum(one.dropped for one in every),
-        seconds=sum(one.seconds for one in every),
-        waited=sum(one.waited for one in every),
-        alpha=sum(one.alpha for one in every),
-        creep=next((r.creep for r in every if r.creep is not None and r.creep.over), first.creep),
         tails=tuple(
             replace(tail, scenario=f"{tail.scenario} [{name}]")
-            for name, one in named
-            for tail in one.tails
+            for name, report in named
+            for tail in report.tails
         ),
         environment=(*common, *own),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tracker.report.columns import aligned
 from tracker.report.creep import creep_lines
 from tracker.report.missing import missing_lines
 from tracker.report.model import Report, ReportRow
@@ -87,28 +88,9 @@ def _commit(digest: str, subject: str | None) -> str:
 
 def _table(rows: Sequence[ReportRow], notes: list[str]) -> list[str]:
     header = (
-        "metric",
-        "unit",
-        "base",
-        "head",
-        "change",
-        "99% interval",
-        "verdict",
-        "pairs",
-        "sees",
-    )
-    body: list[tuple[str, ...]] = [_cells(row, notes) for row in rows]
-    widths = [max(len(line[i]) for line in (header, *body)) for i in range(len(header))]
-    right = {2, 3, 4, 7, 8}
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return "  ".join(padded).rstrip()
-
-    return [line(header), *(line(cells) for cells in body)]
+        "metric", "unit", "base", "head", "change", "99% interval", "verdict", "pairs", "sees",
+    )  # fmt: skip
+    return aligned([header, *(_cells(row, notes) for row in rows)], right={2, 3, 4, 7, 8})
 
 
 def _cells(row: ReportRow, notes: list[str]) -> tuple[str, ...]:

@@ -82,7 +82,8 @@ def calibrate(*, db: str, root: str, project: str, machine: str, branch: str, ga
     """Run A/A gates of the head of the branch; they are pooled with those of other nights.
 
     Raises:
-        MeasurementError: The gates refute the policy's alpha, or none was valid.
+        MeasurementError: The gates refute the policy's alpha, a benchmark failed in one arm only,
+            or none was valid.
         UsageError: There is no such branch, or the checkout is no asv project.
         StoreError: The store failed.
     """
@@ -105,7 +106,7 @@ def calibrate(*, db: str, root: str, project: str, machine: str, branch: str, ga
         blocks = calibration_blocks(store, project, machine=machine)
     if calibration.interrupted:
         raise KeyboardInterrupt
-    if not calibration.gates:
+    if calibration.broken or not calibration.gates:
         raise MeasurementError("; ".join(headline for _, headline in calibration.uncounted))
     _log.info(
         "%d of %d A/A gates called a regression", calibration.false_blocks, len(calibration.gates)
