@@ -147,6 +147,7 @@ class DemoRunner:
     """
 
     python = sys.executable
+    waited = 0.0
     bench: tuple[str, ...] = ()
 
     def __init__(
