@@ -31,7 +31,14 @@ from tracker.api.metrics import exposition
 from tracker.api.problems import MEDIA_TYPE, SCHEMA, problem
 from tracker.changepoints import stored_findings
 from tracker.comparison import compare
-from tracker.domain import ProjectInfo, Recorded, SeriesInfo, TokenInfo, TokenScope
+from tracker.domain import (
+    ProjectInfo,
+    Recorded,
+    SeriesFilter,
+    SeriesInfo,
+    TokenInfo,
+    TokenScope,
+)
 from tracker.errors import RepeatedKeyError, StoreError, UsageError
 from tracker.evidence import alert_evidence, evidence, gate_document
 from tracker.push import Push, faults
@@ -241,15 +248,8 @@ def comparison(
 ) -> Document:
     first = queries.resolve_revision(store, project, base)
     second = queries.resolve_revision(store, project, head)
-    rows = compare(
-        store,
-        project,
-        first.commit,
-        second.commit,
-        machine=machine,
-        environment=environment,
-        search=search,
-    )
+    wanted = SeriesFilter(machine, environment, search)
+    rows = compare(store, project, first.commit, second.commit, wanted)
     return comparison_document(project, first, second, rows)
 
 
