@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar, cast, get_args
 
 import streamlit as st
 
+from tracker.artifacts import read_trace
 from tracker.comparison import compare
 from tracker.confirmation import with_confirmation
 from tracker.domain import (
@@ -24,6 +26,8 @@ from tracker.domain import (
     GateInfo,
     GateLaunch,
     IngestProblemInfo,
+    LaunchInfo,
+    LaunchTrace,
     MachineUse,
     Overview,
     ProjectInfo,
@@ -33,6 +37,7 @@ from tracker.domain import (
     SeriesFilter,
     SeriesHistory,
     SeriesInfo,
+    Week,
 )
 from tracker.findings import Change, Finding, group_by_commit
 from tracker.store import Store, queries
@@ -47,8 +52,10 @@ __all__ = [
     "gate",
     "gates",
     "history",
+    "launch_trace",
     "launches",
     "machines",
+    "newest_launches",
     "newest_revisions",
     "overview",
     "problems",
@@ -61,6 +68,7 @@ __all__ = [
     "shown_store",
     "store_url",
     "suspects",
+    "week",
 ]
 
 _MOST = 512  # answers kept
@@ -249,6 +257,31 @@ def launches(project: str, machine: str | None, *, limit: int = 300) -> Sequence
     return _ask(queries.gate_launches, project, machine=machine, limit=limit)
 
 
+def newest_launches(
+    project: str,
+    machine: str | None,
+    *,
+    commits: Sequence[str] = (),
+    of_gates: bool = True,
+    limit: int = 200,
+) -> Sequence[LaunchInfo]:
+    """The launch artifacts stored last, newest first; with `commits` those of these commits."""
+    return _ask(
+        queries.newest_launches,
+        project,
+        machine=machine,
+        commits=tuple(commits),
+        of_gates=of_gates,
+        limit=limit,
+    )
+
+
+@st.cache_data(max_entries=32, show_spinner="Reading the launch …")
+def launch_trace(path: str, digest: str) -> LaunchTrace | None:
+    """The requests and telemetry of a launch; None where this machine lacks the stored file."""
+    return read_trace(Path(path), digest=digest) if path else None
+
+
 def runs(project: str, machine: str | None, *, limit: int = 50) -> Sequence[RunInfo]:
     """The runs recorded last, newest first."""
     return _ask(queries.newest_runs, project, machine=machine, limit=limit)
@@ -262,3 +295,8 @@ def machines(project: str) -> Sequence[MachineUse]:
 def problems(project: str) -> Sequence[IngestProblemInfo]:
     """What could not be read and still cannot, newest first."""
     return _ask(queries.ingest_problems, project)
+
+
+def week(project: str, machine: str | None, *, until: datetime, days: int) -> Week:
+    """What happened in the `days` before `until`."""
+    return _ask(queries.week, project, machine=machine, until=until, days=days)

@@ -25,6 +25,7 @@ __all__ = [
     "shift_html",
     "shortened",
     "sparkline_html",
+    "sparkline_svg",
     "tiles_html",
 ]
 
@@ -137,16 +138,27 @@ _WIDTH, _HEIGHT = 300, 56
 
 
 def sparkline_html(history: SeriesHistory, palette: Palette) -> str:
+    """The sparkline of a series as an image; the full chart is one click away."""
+    values = sum(point.value is not None for point in history.points)
+    if not values:
+        return '<div style="opacity:0.7">nothing measured</div>'
+    # As an image: Streamlit takes inline SVG out of the HTML it is given.
+    data = b64encode(sparkline_svg(history, palette).encode()).decode()
+    return (
+        f'<img src="data:image/svg+xml;base64,{data}" alt="history of {values} values" '
+        'style="width:100%;height:3.4rem;display:block">'
+    )
+
+
+def sparkline_svg(history: SeriesHistory, palette: Palette) -> str:
     """A line without axes: the values, broken where nothing was measured, and the last shift.
 
-    Intervals are left out; the full chart is one click away.
+    Intervals are left out. An SVG of its own that stretches to the width it is given.
     """
     scale = scale_for(history.series.unit, [p.value for p in history.points])
     frame = history_frame(history, scale)
     values = [v for v in frame["value"] if not math.isnan(v)]
-    if not values:
-        return '<div style="opacity:0.7">nothing measured</div>'
-    low, high = min(values), max(values)
+    low, high = (min(values), max(values)) if values else (0.0, 0.0)
     span = high - low
 
     def x(place: float) -> float:
@@ -187,13 +199,8 @@ def sparkline_html(history: SeriesHistory, palette: Palette) -> str:
             f'<line x1="{place:.1f}" x2="{place:.1f}" y1="0" y2="{_HEIGHT}" stroke="{colour}" '
             'stroke-width="2" stroke-dasharray="3 3" vector-effect="non-scaling-stroke"/>'
         )
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'preserveAspectRatio="none">{mark}{lines}</svg>'
-    )
-    # As an image: Streamlit takes inline SVG out of the HTML it is given.
-    data = b64encode(svg.encode()).decode()
+    title = f"history of {len(values)} values"
     return (
-        f'<img src="data:image/svg+xml;base64,{data}" alt="history of {len(values)} values" '
-        'style="width:100%;height:3.4rem;display:block">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{title}" preserveAspectRatio="none">{mark}{lines}</svg>'
     )

@@ -9,7 +9,10 @@ __all__ = ["DARK", "LIGHT", "Palette", "palette_for"]
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Roles, not hues: a chart asks for `worse`, never for red."""
+    """Roles, not hues: a chart asks for `worse`, never for red.
+
+    `lines` tell several lines of one chart apart, for the colour-blind as well, and are no state.
+    """
 
     value: str
     interval: str
@@ -23,6 +26,7 @@ class Palette:
     muted: str
     grid: str
     background: str
+    lines: tuple[str, ...]
 
 
 LIGHT = Palette(
@@ -38,6 +42,7 @@ LIGHT = Palette(
     muted="#586376",
     grid="#e6eaf1",
     background="#ffffff",
+    lines=("#2f5fd0", "#b25a00", "#00786b", "#a03a86", "#5c6370", "#7a5c00", "#14213d", "#8a2b2b"),
 )
 
 DARK = Palette(
@@ -53,6 +58,7 @@ DARK = Palette(
     muted="#a9b4c4",
     grid="#252e3b",
     background="#10151d",
+    lines=("#7aa5ff", "#ffab5e", "#45c9b4", "#e08fcb", "#a9b4c4", "#d9c05a", "#e5e9f0", "#ff9a9a"),
 )
 
 

@@ -17,8 +17,11 @@ PAGES = (
     ("finding", "Finding", ":material/troubleshoot:"),
     ("series", "Series", ":material/show_chart:"),
     ("compare", "Compare", ":material/compare_arrows:"),
+    ("frontier", "Frontier", ":material/stacked_line_chart:"),
+    ("utilization", "Utilization", ":material/memory:"),
     ("gates", "Gates", ":material/verified_user:"),
     ("trust", "Trust", ":material/balance:"),
+    ("week", "Week", ":material/summarize:"),
     ("runs", "Runs", ":material/list:"),
 )
 

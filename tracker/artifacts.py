@@ -1,7 +1,4 @@
-"""Launch artifacts: the first line of each, which says what was launched and on what.
-
-Of the lines below it the tracker reads the requests, for the tails of their latencies.
-"""
+"""Launch artifacts: a header that says what was launched and on what, then requests and telemetry."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from tracker.domain import Fingerprint, Launch, Problem, RequestTimes
+from tracker.domain import Fingerprint, Launch, LaunchTrace, Problem, RequestTimes
 
 FORMAT = 1
 _NUMBERS = frozenset({"gpu_count", "num_cpu", "threads"})
@@ -74,17 +71,34 @@ def read_launch(path: Path) -> Launch | Problem:
 
 
 def read_requests(path: Path) -> list[RequestTimes] | None:
-    """Return the times of an artifact's requests that gave a token; None where the file is gone.
+    """Return the times of an artifact's requests that gave a token; None where the file is gone."""
+    trace = read_trace(path)
+    return None if trace is None else list(trace.requests)
 
-    A line that cannot be read ends the list: the rest was never written.
+
+def read_trace(path: Path, *, digest: str | None = None) -> LaunchTrace | None:
+    """Return the requests and telemetry of an artifact; None where the file is gone.
+
+    A line that cannot be read ends both: the rest was never written.
+
+    Args:
+        path: Of the artifact.
+        digest: sha256 of the bytes that are wanted, hex; any others count as gone.
     """
-    found: list[RequestTimes] = []
     try:
-        with path.open("rb") as stream:
-            for line in stream:
-                entry = json.loads(line)
-                if entry.get("record") != "request":
-                    continue
+        content = path.read_bytes()
+    except OSError:
+        return None
+    if digest is not None and hashlib.sha256(content).hexdigest() != digest:
+        return None
+    requests: list[RequestTimes] = []
+    telemetry: list[dict[str, object]] = []
+    try:
+        for line in content.splitlines():
+            entry = json.loads(line)
+            if entry.get("record") == "telemetry":
+                telemetry.append(entry)
+            elif entry.get("record") == "request":
                 times = RequestTimes(
                     entry["submitted"],
                     tuple(entry["token_times"]),
@@ -92,12 +106,10 @@ def read_requests(path: Path) -> list[RequestTimes] | None:
                     streamed=entry.get("streamed", True),
                 )
                 if times.arrivals:
-                    found.append(times)
-    except OSError:
-        return None
+                    requests.append(times)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    return found
+    return LaunchTrace(tuple(requests), tuple(telemetry))
 
 
 def fingerprint_of(facts: Mapping[str, Any]) -> Fingerprint:

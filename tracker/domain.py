@@ -221,6 +221,20 @@ class RequestTimes:
 
 
 @dataclass(frozen=True, slots=True)
+class LaunchTrace:
+    """The lines below the header of a launch artifact; seconds count from the launch's start.
+
+    Attributes:
+        requests: Those that gave a token, in the order of the file.
+        telemetry: A mapping a sample: "time" and whatever the device said then (`tracker.load.nvml`
+            has the names and units); None for what it does not say.
+    """
+
+    requests: tuple[RequestTimes, ...]
+    telemetry: tuple[dict[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionRecord:
     """What git knows of a commit; fills in what a result file does not say.
 
@@ -577,6 +591,25 @@ class GateLaunch:
 
 
 @dataclass(frozen=True, slots=True)
+class LaunchInfo:
+    """A stored launch artifact and the run that it belongs to.
+
+    `header` is the first line of the file at `path`, whose bytes have the sha256 `digest`.
+    """
+
+    id: int
+    benchmark: str
+    machine: str
+    environment: str
+    revision: RevisionInfo
+    source: RunSource
+    recorded_at: datetime
+    header: dict[str, object]
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlertInfo:
     id: int
     project: str
@@ -726,3 +759,25 @@ class Overview:
     problems: tuple[IngestProblemInfo, ...]
     num_failed_last: int  # failed or timed-out results at the newest revision
     newest: RevisionInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """What happened in a project within a span of time, a week unless asked otherwise.
+
+    Attributes:
+        moved: Level shifts and drifts of the commits of that time, whatever their cause.
+        alerts: Open and acked now, and those opened or changed then; newest first.
+        gates: Started then, newest first, A/A gates included.
+        num_runs: Result files stored then.
+        num_commits: Commits that they measured.
+    """
+
+    project: str
+    since: datetime
+    until: datetime
+    moved: tuple[tuple[SeriesInfo, LevelShift], ...]
+    alerts: tuple[AlertInfo, ...]
+    gates: tuple[GateInfo, ...]
+    num_runs: int
+    num_commits: int

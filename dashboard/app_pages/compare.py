@@ -4,54 +4,24 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import charts, data, scope, tables, url_state
+from dashboard import charts, data, scope, tables
+from dashboard.commits import choose_two
 from dashboard.markup import Tile, tiles_html
 from dashboard.palette import palette_for
-from tracker.domain import RevisionInfo
-from tracker.errors import UsageError
 
 
 def draw() -> None:
     """Draw the page."""
     here = scope.choose("Compare")
-    revisions = {r.commit: r for r in data.newest_revisions(here.project.name, here.machine)}
+    revisions = data.newest_revisions(here.project.name, here.machine)
     if not revisions:
         st.info("No commit was measured on this machine.", icon=":material/compare_arrows:")
         return
-    head = _pick(here, revisions, "head", default=next(iter(revisions)))
-    older = list(revisions)
-    after = older.index(head) + 1 if head in older else 1
-    base = _pick(here, revisions, "base", default=older[after] if after < len(older) else older[-1])
-    left, right = st.columns(2)
-    commits = list(revisions)
-
-    def show(commit: str) -> str:
-        one = revisions[commit]
-        return " · ".join(filter(None, [commit[:10], f"{one.committed_at:%Y-%m-%d}", one.subject]))
-
-    with left:
-        base = url_state.select("Base", commits, name="base", current=base, show=show)
-    with right:
-        head = url_state.select("Head", commits, name="head", current=head, show=show)
+    base, head = choose_two(here, revisions)
     if base == head:
         st.info("Base and head are the same commit: choose two.", icon=":material/compare_arrows:")
         return
     _result(here, base, head)
-
-
-def _pick(here: scope.Scope, revisions: dict[str, RevisionInfo], name: str, *, default: str) -> str:
-    """The commit that the URL names, in full or abbreviated; it joins the list if it is older."""
-    wanted = url_state.read(name)
-    commit = default
-    if wanted:
-        try:
-            found = data.revision(here.project.name, wanted)
-            revisions.setdefault(found.commit, found)
-            commit = found.commit
-        except UsageError as error:
-            st.warning(str(error))
-    url_state.write(name, commit)
-    return commit
 
 
 def _result(here: scope.Scope, base: str, head: str) -> None:

@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard import charts, data, scope, tables, url_state
+from dashboard import data, scope, tables, url_state
+from dashboard.cards import series_card
+from dashboard.commits import commit_markdown
 from dashboard.groups import label, scenario, short_name
 from dashboard.headline import headline
 from dashboard.limits import limit_of
 from dashboard.markup import Tile, badge_of, plain, shift_html, tiles_html
 from dashboard.palette import palette_for
-from dashboard.units import ago, counted, direction, format_date, format_effect, format_value
+from dashboard.units import ago, counted, direction, format_date, format_effect
 from tracker.domain import AlertInfo, CalibrationInfo, GateInfo, LevelShift, Overview, SeriesInfo
 from tracker.findings import Change, Finding, group_by_commit
 
@@ -67,24 +69,13 @@ def _headline(here: scope.Scope, gates: Sequence[GateInfo]) -> None:
     st.markdown(f":small[{plain(where)}]")
     for column, (group, series) in zip(st.columns(len(shown)), shown.items(), strict=True):
         with column:
-            history = data.history(series.id, limit=CHART_POINTS)
-            st.page_link(
-                "app_pages/series.py",
-                label=f"**{group}** · {format_value(series.last_value, series.unit)}",
-                query_params=here.link(series=series.id),
-            )
-            limit = limit_of(series, gates)
-            stated = "" if limit is None else f" · limit {format_value(limit, series.unit)}"
-            st.markdown(f":small[{plain(short_name(series))} · {direction(series.better)}{stated}]")
-            st.altair_chart(
-                charts.history_chart(
-                    history,
-                    palette_for(st.context.theme.type),
-                    limit=limit,
-                    height=190,
-                    compact=True,
-                ),
-                key=f"headline:{group}",
+            series_card(
+                here,
+                series,
+                window=CHART_POINTS,
+                title=group,
+                note=short_name(series),
+                limit=limit_of(series, gates),
             )
 
 
@@ -236,7 +227,7 @@ def _card(here: scope.Scope, finding: Finding, alert: AlertInfo | None, now: dat
                     _badge(alert)
             # Not a caption: its faded text would take the contrast off the links in it.
             st.markdown(
-                f":small[{_commit(here, revision.commit)} {format_date(revision.committed_at)}, "
+                f":small[{commit_markdown(here, revision.commit)} {format_date(revision.committed_at)}, "
                 f"{ago(revision.committed_at, now)} · {plain(finding.machine)} · "
                 f"{plain(worst.series.environment)} · {direction(worst.series.better)}]"
             )
@@ -261,11 +252,6 @@ def _series_link(here: scope.Scope, series: SeriesInfo) -> None:
         label=plain(label(series)),
         query_params=here.link(series=series.id),
     )
-
-
-def _commit(here: scope.Scope, commit: str) -> str:
-    link = tables.commit_link(here.project.commit_url, commit)
-    return f"[`{commit[:10]}`]({link})" if link else f"`{commit[:10]}`"
 
 
 def _gates(here: scope.Scope, gates: Sequence[GateInfo], now: datetime) -> None:

@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from dashboard import charts, data, scope, tables, url_state
+from dashboard.cards import series_card
+from dashboard.commits import commit_markdown
 from dashboard.groups import GROUPS, label, metric_group, scenario, short_name, siblings
 from dashboard.headline import headline
 from dashboard.limits import limit_of
@@ -170,8 +172,7 @@ def _shifts(here: scope.Scope, history: SeriesHistory) -> None:
     for shift in reversed(history.shifts):
         colour = {True: "red", False: "green", None: "gray"}[shift.worse]
         commit = shift.revision.commit
-        link = tables.commit_link(here.project.commit_url, commit)
-        name = f"[`{commit[:10]}`]({link})" if link else f"`{commit[:10]}`"
+        name = commit_markdown(here, commit)
         lines.append(
             f"- :{colour}[**{format_effect(shift.effect)}**] at {name}, "
             f"{shift.revision.committed_at:%Y-%m-%d}: "
@@ -203,26 +204,9 @@ def _scenario(here: scope.Scope, series: SeriesInfo, window: int) -> None:
     columns = st.columns(3)
     for i, (group, member) in enumerate(flat[:SMALL]):
         with columns[i % 3]:
-            _small(here, member, group, window)
+            series_card(here, member, window=window, note=group)
     if len(flat) > SMALL:
         st.caption(f"{SMALL} of {len(flat)} metrics are drawn; choose one of the others above.")
-
-
-def _small(here: scope.Scope, series: SeriesInfo, group: str, window: int) -> None:
-    history = data.history(series.id, limit=window)
-    st.page_link(
-        "app_pages/series.py",
-        label=f"**{plain(short_name(series))}** · {format_value(series.last_value, series.unit)}",
-        query_params=here.link(series=series.id),
-    )
-    st.caption(f"{group} · {direction(series.better)}")
-    if history.points:
-        st.altair_chart(
-            charts.history_chart(
-                history, palette_for(st.context.theme.type), height=200, compact=True
-            ),
-            key=f"small:{series.id}",
-        )
 
 
 draw()

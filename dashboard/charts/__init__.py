@@ -5,15 +5,22 @@ changed or nothing was measured, and shows a failure as a mark on the axis.
 """
 
 from dashboard.charts.effects import changes_chart, forest_chart
+from dashboard.charts.frontier import frontier_chart
 from dashboard.charts.history import history_chart, history_scale, is_near
+from dashboard.charts.launch import panel_chart, phase_chart, request_chart, roofline_chart
 from dashboard.charts.reliability import control_chart, record_chart
 
 __all__ = [
     "changes_chart",
     "control_chart",
     "forest_chart",
+    "frontier_chart",
     "history_chart",
     "history_scale",
     "is_near",
+    "panel_chart",
+    "phase_chart",
     "record_chart",
+    "request_chart",
+    "roofline_chart",
 ]

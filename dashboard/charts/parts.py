@@ -63,8 +63,12 @@ def nothing_measured(palette: Palette) -> alt.Chart:
 
 def finish(chart: alt.LayerChart, palette: Palette) -> alt.LayerChart:
     return (
-        chart.configure_view(stroke=None)
-        .configure(background="transparent", padding={"left": 2, "right": 8, "top": 8, "bottom": 2})
+        # First, since it replaces the whole configuration.
+        chart.configure(
+            background="transparent", padding={"left": 2, "right": 8, "top": 8, "bottom": 2}
+        )
+        .configure_view(stroke=None)
+        .configure_legend(labelColor=palette.text, labelFontSize=13, titleColor=palette.muted)
         .configure_axis(
             labelColor=palette.muted,
             titleColor=palette.muted,

@@ -33,6 +33,7 @@ COMMANDS = {
     "alerts": "List, show and triage alerts.",
     "bisect": "Name the commit that made a metric worse, with a probability.",
     "calibrate": "Measure the gate's rate of false regressions with A/A gates.",
+    "report": "Write the triage report of a week.",
     "schedule": "Run the service that measures new commits and the nightly head.",
     "doctor": "Check whether this machine is fit to measure.",
     "ci": "Run the gate in a CI job and report to the CI system.",

@@ -78,14 +78,14 @@ def absolute_url(url: str) -> str:
 
 
 def script() -> Path:
-    """Return the path of the installed `dashboard/streamlit_app.py`.
+    """Return the path of the installed `dashboard/server.py`.
 
     Raises:
         PacekeeperError: The dashboard or Streamlit is not installed.
     """
     spec = find_spec("dashboard")
     places = list(spec.submodule_search_locations or []) if spec else []
-    found = [Path(place) / "streamlit_app.py" for place in places]
+    found = [Path(place) / "server.py" for place in places]
     for path in found:
         if path.is_file():
             return path

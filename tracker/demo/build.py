@@ -10,14 +10,16 @@ import hashlib
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tracker.alerts import alert_for_gate, notify
+from tracker.artifacts import FORMAT, read_launch
 from tracker.calibrate import calibrate
 from tracker.changepoints import analyze
-from tracker.demo.engine import METRICS, Node, simulate
+from tracker.demo.engine import METRICS, SWEEP, Node, simulate, simulate_sweep
+from tracker.demo.launch import simulate_launch
 from tracker.demo.repository import PROJECT, make_repository
 from tracker.demo.story import NUM_COMMITS, PLACES, Place, engine_at
 from tracker.domain import (
@@ -31,10 +33,12 @@ from tracker.errors import UsageError
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy_file import load_policy
 from tracker.gate.progress import SilentProgress
+from tracker.load.artifact import write_artifact
 from tracker.measure.git import Commit
 from tracker.measure.launch import FailedBenchmark, LaunchResult, OnLine
 from tracker.measure.project import MeasuredProject, load_project
 from tracker.measure.recorder import Recorder
+from tracker.measure.worktree import state_dir
 from tracker.store import Store, queries
 
 __all__ = ["GATES", "Demo", "make_demo"]
@@ -42,6 +46,9 @@ __all__ = ["GATES", "Demo", "make_demo"]
 # (base, head) by number of commit, from 0.
 GATES = ((33, 34), (51, 52), (83, 84), (111, 112), (115, 116), (118, 119))
 AA_GATES = 12
+# Commits whose launches are kept in full, and those at which the sweep over concurrency was measured.
+TRACED = frozenset({*(number for pair in GATES for number in pair), *range(110, 120)})
+SWEPT = (0, 51, 87, 119)
 STORE = "pacekeeper.db"
 _BENCHMARKS: Mapping[str, BenchmarkInfo] = {metric.benchmark: metric.info for metric in METRICS}
 _MEASURED_AFTER = timedelta(minutes=20)  # a commit
@@ -102,12 +109,22 @@ def make_demo(
         num_values = 0
         for place in PLACES:
             on_step(f"launches on {place.machine}, {place.environment}")
-            runner = DemoRunner(project, place, commits, seed=f"{seed} history")
+            runner = DemoRunner(
+                project,
+                place,
+                commits,
+                seed=f"{seed} history",
+                traces=state_dir(directory) / "demo",
+            )
             for number, commit in enumerate(commits):
                 if number % place.every == 0 or number == len(commits) - 1:
                     result = runner.launch(commit.hash, at=commit.committed_at + _MEASURED_AFTER)
                     recorder.launch(result, "run")
                     num_values += result.measured
+                if place is PLACES[0] and number in SWEPT:
+                    sweep = runner.sweep(commit.hash, at=commit.committed_at + 2 * _MEASURED_AFTER)
+                    recorder.launch(sweep, "run")
+                    num_values += sweep.measured
         runner = DemoRunner(project, PLACES[0], commits, seed=f"{seed} gates")
         seeds = random.Random(seed)
         gates = []
@@ -144,6 +161,7 @@ class DemoRunner:
         place: Machine and environment.
         commits: All of them, oldest first.
         seed: Of the noise, with the place's name.
+        traces: Where the launches of `TRACED` commits are kept in full; None: nowhere.
     """
 
     python = sys.executable
@@ -151,9 +169,16 @@ class DemoRunner:
     bench: tuple[str, ...] = ()
 
     def __init__(
-        self, project: MeasuredProject, place: Place, commits: Sequence[Commit], *, seed: str
+        self,
+        project: MeasuredProject,
+        place: Place,
+        commits: Sequence[Commit],
+        *,
+        seed: str,
+        traces: Path | None = None,
     ) -> None:
         self.project = project
+        self._traces = traces
         self.machine = place.machine
         self._place = place
         self._commits = {commit.hash: (n, commit) for n, commit in enumerate(commits)}
@@ -204,21 +229,87 @@ class DemoRunner:
             )
             for suite in dict.fromkeys(metric.suite for metric in METRICS)
         )
+        if self._traces is not None and number in TRACED:
+            launches = tuple(
+                self._traced(launch, values) if launch.benchmark == "serving.Chat" else launch
+                for launch in launches
+            )
+        failures = tuple(
+            FailedBenchmark(name, "AttributeError: no attribute 'block_tables'")
+            for name, value in values.items()
+            if value is None
+        )
+        return self._result(described, digest, measurements, _BENCHMARKS, launches, failures)
+
+    def sweep(self, commit: str, *, at: datetime) -> LaunchResult:
+        """Return a simulated measurement of the sweep over concurrency."""
+        number, described = self._commits[commit]
+        machine, _ = self._place.at(number)
+        chance = random.Random(f"{self._seed} sweep {number}")
+        points = list(simulate_sweep(engine_at(number), machine, chance))
+        order = list(dict.fromkeys(concurrency for _, concurrency, _ in points))
+        measurements = tuple(
+            Measurement(
+                benchmark=benchmark.name,
+                version="1",
+                param_index=order.index(concurrency),
+                params=(str(concurrency),),
+                status="ok",
+                value=value,
+                started_at=at,
+            )
+            for benchmark, concurrency, value in points
+        )
+        digest = hashlib.sha256(f"{self._seed} sweep {number}".encode()).hexdigest()
+        return self._result(described, digest, measurements, {info.name: info for info in SWEEP})
+
+    def _traced(self, launch: Launch, values: Mapping[str, float | None]) -> Launch:
+        """Return the launch with its requests and telemetry, written to a file."""
+        assert self._traces is not None
+        ttft, tpot = (values[f"serving.Chat.track_{name}_p50"] for name in ("ttft", "tpot"))
+        assert ttft is not None and tpot is not None
+        simulated = simulate_launch(
+            ttft=ttft, tpot=tpot, device=self._place.device, chance=random.Random(launch.digest)
+        )
+        facts = asdict(launch.fingerprint) | {"extra": dict(launch.fingerprint.extra)}
+        header = {
+            "record": "launch",
+            "format": FORMAT,
+            "launch_id": launch.launch_id,
+            "benchmark": launch.benchmark,
+            "fingerprint": facts,
+            **launch.header,
+            **simulated.facts,
+        }
+        written = read_launch(write_artifact(self._traces, header, simulated.lines))
+        assert isinstance(written, Launch)
+        return written
+
+    def _result(
+        self,
+        commit: Commit,
+        digest: str,
+        measurements: tuple[Measurement, ...],
+        benchmarks: Mapping[str, BenchmarkInfo],
+        launches: tuple[Launch, ...] = (),
+        failures: tuple[FailedBenchmark, ...] = (),
+    ) -> LaunchResult:
+        _, fingerprint = self._place.at(self._commits[commit.hash][0])
         return LaunchResult(
-            commit=commit,
+            commit=commit.hash,
             directory=self.project.repository.root,
             file=ResultFile(
-                path=f"simulated launch {self._launches}",
+                path=f"simulated launch {digest[:12]}",
                 digest=digest,
                 format_version=2,
                 machine=self.machine,
-                commit=commit,
-                committed_at=described.committed_at,
+                commit=commit.hash,
+                committed_at=commit.committed_at,
                 env_name=self._place.environment,
                 python=fingerprint.python,
                 measurements=measurements,
             ),
-            benchmarks=_BENCHMARKS,
+            benchmarks=benchmarks,
             machine=MachineInfo(
                 self.machine,
                 arch="synthetic",
@@ -227,11 +318,7 @@ class DemoRunner:
                 os=fingerprint.os,
             ),
             launches=launches,
-            failures=tuple(
-                FailedBenchmark(name, "AttributeError: no attribute 'block_tables'")
-                for name, value in values.items()
-                if value is None
-            ),
+            failures=failures,
             seconds=0.0,
         )
 

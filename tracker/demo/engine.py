@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tracker.domain import BenchmarkInfo, Better, Kind
 
-__all__ = ["METRICS", "Engine", "Machine", "Metric", "Node", "simulate"]
+__all__ = ["METRICS", "SWEEP", "Engine", "Machine", "Metric", "Node", "simulate", "simulate_sweep"]
 
 GIB = float(1 << 30)
 
@@ -109,6 +109,39 @@ METRICS = (
     Metric(f"{_STEP}.track_kernel_launches", "launches", "lower", "exact", 1.0, exact="kernels"),
     Metric(f"{_STEP}.track_host_syncs", "syncs", "lower", "exact", 1.0, exact="syncs"),
 )
+
+
+# Requests at once that the sweep measures; metric, unit, direction, kind of each point.
+CONCURRENCIES = (1, 2, 4, 8, 16, 32, 64, 96)
+_SWEEP: tuple[tuple[str, str, Better, Kind], ...] = (
+    ("ttft_p50", "s", "lower", "timing"),
+    ("tpot_p50", "s", "lower", "timing"),
+    ("throughput", "tokens/s", "higher", "rate"),
+)
+SWEEP = tuple(
+    BenchmarkInfo(f"serving.Sweep.track_{name}", "1", "track", unit, better, kind, ("concurrency",))
+    for name, unit, better, kind in _SWEEP
+)
+
+
+def simulate_sweep(
+    engine: Engine, machine: Machine, chance: random.Random
+) -> Iterator[tuple[BenchmarkInfo, int, float]]:
+    """Yield (benchmark, requests at once, value) of one measurement of the sweep.
+
+    A step costs a constant part and a part for each sequence; beyond what the cache holds, requests
+    wait for a place.
+    """
+    places = 72
+    for concurrency in CONCURRENCIES:
+        slow = machine.slowness * math.exp(chance.gauss(0, 0.004))
+        running = min(concurrency, places)
+        tpot = (0.0152 + 0.00036 * running) * engine.decode * machine.decode * slow
+        wait = (concurrency - running) / running * 128 * tpot
+        ttft = (0.058 + 0.0052 * running) * engine.prefill * slow + wait
+        rate = concurrency * 128 / (ttft + 127 * tpot)
+        for benchmark, value in zip(SWEEP, (ttft, tpot, rate), strict=True):
+            yield benchmark, concurrency, value * math.exp(chance.gauss(0, 0.006))
 
 
 class Node:

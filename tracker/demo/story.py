@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tracker.demo.engine import Engine, Machine
+from tracker.demo.launch import Device
 from tracker.domain import Fingerprint
 
 __all__ = [
@@ -69,12 +70,19 @@ _QUIET = (
 )
 
 
+_LARGE_DEVICE = Device(bandwidth=3.0e12, flops=7.6e14, power=690.0, clock=1.98e9, memory=7.1e10)
+_SMALL_DEVICE = Device(
+    bandwidth=9.2e11, flops=1.5e14, power=420.0, clock=2.52e9, memory=2.2e10, activity=False
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A machine and an environment on it.
 
     Attributes:
         every: Every so many commits are measured there, and the newest.
+        device: What its telemetry looks like.
         driver_step: Commit from which the second driver and `after` hold; None: never.
     """
 
@@ -83,6 +91,7 @@ class Place:
     fingerprint: Fingerprint
     model: Machine
     every: int = 1
+    device: Device = _LARGE_DEVICE
     driver_step: int | None = None
     after: Machine | None = None
 
@@ -109,7 +118,8 @@ PLACES = (
         "synthetic-80gb", "python3.12-fp8", _LARGE, Machine(decode=0.72), every=3, driver_step=70,
         after=Machine(decode=0.72 * 1.03),
     ),
-    Place("synthetic-24gb", "python3.12", _SMALL, Machine(slowness=3.8, noise=1.6)),
+    Place("synthetic-24gb", "python3.12", _SMALL, Machine(slowness=3.8, noise=1.6),
+        device=_SMALL_DEVICE),
 )  # fmt: skip
 
 

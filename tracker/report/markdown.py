@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tracker.domain import Outcome
 from tracker.report.creep import creep_lines
+from tracker.report.escaping import markdown_text as _escape
 from tracker.report.missing import grouped
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import interval, scale_for, scaled, value_with_unit
@@ -100,10 +101,3 @@ def _table(rows: Sequence[ReportRow]) -> list[str]:
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return lines
-
-
-def _escape(text: str) -> str:
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;")
-    for mark in "*_`[]":
-        escaped = escaped.replace(mark, f"\\{mark}")
-    return escaped.replace("\n", " ")

@@ -21,6 +21,7 @@ from tracker.store.queries.gates import (
 )
 from tracker.store.queries.histories import histories
 from tracker.store.queries.history import history
+from tracker.store.queries.launches import newest_launches
 from tracker.store.queries.overview import overview
 from tracker.store.queries.problems import ingest_problems
 from tracker.store.queries.projects import list_machines, list_projects
@@ -31,6 +32,7 @@ from tracker.store.queries.series import get_series, list_series
 from tracker.store.queries.stamp import version_stamp
 from tracker.store.queries.tokens import find_token, list_tokens
 from tracker.store.queries.trust import calibration_records, searched_series
+from tracker.store.queries.week import week
 
 __all__ = [
     "calibration",
@@ -59,6 +61,7 @@ __all__ = [
     "list_series",
     "list_tokens",
     "machine_uses",
+    "newest_launches",
     "newest_revisions",
     "newest_runs",
     "overview",
@@ -67,4 +70,5 @@ __all__ = [
     "searched_series",
     "shifts_at",
     "version_stamp",
+    "week",
 ]

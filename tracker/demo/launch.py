@@ -1,0 +1,204 @@
+"""One simulated launch in full: its requests, and what its device said while they ran. Pure.
+
+Made to fit what `tracker.demo.engine` says the launch measured, so that every page of the dashboard
+shows the same engine.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+__all__ = ["Device", "SimulatedLaunch", "simulate_launch"]
+
+SLOTS = 16  # requests at once
+ROUNDS = 4  # requests a slot makes, one after the other
+PROMPT_TOKENS = 1024
+OUTPUT_TOKENS = 128
+STARTED = 1.5  # seconds from the launch to the load: weights, warm-up
+INTERVAL = 0.1  # seconds between samples of the device
+PARAMETERS = 8e9  # of the model
+BYTES_PER_PARAMETER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What is simulated of a GPU.
+
+    Attributes:
+        bandwidth: Ceiling, bytes a second.
+        flops: Ceiling, operations a second.
+        power: Watts when busy.
+        clock: Of the multiprocessors, Hz.
+        memory: In use, bytes.
+        activity: Whether it tells how busy its parts are; consumer cards do not.
+    """
+
+    bandwidth: float
+    flops: float
+    power: float
+    clock: float
+    memory: float
+    activity: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedLaunch:
+    """What a launch artifact holds: `facts` belong into its header, `lines` below it."""
+
+    facts: dict[str, Any]
+    lines: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    submitted: float
+    token_times: tuple[float, ...]
+
+
+def simulate_launch(
+    *, ttft: float, tpot: float, device: Device, chance: random.Random
+) -> SimulatedLaunch:
+    """Return a launch of a closed loop whose latencies have about the given medians.
+
+    Args:
+        ttft: Time to first token, s.
+        tpot: Time per output token, s.
+        device: What it runs on.
+        chance: Where its noise comes from.
+    """
+    requests = sorted(_requests(ttft, tpot, chance), key=lambda request: request.submitted)
+    ended = max(request.token_times[-1] for request in requests)
+    samples = _samples(requests, ended, device, chance)
+    joules = sum(sample["power"] for sample in samples) * INTERVAL
+    tokens = len(requests) * OUTPUT_TOKENS
+    facts = {
+        "duration": ended + 0.4,
+        "window": [STARTED, ended],
+        "work": {"requests": len(requests), "output_tokens": tokens},
+        "telemetry": _summary(samples, joules),
+        "metrics": {"error_rate": 0.0, "energy_per_token": joules / tokens},
+        **_analytic(requests, tpot, device),
+    }
+    lines: list[dict[str, Any]] = [
+        {
+            "record": "request",
+            "index": index,
+            "prompt_tokens": PROMPT_TOKENS,
+            "output_tokens": OUTPUT_TOKENS,
+            "cached_tokens": 0,
+            "submitted": round(request.submitted, 4),
+            "token_times": [round(time, 4) for time in request.token_times],
+            "finish_reason": "length",
+            "error": None,
+        }
+        for index, request in enumerate(requests)
+    ]
+    return SimulatedLaunch(facts, lines + samples)
+
+
+def _requests(ttft: float, tpot: float, chance: random.Random) -> list[_Request]:
+    made = []
+    for slot in range(SLOTS):
+        now = STARTED + 0.02 * slot
+        for _ in range(ROUNDS):
+            submitted = now
+            now += ttft * math.exp(chance.gauss(0, 0.3))
+            own = tpot * math.exp(chance.gauss(0, 0.03))
+            times = [now]
+            for _ in range(OUTPUT_TOKENS - 1):
+                # Now and then a prompt of another request runs in the same step.
+                stall = 1 + 1.2 * chance.random() if chance.random() < 0.02 else 1.0
+                now += own * stall * math.exp(chance.gauss(0, 0.05)) * 0.972
+                times.append(now)
+            made.append(_Request(submitted, tuple(times)))
+    return made
+
+
+def _samples(
+    requests: list[_Request], ended: float, device: Device, chance: random.Random
+) -> list[dict[str, Any]]:
+    temperature = 41.0
+    samples = []
+    for number in range(int((ended - STARTED) / INTERVAL) + 1):
+        time = STARTED + number * INTERVAL
+        waiting = sum(r.submitted <= time < r.token_times[0] for r in requests)
+        decoding = sum(r.token_times[0] <= time < r.token_times[-1] for r in requests)
+        prefill = min(1.0, waiting / 6)
+        decode = min(1.0, decoding / SLOTS)
+        load = max(0.85 * decode, prefill)
+        power = device.power * (0.18 + 0.62 * load + 0.2 * prefill) * (1 + chance.gauss(0, 0.012))
+        temperature += (36.0 + 34.0 * power / device.power - temperature) * 0.035
+        sample: dict[str, Any] = {
+            "record": "telemetry",
+            "time": round(time, 3),
+            "utilization": _share(0.3 + 0.68 * load, chance),
+            "memory_used": int(device.memory),
+            "power": round(power, 1),
+            "sm_clock": round(device.clock * (1 - 0.045 * prefill), -7),
+            "memory_clock": 2.62e9,
+            "temperature": round(temperature),
+            "throttle": [],
+        }
+        if device.activity:
+            sample |= {
+                "sm_active": _share(0.42 * decode + 0.5 * prefill, chance),
+                "tensor_active": _share(0.09 * decode + 0.52 * prefill, chance),
+                "dram_active": _share(0.66 * decode * (1 - 0.5 * prefill), chance),
+            }
+        samples.append(sample)
+    return samples
+
+
+def _share(value: float, chance: random.Random) -> float:
+    return round(min(1.0, max(0.0, value * (1 + chance.gauss(0, 0.03)))), 3)
+
+
+def _summary(samples: list[dict[str, Any]], joules: float) -> dict[str, Any]:
+    return {
+        "source": "nvml",
+        "window": len(samples) * INTERVAL,
+        "samples": len(samples),
+        "utilization_mean": fmean(sample["utilization"] for sample in samples),
+        "memory_used_max": max(sample["memory_used"] for sample in samples),
+        "power_mean": fmean(sample["power"] for sample in samples),
+        "sm_clock_mean": fmean(sample["sm_clock"] for sample in samples),
+        "sm_clock_min": min(sample["sm_clock"] for sample in samples),
+        "memory_clock_min": min(sample["memory_clock"] for sample in samples),
+        "temperature_max": max(sample["temperature"] for sample in samples),
+        "throttle_reasons": [],
+        "throttled_share": {},
+        "energy": joules,
+        "energy_valid": True,
+        "energy_problem": None,
+    }
+
+
+def _analytic(requests: list[_Request], tpot: float, device: Device) -> dict[str, Any]:
+    """What the steps had to read and compute, and for how long they ran."""
+    prompts = PROMPT_TOKENS * len(requests)
+    decoded = (OUTPUT_TOKENS - 1) * len(requests)
+    steps = decoded / SLOTS
+    prefill_steps = len(requests) / 2
+    weights = PARAMETERS * BYTES_PER_PARAMETER
+    prefill_flops, decode_flops = (2 * PARAMETERS * tokens for tokens in (prompts, decoded))
+    prefill_bytes, decode_bytes = prefill_steps * weights * 1.1, steps * weights * 1.35
+    seconds = {"prefill": prefill_flops / (0.46 * device.flops), "decode": steps * tpot * 0.62}
+    return {
+        "counters": {
+            "steps": steps + prefill_steps,
+            "prefill_steps": prefill_steps,
+            "model_flops": prefill_flops + decode_flops,
+            "model_bytes": prefill_bytes + decode_bytes,
+            "prefill_flops": prefill_flops,
+            "prefill_bytes": prefill_bytes,
+        },
+        "utilization": {
+            "tier": "analytic",
+            "ceiling": {"bandwidth": device.bandwidth, "flops": device.flops},
+            "step_seconds": seconds,
+        },
+    }
