@@ -1,4 +1,5 @@
 import dataclasses
+import html
 import itertools
 
 import pytest
@@ -12,6 +13,7 @@ from tracker.gate.order import PairOrder
 from tracker.gate.policy import Policy
 from tracker.gate.session import Earlier, Session
 from tracker.metrics import MetricRule
+from tracker.report import FORMATS, render
 
 TTFT, RATE, STEPS = "suite.A.track_ttft", "suite.A.track_rate", "suite.A.track_steps"
 E2E, MOOD = "suite.B.track_e2e", "suite.B.track_mood"
@@ -415,6 +417,21 @@ def test_more_than_a_third_dropped_is_invalid():
         "4 of 7 pairs are not valid" in report.headline and "sw_thermal_slowdown" in report.headline
     )
     assert session.judge.pairs == 3
+
+
+def test_what_a_launch_could_not_prove_is_in_every_report():
+    def noted(*notes):
+        return lambda result: dataclasses.replace(result, notes=notes)
+
+    both, alone = "which code ran is not proved", "kernels.so comes from the environment"
+    _, report = gate(Lab(script={0: noted(both), 1: noted(both), 2: noted(both, alone)}))
+    assert report.outcome == "pass"
+    alone = next(text for text in report.warnings if alone in text)
+    assert alone.partition(": ")[0] in ("base", "head")
+    assert report.warnings.count(both) == 1
+    for form in FORMATS.keys() - {"junit"}:
+        text = html.unescape(render(report, form))
+        assert both in text and alone in text, form
 
 
 def test_interrupted_keeps_the_verdicts_and_is_not_green():

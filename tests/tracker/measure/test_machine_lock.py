@@ -18,7 +18,7 @@ def lock(tmp_path, monkeypatch):
 
 
 def test_the_second_waits_for_the_first_and_says_for_whom():
-    order, said = [], []
+    order, said, waited = [], [], []
     waits = threading.Event()
 
     def second():
@@ -26,7 +26,7 @@ def test_the_second_waits_for_the_first_and_says_for_whom():
             said.append(message)
             waits.set()
 
-        with machine_lock("second", on_wait=on_wait):
+        with machine_lock("second", on_wait=on_wait, on_waited=waited.append):
             order.append("second")
 
     thread = threading.Thread(target=second)
@@ -37,7 +37,8 @@ def test_the_second_waits_for_the_first_and_says_for_whom():
     thread.join(30)
     assert order == ["first", "second"]
     assert "first gate (process" in said[0]
-    with machine_lock("third", on_wait=pytest.fail):
+    assert len(waited) == 1 and waited[0] > 0
+    with machine_lock("third", on_wait=pytest.fail, on_waited=pytest.fail):
         pass
 
 
