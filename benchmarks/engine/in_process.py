@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.engine.ceiling import device_memory, measure_ceiling, processor_ticks
@@ -54,6 +55,7 @@ class InProcess:
         self._engine = imported.module.LLM(model, config)
         self._construct_time = time.perf_counter() - constructing
         self._imported = imported
+        self.source = imported.path
         self._scenario = scenario
         self._closed = False
         self._cpu_time = 0.0
@@ -64,6 +66,18 @@ class InProcess:
         self.device = gpu_of(scenario.model.device)
         self.vocab_size = int(self._engine.describe()["vocab_size"])
 
+    @staticmethod
+    def trace(benchmark: str, scenario: Scenario, directory: Path) -> None:
+        """Write a trace of the scenario's load into ``directory``, from an engine of its own."""
+        from benchmarks.engine.profile import capture
+
+        capture(benchmark, scenario, directory)
+
+    @property
+    def engine(self) -> Any:
+        """The engine itself."""
+        return self._engine
+
     def drive(self, requests: Sequence[LoadRequest], concurrency: int | None) -> Drive:
         """Run the requests to their ends."""
         ticks = processor_ticks()
@@ -71,7 +85,7 @@ class InProcess:
         done = drive(
             self._engine,
             requests,
-            self._params_of,
+            self.params_of,
             concurrency=concurrency,
             fixed_length=not self._scenario.natural_end,
             limit=self._scenario.limit,
@@ -141,7 +155,8 @@ class InProcess:
             self.device.close()
         self._engine.close()
 
-    def _params_of(self, request: LoadRequest) -> Any:
+    def params_of(self, request: LoadRequest) -> Any:
+        """Return the sampling parameters of a request."""
         return self._imported.module.SamplingParams(
             max_tokens=request.max_tokens,
             temperature=self._scenario.temperature,

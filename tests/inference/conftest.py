@@ -199,9 +199,13 @@ def make_tokenizer() -> Any:
 @pytest.fixture(scope="session")
 def text_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama over that tokenizer: its output is bytes in no good order."""
+    return write_text_model(tmp_path_factory.mktemp("text"))
+
+
+def write_text_model(directory: Path, *, max_position: int = 256) -> Path:
+    """Write that model and return its directory."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    directory = tmp_path_factory.mktemp("text")
     tokenizer = make_tokenizer()
     tokenizer.save_pretrained(directory)
     torch.manual_seed(5)
@@ -212,7 +216,7 @@ def text_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=256,
+        max_position_embeddings=max_position,
         initializer_range=0.4,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,

@@ -28,6 +28,7 @@ COMMANDS = {
     "ingest": "Read result files of asv and other tools into the store.",
     "compare": "Show two commits side by side, from the store.",
     "gate": "Measure interleaved pairs of two commits and exit with the verdict.",
+    "explain": "Say which function, op or kernel of a commit got slower.",
     "expect": "Record an intended change of a metric, with its reason.",
     "changepoints": "Find level shifts in every series' history.",
     "alerts": "List, show and triage alerts.",

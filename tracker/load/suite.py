@@ -21,9 +21,11 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from tracker.errors import MeasurementError
+from tracker.load.artifact import artifact_directory
 from tracker.load.catalogue import Metric, pick
 from tracker.load.errors import ScenarioError, UnavailableError
 from tracker.load.metrics import Values
+from tracker.load.profile import profile_requested
 from tracker.load.run import run_scenario
 from tracker.load.scenario import Scenario
 from tracker.load.target import OpenTarget
@@ -162,7 +164,8 @@ def measure_on(instance: Any, open_target: OpenTarget) -> dict[str, Any]:
 
     Args:
         instance: Of a class that ``suite`` decorated.
-        open_target: What serves the load; see `kept_target` for the points of a sweep.
+        open_target: What serves the load; see `kept_target` for the points of a sweep. Where it has
+            a method ``trace`` and the launch is asked for it, a trace follows the timed part.
 
     Returns:
         Plain values, for asv pickles them to every benchmark of the class: ``metrics`` and
@@ -186,6 +189,9 @@ def _measured(name: str, scenario: Scenario, open_target: OpenTarget) -> dict[st
         result = run_scenario(name, scenario, open_target)
     except UnavailableError as reason:
         return {"skipped": str(reason)}
+    trace, directory = getattr(open_target, "trace", None), artifact_directory()
+    if trace is not None and directory is not None and profile_requested():
+        trace(name, scenario, directory)
     if result.client_bound:
         return {"skipped": str(result.void)}
     return {"metrics": result.metrics, "void": result.void}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from tracker.gate.policy import Policy
@@ -21,6 +22,7 @@ def make_runner(
     *,
     machine: str,
     python: str | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Runner:
     """Return what measures launches of `project` as `policy` says.
 
@@ -29,6 +31,7 @@ def make_runner(
         policy: Its `bench`, `timeout` and `[measure]` count.
         machine: Name the results carry.
         python: The interpreter that runs the suites; this one by default.
+        variables: What launches see beside the user's own environment.
 
     Raises:
         UsageError: There is no such interpreter or environment.
@@ -36,6 +39,7 @@ def make_runner(
     settings = policy.measure
     options: dict[str, Any] = {
         "machine": machine, "python": python, "bench": policy.bench, "timeout": policy.timeout,
+        "variables": variables,
     }  # fmt: skip
     if settings.runner == "command":
         return CommandRunner(project, settings, **options)

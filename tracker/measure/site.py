@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +77,7 @@ class LaunchSites:
         timeout: Seconds for a build.
         environments: Where asv builds environments; None where the interpreter is measured as it
             is.
+        variables: What measured processes see beside the user's own environment.
         on_wait: Called with a sentence when another measurement has the machine, and when it is free.
 
     Attributes:
@@ -91,6 +92,7 @@ class LaunchSites:
         python: str,
         timeout: float | None = None,
         environments: Path | None = None,
+        variables: Mapping[str, str] | None = None,
         on_wait: OnWait | None = None,
     ) -> None:
         self.project = project
@@ -99,6 +101,7 @@ class LaunchSites:
         self._python = python
         self._timeout = timeout
         self._environments = environments.resolve() if environments is not None else None
+        self._variables = dict(variables or {})
         self._on_wait = on_wait or _say
         self._installed: list[Installed] | None = None
         self._compiled: dict[str, CompiledSources] = {}
@@ -124,6 +127,7 @@ class LaunchSites:
             folder = launch_folder(state_dir(root), commit)
             (folder / "imports").mkdir()
             variables = without_secrets(os.environ, keep=self._settings.keep_env)
+            variables |= self._variables
             variables["PACEKEEPER_SOURCE"] = str(tree)
             variables["PACEKEEPER_ARTIFACTS"] = str(folder / "artifacts")
             if self._settings.build is not None:

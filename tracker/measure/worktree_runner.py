@@ -31,6 +31,7 @@ class WorktreeRunner:
         bench: Regular expressions of the benchmarks that count; all when empty.
         timeout: Seconds after which a launch, a build or a deployment is stopped.
         environments: Where asv builds environments; None where none are built.
+        variables: What measured processes see beside the user's own environment.
         on_wait: Called with a sentence when another measurement has the machine.
 
     Raises:
@@ -47,6 +48,7 @@ class WorktreeRunner:
         bench: Sequence[str] = (),
         timeout: float | None = None,
         environments: Path | None = None,
+        variables: Mapping[str, str] | None = None,
         on_wait: OnWait | None = None,
     ) -> None:
         if python is not None and which(python) is None:
@@ -63,6 +65,7 @@ class WorktreeRunner:
             python=self.python,
             timeout=timeout,
             environments=environments,
+            variables=variables,
             on_wait=on_wait,
         )
 

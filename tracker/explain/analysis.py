@@ -1,0 +1,273 @@
+"""From pairs of traces to what differs, the largest first. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from tracker.explain.blame import WORK, Charge, Effect, charges, heaviest_line
+from tracker.explain.changed import ChangedCode
+from tracker.explain.differences import Difference, judged_differences
+from tracker.explain.explanation import Explained, Frame, Row, StepChange
+from tracker.explain.match import Match, matched
+from tracker.explain.trace import BETWEEN, Trace
+from tracker.explain.tree import Node, combine
+
+__all__ = ["explain"]
+
+_SHOWN = 12
+_LEAST_FRAME = 0.002  # of a step: smaller boxes cannot be seen
+
+
+def explain(
+    base: Sequence[Trace], head: Sequence[Trace], *, changed: Sequence[ChangedCode] = ()
+) -> Explained:
+    """Return what tells the head's traces of one suite from the base's.
+
+    Args:
+        base: By pair, at least one.
+        head: By pair, as many.
+        changed: What the head's code changes; empty where that is unknown.
+    """
+    matches = matched(
+        combine([trace.roots for trace in base]), combine([trace.roots for trace in head])
+    )
+    steps = max(
+        1, sum(m.base.calls for m in matches if m.base is not None and m.node.name != BETWEEN)
+    )
+    step_times = [_untraced(trace) / steps for trace in base]
+    step = median(step_times)
+    charged = [charge for charge in charges(matches) if charge.effects]
+    totals = [_untraced(h) / steps - t for h, t in zip(head, step_times, strict=True)]
+    judged = judged_differences(
+        [totals, *([s / steps for s in charge.seconds] for charge in charged)], step
+    )
+    total, places = judged[0], judged[1:]
+    rows = [
+        _row(charge, difference, total, steps, changed)
+        for charge, difference in zip(charged, places, strict=True)
+    ]
+    shown = [row for row in rows if row.is_certain or row.is_exact]
+    shown.sort(key=lambda row: _rank(row, slower=total.seconds >= 0))
+    noise = [row for row in rows if not (row.is_certain or row.is_exact)]
+    return Explained(
+        benchmark=head[0].benchmark,
+        pairs=len(base),
+        steps=steps,
+        total=_change("step", step_times, [_untraced(trace) / steps for trace in head], total),
+        kinds=_kinds(base, head),
+        phases=_phases(matches, steps, step),
+        rows=tuple(shown[:_SHOWN]),
+        within_noise=len(noise),
+        hidden=max((row.high for row in noise if row.high is not None), default=None),
+        counters={
+            name: (base[0].counters.get(name, 0), head[0].counters.get(name, 0))
+            for name in sorted(base[0].counters.keys() | head[0].counters.keys())
+            if base[0].counters.get(name, 0) != head[0].counters.get(name, 0)
+        },
+        ops_note=head[0].ops_problem or base[0].ops_problem,
+        frames=tuple(_frames(matches, steps, step)),
+        traces=(base[-1].path, head[-1].path),
+    )
+
+
+def _untraced(trace: Trace) -> float:
+    return sum(facts.seconds for facts in trace.steps.values())
+
+
+def _change(
+    name: str, base: Sequence[float], head: Sequence[float], difference: Difference
+) -> StepChange:
+    return StepChange(
+        name=name,
+        base=median(base),
+        head=median(head),
+        seconds=difference.seconds,
+        low=difference.low,
+        high=difference.high,
+        is_certain=difference.is_certain,
+    )
+
+
+def _kinds(base: Sequence[Trace], head: Sequence[Trace]) -> tuple[StepChange, ...]:
+    """Every kind of step by itself: seconds of one such step."""
+    found: list[StepChange] = []
+    for kind in dict.fromkeys(k for trace in (*base, *head) for k in trace.steps):
+        arms = [
+            [
+                facts.seconds / facts.count
+                for t in arm
+                if (facts := t.steps.get(kind)) and facts.count
+            ]
+            for arm in (base, head)
+        ]
+        if not all(len(arm) == len(base) for arm in arms):
+            continue  # one commit has no such step
+        differences = [h - b for b, h in zip(*arms, strict=True)]
+        (judged,) = judged_differences([differences], median(arms[0]))
+        found.append(_change(kind, arms[0], arms[1], judged))
+    return tuple(found)
+
+
+def _phases(matches: Iterable[Match], steps: int, step: float) -> tuple[StepChange, ...]:
+    sums: dict[str, tuple[list[float], list[float]]] = {}
+    for root in matches:
+        for match in root.walk():
+            for side, node in enumerate((match.base, match.head)):
+                if node is None:
+                    continue
+                # A function that moved to another phase is compared in the head's.
+                of = sums.setdefault(
+                    match.node.phase, ([0.0] * len(node.seconds), [0.0] * len(node.seconds))
+                )
+                for i, seconds in enumerate(node.seconds):
+                    of[side][i] += seconds / steps
+    judged = judged_differences(
+        [[h - b for b, h in zip(base, head, strict=True)] for base, head in sums.values()], step
+    )
+    changes = [
+        _change(name, base, head, difference)
+        for (name, (base, head)), difference in zip(sums.items(), judged, strict=True)
+    ]
+    return tuple(sorted(changes, key=lambda change: -change.base))
+
+
+def _rank(row: Row, *, slower: bool) -> tuple[int, float]:
+    """What explains the difference first: what is certain, then what is only counted."""
+    return (0 if row.is_certain else 1), -row.seconds if slower else row.seconds
+
+
+def _row(
+    charge: Charge, difference: Difference, total: Difference, steps: int,
+    changed: Sequence[ChangedCode],
+) -> Row:  # fmt: skip
+    effect, _ = charge.main_effect()
+    share = None
+    if total.is_certain and total.seconds:
+        share = difference.seconds / total.seconds
+    node = effect.at.node
+    is_exact = effect.kind != "slower" and any(e.kind != "slower" for e, _ in charge.effects)
+    phase = max(charge.phases, key=lambda name: abs(charge.phases[name]))
+    where, code = _place(charge, effect, changed)
+    function = "" if charge.owner == WORK else charge.owner.partition(": ")[2] or charge.owner
+    return Row(
+        where=where,
+        function=function,
+        op=_op(effect) if effect.kind != "slower" else "",
+        phase=phase,
+        what=_what(charge, effect),
+        code=code,
+        calls=_calls(charge, effect, steps),
+        seconds=difference.seconds,
+        low=difference.low,
+        high=difference.high,
+        share=share,
+        is_certain=difference.is_certain,
+        is_exact=is_exact,
+        is_changed=_is_changed(charge, node, changed) if changed else None,
+    )
+
+
+def _place(charge: Charge, effect: Effect, changed: Sequence[ChangedCode]) -> tuple[str, str]:
+    """Return "file:line" in the head, and the line's text."""
+    node = effect.at.node
+    if charge.owner == WORK:
+        return WORK, ""
+    file = charge.owner.partition(": ")[0]
+    if effect.kind == "slower":
+        line = heaviest_line(effect)
+        return (f"{file}:{line.number}", line.text) if line else (f"{file}:{node.line}", "")
+    line_number, text = node.site
+    return f"{file}:{line_number or node.line}", text
+
+
+def _op(effect: Effect) -> str:
+    """Return the function below a place that most of its time goes to."""
+    spent: dict[str, float] = defaultdict(float)
+    for match in effect.at.walk():
+        spent[match.node.function] += abs(sum(match.differences()))
+    return max(spent, key=lambda name: spent[name])
+
+
+def _calls(charge: Charge, effect: Effect, steps: int) -> tuple[float, float] | None:
+    """Calls a step of what is called otherwise, at all places of it in this function."""
+    if charge.owner == WORK:
+        base, head = effect.at.base, effect.at.head
+        return (base.calls if base else 0, head.calls if head else 0)
+    if effect.kind == "slower":
+        places = [e.at for e, _ in charge.effects if e.kind == "slower"]
+    else:
+        parent = effect.at.parent
+        name = _op(effect)
+        own = parent.children if parent is not None else [effect.at]
+        places = [m for child in own for m in child.walk() if m.node.function == name]
+    counts = [
+        sum(node.calls for match in places if (node := getattr(match, side)) is not None)
+        for side in ("base", "head")
+    ]
+    return counts[0] / steps, counts[1] / steps
+
+
+def _what(charge: Charge, effect: Effect) -> str:
+    node = effect.at.node
+    if effect.kind == "slower":
+        return "slower" if sum(charge.seconds) >= 0 else "faster"
+    if effect.kind == "work":
+        base, head = effect.at.base, effect.at.head
+        if base is None or head is None:
+            return f"{node.name}: {'only in HEAD' if base is None else 'no more'}"
+        parts = []
+        if base.calls != head.calls:
+            parts.append(f"{base.calls} → {head.calls} steps")
+        tokens = [round(node.size * node.calls) for node in (base, head)]
+        if tokens[0] != tokens[1]:
+            parts.append(f"{tokens[0]} → {tokens[1]} tokens")
+        return f"{node.name}: {', '.join(parts)}"
+    op = _op(effect)
+    if effect.kind == "size":
+        base_size = effect.at.base.size if effect.at.base else 0.0
+        return f"{op}: {base_size:.0f} → {node.size:.0f} elements a call"
+    if effect.at.base is None:
+        return f"calls {op} here, new"
+    if effect.at.head is None:
+        return f"calls {op} no more here"
+    return f"calls {op} {effect.at.base.calls} → {effect.at.head.calls} times"
+
+
+def _is_changed(charge: Charge, node: Node, changed: Sequence[ChangedCode]) -> bool:
+    file, _, function = charge.owner.partition(": ")
+    own = function.replace(".<locals>", "")
+    return any(
+        code.file == file
+        and code.function
+        and (own == code.function or own.startswith(f"{code.function}."))
+        for code in changed
+    )
+
+
+def _frames(matches: Iterable[Match], steps: int, step: float) -> Iterable[Frame]:
+    start = 0.0
+    for root in matches:
+        if root.head is None:
+            continue
+        yield from _boxes(root, (), start, steps, _LEAST_FRAME * step)
+        start += median(root.head.totals()) / steps
+
+
+def _boxes(
+    match: Match, above: tuple[str, ...], start: float, steps: int, least: float
+) -> Iterable[Frame]:
+    head = match.head
+    if head is None:
+        return
+    seconds = median(head.totals()) / steps
+    if seconds < least:
+        return
+    before = median(match.base.totals()) / steps if match.base is not None else 0.0
+    path = (*above, head.function)
+    yield Frame(path, start, seconds, seconds - before)
+    for child in match.children:
+        if child.head is not None:
+            yield from _boxes(child, path, start, steps, least)
+            start += median(child.head.totals()) / steps

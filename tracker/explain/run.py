@@ -1,0 +1,96 @@
+"""Two commits in, what tells them apart out: capture, environment, changed code, analysis."""
+
+from __future__ import annotations
+
+import contextlib
+
+from tracker.causes import cause_of
+from tracker.errors import MeasurementError, UsageError
+from tracker.explain.analysis import explain
+from tracker.explain.capture import Captured, OnLaunch, capture_pairs
+from tracker.explain.changed import ChangedCode, changed_code
+from tracker.explain.explanation import Cause, Explained, Explanation
+from tracker.measure.git import Commit, Repository
+from tracker.measure.launch import Runner
+
+__all__ = ["explain_commits"]
+
+
+def explain_commits(
+    runner: Runner, project: str, base: Commit, head: Commit, *, pairs: int, seed: int,
+    on_launch: OnLaunch | None = None,
+) -> Explanation:  # fmt: skip
+    """Capture pairs of traces of two commits and explain each suite's difference.
+
+    Args:
+        runner: Its launches are asked for traces (`capture.PROFILE`).
+        project: Name in the store.
+        base: The commit that is good.
+        head: The commit to explain; may be `base`.
+        pairs: Of launches.
+        seed: Of the order of launches.
+        on_launch: See `capture_pairs`.
+
+    Raises:
+        MeasurementError: Nothing was measured, another commit's code was, or no suite of either
+            commit could be traced.
+    """
+    captured = capture_pairs(
+        runner, base.hash, head.hash, pairs=pairs, seed=seed, on_launch=on_launch
+    )
+    changed = code_between(runner.project.repository, base.hash, head.hash)
+    suites: list[Explained] = []
+    for benchmark in sorted(captured.traces):
+        suites.append(explain(*captured.arms(benchmark), changed=changed))
+    suites += [
+        Explained(benchmark, problem=reason)
+        for benchmark, reason in sorted(captured.problems.items())
+        if benchmark not in captured.traces
+    ]
+    cause = _cause(captured)
+    if not captured.traces and cause.kind == "code" and not captured.interrupted:
+        reasons = [f"{name}: {why}" for name, why in sorted(captured.problems.items())]
+        reasons += [complaint.text for complaint in captured.complaints]
+        raise MeasurementError(f"nothing to explain: {'; '.join(reasons) or 'no suite ran'}")
+    return Explanation(
+        project=project,
+        machine=runner.machine,
+        base=base.hash,
+        head=head.hash,
+        base_subject=base.subject,
+        head_subject=head.subject,
+        cause=cause,
+        suites=tuple(suites),
+        changed=tuple(code.text for code in changed),
+        warnings=tuple(
+            dict.fromkeys(
+                f"a pair was dropped: {complaint.text}" for complaint in captured.complaints
+            )
+        ),
+        interrupted=captured.interrupted,
+    )
+
+
+def code_between(repository: Repository, base: str, head: str) -> list[ChangedCode]:
+    """Return what the head's files change; of a file that is not Python, that it changed."""
+    if base == head:
+        return []
+    names = repository.run("diff", "--name-only", "-z", "--no-renames", base, head).split("\0")
+
+    def text(commit: str, name: str) -> str | None:
+        with contextlib.suppress(UsageError, UnicodeDecodeError):
+            return repository.run("show", f"{commit}:{name}")
+        return None
+
+    return changed_code({name: (text(base, name), text(head, name)) for name in names if name})
+
+
+def _cause(captured: Captured) -> Cause:
+    """Say whether the pairs that were dropped point at something beside the code."""
+    texts = [c.text for c in captured.complaints if c.kind == "fingerprint"]
+    fields = [f for c in captured.complaints if c.kind == "fingerprint" for f in c.subject]
+    kind = cause_of(fields)
+    if kind != "code":
+        return Cause(kind, texts[0])
+    slowed = [c.text for c in captured.complaints if c.kind == "machine"]
+    return Cause("node", slowed[0]) if slowed else Cause("code", "")

@@ -1,0 +1,190 @@
+"""An explanation as text, Markdown and JSON; and its short table for a gate's report. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+
+from tracker.explain.explanation import Explained, Explanation, Row, StepChange
+from tracker.report.numbers import count_of, percent, scale_for, scaled
+
+__all__ = [
+    "EXPLANATION_FORMATS",
+    "explanation_json",
+    "explanation_markdown",
+    "explanation_text",
+    "headline",
+    "short_table",
+]
+
+_HEADER = ("place", "what", "phase", "calls/step", "time/step", "95 % interval", "share")
+_SHORT = 5
+
+
+def headline(suite: Explained) -> str:
+    """Return what a suite's pairs show, in one sentence."""
+    if suite.problem is not None or suite.total is None:
+        return f"NOT EXPLAINED: {suite.problem or 'no pair of traces'}"
+    total = suite.total
+    verdict = suite.verdict
+    if verdict == "no difference":
+        hidden = f"; the noise could hide {_time(suite.hidden)} a step" if suite.hidden else ""
+        few = "" if total.low is not None else "; fewer than 7 pairs decide nothing"
+        return f"NO DIFFERENCE beyond the noise of {count_of(suite.pairs, 'pair')}{hidden}{few}"
+    relative = percent(total.seconds / total.base) if total.base else "?"
+    measured = f"{_time(total.base)} → {_time(total.head)} a step ({relative}){_ends(total)}"
+    if verdict == "changed":
+        return f"CHANGED, and no slower beyond the noise: {measured}"
+    first = f": {suite.rows[0].where} {suite.rows[0].what}" if suite.rows else ""
+    return f"{verdict.upper()}: {measured}{first}"
+
+
+def explanation_text(result: Explanation) -> str:
+    """Return the explanation as plain text, ending in a newline."""
+    lines = [
+        f"project: {result.project}",
+        f"machine: {result.machine}",
+        f"base: {result.base[:8]} {result.base_subject}",
+        f"head: {result.head[:8]} {result.head_subject}",
+    ]
+    lines += [f"warning: {warning}" for warning in result.warnings]
+    if result.cause.kind != "code":
+        lines.append(f"NOT THE CODE ({result.cause.kind}): {result.cause.text}")
+    if result.interrupted:
+        lines.append("interrupted: the pairs that are there count")
+    for suite in result.suites:
+        lines += ["", f"{suite.benchmark}: {count_of(suite.pairs, 'pair')}", headline(suite)]
+        if suite.problem is not None:
+            continue
+        if suite.rows:
+            lines += ["", *_table([_HEADER, *map(_cells, suite.rows)])]
+            lines += [f"  {number}. {line}" for number, line in enumerate(_code(suite.rows), 1)]
+        if suite.counters:
+            lines += ["", "counted otherwise: " + _counters(suite)]
+        if suite.within_noise and suite.rows:
+            lines.append(f"{count_of(suite.within_noise, 'other place')} within the noise")
+        lines += [
+            "",
+            *_table(
+                [
+                    ("phase", "base", "head", "change"),
+                    *map(_step_cells, (*suite.kinds, *suite.phases)),
+                ]
+            ),
+        ]
+        lines += [
+            f"trace ({arm}): {path}"
+            for arm, path in zip(("base", "head"), suite.traces, strict=False)
+        ]
+    if result.changed:
+        shown = ", ".join(result.changed[:10])
+        more = f" and {len(result.changed) - 10} more" if len(result.changed) > 10 else ""
+        lines += ["", f"HEAD changes: {shown}{more}"]
+    return "\n".join(lines) + "\n"
+
+
+def explanation_markdown(result: Explanation) -> str:
+    """Return the explanation as Markdown, ending in a newline."""
+    lines = [f"### What tells {result.head[:8]} from {result.base[:8]}", ""]
+    if result.cause.kind != "code":
+        lines += [f"**Not the code ({result.cause.kind}):** {_plain(result.cause.text)}", ""]
+    lines += [f"- warning: {_plain(warning)}" for warning in result.warnings]
+    for suite in result.suites:
+        lines += ["", *short_table(suite, most=len(suite.rows))]
+        if suite.counters:
+            lines += ["", f"Counted otherwise: {_plain(_counters(suite))}."]
+    return "\n".join(lines) + "\n"
+
+
+def short_table(suite: Explained, *, most: int = _SHORT) -> list[str]:
+    """Return Markdown lines: the sentence, and a table of the first rows."""
+    lines = [f"**{_plain(suite.benchmark)}**: {_plain(headline(suite))}"]
+    if suite.rows:
+        lines += ["", f"| {' | '.join(_HEADER)} |", "|---|---|---|--:|--:|---|--:|"]
+        lines += [f"| {' | '.join(map(_plain, _cells(row)))} |" for row in suite.rows[:most]]
+        if len(suite.rows) > most:
+            lines += ["", f"and {count_of(len(suite.rows) - most, 'more place')}"]
+    return lines
+
+
+def explanation_json(result: Explanation) -> str:
+    """Return the explanation as one JSON document, ending in a newline."""
+    document = {"format": 1, **asdict(result)}
+    for plain, suite in zip(document["suites"], result.suites, strict=True):
+        plain["verdict"] = suite.verdict
+        plain["headline"] = headline(suite)
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+EXPLANATION_FORMATS: dict[str, Callable[[Explanation], str]] = {
+    "text": explanation_text,
+    "markdown": explanation_markdown,
+    "json": explanation_json,
+}
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    place = f"{row.where} {row.function}".rstrip()
+    changed = " (changed in HEAD)" if row.is_changed else ""
+    calls = "" if row.calls is None else _calls(row)
+    certain = "" if row.is_certain else " (within noise)"
+    ends = ""
+    if row.low is not None and row.high is not None:
+        divisor, unit = scale_for("s", row.low, row.high)
+        ends = f"[{scaled(row.low, divisor)}, {scaled(row.high, divisor)}] {unit}"
+    return (
+        f"{place}{changed}", row.what, row.phase, calls, f"{_signed(row.seconds)}{certain}", ends,
+        "" if row.share is None else f"{row.share:.0%}",
+    )  # fmt: skip
+
+
+def _calls(row: Row) -> str:
+    assert row.calls is not None
+    base, head = (f"{count:.4g}" for count in row.calls)
+    return base if base == head else f"{base} → {head}"
+
+
+def _code(rows: Iterable[Row]) -> list[str]:
+    return [row.code or row.what for row in rows]
+
+
+def _counters(suite: Explained) -> str:
+    return ", ".join(f"{n} {b:g} → {h:g}" for n, (b, h) in (suite.counters or {}).items())
+
+
+def _step_cells(change: StepChange) -> tuple[str, ...]:
+    certain = "" if change.is_certain else " (within noise)"
+    return (
+        change.name, _time(change.base), _time(change.head),
+        f"{_signed(change.seconds)}{_ends(change)}{certain}",
+    )  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """Text that cannot end a table's cell or begin markup."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def _time(seconds: float | None) -> str:
+    divisor, unit = scale_for("s", seconds)
+    return f"{scaled(seconds, divisor)} {unit}"
+
+
+def _signed(seconds: float) -> str:
+    return f"{'+' if seconds > 0 else ''}{_time(seconds)}"
+
+
+def _ends(change: StepChange) -> str:
+    if change.low is None or change.high is None:
+        return ""
+    divisor, unit = scale_for("s", change.low, change.high)
+    return f" [{scaled(change.low, divisor)}, {scaled(change.high, divisor)}] {unit}"
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
