@@ -83,15 +83,19 @@ class Price:
 
 
 PRICES = (
-    Price("backend='numpy'", {"backend": "reference"}, (16,), 32),
-    Price("backend='numpy'", {"backend": "reference"}, (16,) * 8, 32),
-    Price("backend='numpy'", {"backend": "reference"}, (16,) * 32, 16),
-    Price("enable_compiled_products", {"enable_compiled_products": False}, (16,), 32),
-    Price("enable_compiled_products", {"enable_compiled_products": False}, (16,) * 8, 32),
+    Price("backend='compiled'", {"backend": "numpy"}, (16,), 32),
+    Price("backend='compiled'", {"backend": "numpy"}, (16,) * 8, 32),
+    Price("backend='compiled'", {"backend": "numpy"}, (16,) * 32, 16),
     Price("enable_cpu_layout", {"enable_cpu_layout": False}, (16,), 32),
     Price("enable_cpu_layout", {"enable_cpu_layout": False}, (16,) * 8, 32),
     Price("enable_staging", {"enable_staging": False}, (16,) * 32, 16),
-    Price("enable_length_buckets", {"enable_length_buckets": False}, (600, *(16,) * 15), 16),
+    Price(
+        "enable_length_buckets",
+        {"enable_length_buckets": False, "backend": "numpy"},
+        (600, *(16,) * 15),
+        16,
+        on={"backend": "numpy"},  # compiled attention pads nothing
+    ),
     Price(
         "enable_prefix_sharing",
         {"enable_prefix_sharing": False, "max_num_batched_tokens": 160},

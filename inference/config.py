@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-BACKENDS = ("auto", "reference", "triton", "numpy")
+BACKENDS = ("auto", "reference", "triton", "numpy", "compiled")
 QUANTIZATIONS = ("int8", "int4", "fp8")
 BATCHING = ("continuous", "bucketed", "padded")
 
@@ -87,9 +87,10 @@ class EngineConfig:
     Args:
         device: ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``.
         dtype: Weights, activations and KV cache; ``"auto"`` is float32 on a CPU, bfloat16 on CUDA.
-        backend: ``"auto"`` (Triton on CUDA, NumPy on a CPU with one thread, else torch),
-            ``"reference"`` (torch), ``"triton"`` or ``"numpy"``, where activations and KV cache are
-            float32 whatever the weights.
+        backend: ``"auto"`` (Triton on CUDA; on a CPU with one thread compiled ops, or NumPy where
+            there is no compiler; else torch), ``"reference"`` (torch), ``"triton"``, ``"numpy"`` or
+            ``"compiled"``: NumPy, and functions that a C++ compiler makes for this CPU at first use.
+            In the last two activations and KV cache are float32 whatever the weights.
         max_num_seqs: Requests running at once at most (never more than the token budget).
         max_num_batched_tokens: Tokens computed in a step at most (the token budget). With
             chunked prefill off, one prompt longer than this still runs, in a step of its own.
@@ -107,9 +108,6 @@ class EngineConfig:
             bring the rows of a decoding step up to date in place.
         enable_cpu_layout: On a CPU hold matrices as it multiplies fastest by them: the longer side
             contiguous, a tied vocabulary both ways. Costs the memory of that one matrix.
-        enable_compiled_products: On one CPU thread pack matrices for products that a C++ compiler
-            makes for this CPU at first use; needs ``enable_cpu_layout``. Without a compiler BLAS
-            does them: ``describe()["products"]`` says so.
         enable_overlap: Launch a step before the tokens of the one before it are read; None does so
             on CUDA with continuous batching. On a CPU there is nothing to overlap with.
         enable_cuda_graphs: Replay decoding steps from CUDA graphs, padded to few sizes, where the
@@ -149,7 +147,6 @@ class EngineConfig:
     enable_overlap: bool | None = None
     enable_cuda_graphs: bool = True
     enable_cpu_layout: bool = True
-    enable_compiled_products: bool = True
     enable_prompt_lookup: bool = False
     max_draft_tokens: int = 4
     quantization: str | None = None

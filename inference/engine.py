@@ -68,10 +68,10 @@ class LLM:
         from inference.checkpoint import load_model
         from inference.graphs import DecodeGraphs
         from inference.ops import OPS, OpSet
+        from inference.ops.cpu.library import load
         from inference.runner import (
             ModelRunner,
             backend_of,
-            compiled_products,
             device_of,
             dtype_of,
         )
@@ -82,12 +82,12 @@ class LLM:
         device = device_of(self.config)
         dtype = dtype_of(self.config, device)
         # Before the weights, which may take minutes to load.
-        ops = OpSet(OPS, backend=backend_of(self.config, device, dtype), device=device.type)
+        backend, self._fallback = backend_of(self.config, device, dtype)
+        ops = OpSet(OPS, backend=backend, device=device.type)
         if ops.on_arrays:
             from inference.ops.numpy_ops import limit_threads
 
             limit_threads(torch.get_num_threads())
-        library, self._products = compiled_products(self.config, ops)
         self.model, weights, self._tokenizer = load_model(
             model,
             dtype=dtype,
@@ -97,7 +97,7 @@ class LLM:
             cpu_layout=self.config.enable_cpu_layout
             and device.type == "cpu"
             and ops.backends["linear"] != "triton",
-            library=library,
+            library=load() if backend == "compiled" else None,
         )
         self.max_model_len = self.config.max_model_len or self.model.max_position
         if self.max_model_len > self.model.max_position:
@@ -363,7 +363,10 @@ class LLM:
         return self._pipeline.step_seconds()
 
     def describe(self) -> dict[str, Any]:
-        """Return what runs: model, device, and the backend of each op."""
+        """Return what runs: model, device, and the backend of each op.
+
+        ``fallback`` says why ops are NumPy's that would be compiled; None where that is not so.
+        """
         import torch
 
         runner = self._live_runner()
@@ -375,7 +378,7 @@ class LLM:
             "kv_dtype": str(runner.kv_dtype).removeprefix("torch."),
             "device": str(runner.device),
             "backends": dict(runner.ops.backends),
-            "products": self._products,
+            "fallback": self._fallback,
             "overlap": runner.overlap,
             "cuda_graphs": runner.graphs is not None,
             "graph_failure": None if runner.graphs is None else runner.graphs.failure,

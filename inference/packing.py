@@ -64,7 +64,7 @@ def _maker(
 ) -> Callable[[Tensor], Matrix] | None:
     """Return what turns a tensor into the matrix to hold, or None to hold the tensor."""
     compiled = {"int8": PackedInt8, "int4": PackedInt4}.get(quantization or "")
-    if quantization is None and like.dtype in (torch.float32, torch.bfloat16):
+    if quantization is None and cpu_layout and like.dtype is not torch.float16:
         compiled = PackedFloat
     if library is not None and compiled is not None:
         return partial(compiled, library)

@@ -19,8 +19,9 @@ from inference.errors import BackendUnavailable, CacheTooSmall
 from inference.graphs import DecodeGraphs, can_capture, cuda_capture, padded, padded_sizes
 from inference.model import Decoder, KVCache
 from inference.ops import OpSet
-from inference.ops.cpu.library import Library, load
+from inference.ops.cpu.library import load
 from inference.ops.cpu_matrices import is_available
+from inference.ops.registry import ON_ARRAYS
 from inference.request import Request, TokenLogprobs
 from inference.scheduler import Step
 from inference.staging import Sizes
@@ -30,7 +31,6 @@ __all__ = [
     "Enqueued",
     "ModelRunner",
     "backend_of",
-    "compiled_products",
     "device_of",
     "dtype_of",
 ]
@@ -125,7 +125,7 @@ class ModelRunner:
 
             self._own_counters = partial(counters_of_one_engine, {})
         self._logprobs: list[tuple[Request, TokenLogprobs]] = []  # of the step being computed
-        self._pads_attention = ops.backends["paged_attention"] != "triton"
+        self._pads_attention = ops.backends["paged_attention"] not in ("triton", "compiled")
         self.overlap = overlaps(config, self.device)
         self.graphs: DecodeGraphs | None = None
         if config.enable_cuda_graphs and config.enable_staging and can_capture(ops, self.device):
@@ -299,33 +299,31 @@ def dtype_of(config: EngineConfig, device: torch.device) -> torch.dtype:
     return dtype
 
 
-def backend_of(config: EngineConfig, device: torch.device, dtype: torch.dtype) -> str:
-    """Return the backend asked for; auto is ``"numpy"`` on one CPU thread, where it suits.
+def backend_of(
+    config: EngineConfig, device: torch.device, dtype: torch.dtype
+) -> tuple[str, str | None]:
+    """Return the backend asked for, and why auto takes NumPy's ops where it would take compiled ones.
 
     Raises:
-        BackendUnavailable: NumPy was asked for and does not suit.
+        BackendUnavailable: NumPy or compiled ops were asked for and do not suit.
     """
     packed = config.quantization is not None or (config.enable_cpu_layout and is_available())
     suits = device.type == "cpu" and (dtype is torch.float32 or packed)
-    if config.backend == "numpy" and not suits:
+    if config.backend in ON_ARRAYS and not suits:
         raise BackendUnavailable(
-            "backend='numpy' runs on a CPU, on matrices in float32 or packed (enable_cpu_layout), "
-            f"not on {device.type} in {str(dtype).removeprefix('torch.')}; use backend='auto'"
+            f"backend={config.backend!r} runs on a CPU, on matrices in float32 or packed "
+            f"(enable_cpu_layout), not on {device.type} in {str(dtype).removeprefix('torch.')}; use "
+            "backend='auto'"
         )
     one_thread = torch.get_num_threads() == 1
-    return "numpy" if config.backend == "auto" and suits and one_thread else config.backend
-
-
-def compiled_products(config: EngineConfig, ops: OpSet) -> tuple[Library | None, str]:
-    """Return the compiled products where the ops use them, and what computes the products.
-
-    They run on one thread. Where they cannot be had, NumPy's and torch's do the work, and the
-    second value says why.
-    """
-    asked = config.enable_compiled_products and config.enable_cpu_layout
-    if not asked or not ops.on_arrays or torch.get_num_threads() > 1:
-        return None, ops.backends["linear"]
+    if config.backend == "compiled":
+        if not one_thread:
+            raise BackendUnavailable("backend='compiled' runs on one thread; use num_threads=1")
+        load()
+    if config.backend != "auto" or not suits or not one_thread:
+        return config.backend, None
     try:
-        return load(), "compiled"
+        load()
     except BackendUnavailable as error:
-        return None, f"{ops.backends['linear']} ({error})"
+        return "numpy", str(error)
+    return "compiled", None

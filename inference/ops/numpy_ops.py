@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inference.ops.attention import AttentionPlan, attend_chunk
-from inference.ops.cpu.packed_matrix import PackedMatrix
 from inference.ops.matrix import Matrix
 
 __all__ = [
     "add_rms_norm",
+    "attend_chunks",
     "embedding",
     "limit_threads",
     "linear",
@@ -74,9 +74,7 @@ def add_rms_norm(x: Array, residual: Array, weight: Array, *, eps: float) -> tup
 def linear(x: Array, weight: Array | Matrix, bias: Array | None = None) -> Array:
     """As ``inference.ops.linear.linear``."""
     product: Array
-    if isinstance(weight, PackedMatrix):
-        product = weight.multiply_array(x)
-    elif isinstance(weight, np.ndarray):
+    if isinstance(weight, np.ndarray):
         missing = -len(x) % _ROWS if 1 < len(x) < _MANY else 0
         if missing:
             x = np.concatenate((x, np.zeros((missing, x.shape[1]), x.dtype)))
@@ -161,17 +159,36 @@ def paged_attention(
         total = np.add.reduce(weights, axis=-1, keepdims=True)
         np.matmul(weights, v.transpose(0, 2, 1, 3), out=attended[start:end])
         attended[start:end] /= total
+    result: Array = attended.reshape(len(q), heads, dim)
+    attend_chunks(q, k_cache, v_cache, plan, result, scale=scale, window=window)
+    return result
+
+
+def attend_chunks(
+    q: Array,
+    k_cache: Array,
+    v_cache: Array,
+    plan: AttentionPlan,
+    attended: Array,
+    *,
+    scale: float,
+    window: int | None,
+) -> None:
+    """Write the rows of several queries of ``paged_attention`` to ``attended``."""
+    heads, dim = q.shape[1:]
+    kv_heads = k_cache.shape[-2]
+    keys, values = k_cache.reshape(-1, kv_heads, dim), v_cache.reshape(-1, kv_heads, dim)
     for row in range(plan.num_single, len(plan.host_context_lens)):
         slots, mask = plan.gather(row, row + 1, window)
         first, last = plan.host_query_starts[row : row + 2]
-        attended[first:last] = attend_chunk(
-            torch.from_numpy(grouped[first:last]),
+        chunk = attend_chunk(
+            torch.from_numpy(q[first:last].reshape(-1, kv_heads, heads // kv_heads, dim)),
             torch.from_numpy(_at(keys, slots)[0]),
             torch.from_numpy(_at(values, slots)[0]),
             mask,
             scale=scale,
-        ).numpy()
-    return attended.reshape(len(q), heads, dim)
+        )
+        attended[first:last] = chunk.view(-1, heads, dim).numpy()
 
 
 def _at(cache: Array, slots: Any) -> Array:

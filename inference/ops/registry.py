@@ -1,7 +1,7 @@
 """Implementations of each op, and the choice between them made once per engine.
 
 Each op is a torch reference and, of the same signature, a Triton kernel and a function on NumPy
-arrays. The reference runs on every device; it is the oracle of the others' tests, and their
+arrays, some of them compiled for the CPU. The reference runs on every device; it is the oracle of the others' tests, and their
 documentation.
 """
 
@@ -18,6 +18,7 @@ from inference.errors import BackendUnavailable
 __all__ = ["Op", "OpSet"]
 
 Kernel = Callable[..., Any]
+ON_ARRAYS = ("numpy", "compiled")  # backends whose ops of the layers take NumPy arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Op:
 
         Args:
             backend: ``"auto"`` takes Triton on CUDA where there is a kernel, else the reference;
-                ``"numpy"`` the function on arrays, for the sampler the reference.
+                ``"numpy"`` the function on arrays, for the sampler the reference; ``"compiled"``
+                what is compiled of those.
             device: ``"cpu"`` or ``"cuda"``.
 
         Raises:
@@ -53,7 +55,9 @@ class Op:
         by_itself = backend == "auto" and device == "cuda" and self.triton is not None
         if backend == "triton" or by_itself:
             return "triton", self._load_triton(device)
-        if backend == "numpy" and self.numpy:
+        if backend == "compiled" and self.name in _compiled():
+            return backend, _load(f"inference.ops.cpu.compiled_ops:{self.name}")
+        if backend in ON_ARRAYS and self.numpy:
             return "numpy", _load(f"inference.ops.numpy_ops:{self.name}")
         return "reference", self.reference
 
@@ -77,6 +81,11 @@ class Op:
         return _load(self.triton)
 
 
+def _compiled() -> list[str]:
+    names: list[str] = importlib.import_module("inference.ops.cpu.compiled_ops").__all__
+    return names
+
+
 def _load(where: str) -> Kernel:
     module, _, function = where.partition(":")
     kernel: Kernel = getattr(importlib.import_module(module), function)
@@ -87,7 +96,7 @@ class OpSet:
     """The implementations one engine runs, as attributes named after the ops, each call counted.
 
     Attributes:
-        backends: Op name to ``"reference"``, ``"triton"`` or ``"numpy"``.
+        backends: Op name to ``"reference"``, ``"triton"``, ``"numpy"`` or ``"compiled"``.
         calls: Op name to calls since the last reset.
     """
 
@@ -106,7 +115,7 @@ class OpSet:
     @property
     def on_arrays(self) -> bool:
         """Whether the ops of the layers take and return NumPy arrays."""
-        return "numpy" in self.backends.values()
+        return any(backend in ON_ARRAYS for backend in self.backends.values())
 
     def counters(self) -> list[Counter]:
         """Return the counter of each op's calls; ``calls`` is their owner."""

@@ -33,7 +33,7 @@ def theirs(hub: Any, prompt: list[int], **options: Any) -> list[int]:
 
 
 @pytest.mark.parametrize("penalty", [1.4, 0.7])
-@pytest.mark.parametrize("backend", ["reference", "numpy"])
+@pytest.mark.parametrize("backend", ["reference", "numpy", "compiled"])
 def test_repetition_penalty_is_transformers(
     oracle: Any, hub: Any, penalty: float, backend: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Products compiled for this CPU: equal to exact ones, in any batch, and said where they are not there."""
+"""Ops compiled for this CPU: exact products, the same in any batch, and said where they are not there."""
 
 from __future__ import annotations
 
@@ -71,7 +71,10 @@ def test_without_a_compiler_the_engine_says_so_and_gives_the_same_tokens(
     monkeypatch.setattr(library, "load", library.load.__wrapped__)
     monkeypatch.setattr("inference.runner.load", library.load)
     llm = LLM(case.directory, EngineConfig(block_size=4, num_threads=1))
-    assert llm.describe()["products"] == "numpy (no C++ compiler (c++, g++, clang++) on the path)"
+    assert llm.describe()["backends"]["linear"] == "numpy"
+    assert llm.describe()["fallback"] == "no C++ compiler (c++, g++, clang++) on the path"
+    with pytest.raises(BackendUnavailable, match="no C"):
+        LLM(case.directory, EngineConfig(block_size=4, num_threads=1, backend="compiled"))
     outputs = llm.generate(case.prompts, SamplingParams(max_tokens=len(case.expected[0])))
     assert [output.token_ids for output in outputs] == case.expected
 

@@ -71,7 +71,7 @@ def guesses(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-@pytest.mark.parametrize("backend", ["reference", "numpy"])
+@pytest.mark.parametrize("backend", ["reference", "numpy", "compiled"])
 def test_the_output_is_the_same(
     oracle: Any, guesses: Any, temperature: float, backend: str
 ) -> None:

@@ -94,8 +94,7 @@ def cases(draw: Any) -> tuple[dict[str, Any], list[list[int]], dict[str, Any], i
     engine = {
         "block_size": draw(st.sampled_from([1, 3, 16])),
         "max_num_batched_tokens": draw(st.sampled_from([5, 64, 2048])),
-        "backend": draw(st.sampled_from(["reference", "numpy"])),
-        "enable_compiled_products": draw(st.booleans()),
+        "backend": draw(st.sampled_from(["reference", "numpy", "compiled"])),
     }
     return config, prompts, engine, draw(st.integers(0, 2**31))
 

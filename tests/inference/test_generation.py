@@ -276,7 +276,8 @@ def test_length_buckets_save_padding_and_change_no_token() -> None:
     prompts = [[i] * n for i, n in enumerate((210, 3, 200, 5), start=1)]
     outcomes = {}
     for buckets in (True, False):
-        llm = LLM("tiny", EngineConfig(num_blocks=128, enable_length_buckets=buckets))
+        config = EngineConfig(num_blocks=128, enable_length_buckets=buckets, backend="numpy")
+        llm = LLM("tiny", config)
         tokens = [o.token_ids for o in llm.generate(prompts, SamplingParams(max_tokens=8))]
         outcomes[buckets] = tokens, llm.counters()["kv_tokens_padded"]
     assert outcomes[True][0] == outcomes[False][0]
@@ -334,13 +335,13 @@ def test_describe_says_what_runs(llm: LLM) -> None:
     assert described["model"] == "tiny"
     assert described["dtype"] == "float32"
     assert described["device"] == "cpu"
-    assert described["backends"]["linear"] == "numpy"  # float32 on one CPU thread
+    assert described["backends"]["linear"] == "compiled"  # float32 on one CPU thread
     assert set(described["backends"]) == {
         key.removeprefix("op_calls.") for key in llm.counters() if key.startswith("op_calls.")
     }
     held = llm._runner.weights.each()
     assert described["parameters"] == sum(math.prod(weight.shape) for weight in held)
-    assert described["products"] == "compiled"
+    assert described["fallback"] is None
     assert (described["num_blocks"], described["block_size"]) == (128, 16)
 
 

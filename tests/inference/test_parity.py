@@ -24,7 +24,7 @@ def tokens_of(directory: Path, prompts: list[list[int]], **config: Any) -> list[
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("backend", ["reference", "numpy"])
+@pytest.mark.parametrize("backend", ["reference", "numpy", "compiled"])
 def test_every_family_decodes_as_transformers_does(oracle: Any, variant: str, backend: str) -> None:
     case = oracle(variant)
     # Outputs that differ from prompt to prompt, or equality would say little.

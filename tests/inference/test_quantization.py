@@ -133,7 +133,7 @@ def test_bfloat16_on_a_cpu_is_held_packed_and_differs_by_rounding_only(compiled:
                 num_blocks=16,
                 dtype="bfloat16",
                 enable_cpu_layout=on,
-                enable_compiled_products=compiled,
+                backend="auto" if compiled else "numpy" if on else "auto",
             ),
         )
         for on in (True, False)

@@ -1,1 +1,1 @@
-"""Compiled products for one CPU thread, and the matrices that use them."""
+"""Ops compiled for one CPU thread, and the matrices that their products take."""

@@ -1,4 +1,4 @@
-"""Compiles ``products.cpp`` for this CPU, once, and loads it.
+"""Compiles ``kernels.cpp`` for this CPU, once, and loads it.
 
 The result lies in the user's cache, under a name made of the source, the command, the compiler and
 the CPU's instructions, so that a change of any of them compiles it again.
@@ -20,34 +20,31 @@ from inference.errors import BackendUnavailable
 
 __all__ = ["Library", "load"]
 
-_SOURCE = Path(__file__).with_name("products.cpp")
+_SOURCE = Path(__file__).with_name("kernels.cpp")
 _COMPILERS = ("c++", "g++", "clang++")
 _FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fno-exceptions", "-fno-rtti")
 _TIMEOUT = 120.0  # seconds; a compiler takes about five
 
-_POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
+_TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_long, "f": ctypes.c_float}
+# The arguments of each function: pointers, longs and floats.
 _ARGUMENTS = {
-    "float32_product": (_POINTER, _LONG, _LONG, _POINTER, _LONG, _POINTER),
-    "bfloat16_product": (_POINTER, _LONG, _LONG, _POINTER, _LONG, _POINTER),
-    "int8_product": (
-        *(_POINTER, _LONG, _LONG, _LONG, _POINTER),
-        *(_POINTER, _LONG, _POINTER, _POINTER),
-    ),
-    "int4_product": (
-        *(_POINTER, _LONG, _LONG, _LONG, _POINTER),
-        *(_POINTER, _LONG, _POINTER, _POINTER),
-    ),
+    "float32_product": "pllplp",
+    "bfloat16_product": "pllplp",
+    "int8_product": "plllpplpp",
+    "int4_product": "plllpplpp",
+    "attend_rows": "plllllpplplpflpp",
+    "silu_mul": "plllp",
 }
 
 
 class Library:
-    """The compiled functions, as attributes; ``products.cpp`` describes their arguments."""
+    """The compiled functions, as attributes; ``kernels.cpp`` describes their arguments."""
 
     def __init__(self, path: Path) -> None:
         library = ctypes.CDLL(str(path))
         for name, arguments in _ARGUMENTS.items():
             function = getattr(library, name)
-            function.argtypes, function.restype = arguments, None
+            function.argtypes, function.restype = [_TYPES[kind] for kind in arguments], None
             setattr(self, name, function)
 
     def __getattr__(self, name: str) -> ctypes._NamedFuncPointer:

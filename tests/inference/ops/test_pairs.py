@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from inference.ops import OPS, Op, OpSet
+from inference.ops.cpu import compiled_ops
 from tests.inference.ops.cases import CASES, Case, Draw
 
 TOLERANCES = {
@@ -87,14 +88,26 @@ SMALL_ON_ARRAYS = [
 ]
 
 
-@pytest.mark.parametrize(("op", "case"), SMALL_ON_ARRAYS)
-def test_a_function_on_arrays_does_what_its_reference_does(op: Op, case: Case) -> None:
+SMALL_COMPILED = [
+    pytest.param("compiled", *case.values, id=f"{case.id}-compiled")
+    for case in SMALL_ON_ARRAYS
+    if case.values[0].name in compiled_ops.__all__
+]
+
+
+@pytest.mark.parametrize(
+    ("backend", "op", "case"),
+    [pytest.param("numpy", *c.values, id=c.id) for c in SMALL_ON_ARRAYS] + SMALL_COMPILED,
+)
+def test_a_function_on_arrays_does_what_its_reference_does(
+    backend: str, op: Op, case: Case
+) -> None:
     """Outputs, and every argument after the call; memory that is not to be read holds NaN."""
     (args, kwargs), (arrays, _), (before, _) = (
         case.make(Draw(torch.float32, torch.device("cpu"))) for _ in range(3)
     )
     expected = op.reference(*args, **kwargs)
-    function = getattr(OpSet([op], backend="numpy", device="cpu"), op.name)
+    function = getattr(OpSet([op], backend=backend, device="cpu"), op.name)
     with np.errstate(all="ignore"):  # as in the decoder
         got = function(*map(_as_array, arrays), **kwargs)
     outputs = got if isinstance(got, tuple) else (got,)

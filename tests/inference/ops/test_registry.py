@@ -12,6 +12,7 @@ import pytest
 from inference import BackendUnavailable
 from inference.counters import Counters
 from inference.ops import OPS, Op, OpSet, numpy_ops
+from inference.ops.cpu import compiled_ops
 
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
@@ -25,11 +26,13 @@ def test_each_op_states_its_cost_and_its_pair_has_one_signature(op: Op) -> None:
     kernel = getattr(importlib.import_module(module), function)
     assert inspect.signature(kernel) == inspect.signature(op.reference)
     if op.numpy:
-        on_arrays = getattr(numpy_ops, op.name)
-        assert list(inspect.signature(on_arrays).parameters.values()) == [
-            parameter.replace(annotation=inspect.signature(on_arrays).parameters[name].annotation)
-            for name, parameter in inspect.signature(op.reference).parameters.items()
-        ]
+        compiled = [compiled_ops] if op.name in compiled_ops.__all__ else []
+        for module in (numpy_ops, *compiled):
+            on_arrays = inspect.signature(getattr(module, op.name)).parameters
+            assert list(on_arrays.values()) == [
+                parameter.replace(annotation=on_arrays[name].annotation)
+                for name, parameter in inspect.signature(op.reference).parameters.items()
+            ]
 
 
 def plain(x: int) -> int:
@@ -55,6 +58,11 @@ def test_the_backend_is_chosen_once_and_recorded() -> None:
     on_arrays = OpSet(OPS, backend="numpy", device="cpu")
     assert on_arrays.on_arrays
     assert {name for name, ran in on_arrays.backends.items() if ran != "numpy"} == {"sample"}
+    compiled = OpSet(OPS, backend="compiled", device="cpu")
+    assert compiled.on_arrays
+    assert {n for n, ran in compiled.backends.items() if ran == "compiled"} == set(
+        compiled_ops.__all__
+    )
     with pytest.raises(BackendUnavailable, match="'lone'"):
         OpSet([pair, lone], backend="triton", device="cuda")
 

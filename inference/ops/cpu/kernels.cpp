@@ -1,12 +1,11 @@
-// Products with packed weights on one CPU thread: y = x @ weight.T.
+// What a step spends its time on, for one CPU thread: products with packed weights, attention of single
+// queries, the gated activation. `library.py` compiles it for the CPU that it runs on; all arrays are
+// row-major.
 //
-// A weight of [outputs, width] lies in panels of 16 outputs. A panel holds, input after input (in
+// Products, y = x @ weight.T: a weight of [outputs, width] lies in panels of 16 outputs. A panel holds, input after input (in
 // groups of 4 or 8 for integers), the 16 values that meet it. So one vector of weights is loaded
 // once and multiplied by a value of each row of x, memory is read as one stream whatever the number
-// of rows, and no sum crosses lanes.
-//
-// Written with GNU vector types and templates; `library.py` compiles it for the CPU that it runs on.
-// `packed_matrix.py` makes the layouts. All arrays are row-major.
+// of rows, and no sum crosses lanes. `packed_matrix.py` makes the layouts.
 
 #include <cstdint>
 #include <cstring>
@@ -340,9 +339,133 @@ template <typename Product> void multiply(const Product &product, long rows, lon
     }
 }
 
+// ---- attention and activation -------------------------------------------------------------------
+
+struct Swaps {  // of lanes that lie 8, 4, 2 and 1 apart
+    int32_t lanes[4][LANES];
+    constexpr Swaps() : lanes() {
+        for (int i = 0; i < 4; i++)
+            for (int lane = 0; lane < LANES; lane++) lanes[i][lane] = lane ^ (8 >> i);
+    }
+};
+constexpr Swaps SWAPS;
+
+INLINE float sum_of(Floats values) {
+    UNROLL for (int i = 0; i < 4; i++)
+        if (8 >> i < LANES) values += __builtin_shuffle(values, *(const Ints *)SWAPS.lanes[i]);
+    return values[0];
+}
+
+// e to the power of x, within 2e-7; of what is not a number, no number.
+INLINE Floats exponential(Floats x) {
+    x = x < -87.0f ? broadcast(-87.0f) : x;
+    x = x > 88.0f ? broadcast(88.0f) : x;
+    const Floats magic = broadcast(12582912.0f);
+    const Floats shifted = x * 1.44269504f + magic, whole = shifted - magic;
+    // In two parts, the first of which is exact: what is left of x is within half of log 2.
+    const Floats rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+    Floats sum = broadcast(1.9875691500e-4f);
+    sum = sum * rest + 1.3981999507e-3f;
+    sum = sum * rest + 8.3334519073e-3f;
+    sum = sum * rest + 4.1665795894e-2f;
+    sum = sum * rest + 1.6666665459e-1f;
+    sum = sum * rest + 5.0000001201e-1f;
+    sum = sum * rest * rest + rest + 1.0f;
+    return (Floats)((Ints)sum + (((Ints)shifted - (Ints)magic) << 23)) + x * 0.0f;
+}
+
+INLINE float exponential(float x) { return exponential(broadcast(x))[0]; }
+
+// Calls use(position, pointer to its key or value of one head) for positions [from, to) of a sequence.
+template <typename Use>
+INLINE void each_position(const float *cache, const int32_t *table, long block_size, long stride, long from,
+                          long to, Use use) {
+    while (from < to) {
+        const long block = from / block_size;
+        const long end = (block + 1) * block_size < to ? (block + 1) * block_size : to;
+        const float *at = cache + (table[block] * block_size + from % block_size) * stride;
+        for (; from < end; from++, at += stride) use(from, at);
+    }
+}
+
+// One query and head over positions [from, to) of a sequence: softmax(q . k * scale) . v.
+void attend(const float *q, const float *k, const float *v, const int32_t *table, long block_size,
+            long stride, long dim, long from, long to, float scale, float *scores, float *out) {
+    constexpr int most = 4;  // registers of the result at once
+    float largest = -__builtin_inff();
+    each_position(k, table, block_size, stride, from, to, [&](long position, const float *key) {
+        Floats sum = {};
+        long d = 0;
+        for (; d + LANES <= dim; d += LANES) sum += *(const Floats *)(q + d) * *(const Floats *)(key + d);
+        float score = sum_of(sum);
+        for (; d < dim; d++) score += q[d] * key[d];
+        score *= scale;
+        scores[position - from] = score;
+        largest = score > largest ? score : largest;
+    });
+    const long count = to - from;
+    Floats totals = {};
+    long i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        const Floats weights = exponential(*(const Floats *)(scores + i) - largest);
+        *(Floats *)(scores + i) = weights;
+        totals += weights;
+    }
+    float total = sum_of(totals);
+    for (; i < count; i++) total += scores[i] = exponential(scores[i] - largest);
+    const float share = 1.0f / total;
+    long d = 0;
+    for (; d + most * LANES <= dim; d += most * LANES) {
+        Floats sum[most] = {};
+        each_position(v, table, block_size, stride, from, to, [&](long position, const float *value) {
+            UNROLL for (int j = 0; j < most; j++)
+                sum[j] += *(const Floats *)(value + d + j * LANES) * scores[position - from];
+        });
+        UNROLL for (int j = 0; j < most; j++) *(Floats *)(out + d + j * LANES) = sum[j] * share;
+    }
+    for (; d < dim; d++) {
+        float sum = 0;
+        each_position(v, table, block_size, stride, from, to, [&](long position, const float *value) {
+            sum += value[d] * scores[position - from];
+        });
+        out[d] = sum * share;
+    }
+}
+
 }  // namespace
 
 extern "C" {
+
+// Of rows with one query each: q of [rows, kv_heads * group, dim] with `q_stride` values a row; k and v of
+// [blocks, block_size, kv_heads, dim]; a row's blocks in `tables`, `table_stride` a row; a query sees
+// the last `window` of its `lens` positions. `scores` holds the longest context.
+void attend_rows(const float *q, long q_stride, long rows, long kv_heads, long group, long dim,
+                 const float *k, const float *v, long block_size, const int32_t *tables,
+                 long table_stride, const int32_t *lens, float scale, long window, float *scores,
+                 float *out) {
+    for (long row = 0; row < rows; row++) {
+        const long to = lens[row], from = to > window ? to - window : 0;
+        for (long head = 0; head < kv_heads * group; head++) {
+            const long offset = head / group * dim;
+            attend(q + row * q_stride + head * dim, k + offset, v + offset, tables + row * table_stride,
+                   block_size, kv_heads * dim, dim, from, to, scale, scores,
+                   out + (row * kv_heads * group + head) * dim);
+        }
+    }
+}
+
+// silu(gate) * up, of [rows, stride] with the gate in the first `half` values and `up` in the next.
+void silu_mul(const float *gate_up, long rows, long stride, long half, float *out) {
+    for (long row = 0; row < rows; row++, gate_up += stride, out += half) {
+        const float *up = gate_up + half;
+        long i = 0;
+        for (; i + LANES <= half; i += LANES) {
+            const Floats gate = *(const Floats *)(gate_up + i);
+            *(Floats *)(out + i) = gate / (exponential(-gate) + 1.0f) * *(const Floats *)(up + i);
+        }
+        for (; i < half; i++) out[i] = gate_up[i] / (exponential(-gate_up[i]) + 1.0f) * up[i];
+    }
+}
 
 void float32_product(const float *x, long rows, long width, const float *weight, long panels, float *y) {
     multiply(FloatProduct<Float32>{x, width, weight, y, panels * PANEL}, rows, panels);
