@@ -202,7 +202,7 @@ def test_every_mode_gives_the_same_tokens(
 
 
 def test_padding_is_computed_and_counted() -> None:
-    llm = LLM("tiny", EngineConfig(batching="padded"))
+    llm = LLM("tiny", EngineConfig(batching="padded", backend="numpy"))
     llm.generate([[1] * 4, [2] * 10], [SamplingParams(max_tokens=1), SamplingParams(max_tokens=3)])
     counts = llm.counters()
     assert counts["prefill_tokens"] == 14
