@@ -21,16 +21,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tracker.alerts.payload import alert_document
-from tracker.api.documents import history_document
+from tracker.api.documents import comparison_of, history_of
 from tracker.api.entrance import PUBLIC, Entrance, Limits
 from tracker.api.metrics import exposition
 from tracker.api.problems import MEDIA_TYPE, SCHEMA, problem
 from tracker.changepoints import stored_findings
-from tracker.comparison import compare
 from tracker.domain import (
     ProjectInfo,
     Recorded,
@@ -39,10 +38,9 @@ from tracker.domain import (
     TokenInfo,
     TokenScope,
 )
-from tracker.errors import RepeatedKeyError, StoreError, UsageError
+from tracker.errors import RepeatedKeyError, StoreError, UsageError, did_you_mean
 from tracker.evidence import alert_evidence, evidence, gate_document
 from tracker.push import Push, faults
-from tracker.report.comparison import comparison_document
 from tracker.report.findings import finding_document
 from tracker.store import Store, queries
 from tracker.store.queries.service import project_states
@@ -83,10 +81,8 @@ RowId = Annotated[int, Query(ge=1, lt=2**31)]
 Document = dict[str, Any]
 
 
-class Json(Response):
+class Json(JSONResponse):
     """JSON with NaN and Infinity as null."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         return orjson.dumps(content)
@@ -153,6 +149,15 @@ def _require(token: TokenInfo, scope: TokenScope, project: str | None = None) ->
         raise HTTPException(403, f"the token is for project {token.project!r} only")
 
 
+def _only_known(request: Request) -> None:
+    """A misspelt parameter must not leave the answer wider than what was asked for."""
+    route = request.scope["route"]
+    known = [field.alias for field in route.dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            raise HTTPException(422, f"no parameter {name!r}; {did_you_mean(name, known)}")
+
+
 def _may_read(request: Request) -> None:
     _require(request.state.token, "read", request.query_params.get("project"))
 
@@ -175,9 +180,9 @@ StoreOf = Annotated[Store, Depends(_store)]
 Dashboard = Annotated[str | None, Depends(_dashboard)]
 
 _public = APIRouter()
-_admitted = APIRouter()  # any active token
-_reading = APIRouter(dependencies=[Depends(_may_read)])
-_pushing = APIRouter(dependencies=[Depends(_may_push)])
+_admitted = APIRouter(dependencies=[Depends(_only_known)])  # any active token
+_reading = APIRouter(dependencies=[Depends(_may_read), Depends(_only_known)])
+_pushing = APIRouter(dependencies=[Depends(_may_push), Depends(_only_known)])
 
 
 # --- public ------------------------------------------------------------------------------------
@@ -198,7 +203,11 @@ def own_token(request: Request) -> TokenInfo:
 # --- reading -----------------------------------------------------------------------------------
 
 
-@_reading.get("/metrics", summary="The store's state as Prometheus text.")
+@_reading.get(
+    "/metrics",
+    summary="The store's state as Prometheus text.",
+    response_class=PlainTextResponse,
+)
 def metrics(request: Request, store: StoreOf) -> PlainTextResponse:
     token: TokenInfo = request.state.token
     names = None if token.project is None else [token.project]
@@ -231,9 +240,7 @@ def series(
 
 @_reading.get("/api/v1/history", summary="Points, level shifts and environment of one series.")
 def history(store: StoreOf, project: Name, series: RowId, limit: Limit = 1000) -> Document:
-    if queries.get_series(store, series).project != project:
-        raise UsageError(f"no series {series} in project {project!r}")
-    return history_document(queries.history(store, series, limit=limit))
+    return history_of(store, project, series, limit=limit)
 
 
 @_reading.get("/api/v1/comparison", summary="Two commits, as `tracker compare --format json`.")
@@ -246,11 +253,7 @@ def comparison(
     environment: MaybeName = None,
     search: MaybeName = None,
 ) -> Document:
-    first = queries.resolve_revision(store, project, base)
-    second = queries.resolve_revision(store, project, head)
-    wanted = SeriesFilter(machine, environment, search)
-    rows = compare(store, project, first.commit, second.commit, wanted)
-    return comparison_document(project, first, second, rows)
+    return comparison_of(store, project, base, head, SeriesFilter(machine, environment, search))
 
 
 @_reading.get("/api/v1/gates", summary="Gates with their verdicts, newest first.")

@@ -41,6 +41,7 @@ COMMANDS = {
     "db": "Maintain the store: upgrade, check, prune, export, import.",
     "serve": "Serve the store over HTTP: results in, verdicts and findings out.",
     "token": "Create, list and revoke tokens of the HTTP service.",
+    "mcp": "Offer the store to an agent as tools; read only.",
     "dashboard": "Open the dashboard on the store.",
 }
 
