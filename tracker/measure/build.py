@@ -15,42 +15,14 @@ from tracker.measure.process import run_logged
 
 __all__ = ["CompiledSources", "build_once", "compiled_sources", "last_line"]
 
-_SOURCES = frozenset(
-    [
-        ".c",
-        ".cc",
-        ".cpp",
-        ".cxx",
-        ".cu",
-        ".cuh",
-        ".h",
-        ".hh",
-        ".hpp",
-        ".inl",
-        ".pyx",
-        ".pxd",
-        ".pxi",
-        ".rs",
-        ".f",
-        ".f90",
-        ".f95",
-        ".i",
-        ".zig",
-    ]
-)
-_CONFIGS = frozenset(
-    [
-        "setup.py",
-        "CMakeLists.txt",
-        "meson.build",
-        "meson.options",
-        "meson_options.txt",
-        "Cargo.toml",
-        "Cargo.lock",
-        "build.rs",
-        "pyproject.toml",
-    ]
-)
+_SOURCES = frozenset({
+    ".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hh", ".hpp", ".inl", ".pyx", ".pxd", ".pxi", ".rs",
+    ".f", ".f90", ".f95", ".i", ".zig",
+})  # fmt: skip
+_CONFIGS = (
+    "setup.py",
+    "pyproject.toml",
+)  # a CMakeLists.txt alone says nothing of the Python package
 _ASIDE = frozenset(
     {"doc", "docs", "example", "examples", "test", "tests", "benchmark", "benchmarks"}
 )
@@ -98,15 +70,10 @@ def compiled_sources(repository: Repository, commit: str) -> CompiledSources:
             blobs[name] = facts.split()[2]
         elif path.name in _CONFIGS:
             configs.append(name)
-    if not blobs or not any(_builds(repository, commit, name) for name in configs):
-        return CompiledSources({})
-    return CompiledSources(blobs)
-
-
-def _builds(repository: Repository, commit: str, name: str) -> bool:
-    if PurePosixPath(name).name not in ("setup.py", "pyproject.toml"):
-        return False  # a CMakeLists.txt alone says nothing of the Python package
-    return _BUILDS.search(repository.run("show", f"{commit}:{name}")) is not None
+    builds = blobs and any(
+        _BUILDS.search(repository.run("show", f"{commit}:{name}")) for name in configs
+    )
+    return CompiledSources(blobs if builds else {})
 
 
 def build_once(

@@ -36,14 +36,14 @@ def repository_of_url(url: str, home: Path) -> Repository:
     except UsageError:
         pass
     else:
-        if _plain(url) in {_plain(remote) for remote in here.remote_urls()}:
+        if _repository_key(url) in {_repository_key(remote) for remote in here.remote_urls()}:
             return here
     try:
         folder = state_dir(home) / "clones"
         folder.mkdir(exist_ok=True)
     except MeasurementError as error:
         raise UsageError(str(error)) from None
-    name = re.sub(r"\W+", "-", _plain(url).rpartition("/")[2])
+    name = re.sub(r"\W+", "-", _repository_key(url).rpartition("/")[2])
     path = folder / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}.git"
     with locked(folder / f"{path.name}.lock", fcntl.LOCK_EX):
         if not (path / "complete").exists():
@@ -56,8 +56,8 @@ def repository_of_url(url: str, home: Path) -> Repository:
     return clone
 
 
-def _plain(url: str) -> str:
-    """A URL without what does not tell repositories apart: scheme, user, `.git`."""
+def _repository_key(url: str) -> str:
+    """A URL without scheme, user and `.git`, in which URLs of one repository may differ."""
     url = re.sub(r"^[a-z+]+://", "", url, flags=re.IGNORECASE)
     url = re.sub(r"^[^/@]*@", "", url).removesuffix("/").removesuffix(".git")
     return url.replace(":", "/").lower()

@@ -48,7 +48,7 @@ class RangeReport:
     """What happened to a range.
 
     Attributes:
-        done: One a commit that was come to, oldest first.
+        done: One for each commit that was reached, oldest first.
         interrupted: Whether somebody stopped it; what was measured is in the store.
     """
 
@@ -124,10 +124,9 @@ def launches_of(
 ) -> dict[str, int]:
     """Return how often each of `commits` was launched with today's suites on the runner's machine.
 
-    A launch counts for a commit as far as every benchmark that would run has a result of it at
-    its present version, a failure included: measuring it again would say the same. Pairs of a
-    gate and ingested results are no launches of the commit, nor are those in another environment,
-    where `environment` names one.
+    A launch counts if every benchmark that would run has a result of it at its present version;
+    a failure is a result. Pairs of a gate and ingested results do not count, nor do launches in
+    another environment than `environment`, if that is given.
 
     Raises:
         MeasurementError: The suites cannot be read; nothing could be measured either.
@@ -147,8 +146,8 @@ def launches_of(
         if not runner.bench or any(re.search(pattern, info.name) for pattern in runner.bench)
     }
     return {
-        digest: min((found.get(one, 0) for one in expected), default=0)
-        for digest, found in counts.items()
+        digest: min((launches.get(benchmark, 0) for benchmark in expected), default=0)
+        for digest, launches in counts.items()
     }
 
 

@@ -177,7 +177,7 @@ class Repository:
 
     def trees(self, hashes: Sequence[str]) -> dict[str, str]:
         """Return the tree of every commit of `hashes` that the clone has."""
-        names = "\n".join(f"{one}^{{tree}}" for one in hashes)
+        names = "\n".join(f"{commit}^{{tree}}" for commit in hashes)
         text = _git_input(self.root, names, "cat-file", "--batch-check=%(objectname)")
         return {
             commit: tree
@@ -228,7 +228,7 @@ class Repository:
 def commit_url_template(remote: str | None) -> str | None:
     """Return the web address of a commit, with `{commit}`, for a GitHub or GitLab remote.
 
-    Anything else, a path or a host whose layout nobody told us, gives None.
+    Anything else, a path or another host, gives None.
     """
     if remote is None:
         return None

@@ -36,25 +36,12 @@ _HARNESS = (_PACKAGE / "load", *(_PACKAGE / name for name in _BESIDE_LOAD), RECO
 _COMPILED = (".so", ".pyd")
 _INSTALLED = ("site-packages", "dist-packages")
 # Folders whose code is not the project's, whatever it is called.
-_ASIDE = frozenset(
-    {
-        *(
-            "test",
-            "tests",
-            "testing",
-            "doc",
-            "docs",
-            "example",
-            "examples",
-            "scripts",
-            "tools",
-            "ci",
-        ),
-        *("benchmark", "benchmarks", "bench", "asv_bench", "build", "dist", "node_modules"),
-        *("vendor", "vendored", "_vendor", "third_party", "thirdparty", "extern", "external"),
-        *("externals", "deps", "subprojects", "submodules"),
-    }
-)
+_ASIDE = frozenset({
+    "test", "tests", "testing", "doc", "docs", "example", "examples", "scripts", "tools", "ci",
+    "benchmark", "benchmarks", "bench", "asv_bench", "build", "dist", "node_modules", "vendor", "vendored",
+    "_vendor", "third_party", "thirdparty", "extern", "external", "externals", "deps", "subprojects",
+    "submodules",
+})  # fmt: skip
 _NOT_MODULES = frozenset({"setup", "conftest", "noxfile", "tasks", "fabfile"})
 
 
@@ -238,10 +225,10 @@ def installed_from(python: str, checkout: Path, names: Iterable[str]) -> list[In
         [python, "-c", _SCRIPT, str(checkout), *names], capture_output=True, text=True, check=False
     )
     try:
-        found = json.loads(done.stdout)
+        listed = json.loads(done.stdout)
     except ValueError:
         return []  # asv reports an interpreter that does not run
-    return [Installed(item["name"], frozenset(item["modules"])) for item in found]
+    return [Installed(item["name"], frozenset(item["modules"])) for item in listed]
 
 
 _SCRIPT = """
@@ -251,15 +238,15 @@ from urllib.parse import unquote, urlsplit
 checkout = os.path.realpath(sys.argv[1])
 plain = lambda name: re.sub("[-_.]+", "-", name).lower()
 wanted = {plain(name) for name in sys.argv[2:]}
-found = []
-for one in metadata.distributions():
+listed = []
+for dist in metadata.distributions():
     try:
-        url = urlsplit(json.loads(one.read_text("direct_url.json") or "{}").get("url", ""))
+        url = urlsplit(json.loads(dist.read_text("direct_url.json") or "{}").get("url", ""))
         place = os.path.realpath(unquote(url.path)) if url.scheme == "file" else ""
-        name = one.metadata["Name"] or ""
+        name = dist.metadata["Name"] or ""
         if plain(name) not in wanted and (place + os.sep).find(checkout + os.sep) != 0:
             continue
-        files = [str(file).split("/") for file in one.files or []]
+        files = [str(file).split("/") for file in dist.files or []]
         packages = {tuple(parts[:-1]) for parts in files if parts[-1] == "__init__.py"}
         modules = set()
         for parts in files:
@@ -271,11 +258,11 @@ for one in metadata.distributions():
             top = next((parts[:k] for k in range(1, len(parts)) if tuple(parts[:k]) in packages),
                        parts[:-1] + [stem])
             modules.add(".".join(top))
-        modules.update((one.read_text("top_level.txt") or "").split())
-        found.append({"name": name, "modules": sorted(modules)})
+        modules.update((dist.read_text("top_level.txt") or "").split())
+        listed.append({"name": name, "modules": sorted(modules)})
     except Exception:
         continue
-print(json.dumps(found))
+print(json.dumps(listed))
 """
 
 
@@ -307,7 +294,7 @@ def _wrong_text(wrong: Mapping[str, Path], expected: Expected) -> str:
     name, file = min(wrong.items(), key=lambda item: (item[0].count("."), item[0]))
     others = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
     text = f"other code than the commit's was measured: {name}{others} was imported from {file}"
-    owner = next((one.name for one in expected.installed if _covers(one.modules, name)), None)
+    owner = next((item.name for item in expected.installed if _covers(item.modules, name)), None)
     if (place := _place_in_tree(file, name, expected)) is not None:
         return f'{text}; state [project] source = ["{place}"] in pacekeeper.toml'
     mends = [

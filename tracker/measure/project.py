@@ -99,12 +99,12 @@ def unmeasured_changes(project: MeasuredProject, *, head_is_measured: bool) -> l
     """Return warnings about files that differ from what will be measured.
 
     Commits are measured from git, never from the working tree; the suites are those of the
-    working tree. Both surprise whoever has not committed.
+    working tree. Both surprise users with uncommitted changes.
 
     Args:
         project: The project.
-        head_is_measured: Whether the checked-out commit is among those measured; without it,
-            changes in the source are nobody's surprise.
+        head_is_measured: Whether the checked-out commit is measured; only then changes of the
+            source matter.
     """
     root = project.repository.root
     suites: list[str] = []

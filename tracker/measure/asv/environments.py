@@ -17,7 +17,7 @@ import json, sys
 from asv import environment
 from asv.config import Config
 conf = Config.load(sys.argv[1])
-print(json.dumps([one.name for one in environment.get_environments(conf, None, verbose=False)]))
+print(json.dumps([env.name for env in environment.get_environments(conf, None, verbose=False)]))
 """
 
 

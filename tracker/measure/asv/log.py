@@ -46,7 +46,7 @@ class _Entry:
 
 def failed_benchmarks(log: str) -> list[FailedBenchmark]:
     """Return the benchmarks that the log calls failed, with reasons, in the log's order."""
-    found: list[FailedBenchmark] = []
+    failures: list[FailedBenchmark] = []
     setup_reason: tuple[str, bool, tuple[str, ...]] = ("setup_cache failed", False, ())
     entries = _entries(log.splitlines())
     for index, entry in enumerate(entries):
@@ -58,23 +58,23 @@ def failed_benchmarks(log: str) -> list[FailedBenchmark]:
                 break
             details += [later.text, *later.body]
         if _SETUP.match(entry.text):
-            reason, timed_out = _last_words(details)
+            reason, timed_out = _reason(details)
             setup_reason = (f"setup_cache failed: {reason}", timed_out, _tail(details))
         elif match := _SKIPPED.match(entry.text):
-            found.append(FailedBenchmark(match["name"], *setup_reason))
+            failures.append(FailedBenchmark(match["name"], *setup_reason))
         elif match := _FAILED.match(entry.text):
-            found.append(FailedBenchmark(match["name"], *_last_words(details), _tail(details)))
-    if "Importing benchmark suite failed" in log:
-        raise_at = log.index("Importing benchmark suite failed")
-        said = log[raise_at:].splitlines()[1:]
-        reason, _ = _last_words(said)
-        known = {failure.name for failure in found}
-        found += [
-            FailedBenchmark(name, f"the suite cannot be imported: {reason}", log=_tail(said))
+            failures.append(FailedBenchmark(match["name"], *_reason(details), _tail(details)))
+    _, failed, report = log.partition("Importing benchmark suite failed")
+    if failed:
+        lines = report.splitlines()[1:]
+        reason, _ = _reason(lines)
+        known = {failure.name for failure in failures}
+        failures += [
+            FailedBenchmark(name, f"the suite cannot be imported: {reason}", log=_tail(lines))
             for name in re.findall(r"^\[.*?\] ·+ (\S+)\s+failed$", log, re.MULTILINE)
             if name not in known
         ]
-    return found
+    return failures
 
 
 def fatal_reason(log: str) -> str:
@@ -85,9 +85,9 @@ def fatal_reason(log: str) -> str:
             return f"{reason} {named}".strip() if named else reason
     if "Failed to build the project and import the benchmark suite" in log:
         head = log.split("Last error:", 1)[0]
-        reason, _ = _last_words(head.splitlines())
+        reason, _ = _reason(head.splitlines())
         return f"the benchmark suite cannot be imported: {reason}"
-    reason, _ = _last_words(log.splitlines())
+    reason, _ = _reason(log.splitlines())
     return reason
 
 
@@ -110,19 +110,20 @@ def _entries(lines: Iterable[str]) -> list[_Entry]:
 
 def _tail(lines: Iterable[str]) -> tuple[str, ...]:
     """The last lines that hold something, without asv's marks of depth."""
-    said = [line.rstrip().removeprefix("·").lstrip("·") for line in lines]
-    return tuple(line for line in said if line.strip())[-_TAIL:]
+    plain = (line.rstrip().lstrip("·") for line in lines)
+    return tuple(line for line in plain if line.strip())[-_TAIL:]
 
 
-def _last_words(lines: Iterable[str]) -> tuple[str, bool]:
-    """The line that says most: a timeout, else the last of a traceback or of what was written."""
-    said = [line.strip(" ·") for line in lines]
-    said = [line for line in said if line and not set(line) <= set("=- ")]
-    for line in said:
+def _reason(lines: Iterable[str]) -> tuple[str, bool]:
+    """The most informative line, a timeout or else the last one, and whether it is a timeout."""
+    plain = [line.strip(" ·") for line in lines]
+    plain = [line for line in plain if line and not set(line) <= set("=- ")]
+    for line in plain:
         if match := _TIMED_OUT.search(line):
             return f"timed out after {match.group(1)} s", True
-    own = [line for line in said if not line.startswith("asv: ")]
-    status = next((m.group(1) for line in said if (m := _STATUS.search(line))), "1")
-    if own:
-        return own[-1] if status == "1" else f"{own[-1]} (exit status {status})", False
-    return (said[-1].removeprefix("asv: "), False) if said else ("no reason in the log", False)
+    of_program = [line for line in plain if not line.startswith("asv: ")]
+    status = next((m.group(1) for line in plain if (m := _STATUS.search(line))), "1")
+    if of_program:
+        last = of_program[-1]
+        return (last if status == "1" else f"{last} (exit status {status})"), False
+    return (plain[-1].removeprefix("asv: ") if plain else "no reason in the log"), False
