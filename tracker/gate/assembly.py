@@ -47,14 +47,14 @@ def make_report(
         gate_id: Of the stored gate.
     """
     policy = judge.policy
-    judge.leave_out(course.lost())
+    judge.leave_out(course.failing())
     verdicts = judge.verdicts()
     rows = tuple(_row(judge, judged, verdicts.get(judged.name)) for judged in judge.shown())
-    invalid = tuple(course.invalid or ([] if course.lost() else judge.invalid))
-    if rows and not invalid and not course.lost() and not any(row.votes for row in rows):
+    invalid = tuple(course.invalid or ([] if course.failing() else judge.invalid))
+    if rows and not invalid and not course.failing() and not any(row.votes for row in rows):
         invalid = ("no metric with a vote has a value in BASE to be compared with",)
     infrastructure = list(course.infrastructure)
-    if not (judge.pairs or invalid or infrastructure or course.interrupted or course.lost()):
+    if not (judge.pairs or invalid or infrastructure or course.interrupted or course.failing()):
         infrastructure = ["no pair was measured"]
     undecided = any(row.votes and row.outcome == "inconclusive" for row in rows)
     return Report(
@@ -80,9 +80,9 @@ def make_report(
         alpha=policy.alpha,
         outcome=outcome_of(
             invalid=bool(invalid),
-            broken=bool(course.lost("head")),
+            broken=bool(course.failing("head")),
             regression=any(row.blocks for row in rows),
-            infrastructure=bool(infrastructure or course.lost("base", "both")),
+            infrastructure=bool(infrastructure or course.failing("base", "both")),
             undecided=undecided or (course.interrupted and not judge.pairs),
             improvement=any(row.votes and row.outcome == "improvement" for row in rows),
         ),

@@ -30,12 +30,14 @@ __all__ = [
     "controls_of",
 ]
 
-FLOOR = 0.03  # a smaller difference never drops a pair
-REACH = 5.0  # robust standard deviations that are usual
-SHARE = 0.8  # of the known pairs are usual, whatever their spread, so that most pairs are kept
-KNOWN = 8  # pairs that must be known before one is dropped
-DIFFERS = 6.0  # standard errors at which the control differs between the arms
-MEMORY = 30  # pairs; after so many, a machine that changed for good counts as usual
+LEAST_DIFFERENCE = 0.03  # a smaller difference never drops a pair
+USUAL_DEVIATIONS = 5.0  # robust standard deviations that are usual
+USUAL_SHARE = (
+    0.8  # of the known pairs are usual, whatever their spread, so that most pairs are kept
+)
+LEAST_PAIRS = 8  # pairs that must be known before one is dropped
+DIFFERENT_ERRORS = 6.0  # standard errors at which the control differs between the arms
+REMEMBERED_PAIRS = 30  # pairs; after so many, a machine that changed for good counts as usual
 _NORMAL = 1.4826  # median absolute deviation to standard deviation
 
 Launched = Launch | GateLaunch
@@ -98,7 +100,11 @@ def control_differs(pairs: Sequence[Controls]) -> list[str]:
     worst: dict[str, tuple[float, str, int]] = {}
     for (scenario, part), logs in ratios.items():
         size = abs(median(logs))
-        if len(logs) >= KNOWN and size > FLOOR and abs(fmean(logs)) > DIFFERS * _error(logs):
+        if (
+            len(logs) >= LEAST_PAIRS
+            and size > LEAST_DIFFERENCE
+            and abs(fmean(logs)) > DIFFERENT_ERRORS * _error(logs)
+        ):
             shown = f"{part} {math.expm1(median(logs)):+.1%}"
             worst[scenario] = max(worst.get(scenario, (0.0, "", 0)), (size, shown, len(logs)))
     return [
@@ -121,16 +127,16 @@ class ControlWatch:
     """
 
     def __init__(self, known: Iterable[float] = ()) -> None:
-        self._known = deque(known, maxlen=MEMORY)
+        self._known = deque(known, maxlen=REMEMBERED_PAIRS)
 
     @property
     def usual(self) -> float:
-        """The largest difference that is usual; infinite until `KNOWN` pairs are known."""
-        if len(self._known) < KNOWN:
+        """The largest difference that is usual; infinite until `LEAST_PAIRS` pairs are known."""
+        if len(self._known) < LEAST_PAIRS:
             return math.inf
         ordered = sorted(self._known)
-        most = ordered[math.ceil(SHARE * len(ordered)) - 1]
-        return max(FLOOR, most, REACH * _NORMAL * median(ordered))
+        most = ordered[math.ceil(USUAL_SHARE * len(ordered)) - 1]
+        return max(LEAST_DIFFERENCE, most, USUAL_DEVIATIONS * _NORMAL * median(ordered))
 
     def complaints(self, times: Controls) -> list[Complaint]:
         """Return the complaint against a pair whose machine changed speed; remember the pair."""

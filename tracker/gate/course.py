@@ -13,7 +13,7 @@ __all__ = ["Course"]
 
 @dataclass(slots=True)
 class Course:
-    """The course of a measurement, which its valid pairs do not tell.
+    """Facts of a measurement that its valid pairs do not hold.
 
     Attributes:
         missing: Metrics that a launch failed to give, each with where and why.
@@ -43,8 +43,8 @@ class Course:
     interrupted: bool = False
     creep: tuple[str, str] | None = None
 
-    def lost(self, *where: Literal["base", "head", "both"]) -> frozenset[str]:
-        """Return the voting metrics that fail there; anywhere if not said where."""
+    def failing(self, *where: Literal["base", "head", "both"]) -> frozenset[str]:
+        """Return the voting metrics that fail in `where`, or anywhere if that is not given."""
         return frozenset(
             m.metric for m in self.missing if m.fails and (not where or m.where in where)
         )

@@ -1,8 +1,8 @@
-"""The creep budget: ten commits that each cost 0.8 % are seen as what they are.
+"""The creep budget: ten commits that each cost 0.8 % together cost 8 %.
 
-What is known without measuring is the sum over the stored gates since the release. It errs on the
-low side (`tracker.gate.drift`), so it never blocks: where it has spent half of a budget, or where
-`--creep` is given, the head is measured against the release itself, with the budget as the margin.
+Without measuring, the sum over the stored gates since the release is known. It is too low rather
+than too high (`tracker.gate.drift`), so it never blocks: where it has spent half of a budget, or
+where `--creep` is given, the head is measured against the release, with the budget as the margin.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tracker.store import Store, queries
 
 __all__ = ["add_creep", "budgets_of", "with_creep"]
 
-_NEARLY = 0.5  # share of a budget from which on the drift is measured
+_MEASURED_FROM = 0.5  # share of a budget from which on the drift is measured
 _GATES = 2000  # looked at, newest first
 
 
@@ -66,7 +66,7 @@ def with_creep(
         return report
     budget = budgets_of(report, policy)
     known = _known(recorder, runner, tag, commit, head, budget)
-    if not force and all(drift.spent < _NEARLY for drift in known.drifts):
+    if not force and all(drift.spent < _MEASURED_FROM for drift in known.drifts):
         return replace(report, creep=known)
     report = add_creep(report, tag, measure(commit, policy.for_creep()), budget)
     _keep(recorder.store, report)
@@ -89,9 +89,9 @@ def add_creep(report: Report, tag: str, measured: Report, budget: Mapping[str, f
         measured: The report of the gate against it.
         budget: See `budgets_of`.
     """
-    found = _measured(tag, measured, budget)
-    outcomes: list[Outcome] = [report.outcome, "regression"] if found.over else [report.outcome]
-    return replace(report, creep=found, outcome=worst(outcomes))
+    creep = _measured(tag, measured, budget)
+    outcomes: list[Outcome] = [report.outcome, "regression"] if creep.over else [report.outcome]
+    return replace(report, creep=creep, outcome=worst(outcomes))
 
 
 def _keep(store: Store, report: Report) -> None:
@@ -122,12 +122,12 @@ def _known(
     ]
     commits = {gate.base.commit for gate in gates} | {gate.head.commit for gate in gates}
     trees = runner.project.repository.trees([*commits, release.hash, head.hash])
-    found = chain(gates, trees, release.hash, head.hash)
-    if found is None:
-        note = "not known, for no stored gates lead from there to here; --creep measures it"
+    leading = chain(gates, trees, release.hash, head.hash)
+    if leading is None:
+        note = "not known, because no chain of stored gates leads to it; --creep measures it"
         return Creep(tag, "unknown", note=note)
-    note = f"summed over {len(found)} stored gates"
-    return Creep(tag, "summed", tuple(summed(found, budget)), note)
+    note = f"summed over {len(leading)} stored gates"
+    return Creep(tag, "summed", tuple(summed(leading, budget)), note)
 
 
 def _measured(tag: str, report: Report, budget: Mapping[str, float]) -> Creep:

@@ -16,9 +16,9 @@ __all__ = ["chain", "expected_of", "summed"]
 def chain(
     gates: Sequence[GateInfo], trees: Mapping[str, str], start: str, end: str
 ) -> list[GateInfo] | None:
-    """Return the fewest gates that lead from one commit to another, in order; None: none do.
+    """Return the fewest gates that lead from one commit to another, in order; None if none do.
 
-    Commits with the same tree are one place: a merge that changed nothing leads on.
+    Commits with the same tree count as one, so a merge that changed nothing continues the chain.
 
     Args:
         gates: With a valid measurement, newest first: of two ways the newer counts.
@@ -30,27 +30,24 @@ def chain(
     for gate in gates:
         if gate.base.commit in trees and gate.head.commit in trees:
             leaving.setdefault(trees[gate.base.commit], []).append(gate)
-    goal = trees.get(end)
-    begin = trees.get(start)
-    if goal is None or begin is None:
+    first, last = trees.get(start), trees.get(end)
+    if first is None or last is None:
         return None
-    came: dict[str, tuple[GateInfo, str] | None] = {begin: None}
-    waiting = deque([begin])
-    while waiting and goal not in came:
-        place = waiting.popleft()
-        for gate in leaving.get(place, ()):
-            there = trees[gate.head.commit]
-            if there not in came:
-                came[there] = (gate, place)
-                waiting.append(there)
-    if goal not in came:
-        return None
-    found: list[GateInfo] = []
-    step = came[goal]
+    reached_by: dict[str, tuple[GateInfo, str] | None] = {first: None}
+    queue = deque([first])
+    while queue and last not in reached_by:
+        tree = queue.popleft()
+        for gate in leaving.get(tree, ()):
+            head = trees[gate.head.commit]
+            if head not in reached_by:
+                reached_by[head] = (gate, tree)
+                queue.append(head)
+    gates_back: list[GateInfo] = []
+    step = reached_by.get(last)
     while step is not None:
-        found.append(step[0])
-        step = came[step[1]]
-    return found[::-1]
+        gates_back.append(step[0])
+        step = reached_by[step[1]]
+    return gates_back[::-1] if last in reached_by else None
 
 
 def summed(gates: Sequence[GateInfo], budget: Mapping[str, float]) -> list[Drift]:

@@ -33,7 +33,7 @@ def failures_of(
     Args:
         launched: What came of both launches; an error where a whole launch failed.
         policy: Says which metrics vote.
-        pending: Metrics that are waited for: they fail where neither launch knows of them.
+        pending: Undecided metrics: they fail where neither launch knows of them.
     """
     base, head = launched["base"], launched["head"]
     known = {
@@ -42,16 +42,16 @@ def failures_of(
         if isinstance(arm, LaunchResult)
         for name, info in benchmarks_by_metric(arm).items()
     }
-    ours, theirs = _Arm(base), _Arm(head)
-    found: list[Missing] = []
+    of_base, of_head = _Arm(base), _Arm(head)
+    failures: list[Missing] = []
     for name in dict.fromkeys((*known, *pending)):
-        where = _where(ours, theirs, name, waited_for=name in pending)
+        where = _where(of_base, of_head, name, is_pending=name in pending)
         if where is None:
             continue
-        reason = (theirs if where == "head" else ours).reason(name)
+        reason = (of_head if where == "head" else of_base).reason(name)
         votes = name not in known or policy.metric(name, known[name]).vote
-        found.append(Missing(name, where, reason, fails=votes))
-    return found
+        failures.append(Missing(name, where, reason, fails=votes))
+    return failures
 
 
 def with_log(missing: Missing, launched: Launched) -> Missing:
@@ -81,16 +81,16 @@ class _Arm:
 
 
 def _where(
-    base: _Arm, head: _Arm, name: str, *, waited_for: bool
+    base: _Arm, head: _Arm, name: str, *, is_pending: bool
 ) -> Literal["base", "head", "both"] | None:
     if name in base.values:
-        lost = name not in head.values and name not in head.skipped
-        return "head" if lost else None
+        fails = name not in head.values and name not in head.skipped
+        return "head" if fails else None
     if name in head.values or name in head.skipped:
         return "base" if base.fails(name) else None
     if base.fails(name) or head.fails(name):
         return "both"
-    return "both" if waited_for and name not in base.skipped else None
+    return "both" if is_pending and name not in base.skipped else None
 
 
 def _last_lines(log: Path) -> tuple[str, ...]:

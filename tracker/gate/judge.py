@@ -6,7 +6,7 @@ stored gate, which gives it the pairs of the store: the verdicts follow from the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import NamedTuple
 
@@ -123,11 +123,11 @@ class Judge:
     def verdicts(self, *, voting: bool = False) -> dict[str, Verdict]:
         """Return the verdicts as they are now; with `voting`, of the metrics with a vote only."""
         gates = (self._voting,) if voting else (self._voting, self._watching)
-        found: dict[str, Verdict] = {}
+        verdicts: dict[str, Verdict] = {}
         for gate in gates:
             if gate is not None:
-                found |= in_report_terms(self.judged, gate.verdicts())
-        return {name: found[name] for name in self.judged if name in found}
+                verdicts |= in_report_terms(self.judged, gate.verdicts())
+        return {name: verdicts[name] for name in self.judged if name in verdicts}
 
     def regressions(self) -> frozenset[str]:
         """Return the metrics with a vote that are called a regression so far."""
@@ -178,8 +178,8 @@ class Judge:
         """Return the warnings that belong beside the verdicts."""
         unused = [
             f"an expectation is of no use here: {unknown}"
-            for one in self._expectations
-            if self.pairs and (unknown := nearest(one.metric, self.judged)) is not None
+            for item in self._expectations
+            if self.pairs and (unknown := nearest(item.metric, self.judged)) is not None
         ]
         return unused + control_differs(self._controls)
 
@@ -197,8 +197,8 @@ class Judge:
                 self.judged[name] = judge_metric(name, info, self.policy, value, self._expectations)
                 self.points[name] = []
         watched = [judged for judged in self.judged.values() if judged.watched]
-        self._voting = self._make_gate([j for j in watched if j.votes])
-        self._watching = self._make_gate([j for j in watched if not j.votes])
+        self._voting = make_gate([j for j in watched if j.votes], self.policy, self.seed)
+        self._watching = make_gate([j for j in watched if not j.votes], self.policy, self.seed)
         if self._voting is None:
             self.invalid = [
                 "no benchmark gave a value" if not self.judged
@@ -206,9 +206,6 @@ class Judge:
                 else "no metric can be judged: none that was measured says which direction is better "
                 "(set `better` on the benchmark or in [gate.metrics])"
             ]  # fmt: skip
-
-    def _make_gate(self, judged: Sequence[Judged]) -> PairedGate | None:
-        return make_gate(judged, self.policy, self.seed)
 
 
 def _unsigned_zeros(values: Values) -> Values:

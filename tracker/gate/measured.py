@@ -75,7 +75,10 @@ def gate_commits(
     expectations, misread = _expectations(recorder, runner, base, head, untrusted)
     described = {
         **policy.as_dict(),
-        "expected": [_plain(one) for one in expectations],
+        "expected": [
+            {"metric": e.metric, "change": e.change, "because": e.because, "commit": e.commit}
+            for e in expectations
+        ],
         **place_of(runner.project),
     }
     earlier: Unfinished | None = None
@@ -144,34 +147,25 @@ def _expectations(
     if base.hash == head.hash:
         return [], []
     messages = runner.project.repository.messages(base.hash, head.hash)
-    found: list[Expectation] = []
+    stated: list[Expectation] = []
     warnings: list[str] = []
     for commit, message in messages:
-        ours, theirs = parse_message(commit, message)
-        warnings += theirs
+        expectations, misread = parse_message(commit, message)
+        warnings += misread
         if commit in untrusted:
             warnings += [
-                f"commit {commit[:8]} expects {one.metric} {percent(one.change)}: not applied here, "
+                f"commit {commit[:8]} expects {item.metric} {percent(item.change)}: not applied here, "
                 "where a change cannot excuse itself; a maintainer can accept it"
-                for one in ours
+                for item in expectations
             ]
             continue
-        for one in ours:  # the history's findings want to know of it, too
-            recorder.store.record_expectation(recorder.project, one)
-        found += ours
-    kept = [
-        one
-        for one in queries.list_expectations(recorder.store, recorder.project)
-        if one not in found
-    ]
+        for item in expectations:  # the history's findings need it, too
+            recorder.store.record_expectation(recorder.project, item)
+        stated += expectations
+    stored = queries.list_expectations(recorder.store, recorder.project)
     commits = [commit for commit, _ in messages]
-    return found + applicable(kept, commits, datetime.now(UTC)), warnings
-
-
-def _plain(one: Expectation) -> dict[str, object]:
-    return {
-        "metric": one.metric, "change": one.change, "because": one.because, "commit": one.commit,
-    }  # fmt: skip
+    others = [item for item in stored if item not in stated]
+    return stated + applicable(others, commits, datetime.now(UTC)), warnings
 
 
 class _Recording:

@@ -160,20 +160,20 @@ def identity_of(stored: Mapping[str, object]) -> str:
     Args:
         stored: The policy, and what else was stored with it (expected changes, suites, commit).
     """
-    facts = _beyond(json.loads(json.dumps(stored)), json.loads(json.dumps(Policy().as_dict())))
+    facts = _changed(json.loads(json.dumps(stored)), json.loads(json.dumps(Policy().as_dict())))
     facts = {key: value for key, value in facts.items() if key not in _NO_VERDICT}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _beyond(facts: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+def _changed(facts: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
     """What of `facts` is not at its default, tables key by key."""
-    found: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     for key, value in facts.items():
         if isinstance(value, dict):
-            value = _beyond(value, default.get(key) or {})
+            value = _changed(value, default.get(key) or {})
             if not value:
                 continue
         elif value == default.get(key):
             continue
-        found[key] = value
-    return found
+        changed[key] = value
+    return changed

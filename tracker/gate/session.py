@@ -20,7 +20,7 @@ from tracker.gate.judge import Judge, Pair
 from tracker.gate.listener import Listener, Standing
 from tracker.gate.order import PairOrder
 from tracker.gate.policy import Policy
-from tracker.gate.validity import Complaint, WorkSeen, pair_complaints, pair_warnings
+from tracker.gate.validity import BaseTokens, Complaint, pair_complaints, pair_warnings
 from tracker.measure.launch import LaunchResult, benchmarks_by_metric
 from tracker.report import Missing
 
@@ -96,7 +96,7 @@ class Session:
         self._order = PairOrder(seed)
         self._control = control or ControlWatch()
         self._earlier = earlier
-        self._seen = WorkSeen()
+        self._base_tokens = BaseTokens()
         self._environment: dict[str, Fingerprint] = {}
         self._last_complaints: set[tuple[str, tuple[str, ...]]] = set()
         self._last_failures: set[Failure] = set()
@@ -113,7 +113,7 @@ class Session:
         try:
             while not course.stopped:
                 before = self._clock()
-                self._one_pair(started)
+                self._measure_pair(started)
                 if not course.stopped:
                     now = self._clock()
                     self._check_budget(now - started, now - before)
@@ -127,55 +127,55 @@ class Session:
         """Take up the pairs that are there, as if they had just been measured."""
         for launch in earlier.launches:
             self._environment.setdefault(launch.benchmark, launch.fingerprint)
-        self._seen.add(earlier.launches)
+        self._base_tokens.add(earlier.launches)
         for pair in earlier.pairs:
             next(self._order)
             self.judge.add(pair, earlier.benchmarks)
         self._check_decided()
         self._listener.resumed(self.judge.pairs)
 
-    def _one_pair(self, started: float) -> None:
+    def _measure_pair(self, started: float) -> None:
         self.course.attempts += 1
         launched = self._launch_both()
         failures = [
             failure
             for failure in failures_of(launched, self._policy, self.judge.pending())
-            if failure.metric not in self.course.lost()
+            if failure.metric not in self.course.failing()
         ]
-        complaints = self._failing(failures, launched)
+        complaints = self._new_failures(failures, launched)
         base, head = launched["base"], launched["head"]
         pair: Pair | None = None
         if isinstance(base, LaunchResult) and isinstance(head, LaunchResult):
-            self._seen.add(base.launches)
+            self._base_tokens.add(base.launches)
             complaints += pair_complaints(
-                base, head, seen=self._seen, environment=self._environment,
+                base, head, base_tokens=self._base_tokens, environment=self._environment,
                 same_work=self._policy.same_work,
             )  # fmt: skip
             times = control_times(base.launches, head.launches)
             complaints += self._control.complaints(times)
             pair = Pair(base.values(), head.values(), times, next(iter(launched)))
         if complaints:
-            self._tell(launched, None)
+            self._report_launches(launched, None)
             self._drop(complaints)
             self._last_failures = {(f.metric, f.where) for f in failures}
             return
         self._last_complaints, self._last_failures = set(), set()
-        self._settle(failures, launched)
+        self._record_failures(failures, launched)
         if pair is None or not (pair.base or pair.head):
-            self._tell(launched, None)
-            self._check_lost(anything_measured=False)
+            self._report_launches(launched, None)
+            self._check_failing(anything_measured=False)
             return
         assert isinstance(base, LaunchResult) and isinstance(head, LaunchResult)
-        self._tell(launched, self.judge.pairs + 1)
+        self._report_launches(launched, self.judge.pairs + 1)
         if not self.judge.pairs:
             self._environment = {one.benchmark: one.fingerprint for one in base.launches}
         self.judge.add(pair, benchmarks_by_metric(head) | benchmarks_by_metric(base))
-        self.judge.leave_out(self.course.lost())
-        for warning in pair_warnings(base, head, self._seen):
+        self.judge.leave_out(self.course.failing())
+        for warning in pair_warnings(base, head, self._base_tokens):
             if warning not in self.course.warnings:
                 self.course.warnings.append(warning)
         self._listener.pair_done(self._standing(self._clock() - started))
-        self._check_lost(anything_measured=True)
+        self._check_failing(anything_measured=True)
         self._check_decided()
 
     def _launch_both(self) -> dict[Arm, LaunchResult | MeasurementError]:
@@ -190,18 +190,18 @@ class Session:
                 except MeasurementError as error:
                     launched[arm] = error
         except KeyboardInterrupt:
-            self._tell(launched, None)
+            self._report_launches(launched, None)
             raise
         return launched
 
-    def _tell(
+    def _report_launches(
         self, launched: Mapping[Arm, LaunchResult | MeasurementError], pair: int | None
     ) -> None:
         for arm, launch in launched.items():
             if isinstance(launch, LaunchResult):
                 self._listener.launched(launch, pair, arm)
 
-    def _failing(
+    def _new_failures(
         self, failures: Sequence[Missing], launched: Mapping[Arm, LaunchResult | MeasurementError]
     ) -> list[Complaint]:
         """Complain of what fails for the first time: once may be the machine's doing."""
@@ -227,7 +227,7 @@ class Session:
                 complaints.append(Complaint("fails", subject, f"fails in {place}: {shown}{more}"))
         return complaints
 
-    def _settle(
+    def _record_failures(
         self, failures: Sequence[Missing], launched: Mapping[Arm, LaunchResult | MeasurementError]
     ) -> None:
         """Keep what fails again: it is named, and waited for no more."""
@@ -238,9 +238,9 @@ class Session:
                 arm: Arm = "head" if failure.where == "head" else "base"
                 self.course.missing.append(with_log(failure, launched[arm]))
 
-    def _check_lost(self, *, anything_measured: bool) -> None:
+    def _check_failing(self, *, anything_measured: bool) -> None:
         course = self.course
-        if course.lost("head"):
+        if course.failing("head"):
             course.stopped = "HEAD fails a benchmark that BASE runs"
         elif not anything_measured:
             course.stopped = "nothing could be measured"
@@ -269,10 +269,10 @@ class Session:
 
     def _warn(self) -> None:
         course = self.course
-        if self._policy.same_work == "tokens" and self._seen.unsteady():
+        if self._policy.same_work == "tokens" and self._base_tokens.varying():
             course.warnings.append(
                 "the base's own tokens vary between launches, so they were not compared: "
-                + ", ".join(self._seen.unsteady())
+                + ", ".join(self._base_tokens.varying())
             )
         if course.moved:
             course.warnings.append(

@@ -49,7 +49,7 @@ def known_control(store: Store, project: str, machine: str) -> ControlWatch:
     """Return what earlier gates on this machine say of its control workload."""
     newest = queries.gate_launches(store, project, machine=machine, limit=_LAUNCHES)
     differences = map(control_difference, _controls_by_pair(newest).values())
-    return ControlWatch(one for one in differences if one is not None)
+    return ControlWatch(size for size in differences if size is not None)
 
 
 def stored_controls(store: Store, project: str, gate_id: str) -> dict[int, Controls]:

@@ -19,8 +19,8 @@ Requests = Sequence[RequestTimes]
 _ARMS: tuple[Arm, Arm] = ("base", "head")
 
 _MEASURES: dict[str, Callable[[Requests], list[float]]] = {
-    "TTFT p99": lambda requests: [one.ttft for one in requests if one.ttft is not None],
-    "ITL p99": lambda requests: [gap for one in requests for gap in one.gaps],
+    "TTFT p99": lambda requests: [times.ttft for times in requests if times.ttft is not None],
+    "ITL p99": lambda requests: [gap for times in requests for gap in times.gaps],
 }
 
 
@@ -54,9 +54,7 @@ def _tail(scenario: str, what: str, pairs: Sequence[Mapping[Arm, Requests]]) -> 
     values_of = _MEASURES[what]
     whole = [arms for arms in pairs if len(arms) == 2]
     base, head = ([values_of(arms[arm]) for arms in whole] for arm in _ARMS)
-    found = compare_tails(base, head, quantile=0.99)
-    if found.base is None or found.head is None:
+    tail = compare_tails(base, head, quantile=0.99)
+    if tail.base is None or tail.head is None:
         return None
-    return Tail(
-        scenario, what, found.base, found.head, found.effect, found.low, found.high, found.reason
-    )
+    return Tail(scenario, what, tail.base, tail.head, tail.effect, tail.low, tail.high, tail.reason)

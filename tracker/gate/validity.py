@@ -15,7 +15,7 @@ from tracker.domain import Arm, Fingerprint, Launch
 from tracker.gate.policy import SameWork
 from tracker.measure.launch import LaunchResult
 
-__all__ = ["Complaint", "WorkSeen", "pair_complaints", "pair_warnings"]
+__all__ = ["BaseTokens", "Complaint", "pair_complaints", "pair_warnings"]
 
 ComplaintKind = Literal[
     "code",
@@ -63,7 +63,7 @@ class Complaint:
 
 
 @dataclass(slots=True)
-class WorkSeen:
+class BaseTokens:
     """Digests of the base's tokens so far: a base that disagrees with itself proves nothing."""
 
     digests: dict[str, set[str]] = field(default_factory=dict)
@@ -74,16 +74,16 @@ class WorkSeen:
             if isinstance(digest, str):
                 self.digests.setdefault(launch.benchmark, set()).add(digest)
 
-    def unsteady(self) -> list[str]:
+    def varying(self) -> list[str]:
         """Return the scenarios whose tokens vary between launches of the base itself."""
-        return sorted(name for name, seen in self.digests.items() if len(seen) > 1)
+        return sorted(name for name, base_tokens in self.digests.items() if len(base_tokens) > 1)
 
 
 def pair_complaints(
     base: LaunchResult,
     head: LaunchResult,
     *,
-    seen: WorkSeen,
+    base_tokens: BaseTokens,
     environment: Mapping[str, Fingerprint],
     same_work: SameWork,
 ) -> list[Complaint]:
@@ -92,7 +92,7 @@ def pair_complaints(
     Args:
         base: A launch of the base commit.
         head: The launch of the head commit interleaved with it.
-        seen: What the base's launches produced, this one included.
+        base_tokens: What the base's launches produced, this one included.
         environment: Fingerprint per scenario of the first pair; empty at the first.
         same_work: Whether tokens must agree, or only their number.
     """
@@ -101,7 +101,7 @@ def pair_complaints(
         for arm, launch in (("base", base), ("head", head))
         for fault in launch.faults
     ]
-    complaints += _work(base, head, seen, same_work)
+    complaints += _work(base, head, base_tokens, same_work)
     complaints += _environment(base, head, environment)
     for arm, launch in (("base", base), ("head", head)):
         complaints += _errors(arm, launch)
@@ -109,12 +109,12 @@ def pair_complaints(
     return complaints
 
 
-def pair_warnings(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> list[str]:
+def pair_warnings(base: LaunchResult, head: LaunchResult, base_tokens: BaseTokens) -> list[str]:
     """Return what a reader of the verdict has to know of two launches that may be compared.
 
     What they did differently, and what could not be proved of the code that ran.
     """
-    warnings = [_prefix_warning(base, head), _token_warning(base, head, seen)]
+    warnings = [_prefix_warning(base, head), _token_warning(base, head, base_tokens)]
     for note in dict.fromkeys((*base.notes, *head.notes)):
         arms = [arm for arm, one in (("base", base), ("head", head)) if note in one.notes]
         warnings.append(note if len(arms) == 2 else f"{arms[0]}: {note}")
@@ -136,9 +136,9 @@ def _prefix_warning(base: LaunchResult, head: LaunchResult) -> str | None:
     )
 
 
-def _token_warning(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> str | None:
+def _token_warning(base: LaunchResult, head: LaunchResult, base_tokens: BaseTokens) -> str | None:
     """Say that the commits generated other tokens, as many as before, if they did."""
-    unsteady = seen.unsteady()
+    unsteady = base_tokens.varying()
     differing = [
         scenario
         for scenario, (before, after) in _work_of_both(base, head).items()
@@ -153,9 +153,9 @@ def _token_warning(base: LaunchResult, head: LaunchResult, seen: WorkSeen) -> st
 
 
 def _work(
-    base: LaunchResult, head: LaunchResult, seen: WorkSeen, same_work: SameWork
+    base: LaunchResult, head: LaunchResult, base_tokens: BaseTokens, same_work: SameWork
 ) -> list[Complaint]:
-    unsteady = seen.unsteady()
+    unsteady = base_tokens.varying()
     complaints: list[Complaint] = []
     for scenario, (before, after) in _work_of_both(base, head).items():
         differs: list[str] = []

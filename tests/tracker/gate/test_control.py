@@ -11,9 +11,9 @@ from tests.tracker.store.values import BENCHMARKS, commit, committed_at, file_of
 from tracker.domain import Fingerprint, GateLaunch, Launch, RevisionRecord
 from tracker.gate.assembly import make_report
 from tracker.gate.control import (
-    FLOOR,
-    KNOWN,
-    MEMORY,
+    LEAST_DIFFERENCE,
+    LEAST_PAIRS,
+    REMEMBERED_PAIRS,
     ControlWatch,
     control_difference,
     control_times,
@@ -54,7 +54,7 @@ def test_a_launch_without_control_times_has_no_difference(control):
 
 
 def test_nothing_is_dropped_before_enough_is_known():
-    watch = ControlWatch([0.001] * (KNOWN - 1))
+    watch = ControlWatch([0.001] * (LEAST_PAIRS - 1))
     assert complaints(watch, [launch(1.0)], [launch(2.0)]) == []
     (complaint,) = complaints(watch, [launch(2.0)], [launch(1.0)])
     assert "differs by 100.0%" in complaint.text and not complaint.persists
@@ -62,9 +62,9 @@ def test_nothing_is_dropped_before_enough_is_known():
 
 def test_a_quiet_machine_still_gets_the_floor():
     watch = ControlWatch([0.0] * 20)
-    assert watch.usual == FLOOR
-    assert complaints(watch, [launch(1.0)], [launch(1.0 + 0.9 * FLOOR)]) == []
-    assert complaints(watch, [launch(1.0)], [launch(1.0 + 1.1 * FLOOR)])
+    assert watch.usual == LEAST_DIFFERENCE
+    assert complaints(watch, [launch(1.0)], [launch(1.0 + 0.9 * LEAST_DIFFERENCE)]) == []
+    assert complaints(watch, [launch(1.0)], [launch(1.0 + 1.1 * LEAST_DIFFERENCE)])
 
 
 def test_a_launch_of_the_store_counts_like_one_just_measured():
@@ -90,10 +90,10 @@ def test_a_machine_that_always_wobbles_keeps_most_pairs(shape):
 
 
 def test_a_node_that_changed_for_good_is_learned():
-    watch = ControlWatch([0.001] * MEMORY)
-    told = [bool(complaints(watch, [launch(1.0)], [launch(1.2)])) for _ in range(MEMORY)]
+    watch = ControlWatch([0.001] * REMEMBERED_PAIRS)
+    told = [bool(complaints(watch, [launch(1.0)], [launch(1.2)])) for _ in range(REMEMBERED_PAIRS)]
     assert told[0] and not told[-1]
-    assert sum(told) <= MEMORY // 2
+    assert sum(told) <= REMEMBERED_PAIRS // 2
 
 
 def test_the_rule_favours_neither_commit():
@@ -128,7 +128,7 @@ class Node(Lab):
 def test_a_moved_node_is_dropped_in_both_arms_and_never_makes_the_gate_invalid():
     lab, notes = Node(), Notes()
     lab.slow = frozenset({1, 4, 9, 12})
-    watch = ControlWatch([0.001] * MEMORY)
+    watch = ControlWatch([0.001] * REMEMBERED_PAIRS)
     policy = Policy()
     session = Session(lab, BASE, HEAD, policy, listener=notes, control=watch)
     session.run()
@@ -146,7 +146,7 @@ def test_what_is_usual_is_remembered_from_gate_to_gate(tmp_path):
         revisions = [RevisionRecord(commit(number), committed_at(number)) for number in (1, 2)]
         store.record_revisions("p", revisions)
         gate = store.begin_gate("p", base=commit(1), head=commit(2), machine="box", policy={})
-        for number in range(1, KNOWN + 2):
+        for number in range(1, LEAST_PAIRS + 2):
             for arm, which, factor in (("base", 1, 1.0), ("head", 2, 1.0 + number / 100)):
                 one = measurement(1.0, number=which, minute=number)
                 header = launch(factor).header | {"arm": arm}
