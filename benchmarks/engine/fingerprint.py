@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tracker.fingerprint import cpu_model, package_versions
-from tracker.load.nvml import NvmlDevice, open_gpu
+from tracker.load.nvml import NvmlDevice, open_gpus
 
-__all__ = ["SMALL_MACHINE", "fingerprint", "gpu_of", "pin_threads"]
+__all__ = ["SMALL_MACHINE", "fingerprint", "gpus_of", "pin_threads"]
 
 SMALL_MACHINE = 4  # cores; up to here the measuring process runs on one thread
 
@@ -28,14 +28,14 @@ def pin_threads() -> int:
     return int(torch.get_num_threads())
 
 
-def gpu_of(device: str) -> NvmlDevice | None:
-    """Return NVML's handle of the CUDA device in use; None on a CPU or where NVML has none."""
+def gpus_of(device: str) -> list[NvmlDevice]:
+    """Return NVML's handles of torch's CUDA devices, in its order; none on a CPU or without NVML."""
     if device != "cuda":
-        return None
+        return []
     import torch
 
-    uuid = getattr(torch.cuda.get_device_properties(0), "uuid", None)
-    return None if uuid is None else open_gpu(f"GPU-{uuid}")
+    devices = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    return open_gpus(f"GPU-{uuid}" for d in devices if (uuid := getattr(d, "uuid", None)))
 
 
 def fingerprint(device: str, gpu: NvmlDevice | None, extra: dict[str, str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.engine.ceiling import device_memory, measure_ceiling, processor_ticks
 from benchmarks.engine.control import control_of
-from benchmarks.engine.fingerprint import fingerprint, gpu_of, pin_threads
+from benchmarks.engine.fingerprint import fingerprint, gpus_of, pin_threads
 from benchmarks.engine.memory import forget_peaks, peak_cuda_memory, peak_rss
 from benchmarks.engine.models import locate, require_device
 from benchmarks.engine.source import import_engine
@@ -63,7 +63,8 @@ class InProcess:
         self._control: dict[str, float] = {}
         self._ceiling: Ceiling | None = None
         self._ticks: tuple[Ticks | None, Ticks | None] = (None, None)
-        self.device = gpu_of(scenario.model.device)
+        self.gpus = gpus_of(scenario.model.device)
+        self.num_serving = 1  # the engine computes on the first device
         self.vocab_size = int(self._engine.describe()["vocab_size"])
 
     @staticmethod
@@ -129,7 +130,8 @@ class InProcess:
             ),
             **cpu_metrics(self._cpu_time, done.ended - done.started, *self._ticks),
         }
-        environment = fingerprint(self._scenario.model.device, self.device, {})
+        gpu = self.gpus[0] if self.gpus else None
+        environment = fingerprint(self._scenario.model.device, gpu, {})
         described = {**self._engine.describe(), "source": str(self._imported.path)}
         self.close()
         control = {"before": self._control, "after": control_of(self._scenario.model.device)}
@@ -151,8 +153,8 @@ class InProcess:
         if self._closed:
             return
         self._closed = True
-        if self.device is not None:
-            self.device.close()
+        for gpu in self.gpus:
+            gpu.close()
         self._engine.close()
 
     def params_of(self, request: LoadRequest) -> Any:

@@ -95,8 +95,6 @@ class Server:
 class Served:
     """A server of its own for one scenario; a ``tracker.load.target.Target``. Raises as `Server`."""
 
-    device = None
-
     def __init__(self, scenario: Scenario) -> None:
         self._server = Server(scenario)
         try:
@@ -105,6 +103,7 @@ class Served:
             self._server.stop()
             raise
         self.vocab_size = self._target.vocab_size
+        self.gpus, self.num_serving = self._target.gpus, self._target.num_serving
 
     @classmethod
     @contextlib.contextmanager

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine.fingerprint import gpu_of, pin_threads
+from benchmarks.engine.fingerprint import gpus_of, pin_threads
 from benchmarks.gpu.context import Context, ceilings, datasheet
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.records import latest, read
 from tracker.load.errors import UnavailableError
-from tracker.load.telemetry import Sampler, summarise
+from tracker.load.telemetry import Sampler, dcgm_processes, own_processes, summarise
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,18 +24,20 @@ def main(arguments: Sequence[str]) -> int:
     outcome: dict[str, Any] = {"status": "done"}
     try:
         pin_threads()
-        gpu = gpu_of(device)
-        model = None if gpu is None else gpu.model()
+        gpus = gpus_of(device)
+        model = gpus[0].model() if gpus else None
         context = Context(device, ceilings(latest(read(Path(folder)))), datasheet(model))
         try:
-            with Sampler(gpu) as sampler:
+            with Sampler(gpus, serving=1) as sampler:
                 measurements, facts = PARTS[part].run(case, context)
         finally:
-            if gpu is not None:
+            for gpu in gpus:
                 gpu.close()
         outcome["measurements"] = [asdict(one) for one in measurements]
         outcome["facts"] = facts
-        outcome["telemetry"] = summarise(sampler.samples, sampler.joules)
+        outcome["telemetry"] = summarise(
+            sampler.gpus, own=own_processes(), dcgm=dcgm_processes() if gpus else None
+        )
     except UnavailableError as reason:
         outcome = {"status": "skipped", "problem": str(reason)}
     except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.engine.fingerprint import fingerprint, gpu_of
+from benchmarks.engine.fingerprint import fingerprint, gpus_of
 from benchmarks.gpu.context import COPY, MATMUL, Context
 from benchmarks.gpu.records import GpuMeasurement
 from benchmarks.gpu.timing import device_seconds
@@ -43,11 +43,11 @@ def run(case: str, context: Context) -> tuple[list[GpuMeasurement], dict[str, An
 def _facts(device: str) -> dict[str, Any]:
     import torch
 
-    gpu = gpu_of(device)
+    gpus = gpus_of(device)
     try:
-        facts = fingerprint(device, gpu, {})
+        facts = fingerprint(device, gpus[0] if gpus else None, {})
     finally:
-        if gpu is not None:
+        for gpu in gpus:
             gpu.close()
     facts["transformers"] = _transformers()
     if device == "cuda":

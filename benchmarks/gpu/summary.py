@@ -54,7 +54,13 @@ def _device(facts: dict[str, Any]) -> list[str]:
 
 
 def _clocks(records: Sequence[Record]) -> list[str]:
-    seen = [record.telemetry for record in records if record.telemetry is not None]
+    seen = [
+        gpu
+        for r in records
+        if r.telemetry is not None
+        for gpu in r.telemetry["gpus"]
+        if gpu["serves"]
+    ]
     if not seen:
         return ["", "No clocks: NVML was not there."]
 

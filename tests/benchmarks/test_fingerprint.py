@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from benchmarks.engine import fingerprint as module
-from benchmarks.engine.fingerprint import fingerprint, gpu_of, pin_threads
-from tests.tracker.load.fakes import FakeNvml
+from benchmarks.engine.fingerprint import fingerprint, gpus_of, pin_threads
+from tests.tracker.load.fake_nvml import FakeNvml
 from tracker.load.nvml import open_gpu
 
 
@@ -30,7 +30,7 @@ def test_a_small_machine_runs_on_one_thread(threads, monkeypatch, cores, expecte
 def test_a_cpu_launch_has_no_gpu(threads):
     got = fingerprint("cpu", None, {})
     assert got["gpu_model"] is got["gpu_count"] is got["driver"] is None
-    assert gpu_of("cpu") is None
+    assert gpus_of("cpu") == []
 
 
 def test_versions_of_the_measuring_tools_are_recorded():

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.bench_counters import TinyPressed, TinyShared
 from benchmarks.engine.in_process import run_in_process
 from benchmarks.engine.models import QWEN3_8B, SMOLLM2, TINY
-from tests.tracker.load.fakes import FakeNvml
+from tests.tracker.load.fake_nvml import POWER_CAP, FakeGpu, FakeNvml
 from tracker.artifacts import read_launch
 from tracker.domain import Fingerprint, Launch
 from tracker.load.artifact import request_line
@@ -26,7 +26,7 @@ from tracker.load.drive import drive
 from tracker.load.errors import UnavailableError
 from tracker.load.lengths import Fixed
 from tracker.load.metrics import counter_metrics
-from tracker.load.nvml import open_gpu
+from tracker.load.nvml import open_gpus
 from tracker.load.records import RequestRecord
 from tracker.load.scenario import ClosedLoop, Independent, Model, OpenLoop, Replay, Scenario
 
@@ -235,24 +235,26 @@ def test_nothing_half_written_stays(written):
 
 
 def test_a_launch_beside_a_gpu_carries_its_telemetry(tmp_path, monkeypatch):
-    nvml = FakeNvml(reasons=0x4)
+    nvml = FakeNvml((FakeGpu(reasons=POWER_CAP),))
     monkeypatch.setattr(
-        "benchmarks.engine.in_process.gpu_of", lambda device: open_gpu("GPU-1", nvml)
+        "benchmarks.engine.in_process.gpus_of", lambda device: open_gpus(["GPU-1"], nvml)
     )
     monkeypatch.setenv("PACEKEEPER_ARTIFACTS", str(tmp_path))
     result = run_in_process("bench_decode.Beside", SMALL)
     header, *lines = [json.loads(line) for line in result.artifact.read_text().splitlines()]
-    assert header["telemetry"]["utilization_mean"] == 0.87
-    assert header["telemetry"]["throttle_reasons"] == ["sw_power_cap"]
+    (gpu,) = header["telemetry"]["gpus"]
+    assert gpu["throttle_reasons"] == ["sw_power_cap"]
+    assert header["tiers"]["gpu_utilization"] == "nvml"
+    assert header["tiers"]["mbu_decode"] == "analytic"
     assert header["fingerprint"]["driver"] == "580.1"
     assert header["fingerprint"]["clocks_policy"] == "sm 1980 MHz, mem 2619 MHz"
-    assert header["metrics"]["gpu_utilization"] == 0.87
+    assert header["metrics"]["gpu_utilization"] == pytest.approx(0.87)
     # The window is far below 5 s: the energy is kept with its reason and makes no metric.
     assert header["telemetry"]["energy"] == 0.0
     assert header["telemetry"]["energy_valid"] is False
     assert header["metrics"]["energy_per_token"] is None
     samples = [line for line in lines if line["record"] == "telemetry"]
-    assert len(samples) == header["telemetry"]["samples"] >= 2
+    assert len(samples) == gpu["samples"] >= 2
     assert all(0 < s["time"] < header["duration"] for s in samples)
     assert nvml.open == 0
 

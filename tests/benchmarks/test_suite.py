@@ -105,7 +105,8 @@ class Scripted:
     """A target whose requests take a tenth of a second for every request in flight."""
 
     opened = 0
-    device = None
+    gpus = ()
+    num_serving = None
     vocab_size = 10
 
     def __init__(self, scenario):

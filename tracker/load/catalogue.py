@@ -123,6 +123,11 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
         "client_read_delay_p99": "Wait of a read for the client, p99",
     },
     ("lower", "J/token", "energy", True): {"energy_per_token": "Energy per output token"},
+    ("higher", "tokens/J", "energy", True): {"tokens_per_joule": "Output tokens per joule"},
+    ("lower", "B/s", "utilization", True): {
+        "pcie_traffic": "Bytes over PCIe, both ways (GPM)",
+        "nvlink_traffic": "Bytes over NVLink, both ways (GPM)",
+    },
     ("lower", "requests", "other", True): {
         "server_queue_length": "Requests waiting in the server, mean",
         "server_preemptions": "Requests the server preempted",
@@ -143,7 +148,12 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
         "mfu_prefill": "FLOPs used by prefill (analytic)",
         "mfu_decode": "FLOPs used by decode (analytic)",
         "cpu_share": "Processors kept busy by the process",
-        "gpu_utilization": "Share of time with a kernel running",
+        "gpu_utilization": "Share of time with a kernel running (NVML)",
+        "gpu_memory_utilization": "Share of time with memory being read or written (NVML)",
+        "sm_active": "Share of time with a warp resident, mean over SMs (GPM)",
+        "sm_occupancy": "Resident warps over the most that fit (GPM)",
+        "tensor_active": "Share of time with tensor cores at work (GPM)",
+        "dram_active": "Share of the memory's peak bandwidth used (GPM)",
     },
     ("higher", "1/s", "utilization", True): {
         "memory_turnover": "Device memory moved per second (analytic)"

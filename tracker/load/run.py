@@ -23,8 +23,16 @@ from tracker.load.metrics import Values, latency_metrics, total
 from tracker.load.records import RequestRecord
 from tracker.load.scenario import Conversations, Replay, Scenario, describe
 from tracker.load.target import OpenTarget
-from tracker.load.telemetry import Sampler, sample_lines, summarise
+from tracker.load.telemetry import (
+    Sampler,
+    dcgm_processes,
+    device_metrics,
+    own_processes,
+    sample_lines,
+    summarise,
+)
 from tracker.load.turns import turn_metrics
+from tracker.load.utilization import analytic_tiers
 from tracker.load.workload import concurrency, make_requests, trace_path, warmup_requests
 
 __all__ = ["LoadResult", "run_scenario"]
@@ -89,20 +97,22 @@ def run_scenario(
         gc.collect()
         gc.freeze()  # what is alive by now is not looked at again during the load
         try:
-            with Sampler(target.device) as sampler:
+            with Sampler(target.gpus, serving=target.num_serving) as sampler:
                 done = target.drive(requests, at_once)
         finally:
             gc.unfreeze()
+        own = own_processes()
         observed = target.finish(warm, done)
     finally:
         target.close()
-    telemetry = summarise(sampler.samples, sampler.joules)
+    telemetry = summarise(sampler.gpus, own=own, dcgm=dcgm_processes() if target.gpus else None)
+    of_gpus, tiers = device_metrics(telemetry, total(r.output_tokens for r in done.records))
     failures = tuple(r.failure for r in done.records if r.failure is not None)
     void = _too_many(failures, len(done.records), scenario.max_error_rate) or observed.client_bound
     metrics: Values = {
         **latency_metrics(done.records, scenario.slos),
         **_turns(scenario, done.records),
-        **_of_device(done.records, telemetry),
+        **of_gpus,
         **observed.metrics,
     }
     header: dict[str, Any] = {
@@ -122,13 +132,14 @@ def run_scenario(
         "work": work_of(done),
         "telemetry": telemetry,
         "utilization": observed.utilization,
+        "tiers": {**tiers, **analytic_tiers(metrics)},
         "void": void,
     }
     path = None
     directory = directory or artifact_directory()
     if directory is not None:
         lines = [request_line(record, done.started - began) for record in done.records]
-        path = write_artifact(directory, header, lines + sample_lines(sampler.samples, began))
+        path = write_artifact(directory, header, lines + sample_lines(sampler.gpus, began))
     return LoadResult(
         launch_id=header["launch_id"],
         metrics=metrics,
@@ -152,15 +163,6 @@ def _turns(scenario: Scenario, records: tuple[RequestRecord, ...]) -> Values:
     if not isinstance(scenario.workload, Conversations):
         return {}
     return turn_metrics(records, scenario.workload)
-
-
-def _of_device(records: tuple[RequestRecord, ...], telemetry: dict[str, Any] | None) -> Values:
-    tokens = total(r.output_tokens for r in records)
-    energy = telemetry["energy"] if telemetry and telemetry["energy_valid"] else None
-    return {
-        "energy_per_token": energy / tokens if tokens and energy is not None else None,
-        "gpu_utilization": telemetry["utilization_mean"] if telemetry else None,
-    }
 
 
 def _with_trace(fingerprint: Mapping[str, Any], scenario: Scenario) -> dict[str, Any]:

@@ -45,11 +45,13 @@ class Target(Protocol):
 
     Attributes:
         vocab_size: Token ids of random prompts are drawn below it.
-        device: The GPU whose telemetry belongs to the load; None where there is none.
+        gpus: Every GPU whose telemetry belongs to the load; empty where there is none.
+        num_serving: How many of them, from the first on, do its work; None: all.
     """
 
     vocab_size: int
-    device: Readable | None
+    gpus: Sequence[Readable]
+    num_serving: int | None
 
     def drive(self, requests: Sequence[LoadRequest], concurrency: int | None) -> Drive:
         """Run the requests to their ends; first the warm-up's, then those of the timed part."""

@@ -11,12 +11,32 @@ from dataclasses import dataclass
 
 from tracker.load.metrics import Values
 
-__all__ = ["NAMES", "ON_GPU", "TIER", "Ceiling", "Ticks", "cpu_metrics", "utilization_metrics"]
+__all__ = [
+    "NAMES",
+    "ON_GPU",
+    "TIER",
+    "Ceiling",
+    "Ticks",
+    "analytic_tiers",
+    "cpu_metrics",
+    "utilization_metrics",
+]
 
 TIER = "analytic"
 # What every suite that reads a clock publishes, and what it adds on a GPU.
 NAMES = ("mbu_prefill", "mbu_decode", "mfu_prefill", "mfu_decode", "cpu_share", "cpu_steal")
-ON_GPU = ("memory_turnover", "gpu_utilization", "graph_captures")
+ON_GPU = (
+    "memory_turnover",
+    "gpu_utilization",
+    "gpu_memory_utilization",
+    "sm_active",
+    "sm_occupancy",
+    "tensor_active",
+    "dram_active",
+    "pcie_traffic",
+    "nvlink_traffic",
+    "graph_captures",
+)
 
 
 Ticks = tuple[int, int]  # of all processors since the machine started: stolen, all
@@ -66,6 +86,12 @@ def utilization_metrics(
     moved, spent = counters.get("model_bytes"), sum((seconds or {}).values())
     values["memory_turnover"] = _share(moved, spent, device_memory)
     return values
+
+
+def analytic_tiers(metrics: Values) -> dict[str, str]:
+    """Return the tier of each figure of ``utilization_metrics`` that has a value."""
+    names = ("mbu_prefill", "mbu_decode", "mfu_prefill", "mfu_decode", "memory_turnover")
+    return {name: TIER for name in names if metrics.get(name) is not None}
 
 
 def cpu_metrics(

@@ -7,9 +7,14 @@ from typing import Any
 from benchmarks.gpu.records import GpuMeasurement, Record
 
 TELEMETRY = {
-    "sm_clock_min": 1.755e9,
-    "temperature_max": 61.0,
-    "throttle_reasons": ["sw_power_cap"],
+    "gpus": [
+        {
+            "serves": True,
+            "sm_clock_min": 1.755e9,
+            "temperature_max": 61.0,
+            "throttle_reasons": ["sw_power_cap"],
+        }
+    ]
 }
 
 

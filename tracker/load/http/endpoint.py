@@ -28,6 +28,7 @@ from tracker.load.http.reply import CountTokens, Reply
 from tracker.load.http.server import ServerInfo, ask, get, refused_fields
 from tracker.load.http.workers import drive_in_processes
 from tracker.load.metrics import quantile
+from tracker.load.nvml import open_gpus, visible_uuids
 from tracker.load.records import LoadRequest, RequestRecord
 from tracker.load.scenario import Scenario
 from tracker.load.target import Observation
@@ -37,6 +38,7 @@ __all__ = ["Endpoint", "HttpTarget"]
 
 T = TypeVar("T")
 SCRAPE_INTERVAL = 1.0  # seconds
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _PATHS: dict[Api, str] = {"completions": "/v1/completions", "chat": "/v1/chat/completions"}
 
 
@@ -133,8 +135,6 @@ class Endpoint:
 class HttpTarget:
     """A connected server; a ``tracker.load.target.Target``."""
 
-    device: Readable | None = None
-
     def __init__(
         self,
         endpoint: Endpoint,
@@ -158,6 +158,8 @@ class HttpTarget:
         self._scrapes: list[str] = []
         self._has_metrics = True
         self._timed = False
+        self.gpus: Sequence[Readable] = ()
+        self.num_serving: int | None = None
         try:
             self._session = self._run(
                 _opened(endpoint, clock, delay, connector or endpoint.connector)
@@ -167,6 +169,9 @@ class HttpTarget:
         except BaseException:
             self.close()
             raise
+        # Of a server on this machine; another one's GPUs cannot be seen from here.
+        local = urlsplit(endpoint.url).hostname in _LOCAL
+        self.gpus = open_gpus(visible_uuids()) if local else []
         self.vocab_size = endpoint.vocab_size or self._server.vocab_size or 1_000
 
     @property
@@ -225,6 +230,8 @@ class HttpTarget:
         """Close the connections, and the event loop unless it was given."""
         if self._loop.is_closed():
             return
+        for gpu in self.gpus:
+            gpu.close()
         if self._session is not None:
             self._run(self._session.http.close())
         if self._own_loop:
