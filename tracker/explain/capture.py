@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tracker.domain import Arm, Fingerprint
 from tracker.explain.trace import Trace, TraceError, read_trace
 from tracker.gate.order import PairOrder
-from tracker.gate.validity import Complaint, WorkSeen, pair_complaints
+from tracker.gate.validity import BaseTokens, Complaint, pair_complaints
 from tracker.load.profile import SUFFIX
 from tracker.measure.launch import LaunchResult, Runner
 
@@ -62,7 +62,7 @@ def capture_pairs(
         MeasurementError: A launch measured nothing.
     """
     captured = Captured()
-    order, seen = PairOrder(seed), WorkSeen()
+    order, base_tokens = PairOrder(seed), BaseTokens()
     environment: dict[str, Fingerprint] = {}
     commits: dict[Arm, str] = {"base": base, "head": head}
     valid = dropped = 0
@@ -73,10 +73,10 @@ def capture_pairs(
                 if on_launch is not None:
                     on_launch(valid + 1, pairs, arm)
                 launched[arm] = runner.launch(commits[arm])
-            seen.add(launched["base"].launches)
+            base_tokens.add(launched["base"].launches)
             complaints = pair_complaints(
                 launched["base"], launched["head"],
-                seen=seen, environment=environment, same_work="counts",
+                base_tokens=base_tokens, environment=environment, same_work="counts",
             )  # fmt: skip
             if complaints:
                 dropped += 1
