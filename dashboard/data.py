@@ -10,28 +10,29 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar, cast, get_args
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import streamlit as st
 
 from tracker.artifacts import read_trace
 from tracker.comparison import compare
-from tracker.confirmation import with_confirmation
 from tracker.domain import (
+    AccountInfo,
     AlertInfo,
-    AlertState,
     CalibrationBlock,
     CalibrationRecord,
     ComparisonRow,
     GateInfo,
     GateLaunch,
     IngestProblemInfo,
+    JobInfo,
     LaunchInfo,
     LaunchTrace,
     MachineUse,
     Overview,
     ProjectInfo,
     RevisionInfo,
+    Role,
     RunInfo,
     SearchedSeries,
     SeriesFilter,
@@ -39,28 +40,35 @@ from tracker.domain import (
     SeriesInfo,
     Week,
 )
-from tracker.findings import Change, Finding, group_by_commit
-from tracker.store import Store, queries
+from tracker.requests import base_of
+from tracker.store import queries
 from tracker.store.engine import parse_url, shown
+from tracker.stored_findings import triaged_at
+from tracker.triage import Triaged
 
 __all__ = [
+    "accounts",
     "alerts",
+    "before",
     "calibration_records",
     "calibrations",
     "comparison",
-    "findings",
+    "forget_stamp",
     "gate",
     "gates",
     "history",
+    "jobs",
     "launch_trace",
     "launches",
     "machines",
     "newest_launches",
     "newest_revisions",
+    "open_alerts",
     "overview",
     "problems",
     "projects",
     "revision",
+    "role",
     "runs",
     "searched_series",
     "series",
@@ -68,6 +76,7 @@ __all__ = [
     "shown_store",
     "store_url",
     "suspects",
+    "triaged",
     "week",
 ]
 
@@ -87,8 +96,8 @@ def store_url() -> str:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _open(url: str, identity: str) -> Store:
-    return Store.open(url, read_only=True)
+def _open(url: str, identity: str) -> queries.Reader:
+    return queries.open_reader(url)
 
 
 @st.cache_data(ttl=_STAMP_TTL, max_entries=4, show_spinner=False)
@@ -114,6 +123,11 @@ def _key() -> tuple[str, str, str]:
     return url, identity, _stamp(url, identity)
 
 
+def forget_stamp() -> None:
+    """Look at the store again at the next question: this process has written to it."""
+    _stamp.clear()
+
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -131,7 +145,7 @@ def _answer(
 
 
 def _ask(
-    question: Callable[Concatenate[Store, _P], _T], *args: _P.args, **options: _P.kwargs
+    question: Callable[Concatenate[queries.Reader, _P], _T], *args: _P.args, **options: _P.kwargs
 ) -> _T:
     """The answer to one of the store's questions, from memory while the store is the same."""
     name = f"{question.__module__}.{question.__qualname__}"
@@ -213,23 +227,14 @@ def calibrations(project: str, machine: str | None) -> Sequence[CalibrationBlock
     return _ask(queries.calibration_blocks, project, machine=machine)
 
 
-def findings(project: str, commit: str) -> Sequence[Finding]:
-    """What moved at one commit, a finding a machine, with what paired runs of it say."""
-    changes = [Change(*pair) for pair in _ask(queries.shifts_at, project, commit)]
-    judged = gates(project, head=commit) if changes else ()
-    return [
-        with_confirmation(
-            finding,
-            [
-                gate
-                for gate in judged
-                if gate.machine == finding.machine
-                and finding.before is not None
-                and gate.base.commit == finding.before.commit
-            ],
-        )
-        for finding in group_by_commit(changes)
-    ]
+def triaged(project: str, commit: str) -> Sequence[Triaged]:
+    """What triage has at one commit, worst first, with what paired runs say."""
+    return _ask(triaged_at, project, commit)
+
+
+def before(project: str, item: Triaged) -> RevisionInfo | None:
+    """The commit that a finding is measured against; None where the store knows none."""
+    return _ask(base_of, item)
 
 
 def suspects(project: str, before: str, commit: str) -> Sequence[RevisionInfo]:
@@ -238,8 +243,28 @@ def suspects(project: str, before: str, commit: str) -> Sequence[RevisionInfo]:
 
 
 def alerts(project: str, commit: str) -> Sequence[AlertInfo]:
-    """The alerts of one commit in any state, newest first."""
-    return _ask(queries.list_alerts, project, states=get_args(AlertState), commit=commit)
+    """Every alert that has to do with one commit, in any state, newest first."""
+    return _ask(queries.alerts_at, project, commit)
+
+
+def open_alerts(project: str) -> Sequence[AlertInfo]:
+    """The open and acked alerts of a project, newest first."""
+    return _ask(queries.list_alerts, project)
+
+
+def jobs(project: str, commit: str) -> Sequence[JobInfo]:
+    """What people asked the service for about one commit, newest first."""
+    return _ask(queries.list_jobs, project, commit=commit)
+
+
+def role(email: str) -> Role | None:
+    """The role of an e-mail address; None: it has none."""
+    return _ask(queries.role_of, email)
+
+
+def accounts() -> Sequence[AccountInfo]:
+    """Every account, by e-mail address."""
+    return _ask(queries.list_accounts)
 
 
 def calibration_records(project: str, machine: str | None) -> Sequence[CalibrationRecord]:

@@ -41,6 +41,10 @@ BADGES = {
     "acked": ("orange", ":material/visibility:"),
     "expected": ("gray", ":material/event_available:"),
     "resolved": ("gray", ":material/task_alt:"),
+    "fixed": ("green", ":material/task_alt:"),
+    "queued": ("gray", ":material/schedule:"),
+    "done": ("gray", ":material/done:"),
+    "failed": ("red", ":material/error:"),
     "confirmed": ("red", ":material/verified:"),
     "refuted": ("green", ":material/cancel:"),
 }
@@ -54,9 +58,13 @@ def badge_of(state: str) -> tuple[str, str]:
 _SHOWN = 300  # characters of a name or a subject
 
 
+# Controls of the writing direction would reorder what stands around the text that holds them.
+_DIRECTION_CONTROLS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+
+
 def shortened(text: str, most: int = _SHOWN) -> str:
     """A text on one line, cut where it is longer than anybody reads."""
-    line = " ".join(text.split())
+    line = " ".join(text.translate(_DIRECTION_CONTROLS).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 

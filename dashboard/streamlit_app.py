@@ -23,6 +23,7 @@ PAGES = (
     ("trust", "Trust", ":material/balance:"),
     ("week", "Week", ":material/summarize:"),
     ("runs", "Runs", ":material/list:"),
+    ("account", "Account", ":material/account_circle:"),
 )
 
 

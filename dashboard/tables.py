@@ -407,6 +407,7 @@ def revisions_frame(revisions: Iterable[RevisionInfo], commit_url: str | None) -
                 "commit": revision.commit[:10],
                 "committed": revision.committed_at.strftime("%Y-%m-%d %H:%M"),
                 "subject": revision.subject or "–",
+                "author": revision.author or "–",
                 **({"link": link} if link else {}),
             }
         )

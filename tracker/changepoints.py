@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
-from tracker.confirmation import with_confirmation
 from tracker.domain import Detection, LastSearch, SeriesHistory, SeriesInfo
 from tracker.errors import MeasurementError, UsageError, did_you_mean
-from tracker.findings import Analysis, Change, Finding, group_by_commit
+from tracker.findings import Analysis, group_by_commit
 from tracker.shifts import RULES, SeriesShifts, algorithm_of, find_shifts
 from tracker.stats import DRIFT_ALGORITHM
 from tracker.store import Store, queries
+from tracker.stored_findings import confirmed
 
-__all__ = ["analyze", "confirmed", "stored_findings"]
+__all__ = ["analyze"]
 
 Progress = Callable[[int, int], None]
 
@@ -61,32 +61,6 @@ def analyze(
         num_shifts=sum(len(found.changes) for found in looked),
         moves=group_by_commit(change for found in looked for change in found.moves),
     )
-
-
-def confirmed(store: Store, finding: Finding) -> Finding:
-    """The finding with what the stored gates of its commit against the one before say of it."""
-    if finding.before is None:
-        return finding
-    gates = queries.gates_between(
-        store,
-        finding.project,
-        finding.before.commit,
-        finding.revision.commit,
-        machine=finding.machine,
-    )
-    return with_confirmation(finding, gates)
-
-
-def stored_findings(store: Store, project: str) -> tuple[Finding, ...]:
-    """The level shifts that the store holds for `project`, as `analyze` would group them."""
-    last = queries.last_searches(store, project)
-    changes = (
-        Change(series, shift)
-        for series in queries.list_series(store, project)
-        for shift in last[series.id].shifts
-        if shift.cause == "code"
-    )
-    return tuple(confirmed(store, finding) for finding in group_by_commit(changes))
 
 
 def _shifts_of(store: Store, chosen: Sequence[SeriesInfo]) -> Iterator[SeriesShifts]:

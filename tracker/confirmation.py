@@ -9,7 +9,7 @@ from dataclasses import replace
 from tracker.domain import GateInfo, VerdictInfo
 from tracker.findings import Change, Confirmation, Finding
 
-__all__ = ["with_confirmation"]
+__all__ = ["together", "with_confirmation"]
 
 
 def with_confirmation(finding: Finding, gates: Sequence[GateInfo]) -> Finding:
@@ -32,7 +32,7 @@ def with_confirmation(finding: Finding, gates: Sequence[GateInfo]) -> Finding:
         )
         said = [change.confirmation for change in changes if change.confirmation is not None]
         if said:
-            return replace(finding, changes=changes, confirmation=_together(said), gate_id=gate.id)
+            return replace(finding, changes=changes, confirmation=together(said), gate_id=gate.id)
     return finding
 
 
@@ -62,7 +62,8 @@ def _shows(verdict: VerdictInfo, change: Change) -> bool:
     return excludes_none and math.log1p(verdict.effect) / math.log(after / before) >= 0.5
 
 
-def _together(said: Sequence[Confirmation]) -> Confirmation:
+def together(said: Sequence[Confirmation]) -> Confirmation:
+    """What paired runs say of several series together."""
     if "confirmed" in said:
         return "confirmed"
     return "refuted" if set(said) == {"refuted"} else "inconclusive"

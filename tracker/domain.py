@@ -19,7 +19,10 @@ VerdictStatus = Literal["pass", "regression", "improvement", "inconclusive"]
 Outcome = Literal[
     "pass", "improvement", "regression", "broken", "inconclusive", "invalid", "infrastructure"
 ]
-AlertState = Literal["open", "acked", "expected", "resolved"]
+AlertState = Literal["open", "acked", "expected", "resolved", "fixed"]
+Role = Literal["reader", "triager", "admin"]
+JobKind = Literal["confirm", "bisect", "verify fix"]
+JobState = Literal["queued", "running", "done", "failed"]
 RunSource = Literal["ingest", "run", "gate", "calibration", "schedule"]
 Arm = Literal["base", "head"]
 Noise = Literal["beyond", "within", "unknown"]
@@ -246,6 +249,7 @@ class RevisionRecord:
     parents: tuple[str, ...] | None = None
     subject: str | None = None
     branch: str | None = None
+    author: str | None = None  # the name alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +287,7 @@ class RevisionInfo:
     committed_at: datetime
     subject: str | None = None
     branch: str | None = None
+    author: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -610,7 +615,43 @@ class LaunchInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """One line of an alert's history, which only ever grows.
+
+    Attributes:
+        at: When it happened.
+        action: What kind of event it is (`tracker.triage`).
+        text: In words, one line.
+        by: Who did it; None: the tracker itself.
+    """
+
+    at: datetime
+    action: str
+    text: str
+    by: str | None = None
+
+    def __str__(self) -> str:
+        stamp = self.at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"{stamp} {self.text}" + (f" (by {self.by})" if self.by else "")
+
+
+@dataclass(frozen=True, slots=True)
 class AlertInfo:
+    """An alert and what people decided about it.
+
+    Attributes:
+        state: As of now: an acceptance that has expired reads as "open".
+        revision: The commit that it is about: `detected` unless a person moved it.
+        key: What is never alerted twice: project, commit and machine.
+        machine: Where; None for alerts of earlier versions whose key names none.
+        detected: The commit at which the level shift begins, or which a gate judged.
+        metrics: What it covers of the commit's series; None: all that no other alert covers.
+        merged_into: Key of the alert that it is a part of.
+        until: When the acceptance ends; None: never.
+        fixed_by: Full hash of the commit that is said to fix it.
+        history: Everything that happened to it, oldest first.
+    """
+
     id: int
     project: str
     state: AlertState
@@ -621,8 +662,60 @@ class AlertInfo:
     worst_effect: float | None
     created_at: datetime
     updated_at: datetime
-    note: str | None = None
-    key: str | None = None  # what is never alerted twice: project, commit and machine
+    key: str | None = None
+    machine: str | None = None
+    detected: RevisionInfo | None = None
+    metrics: tuple[str, ...] | None = None
+    merged_into: str | None = None
+    assignee: str | None = None
+    issue: str | None = None  # URL
+    until: datetime | None = None
+    fixed_by: str | None = None
+    history: tuple[AlertEvent, ...] = ()
+
+    @property
+    def note(self) -> str | None:
+        """The history as text, a line for each event; None where nothing happened yet."""
+        return "\n".join(map(str, self.history)) or None
+
+
+@dataclass(frozen=True, slots=True)
+class JobInfo:
+    """Work that somebody asked the service for: a paired run, a bisection, the check of a fix.
+
+    Attributes:
+        machine: The service of this machine takes it.
+        revision: The commit that it is about.
+        arguments: Of its kind, as plain values.
+        attempts: How often it was started; more than once after the service was cut off.
+        result: What came of it, in words; None before its end.
+        gate_id: The paired run that it made.
+    """
+
+    id: int
+    project: str
+    machine: str
+    kind: JobKind
+    revision: RevisionInfo
+    arguments: dict[str, object]
+    state: JobState
+    asked_by: str
+    asked_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    attempts: int = 0
+    result: str | None = None
+    gate_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInfo:
+    """What an e-mail address may do in the dashboard."""
+
+    email: str
+    role: Role
+    added_at: datetime
+    added_by: str
 
 
 @dataclass(frozen=True, slots=True)

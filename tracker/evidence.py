@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from tracker.alerts.payload import alert_document
-from tracker.alerts.states import ALL_STATES
-from tracker.changepoints import confirmed
 from tracker.domain import AlertInfo, GateInfo, RevisionInfo
-from tracker.findings import Change, Finding, group_by_commit
+from tracker.findings import Finding
 from tracker.report.findings import finding_document
 from tracker.report.numbers import finite
 from tracker.store import Store, queries
+from tracker.stored_findings import triaged_at
+from tracker.triage import ALL_STATES
 
 __all__ = ["FORMAT", "alert_evidence", "evidence", "gate_document", "revision_document"]
 
@@ -30,8 +30,8 @@ def evidence(
 ) -> dict[str, object]:
     """Return what moved at a commit, with intervals, cause, suspects, gates, alerts and links.
 
-    Keys: `format` (1), `project`, `revision` (`commit`, `committed_at`, `subject`, `branch`),
-    `findings` (one a machine, as in `tracker changepoints --json`; each of its `changes` also has
+    Keys: `format` (1), `project`, `revision` (`commit`, `committed_at`, `subject`, `branch`, `author`, `link`),
+    `findings` (as triage has them, as in `tracker changepoints --json`; each of its `changes` also has
     `interval`: `low` and `high` of after/before - 1, `pairs` and `gate`, from the newest valid
     paired run that judged the series, or null where none did), `suspects` (commits after the last
     of the old level, up to this one, newest first, at most 50), `gates` (of this commit, newest
@@ -48,8 +48,7 @@ def evidence(
         UsageError: No such project or commit.
     """
     revision = queries.resolve_revision(store, project, commit)
-    shifted = queries.shifts_at(store, project, revision.commit)
-    found = [confirmed(store, f) for f in group_by_commit(Change(*pair) for pair in shifted)]
+    found = [item.finding for item in triaged_at(store, project, revision.commit)]
     gates = queries.list_gates(store, project, head=revision.commit, limit=None)
     before = [finding.before for finding in found if finding.before is not None]
     oldest = min(before, key=lambda known: known.committed_at, default=None)
@@ -113,6 +112,7 @@ def revision_document(revision: RevisionInfo, commit_url: str | None = None) -> 
         "committed_at": _moment(revision.committed_at),
         "subject": revision.subject,
         "branch": revision.branch,
+        "author": revision.author,
         "link": _commit_link(commit_url, revision.commit),
     }
 

@@ -10,7 +10,16 @@ from typing import Literal
 
 from tracker.domain import Cause, LevelShift, RevisionInfo, SeriesInfo
 
-__all__ = ["Analysis", "Change", "Confirmation", "Direction", "Finding", "group_by_commit"]
+__all__ = [
+    "Analysis",
+    "Change",
+    "Confirmation",
+    "Direction",
+    "Finding",
+    "finding_of",
+    "group_by_commit",
+    "sort_findings",
+]
 
 Confirmation = Literal["confirmed", "refuted", "inconclusive"]
 
@@ -109,10 +118,28 @@ def group_by_commit(changes: Iterable[Change]) -> tuple[Finding, ...]:
     for change in changes:
         series, commit = change.series, change.shift.revision.commit
         groups[(series.project, series.machine, commit)].append(change)
-    findings = [
-        Finding(project, machine, members[0].shift.revision, tuple(sorted(members, key=_rank)))
+    return sort_findings(
+        finding_of(project, machine, members[0].shift.revision, members)
         for (project, machine, _), members in groups.items()
-    ]
+    )
+
+
+def finding_of(
+    project: str,
+    machine: str,
+    revision: RevisionInfo,
+    changes: Iterable[Change],
+    *,
+    confirmation: Confirmation | None = None,
+    gate_id: str | None = None,
+) -> Finding:
+    """A finding with its changes worst first."""
+    ordered = tuple(sorted(changes, key=_rank))
+    return Finding(project, machine, revision, ordered, confirmation, gate_id)
+
+
+def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings in the order of `group_by_commit`."""
     return tuple(sorted(findings, key=_finding_rank))
 
 

@@ -24,7 +24,7 @@ from tracker.domain import (
     SeenFile,
 )
 from tracker.errors import UsageError
-from tracker.measure.git import Repository
+from tracker.measure.git import Commit, Repository
 from tracker.readers import Given, Reading, read_file
 from tracker.readers.asv import AsvReader
 from tracker.store import Store, queries
@@ -186,9 +186,7 @@ def commit_finder(repository: Repository) -> Callable[[str], RevisionRecord | No
             (described,) = repository.describe([repository.resolve(commit)])
         except UsageError:
             return None
-        return RevisionRecord(
-            described.hash, described.committed_at, described.parents, described.subject
-        )
+        return _record(described)
 
     return find
 
@@ -287,10 +285,17 @@ def _ask_git(store: Store, project: str, repository: Repository | None) -> None:
         return
     store.record_revisions(
         project,
-        [
-            RevisionRecord(commit.hash, commit.committed_at, commit.parents, commit.subject)
-            for commit in repository.linked(commits_without_parents(store, project))
-        ],
+        [_record(commit) for commit in repository.linked(commits_without_parents(store, project))],
+    )
+
+
+def _record(commit: Commit) -> RevisionRecord:
+    return RevisionRecord(
+        commit.hash,
+        commit.committed_at,
+        commit.parents,
+        commit.subject,
+        author=commit.author or None,
     )
 
 

@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard import charts, data, scope, tables, url_state
+from dashboard import charts, data, scope, tables, url_state, writes
 from dashboard.groups import label
 from dashboard.markup import Tile, badge_of, plain, shortened, tiles_html
 from dashboard.palette import palette_for
+from dashboard.triage_panel import actions, attempt
 from dashboard.units import ago, counted, format_date, format_effect, scale_for
-from tracker.domain import AlertInfo, RevisionInfo
+from tracker.domain import AlertInfo, JobInfo, JobKind, RevisionInfo
 from tracker.errors import UsageError
-from tracker.findings import Change, Finding, group_by_commit
+from tracker.findings import Change, group_by_commit
+from tracker.triage import Triaged
 
 WINDOW = 300  # commits in the chart of the worst series
 
@@ -30,24 +32,25 @@ def draw() -> None:
             icon=":material/search:",
         )
         return
-    alerts = data.alerts(here.project.name, commit.commit)
-    findings = [
-        finding
-        for finding in data.findings(here.project.name, commit.commit)
-        if here.machine is None or finding.machine == here.machine
+    project = here.project.name
+    items = [
+        item
+        for item in data.triaged(project, commit.commit)
+        if here.machine is None or item.finding.machine == here.machine
     ]
     _heading(here, commit)
-    if not findings:
+    _who()
+    if not items:
         st.info(
-            "No stored level shift begins at this commit here: a level that a gate measured may "
-            "not have shown in the history yet.",
+            "No stored level shift stands at this commit: a level that a gate measured may not "
+            "have shown in the history yet, or the finding was moved to another commit.",
             icon=":material/info:",
         )
-    for finding in findings:
-        _finding(here, finding)
-    _suspects(here, commit, findings)
-    _gates(here, commit, findings)
-    _alerts(alerts)
+    for number, item in enumerate(items):
+        _finding(here, item, number)
+    _suspects(here, commit, items)
+    _gates(here, commit)
+    _other_alerts(here, commit, items)
 
 
 def _chosen(here: scope.Scope) -> RevisionInfo | None:
@@ -89,10 +92,19 @@ def _heading(here: scope.Scope, commit: RevisionInfo) -> None:
     st.markdown(f":small[{name} · {since}{branch}]")
 
 
-def _finding(here: scope.Scope, finding: Finding) -> None:
+def _who() -> None:
+    """Why there are no buttons, where there are none."""
+    user = writes.user()
+    if not user.may("triager"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f":small[:material/lock: {plain(user.reason)}]")
+            st.page_link("app_pages/account.py", label="Account")
+
+
+def _finding(here: scope.Scope, item: Triaged, number: int) -> None:
+    finding = item.finding
     worst = finding.changes[0]
     scale = scale_for(worst.series.unit, [worst.shift.before, worst.shift.after])
-    said = finding.confirmation or "not judged"
     standing = [c for c in finding.changes if not c.shift.recovered]
     st.html(
         tiles_html(
@@ -110,10 +122,15 @@ def _finding(here: scope.Scope, finding: Finding) -> None:
                     f"{len(standing)} still there",
                 ),
                 Tile("Cause", finding.cause, "what changed where the level did"),
-                Tile("Paired run", said, "against the commit measured before"),
+                Tile(
+                    "Paired run",
+                    finding.confirmation or "not judged",
+                    "against the commit measured before",
+                ),
             ]
         )
     )
+    _triage(here, item, number)
     history = data.history(worst.series.id, limit=WINDOW)
     st.page_link(
         "app_pages/series.py",
@@ -128,13 +145,13 @@ def _finding(here: scope.Scope, finding: Finding) -> None:
                 commit_url=here.project.commit_url,
                 height=260,
             ),
-            key=f"history:{finding.machine}",
+            key=f"history:{number}",
         )
     frame = tables.changes_frame(finding, here.link())
     st.dataframe(
         frame,
         hide_index=True,
-        key=f"changes:{finding.machine}",
+        key=f"changes:{number}",
         height=tables.height_of(frame),
         column_config={
             "series": st.column_config.LinkColumn("series", display_text="open series"),
@@ -145,13 +162,139 @@ def _finding(here: scope.Scope, finding: Finding) -> None:
     )
 
 
-def _before(findings: Sequence[Finding]) -> RevisionInfo | None:
-    known = [finding.before for finding in findings if finding.before is not None]
-    return max(known, key=lambda revision: revision.committed_at, default=None)
+def _triage(here: scope.Scope, item: Triaged, number: int) -> None:
+    """The state of a finding, what can be done to it, what the service does for it, its history."""
+    finding, alert = item.finding, item.alert
+    project, commit = finding.project, finding.revision.commit
+    may = writes.user().may("triager")
+    with st.container(border=True, gap="small", key=f"state-{number}"):
+        if alert is None:
+            st.markdown("No alert was opened for this finding.")
+            if may and st.button("Open an alert", icon=":material/campaign:", key=f"open:{number}"):
+                attempt(lambda: writes.open_alert(project, commit, finding.machine), "alert opened")
+        else:
+            _state(here, alert, item.merged)
+            if may:
+                actions([alert], key=f"f{number}")
+        _measure(here, item, number, may=may)
+        if alert is not None:
+            _history(alert)
+            if not may and alert.state in ("open", "acked"):
+                verb = "ack" if alert.state == "open" else "resolve"
+                st.code(f"tracker alerts {verb} {alert.id}", language="bash")
 
 
-def _suspects(here: scope.Scope, commit: RevisionInfo, findings: Sequence[Finding]) -> None:
-    before = _before(findings)
+def _state(here: scope.Scope, alert: AlertInfo, merged: Sequence[AlertInfo] = ()) -> None:
+    colour, icon = badge_of(alert.state)
+    facts = []
+    if alert.assignee:
+        facts.append(f"assigned to **{plain(alert.assignee)}**")
+    if alert.issue:
+        facts.append(f"[{plain(shortened(alert.issue, 60))}]({_url(alert.issue)})")
+    if alert.until:
+        facts.append(f"accepted until {alert.until:%Y-%m-%d %H:%M} UTC")
+    if alert.fixed_by:
+        link = tables.commit_link(here.project.commit_url, alert.fixed_by)
+        name = f"`{alert.fixed_by[:10]}`"
+        word = "fixed by" if alert.state == "fixed" else "said to be fixed by"
+        facts.append(f"{word} {f'[{name}]({link})' if link else name}")
+    if alert.detected is not None and alert.revision != alert.detected:
+        facts.append(f"moved here from `{alert.detected.commit[:10]}`")
+    facts += [f"with alert {part.id} of {plain(part.machine or 'a gate')}" for part in merged]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(f"alert {alert.id} · {alert.state}", color=colour, icon=icon)  # type: ignore[arg-type]
+        if facts:
+            st.markdown(f":small[{' · '.join(facts)}]")
+
+
+def _url(url: str) -> str:
+    """A URL inside of Markdown's parentheses."""
+    return url.replace("(", "%28").replace(")", "%29").replace("\\", "%5C").replace("<", "%3C")
+
+
+def _history(alert: AlertInfo) -> None:
+    with st.expander(f"History · {counted(len(alert.history) + 1, 'event')}", expanded=True):
+        lines = [(alert.created_at, "opened", None)]
+        lines += [(event.at, event.text, event.by) for event in alert.history]
+        st.markdown(
+            "\n".join(
+                f"- :small[{at:%Y-%m-%d %H:%M} UTC · {plain(text)}"
+                f"{f' · **{plain(by)}**' if by else ''}]"
+                for at, text, by in lines
+            )
+        )
+
+
+_ASK: tuple[tuple[JobKind, str, str, str], ...] = (
+    (
+        "confirm",
+        "Confirm",
+        ":material/repeat:",
+        "Measure this commit and the one before in turns until the gate decides.",
+    ),
+    (
+        "bisect",
+        "Bisect",
+        ":material/account_tree:",
+        "Measure the commits in between until one of them has the probability to be named.",
+    ),
+)
+
+
+def _measure(here: scope.Scope, item: Triaged, number: int, *, may: bool) -> None:
+    """What the service was asked to measure for a finding, and the buttons that ask."""
+    finding, alert = item.finding, item.alert
+    project, commit, machine = finding.project, finding.revision.commit, finding.machine
+    alert_id = alert.id if alert is not None else None
+    before = data.before(project, item)
+    if may and before is not None:
+        with st.container(horizontal=True, gap="small", key=f"ask-{number}"):
+            for kind, label_, icon, help_ in _ASK:
+                if st.button(label_, icon=icon, help=help_, key=f"ask:{number}:{kind}"):
+                    attempt(
+                        lambda kind=kind: writes.ask_for(kind, project, commit, machine, alert_id),
+                        f"{kind}: queued for the service on {machine}",
+                    )
+            if alert is not None and alert.state in ("open", "acked", "expected"):
+                with st.popover("Fixed by", icon=":material/build:", key=f"fix:{number}"):
+                    _fix(project, commit, machine, alert.id, number)
+    for job in data.jobs(project, commit):
+        if job.machine == machine and job.arguments.get("alert") in (None, alert_id):
+            _job(here, job)
+
+
+def _fix(project: str, commit: str, machine: str, alert_id: int, number: int) -> None:
+    with st.form(f"fix-form:{number}", border=False):
+        fix = st.text_input("Commit that fixes it", placeholder="hash", key=f"fix-hash:{number}")
+        st.caption(
+            "The service measures it against the last commit of the old level. The alert becomes "
+            "*fixed* only if the pairs say so."
+        )
+        if st.form_submit_button("Check the fix"):
+            attempt(
+                lambda: writes.check_fix(project, commit, machine, alert_id, fix),
+                f"check of {fix.strip()[:12]}: queued for the service on {machine}",
+            )
+
+
+def _job(here: scope.Scope, job: JobInfo) -> None:
+    colour, icon = badge_of(job.state)
+    asked = f"asked by {plain(job.asked_by)} {ago(job.asked_at, _now())}"
+    waits = " · `tracker schedule` on that machine takes it" if job.state == "queued" else ""
+    again = f" · attempt {job.attempts}" if job.attempts > 1 else ""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(f"{job.kind} · {job.state}", color=colour, icon=icon)  # type: ignore[arg-type]
+        st.markdown(f":small[{asked}{again}{waits}]")
+        if job.gate_id:
+            st.page_link(
+                "app_pages/gates.py", label="its gate", query_params=here.link(gate=job.gate_id)
+            )
+    if job.result:
+        st.markdown(f":small[{plain(job.result)}]")
+
+
+def _suspects(here: scope.Scope, commit: RevisionInfo, items: Sequence[Triaged]) -> None:
+    before = _before(here, items)
     if before is None:
         return
     suspects = data.suspects(here.project.name, before.commit, commit.commit)
@@ -166,11 +309,17 @@ def _suspects(here: scope.Scope, commit: RevisionInfo, findings: Sequence[Findin
     )
     st.caption(
         f"Everything stored between the last commit of the old level, {before.commit[:10]}, and the "
-        "first of the new one. The store keeps no authors; git has them:"
+        "first of the new one."
     )
-    st.code(
-        f"git log --format='%h %an  %s' {before.commit[:12]}..{commit.commit[:12]}", language="bash"
-    )
+    if any(revision.author is None for revision in suspects):
+        st.caption(
+            "Authors are stored when `tracker run` or `tracker ingest` sees the repository; git "
+            "has them all:"
+        )
+        st.code(
+            f"git log --format='%h %an  %s' {before.commit[:12]}..{commit.commit[:12]}",
+            language="bash",
+        )
     st.page_link(
         "app_pages/compare.py",
         label="Compare the two commits",
@@ -179,9 +328,18 @@ def _suspects(here: scope.Scope, commit: RevisionInfo, findings: Sequence[Findin
     )
 
 
-def _gates(here: scope.Scope, commit: RevisionInfo, findings: Sequence[Finding]) -> None:
-    st.subheader("Paired runs of this commit", anchor=False)
+def _before(here: scope.Scope, items: Sequence[Triaged]) -> RevisionInfo | None:
+    """The newest of the commits that the findings are measured against."""
+    known = [data.before(here.project.name, item) for item in items]
+    found = [revision for revision in known if revision is not None]
+    return max(found, key=lambda revision: revision.committed_at, default=None)
+
+
+def _gates(here: scope.Scope, commit: RevisionInfo) -> None:
     gates = data.gates(here.project.name, head=commit.commit)
+    if not gates:
+        return
+    st.subheader("Paired runs of this commit", anchor=False)
     for gate in gates:
         word = gate.outcome or "running"
         colour, icon = badge_of(word)
@@ -196,30 +354,37 @@ def _gates(here: scope.Scope, commit: RevisionInfo, findings: Sequence[Finding])
                 f":small[{ago(gate.started_at, _now())} · {plain(gate.machine)} · "
                 f"{counted(gate.pairs, 'pair')} · {len(gate.verdicts)} metrics]"
             )
-    if not gates:
-        before = _before(findings)
-        base = before.commit[:12] if before else f"{commit.commit[:12]}~"
-        st.markdown("Nobody has measured this commit and the one before in turns:")
-        st.code(f"tracker gate {base} {commit.commit[:12]}", language="bash")
 
 
-def _alerts(alerts: Sequence[AlertInfo]) -> None:
-    st.subheader("Alerts", anchor=False)
-    if not alerts:
-        st.markdown("None was opened for this commit.")
-    for alert in alerts:
-        colour, icon = badge_of(alert.state)
-        with st.container(border=True):
-            st.badge(f"alert {alert.id} · {alert.state}", color=colour, icon=icon)  # type: ignore[arg-type]
+def _other_alerts(here: scope.Scope, commit: RevisionInfo, items: Sequence[Triaged]) -> None:
+    """Alerts that no finding of this page shows: a gate opened them, or they were moved away."""
+    shown = {alert.id for item in items for alert in (item.alert, *item.merged) if alert}
+    others = [
+        alert
+        for alert in data.alerts(here.project.name, commit.commit)
+        if alert.id not in shown and here.machine in (None, alert.machine)
+    ]
+    if not others:
+        return
+    may = writes.user().may("triager")
+    st.subheader("Other alerts of this commit", anchor=False)
+    for alert in others:
+        with st.container(border=True, key=f"other-{alert.id}"):
+            _state(here, alert)
             st.markdown(f"**{plain(alert.title)}**")
-            events = [f"{alert.created_at:%Y-%m-%dT%H:%M:%SZ} opened"]
-            events += (alert.note or "").splitlines()
-            st.markdown("\n".join(f"- :small[{plain(event)}]" for event in events))
-            if alert.state in ("open", "acked"):
-                st.code(
-                    f"tracker alerts {'ack' if alert.state == 'open' else 'resolve'} {alert.id}",
-                    language="bash",
+            placed = alert.revision
+            if placed is not None and placed.commit != commit.commit:
+                st.page_link(
+                    "app_pages/finding.py",
+                    label=f"moved to {placed.commit[:10]} {plain(placed.subject or '')}",
+                    query_params=here.link(commit=placed.commit),
                 )
+            elif may and alert.merged_into is None:
+                actions([alert], key=f"o{alert.id}")
+            _history(alert)
+            if not may and alert.state in ("open", "acked"):
+                verb = "ack" if alert.state == "open" else "resolve"
+                st.code(f"tracker alerts {verb} {alert.id}", language="bash")
 
 
 def _now() -> datetime:

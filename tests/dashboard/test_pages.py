@@ -167,8 +167,8 @@ def test_a_finding_names_what_moved_since_when_and_what_was_done(filled, open_pa
 def test_a_finding_of_a_commit_that_moved_nothing_says_so(filled, open_page):
     app = open_page(filled.url, "finding", project="sim", commit=suite.commit(5))
     said = texts(app)
-    assert "No stored level shift begins at this commit" in said
-    assert "None was opened for this commit" in said
+    assert "No stored level shift stands at this commit" in said
+    assert "Other alerts" not in said
     assert the_select(app, "commit").value == suite.commit(5)
 
 

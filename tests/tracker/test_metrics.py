@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tracker.store.values import file_of, measurement
-from tracker.changepoints import analyze, stored_findings
+from tracker.changepoints import analyze
 from tracker.domain import BenchmarkInfo
 from tracker.gate.policy import Policy
 from tracker.gate.policy_file import parse_policy
@@ -23,6 +23,7 @@ from tracker.metrics import (
     rules_to_text,
 )
 from tracker.store import Store, queries
+from tracker.stored_findings import stored_findings
 
 SUITE = BenchmarkInfo("bench.track_gflops", "1", "track", "unit", None, "other")
 

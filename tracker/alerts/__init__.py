@@ -6,18 +6,17 @@
 """
 
 from tracker.alerts.config import AlertsConfig, alerts_config
-from tracker.alerts.rules import NewAlert, alert_key, gate_alert, new_alerts
-from tracker.alerts.service import Notified, alert_for_gate, move_alert, notify
+from tracker.alerts.rules import NewAlert, gate_alert, new_alerts
+from tracker.alerts.service import Notified, alert_for_finding, alert_for_gate, notify
 
 __all__ = [
     "AlertsConfig",
     "NewAlert",
     "Notified",
+    "alert_for_finding",
     "alert_for_gate",
-    "alert_key",
     "alerts_config",
     "gate_alert",
-    "move_alert",
     "new_alerts",
     "notify",
 ]

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tracker.alerts.notes import DELIVERED, NOT_DELIVERED, add_line
 from tracker.alerts.sinks import DeliveryError, Sink
 from tracker.domain import AlertInfo
-from tracker.store import Store, queries
+from tracker.store import Store
 
 __all__ = ["Failure", "deliver"]
 
@@ -46,11 +45,9 @@ def deliver(store: Store, alerts: Iterable[AlertInfo], sinks: Sequence[Sink]) ->
                 broken[sink.name] = reason
                 missed.append(Failure(alert.id, sink.name, reason))
         failures += missed
-        if event := _event(reached, missed):
-            # Read again: the alert may have been triaged during the seconds that sending takes.
-            fresh = queries.get_alert(store, alert.id)
-            note = add_line(fresh.note, event, now=datetime.now(UTC))
-            store.update_alert(alert.id, state=fresh.state, note=note)
+        if reached or missed:
+            action, text = _event(reached, missed)
+            store.note_alert(alert.id, action, text, now=datetime.now(UTC))
     return failures
 
 
@@ -62,8 +59,8 @@ def _try(sink: Sink, alert: AlertInfo) -> str | None:
     return None
 
 
-def _event(reached: Sequence[str], missed: Sequence[Failure]) -> str:
+def _event(reached: Sequence[str], missed: Sequence[Failure]) -> tuple[str, str]:
     if missed:
         reasons = "; ".join(f"{failure.sink} ({failure.reason})" for failure in missed)
-        return f"{NOT_DELIVERED} {reasons}"
-    return f"{DELIVERED} {', '.join(reached)}" if reached else ""
+        return "undelivered", f"not delivered to {reasons}"
+    return "delivered", f"delivered to {', '.join(reached)}"

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from tracker.alerts.notes import add_line
 from tracker.alerts.rules import key_of, said_of_worse
-from tracker.alerts.states import next_state
-from tracker.domain import AlertInfo, AlertState
+from tracker.domain import AlertInfo
 from tracker.findings import Finding
 from tracker.report.findings import confirmation_text
 from tracker.store import Store, queries
@@ -36,14 +34,11 @@ def note_confirmations(
         if alert is None or alert.state not in ("open", "acked") or said is None:
             continue
         event = confirmation_text(said, finding)
-        if event in alert.detail or event in (alert.note or ""):
+        if event in alert.detail or any(event in line.text for line in alert.history):
             continue
-        state: AlertState = alert.state
-        if said == "refuted" and state == "open" and not _is_blocked(store, finding):
-            state = next_state(state, "resolve")
-            event = f"{state}: {event}"
-        store.update_alert(alert.id, state=state, note=add_line(alert.note, event, now=now))
-        if state != alert.state:
+        closes = said == "refuted" and alert.state == "open" and not _is_blocked(store, finding)
+        store.note_alert(alert.id, "judged", event, now=now, move="resolve" if closes else None)
+        if closes:
             closed.append(queries.get_alert(store, alert.id))
     return closed
 

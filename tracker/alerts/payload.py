@@ -28,6 +28,10 @@ def alert_document(alert: AlertInfo) -> dict[str, object]:
         "worst_effect": alert.worst_effect,
         "created_at": alert.created_at.astimezone(UTC).isoformat(),
         "updated_at": alert.updated_at.astimezone(UTC).isoformat(),
+        "assignee": alert.assignee,
+        "issue": alert.issue,
+        "until": alert.until.astimezone(UTC).isoformat() if alert.until else None,
+        "fixed_by": alert.fixed_by,
         "note": alert.note,
     }
 

@@ -13,8 +13,9 @@ from tracker.expected import expectation_of, is_excused
 from tracker.findings import Change, Confirmation, Finding
 from tracker.report.findings import confirmation_text
 from tracker.report.numbers import count_of, drift_text, finite, interval, percent, value_with_unit
+from tracker.triage import alert_key
 
-__all__ = ["NewAlert", "alert_key", "gate_alert", "key_of", "new_alerts", "said_of_worse"]
+__all__ = ["NewAlert", "alert_of", "gate_alert", "key_of", "new_alerts", "said_of_worse"]
 
 _MAX_LINES = 20  # of an alert's detail; the store and the dashboard hold the rest
 
@@ -27,13 +28,9 @@ class NewAlert:
     title: str
     detail: str
     commit: str
+    machine: str
     num_series: int
     worst_effect: float | None
-
-
-def alert_key(project: str, commit: str, machine: str) -> str:
-    """Return the key that alerts at most once: a commit of a project on a class of machine."""
-    return f"{project}/{commit}/{machine}"
 
 
 def key_of(finding: Finding) -> str:
@@ -81,6 +78,12 @@ def new_alerts(
     return alerts
 
 
+def alert_of(finding: Finding) -> NewAlert:
+    """The alert of a finding that a person wants one for, whatever the rules say of it."""
+    changes = finding.of("worse") or finding.changes
+    return _from_changes(key_of(finding), finding, list(changes))
+
+
 def said_of_worse(finding: Finding) -> Confirmation | None:
     """Return how paired runs judged the worse changes of a finding; None if undecided."""
     said = {change.confirmation for change in finding.of("worse")}
@@ -111,6 +114,7 @@ def gate_alert(gate: GateInfo) -> NewAlert | None:
         ),
         detail=_clip(lines),
         commit=gate.head.commit,
+        machine=gate.machine,
         num_series=len(worse),
         worst_effect=finite(worst.effect),
     )
@@ -136,22 +140,38 @@ def _from_changes(key: str, finding: Finding, worse: list[Change]) -> NewAlert:
     lines = [f"{commit[:12]}{subject}", *(_change_line(change) for change in worse)]
     if said is not None:
         lines.insert(1, confirmation_text(said, finding))
+    verb = "is worse" if worst.direction == "worse" else "moved"
     return NewAlert(
         key=key,
         title=_title(
-            commit, finding.machine, len(worse), "series", worst.series.metric, worst.shift.effect
+            commit,
+            finding.machine,
+            len(worse),
+            "series",
+            worst.series.metric,
+            worst.shift.effect,
+            verb=verb,
         ),
         detail=_clip(lines),
         commit=commit,
+        machine=finding.machine,
         num_series=len(worse),
         worst_effect=finite(worst.shift.effect),
     )
 
 
 def _title(
-    commit: str, machine: str, num: int, noun: str, metric: str, effect: float | None
+    commit: str,
+    machine: str,
+    num: int,
+    noun: str,
+    metric: str,
+    effect: float | None,
+    *,
+    verb: str = "is worse",
 ) -> str:
-    return f"{commit[:12]} is worse on {machine}: {count_of(num, noun)}, most {metric} {_effect(effect)}"
+    moved = f"{count_of(num, noun)}, most {metric} {_effect(effect)}"
+    return f"{commit[:12]} {verb} on {machine}: {moved}"
 
 
 def _change_line(change: Change) -> str:

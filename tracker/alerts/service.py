@@ -9,18 +9,17 @@ from typing import TextIO
 
 from tracker.alerts.config import AlertsConfig
 from tracker.alerts.delivery import Failure, deliver
-from tracker.alerts.notes import add_line, awaits_delivery
 from tracker.alerts.paired import note_confirmations
-from tracker.alerts.rules import NewAlert, gate_alert, key_of, new_alerts
+from tracker.alerts.rules import NewAlert, alert_of, gate_alert, key_of, new_alerts
 from tracker.alerts.sinks import sinks_of
-from tracker.alerts.states import ALL_STATES, Action, next_state
 from tracker.alerts.withdrawn import note_withdrawn
-from tracker.changepoints import stored_findings
 from tracker.domain import AlertInfo, GateInfo
 from tracker.findings import Finding
 from tracker.store import Store, queries
+from tracker.stored_findings import stored_findings
+from tracker.triage import ALL_STATES, alert_key, awaits_delivery
 
-__all__ = ["Notified", "alert_for_gate", "move_alert", "notify"]
+__all__ = ["Notified", "alert_for_finding", "alert_for_gate", "notify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +59,30 @@ def notify(
     if findings is None:
         findings = stored_findings(store, project)
     findings = tuple(finding for finding in findings if finding.project == project)
-    before = queries.list_alerts(store, project, states=ALL_STATES)
+    _reopen_expired(store, project)
+    before = queries.list_alerts(store, project, states=ALL_STATES, merged=True)
     known = {alert.key: alert for alert in before if alert.key}
     closed = note_confirmations(store, known, findings, now=datetime.now(UTC))
     # All that is stored, since `findings` may be of one machine or one search alone.
     stored = {key_of(finding) for finding in stored_findings(store, project)}
     current = {alert.key: alert for alert in queries.list_alerts(store, project) if alert.key}
     note_withdrawn(store, current, stored, now=datetime.now(UTC))
+    moved = {
+        alert_key(project, alert.revision.commit, alert.machine)
+        for alert in before
+        if alert.revision is not None and alert.machine is not None
+    }
     alerts = new_alerts(
         findings,
-        known,
+        known.keys() | moved,
         config,
         newest=_newest(store, project),
         expectations=queries.list_expectations(store, project),
     )
-    opened = [alert for new in alerts if (alert := _open(store, project, new)) is not None]
+    ids = [
+        alert_id for new in alerts for alert_id, is_new in [_open(store, project, new)] if is_new
+    ]
+    opened = [queries.get_alert(store, alert_id) for alert_id in ids]
     failures = _send_unsent(store, project, config, stream)
     return Notified(tuple(opened), tuple(closed), tuple(failures))
 
@@ -98,38 +106,35 @@ def alert_for_gate(
         The alert, or None where nothing regressed or the commit has alerted before.
     """
     new = gate_alert(gate)
-    alert = _open(store, gate.project, new) if new is not None else None
+    alert_id, is_new = (0, False) if new is None else _open(store, gate.project, new)
     if config is not None:
         _send_unsent(store, gate.project, config, stream)
-    return queries.get_alert(store, alert.id) if alert is not None else None
+    return queries.get_alert(store, alert_id) if is_new else None
 
 
-def move_alert(
-    store: Store, alert_id: int, action: Action, *, note: str | None, now: datetime
-) -> AlertInfo:
-    """Move an alert to the state that `action` leads to, and add the move to its note.
-
-    Raises:
-        UsageError: There is no such alert, or the move is impossible from its state.
-    """
-    alert = queries.get_alert(store, alert_id)
-    state = next_state(alert.state, action)
-    event = f"{state}: {note}" if note else state
-    store.update_alert(alert_id, state=state, note=add_line(alert.note, event, now=now))
-    return queries.get_alert(store, alert_id)
+def alert_for_finding(store: Store, finding: Finding) -> AlertInfo:
+    """The alert of a finding; one is opened where there is none, for a person who triages it."""
+    return queries.get_alert(store, _open(store, finding.project, alert_of(finding))[0])
 
 
-def _open(store: Store, project: str, new: NewAlert) -> AlertInfo | None:
-    alert_id, is_new = store.open_alert(
+def _reopen_expired(store: Store, project: str) -> None:
+    now = datetime.now(UTC)
+    for alert in queries.list_alerts(store, project, states=("open",), merged=True):
+        if alert.until is not None:
+            store.expire_alert(alert.id, now=now)
+
+
+def _open(store: Store, project: str, new: NewAlert) -> tuple[int, bool]:
+    return store.open_alert(
         project,
         key=new.key,
         title=new.title,
         detail=new.detail,
         revision_commit=new.commit,
+        machine=new.machine,
         num_series=new.num_series,
         worst_effect=new.worst_effect,
     )
-    return queries.get_alert(store, alert_id) if is_new else None
 
 
 def _send_unsent(
@@ -139,7 +144,7 @@ def _send_unsent(
     unsent = [
         alert
         for alert in queries.list_alerts(store, project, states=("open",))
-        if awaits_delivery(alert.note)
+        if awaits_delivery(alert.history)
     ]
     return deliver(store, unsent, sinks_of(config, stream=stream or sys.stderr))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from tracker.alerts.notes import add_line
 from tracker.domain import AlertInfo
 from tracker.store import Store
+from tracker.triage import PART
 
 __all__ = ["note_withdrawn"]
 
@@ -32,9 +32,9 @@ def note_withdrawn(
     for key, alert in alerts.items():
         if alert.state not in ("open", "acked") or alert.detail.startswith("gate "):
             continue
-        note = alert.note or ""
-        is_withdrawn = note.rfind(WITHDRAWN) > note.rfind(_AGAIN)
-        if is_withdrawn == (key not in present):
+        said = [e.action for e in alert.history if e.action in ("withdrawn", "found again")]
+        is_withdrawn = said[-1:] == ["withdrawn"]
+        if is_withdrawn == (key.partition(PART)[0] not in present):
             continue
-        event = _AGAIN if is_withdrawn else WITHDRAWN
-        store.update_alert(alert.id, state=alert.state, note=add_line(note, event, now=now))
+        action, text = ("found again", _AGAIN) if is_withdrawn else ("withdrawn", WITHDRAWN)
+        store.note_alert(alert.id, action, text, now=now)

@@ -29,7 +29,6 @@ from tracker.api.documents import comparison_of, history_of
 from tracker.api.entrance import PUBLIC, Entrance, Limits
 from tracker.api.metrics import exposition
 from tracker.api.problems import MEDIA_TYPE, SCHEMA, problem
-from tracker.changepoints import stored_findings
 from tracker.domain import (
     ProjectInfo,
     Recorded,
@@ -44,6 +43,7 @@ from tracker.push import Push, faults
 from tracker.report.findings import finding_document
 from tracker.store import Store, queries
 from tracker.store.queries.service import project_states
+from tracker.stored_findings import stored_findings
 
 __all__ = ["make_app"]
 

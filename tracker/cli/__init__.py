@@ -43,6 +43,7 @@ COMMANDS = {
     "token": "Create, list and revoke tokens of the HTTP service.",
     "mcp": "Offer the store to an agent as tools; read only.",
     "dashboard": "Open the dashboard on the store.",
+    "user": "Say who may triage in the dashboard.",
 }
 
 DEFAULT_DB = "sqlite:///pacekeeper.db"

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any, Literal
 
 import click
 from rich.console import Console
 from rich.text import Text
 
 from tracker.alerts.payload import alert_document
-from tracker.alerts.service import move_alert
-from tracker.alerts.states import ALL_STATES, Action
 from tracker.cli import Settings
 from tracker.domain import AlertInfo
+from tracker.errors import UsageError
 from tracker.report.alerts import alert_lines, alert_text
 from tracker.store import Store, queries
+from tracker.triage import (
+    ALL_STATES,
+    Act,
+    Assign,
+    Comment,
+    Direction,
+    Link,
+    Merge,
+    MoveCommit,
+    SetState,
+    Split,
+)
 
 __all__ = ["command"]
 
@@ -26,7 +40,7 @@ def command() -> None:
     """List, show and triage alerts.
 
     States: open (new), acked (under investigation), expected (the change is accepted), resolved
-    (fixed or reverted).
+    (fixed or reverted, as a person says), fixed (as a paired run says).
     """
 
 
@@ -42,7 +56,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @click.pass_obj
 def list_(settings: Settings, project: str | None, states: tuple[str, ...], as_json: bool) -> None:
-    """List alerts, newest first."""
+    """List alerts, newest first; those merged into another are a part of it."""
     wanted = [state for state in ALL_STATES if state in states or "all" in states]
     with Store.open(settings.db, read_only=True) as store:
         alerts = queries.list_alerts(store, project, states=tuple(wanted) or ("open", "acked"))
@@ -57,7 +71,7 @@ def list_(settings: Settings, project: str | None, states: tuple[str, ...], as_j
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def show(settings: Settings, alert_id: int, as_json: bool) -> None:
-    """Show one alert with its details and its log; as JSON also all that is known of its commit."""
+    """Show one alert with its details and its history; as JSON also all that is known of its commit."""
     with Store.open(settings.db, read_only=True) as store:
         alert = queries.get_alert(store, alert_id)
         if as_json:
@@ -69,37 +83,149 @@ def show(settings: Settings, alert_id: int, as_json: bool) -> None:
     _print(alert_text(alert))
 
 
-@command.command("ack")
-@click.argument("alert_id", metavar="ID", type=int)
-@click.option("--note", metavar="TEXT", help="Stored with the alert.")
-@click.pass_obj
-def ack(settings: Settings, alert_id: int, note: str | None) -> None:
-    """Mark an alert as under investigation; this also reopens a closed alert."""
-    _move(settings, alert_id, "ack", note)
+_ids = click.argument("alert_ids", metavar="ID...", type=int, nargs=-1, required=True)
+_by = click.option("--by", metavar="NAME", help="Who does this (default: the user of this shell).")
+_note = click.option("--note", metavar="TEXT", help="Stored with the alert.")
+
+
+def _state_command(name: Literal["ack", "resolve", "reopen"], help_: str) -> Callable[..., Any]:
+    @command.command(name, help=help_)
+    @_ids
+    @_note
+    @_by
+    @click.pass_obj
+    def move(
+        settings: Settings, alert_ids: tuple[int, ...], note: str | None, by: str | None
+    ) -> None:
+        _act(settings, alert_ids, SetState(name, note), by)
+
+    return move
+
+
+_state_command("ack", "Mark alerts as under investigation; this also reopens a closed alert.")
+_state_command("resolve", "Mark alerts as fixed or reverted.")
+_state_command("reopen", "Make alerts open again.")
 
 
 @command.command("expect")
-@click.argument("alert_id", metavar="ID", type=int)
-@click.option("--note", metavar="TEXT", help="Stored with the alert: why the change is accepted.")
+@_ids
+@click.option("--note", metavar="TEXT", help="Why the change is accepted.")
+@click.option("--until", metavar="DATE", help="Last day of the acceptance, UTC: 2026-03-31.")
+@_by
 @click.pass_obj
-def expect(settings: Settings, alert_id: int, note: str | None) -> None:
-    """Mark an alert as an accepted change."""
-    _move(settings, alert_id, "expect", note)
+def expect(
+    settings: Settings,
+    alert_ids: tuple[int, ...],
+    note: str | None,
+    until: str | None,
+    by: str | None,
+) -> None:
+    """Mark alerts as accepted changes, for ever or until a day, after which they are open again."""
+    _act(settings, alert_ids, SetState("expect", note, _end_of(until)), by)
 
 
-@command.command("resolve")
-@click.argument("alert_id", metavar="ID", type=int)
-@click.option("--note", metavar="TEXT", help="Stored with the alert: the commit that fixed it.")
+@command.command("assign")
+@_ids
+@click.option("--to", metavar="NAME", help="Name or e-mail address; without it: to nobody.")
+@_by
 @click.pass_obj
-def resolve(settings: Settings, alert_id: int, note: str | None) -> None:
-    """Mark an alert as fixed or reverted."""
-    _move(settings, alert_id, "resolve", note)
+def assign(settings: Settings, alert_ids: tuple[int, ...], to: str | None, by: str | None) -> None:
+    """Give alerts to somebody."""
+    _act(settings, alert_ids, Assign(to), by)
 
 
-def _move(settings: Settings, alert_id: int, action: Action, note: str | None) -> None:
+@command.command("link")
+@_ids
+@click.option("--issue", metavar="URL", help="The issue; without it the link is removed.")
+@_by
+@click.pass_obj
+def link(settings: Settings, alert_ids: tuple[int, ...], issue: str | None, by: str | None) -> None:
+    """Link alerts to an issue."""
+    _act(settings, alert_ids, Link(issue), by)
+
+
+@command.command("comment")
+@_ids
+@click.option("--note", metavar="TEXT", required=True, help="What to add to the history.")
+@_by
+@click.pass_obj
+def comment(settings: Settings, alert_ids: tuple[int, ...], note: str, by: str | None) -> None:
+    """Add a note to the history of alerts."""
+    _act(settings, alert_ids, Comment(note), by)
+
+
+@command.command("merge")
+@_ids
+@click.option("--into", metavar="ID", type=int, required=True, help="The alert that stays.")
+@_by
+@click.pass_obj
+def merge(settings: Settings, alert_ids: tuple[int, ...], into: int, by: str | None) -> None:
+    """Make alerts a part of another, such as those of one commit on several machines."""
+    _act(settings, alert_ids, Merge(into), by)
+
+
+@command.command("split")
+@click.argument("alert_id", metavar="ID", type=int)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Series that gets an alert of its own with the others named; repeatable.",
+)
+@_by
+@click.pass_obj
+def split(settings: Settings, alert_id: int, metrics: tuple[str, ...], by: str | None) -> None:
+    """Split series off into an alert of their own; without --metric, undo a merge."""
+    _act(settings, (alert_id,), Split(metrics), by)
+
+
+@command.command("move")
+@_ids
+@click.argument("direction", type=click.Choice(["earlier", "later"]))
+@_by
+@click.pass_obj
+def move(
+    settings: Settings, alert_ids: tuple[int, ...], direction: Direction, by: str | None
+) -> None:
+    """Say that the commit before or after is the one that did it."""
+    _act(settings, alert_ids, MoveCommit(direction), by)
+
+
+def _act(settings: Settings, alert_ids: Sequence[int], act: Act, by: str | None) -> None:
     with Store.open(settings.db) as store:
-        alert: AlertInfo = move_alert(store, alert_id, action, note=note, now=datetime.now(UTC))
-    click.echo(f"alert {alert.id} is {alert.state}")
+        store.triage(alert_ids, act, by=who(by), now=datetime.now(UTC))
+        for alert_id in dict.fromkeys(alert_ids):
+            click.echo(_line(queries.get_alert(store, alert_id), act))
+
+
+def _line(alert: AlertInfo, act: Act) -> str:
+    if isinstance(act, SetState):
+        return f"alert {alert.id} is {alert.state}"
+    return f"alert {alert.id}: {alert.history[-1].text}"
+
+
+def who(by: str | None) -> str:
+    """The name that is kept: what was given, else the user of this process.
+
+    Raises:
+        UsageError: It is not known.
+    """
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise UsageError("this process has no user name; give --by NAME") from None
+
+
+def _end_of(day: str | None) -> datetime | None:
+    if day is None:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(day), time.max, UTC).replace(microsecond=0)
+    except ValueError:
+        raise UsageError(f"--until {day!r} is no date; write 2026-03-31") from None
 
 
 def _print(text: Text) -> None:

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from tracker.alerts import notify
-from tracker.changepoints import analyze, confirmed
+from tracker.changepoints import analyze
 from tracker.cli import Settings
 from tracker.cli.progress import counted
 from tracker.cli.project import record_rules_here, stored_project
@@ -17,6 +17,7 @@ from tracker.findings import Analysis
 from tracker.gate.policy_file import load_policy
 from tracker.report.findings import findings_document, findings_text
 from tracker.store import Store, queries
+from tracker.stored_findings import confirmed
 
 __all__ = ["command"]
 

@@ -20,6 +20,7 @@ from tracker.schedule import (
     run_service,
     service_lock,
 )
+from tracker.store import Store, queries
 
 __all__ = ["command"]
 
@@ -130,8 +131,22 @@ def command(
         for job in list_jobs(options):
             when = f"{job.next_run:%Y-%m-%d %H:%M:%S %Z}" if job.next_run else "never"
             click.echo(f"{job.id}  next {when}  {job.trigger}")
+        for line in _asked(options):
+            click.echo(line)
         return 0
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("pacekeeper").setLevel(logging.INFO)
     with service_lock(state_dir(Path(project.repository.root))):
         return run_service(options, once=once)
+
+
+def _asked(options: Options) -> list[str]:
+    """The jobs that people asked for and that have not ended, oldest first."""
+    with Store.open(options.db, read_only=True) as store:
+        if options.project not in {info.name for info in queries.list_projects(store)}:
+            return []
+        jobs = queries.list_jobs(store, options.project, machine=options.machine, active=True)
+    return [
+        f"job {job.id}  {job.state}  {job.kind} of {job.revision.commit[:12]}  for {job.asked_by}"
+        for job in reversed(jobs)
+    ]

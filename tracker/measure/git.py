@@ -25,6 +25,7 @@ class Commit:
     committed_at: datetime
     parents: tuple[str, ...]
     subject: str
+    author: str = ""  # the name alone
 
     @property
     def short(self) -> str:
@@ -127,17 +128,18 @@ class Repository:
 
     def describe(self, hashes: Sequence[str]) -> list[Commit]:
         """Return the commits of `hashes`, in their order."""
-        form = _FIELD.join(("%H", "%cI", "%P", "%s"))
+        form = _FIELD.join(("%H", "%cI", "%P", "%aN", "%s"))
         text = _git_input(self.root, "\n".join(hashes), "log", "-z", "--no-walk=unsorted", "--stdin",
                           f"--format={form}")  # fmt: skip
         by_hash: dict[str, Commit] = {}
         for record in filter(None, text.split("\0")):
-            digest, when, parents, subject = record.split(_FIELD, 3)
+            digest, when, parents, author, subject = record.split(_FIELD, 4)
             by_hash[digest] = Commit(
                 hash=digest,
                 committed_at=datetime.fromisoformat(when).astimezone(UTC),
                 parents=tuple(parents.split()),
                 subject=subject,
+                author=author,
             )
         return [by_hash[digest] for digest in hashes]
 

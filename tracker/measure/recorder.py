@@ -55,6 +55,7 @@ class Recorder:
                     parents=commit.parents,
                     subject=commit.subject,
                     branch=branch,
+                    author=commit.author or None,
                 )
                 for commit in commits
             ],

@@ -15,6 +15,7 @@ _STYLES: dict[AlertState, str] = {
     "acked": "yellow",
     "expected": "cyan",
     "resolved": "green",
+    "fixed": "green",
 }
 
 
@@ -42,6 +43,15 @@ def alert_text(alert: AlertInfo) -> Text:
         text.append(f"\ncommit   {revision.commit}  {revision.committed_at:%Y-%m-%d}")
         if revision.subject:
             text.append(f"  {revision.subject}")
+    for name, value in (
+        ("assigned", alert.assignee),
+        ("issue", alert.issue),
+        ("until", f"{alert.until:%Y-%m-%d %H:%M} UTC" if alert.until else None),
+        ("part of", alert.merged_into),
+        ("fixed by", alert.fixed_by),
+    ):
+        if value:
+            text.append(f"\n{name:<8} {value}")
     text.append(f"\nopened   {alert.created_at:%Y-%m-%d %H:%M} UTC")
     text.append(f"\nchanged  {alert.updated_at:%Y-%m-%d %H:%M} UTC")
     text.append(f"\n\n{alert.detail}")

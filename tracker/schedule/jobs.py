@@ -32,7 +32,16 @@ from tracker.store import Store
 from tracker.store.queries import calibration_blocks
 from tracker.store.queries.measured import measured_commits
 
-__all__ = ["backfill", "calibrate", "new_commits", "nightly", "prune"]
+__all__ = [
+    "backfill",
+    "calibrate",
+    "find_and_alert",
+    "load_tree",
+    "make_recorder",
+    "new_commits",
+    "nightly",
+    "prune",
+]
 
 LOOK_BACK = 1000  # commits of the branch among which the last measured one is looked for
 
@@ -89,14 +98,14 @@ def calibrate(*, db: str, root: str, project: str, machine: str, branch: str, ga
     """
     if STOP.is_set():
         return
-    tree = _load(root)
+    tree = load_tree(root)
     policy = load_policy(start=tree.config_path.parent)
     (head,) = tree.repository.describe([fetch_head(tree.repository, branch)])
     _log.info("A/A gates of %s, the head of %s", head.short, branch)
     with Store.open(db) as store:
         runner = make_runner(tree, policy, machine=machine)
         calibration = run_gates(
-            _recorder(store, tree, project, runner),
+            make_recorder(store, tree, project, runner),
             runner,
             head,
             policy,
@@ -125,12 +134,12 @@ def nightly(*, db: str, root: str, project: str, machine: str, branch: str, laun
     """
     if STOP.is_set():
         return
-    tree = _load(root)
+    tree = load_tree(root)
     head = fetch_head(tree.repository, branch)
     _log.info("measuring %s, the head of %s, %d times", head[:12], branch, launches)
     with Store.open(db) as store:
         error = _measure(store, tree, project, machine, head, launches=launches)
-        _look(store, root, project, machine)
+        find_and_alert(store, root, project, machine)
     if error is not None:
         raise MeasurementError(error)
 
@@ -141,7 +150,8 @@ def prune(*, root: str) -> None:
     _log.info("removed %d old worktrees", len(removed))
 
 
-def _load(root: str) -> MeasuredProject:
+def load_tree(root: str) -> MeasuredProject:
+    """The project of a checkout, with its policy's settings of what is measured."""
     policy = load_policy(start=Path(root))
     return load_project(start=Path(root), source=policy.source)
 
@@ -152,7 +162,7 @@ def _measure_chosen(
     """Measure the commits of the branch that are chosen, then find shifts and alert."""
     if STOP.is_set():
         return
-    tree = _load(root)
+    tree = load_tree(root)
     attempts = Attempts(state_dir(tree.repository.root) / "schedule-attempts.json")
     recent = recent_commits(tree.repository, fetch_head(tree.repository, branch), limit=LOOK_BACK)
     with Store.open(db) as store:
@@ -165,7 +175,7 @@ def _measure_chosen(
         failed = _measure_each(
             store, tree, project, machine, commits, attempts, f"{what} on {branch}"
         )
-        _look(store, root, project, machine)
+        find_and_alert(store, root, project, machine)
     if failed:
         raise MeasurementError("; ".join(failed))
 
@@ -194,7 +204,8 @@ def _measure_each(
     return failed
 
 
-def _recorder(store: Store, tree: MeasuredProject, project: str, runner: Runner) -> Recorder:
+def make_recorder(store: Store, tree: MeasuredProject, project: str, runner: Runner) -> Recorder:
+    """What keeps launches of a project, with the link to its commits."""
     url = load_policy(start=tree.config_path.parent).commit_url
     return Recorder(store, project, tree.repository, python=runner.python, commit_url=url)
 
@@ -206,7 +217,7 @@ def _measure(
     policy = load_policy(start=tree.config_path.parent)
     runner = make_runner(tree, replace(policy, bench=()), machine=machine)
     report = measure_range(
-        _recorder(store, tree, project, runner),
+        make_recorder(store, tree, project, runner),
         runner,
         tree.repository.describe([commit]),
         repeat=launches,
@@ -217,7 +228,7 @@ def _measure(
     return next((done.error for done in report.done if done.error is not None), None)
 
 
-def _look(store: Store, root: str, project: str, machine: str) -> None:
+def find_and_alert(store: Store, root: str, project: str, machine: str) -> None:
     """Find shifts and alert; does nothing where no series exists yet."""
     policy = load_policy(start=Path(root))
     store.record_metric_rules(project, policy.metrics)

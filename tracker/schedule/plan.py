@@ -16,6 +16,7 @@ __all__ = ["Options", "PlannedJob", "parse_interval", "parse_time", "plan"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _HOUR = 3600
+REQUESTED_SECONDS = 15  # between two looks for work that people asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,17 @@ def plan(options: Options) -> tuple[PlannedJob, ...]:
             grace=None,
         )
     ]
+    asked = {name: value for name, value in where.items() if name != "branch"}
+    jobs.append(
+        PlannedJob(
+            id=f"{options.prefix}requested",
+            function="tracker.schedule.requested:requested",
+            kwargs=asked,
+            trigger=IntervalTrigger(seconds=REQUESTED_SECONDS),
+            at_once=True,
+            grace=None,
+        )
+    )
     measuring = (
         ("nightly", options.nightly, {"launches": options.launches}),
         ("backfill", options.backfill, {"commits": options.commits}),

@@ -23,6 +23,7 @@ from apscheduler.triggers.base import BaseTrigger
 from tracker.errors import PacekeeperError
 from tracker.schedule.jobstore import ServiceJobStore
 from tracker.schedule.plan import Options, PlannedJob, plan
+from tracker.schedule.requested import service_name
 from tracker.schedule.stopping import STOP
 from tracker.store import Store
 
@@ -85,8 +86,12 @@ def run_service(options: Options, *, once: bool = False) -> int:
     """
     STOP.clear()
     # The store first: its tables must exist before APScheduler adds its own to the database.
-    with Store.open(options.db):
-        pass
+    with Store.open(options.db) as store:
+        again = store.requeue_jobs(
+            service_name(options.root, options.machine), now=datetime.now(UTC)
+        )
+    if again:
+        _log.info("%d jobs that people asked for were cut off and wait again", again)
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # failures are reported here
     codes: list[int] = []
     scheduler = _Scheduler()

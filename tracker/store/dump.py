@@ -10,7 +10,8 @@
 
 Ids are those of the store that wrote it; reading maps them by the natural keys, so that a dump
 merges into a store that is not empty, and a second time adds nothing. What a search for level
-shifts went by is left out: among merged rows the next search looks at every series anew.
+shifts went by is left out: among merged rows the next search looks at every series anew. Left out
+are also queued jobs and accounts: the work and the rights of one installation.
 """
 
 from __future__ import annotations
@@ -97,7 +98,17 @@ _KINDS = (
         {"series_id": "series", "revision_id": "revision", "previous_id": "revision"},
     ),
     _Kind(t.verdict, ("gate_id", "metric"), {}),
-    _Kind(t.alert, ("project_id", "key"), {"project_id": "project", "revision_id": "revision"}),
+    _Kind(
+        t.alert,
+        ("project_id", "key"),
+        {
+            "project_id": "project",
+            "machine_id": "machine",
+            "revision_id": "revision",
+            "placed_id": "revision",
+        },
+    ),
+    _Kind(t.alert_event, (), {"alert_id": "alert"}),
     _Kind(
         t.calibration,
         ("project_id", "machine_id", "started_at"),

@@ -102,6 +102,7 @@ class Revision(Base):
     parents: Mapped[Any | None] = mapped_column(Json)  # list of hashes; None: not known
     subject: Mapped[str | None] = mapped_column(Text)
     branch: Mapped[str | None] = mapped_column(Text)
+    author: Mapped[str | None] = mapped_column(Text)  # the name alone
     num_results: Mapped[int] = mapped_column(default=0)
 
 
@@ -344,7 +345,74 @@ class Alert(Base):
     worst_effect: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    note: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)  # the log of versions before 0009; read only
+    machine_id: Mapped[int | None] = mapped_column(ForeignKey("machine.id"))
+    placed_id: Mapped[int | None] = mapped_column(
+        ForeignKey("revision.id")
+    )  # where a person moved it
+    metrics: Mapped[Any | None] = mapped_column(Json)  # names; None: all that no other alert has
+    merged_into: Mapped[str | None] = mapped_column(Text)  # key of an alert of the project
+    assignee: Mapped[str | None] = mapped_column(Text)
+    issue: Mapped[str | None] = mapped_column(Text)
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    fixed_by: Mapped[str | None] = mapped_column(Text)  # full hash
+
+
+class AlertEventRow(Base):
+    """One thing that happened to an alert. Rows are added, never changed or deleted.
+
+    `id` begins with the time in nanoseconds: ordered by it, events stand as they happened.
+    """
+
+    __tablename__ = "alert_event"
+    __table_args__ = (Index(None, "alert_id"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id"))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    actor: Mapped[str | None] = mapped_column(Text)  # None: the tracker itself
+    action: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(Text)
+
+
+class Job(Base):
+    """Work that somebody asked the service of a machine for.
+
+    `active_key` is the digest of what is asked while it waits or runs, so that the same work is
+    not queued twice; NULL afterwards.
+    """
+
+    __tablename__ = "job"
+    __table_args__ = (UniqueConstraint("active_key"), Index(None, "revision_id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    arguments: Mapped[Any] = mapped_column(Json)
+    state: Mapped[str] = mapped_column(String(16))
+    active_key: Mapped[str | None] = mapped_column(String(64))
+    asked_by: Mapped[str] = mapped_column(Text)
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    taken_by: Mapped[str | None] = mapped_column(Text)  # the service
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(default=0)
+    result: Mapped[str | None] = mapped_column(Text)
+    gate_id: Mapped[str | None] = mapped_column(ForeignKey("gate.id"))
+
+
+class Account(Base):
+    """What an e-mail address may do in the dashboard."""
+
+    __tablename__ = "account"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(Text, unique=True)  # lower case
+    role: Mapped[str] = mapped_column(String(8))
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    added_by: Mapped[str] = mapped_column(Text)
 
 
 class Calibration(Base):

@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from tracker.domain import (
-    AlertState,
     Arm,
     BenchmarkInfo,
     CalibrationBlock,
     Detection,
     Expectation,
     Fingerprint,
+    JobKind,
     Launch,
     LevelShift,
     MachineInfo,
@@ -28,6 +28,7 @@ from tracker.domain import (
     Recorded,
     ResultFile,
     RevisionRecord,
+    Role,
     RunSource,
     SeenFile,
     TokenInfo,
@@ -48,14 +49,18 @@ from tracker.store.engine import (
 from tracker.store.schema import read_schema, require_current, upgrade
 from tracker.store.transaction import Cache, Transaction
 from tracker.store.writes import (
+    accounts,
     expectations,
+    jobs,
     judgements,
     problems,
     pushes,
     reference,
     results,
     tokens,
+    triage,
 )
+from tracker.triage import Act, Move
 
 T = TypeVar("T")
 
@@ -77,29 +82,31 @@ class Store:
         self._known: Cache = {}
 
     @classmethod
-    def open(cls, url: str, *, read_only: bool = False) -> Self:
+    def open(cls, url: str, *, read_only: bool = False, create: bool = True) -> Self:
         """Open the store at `url`, creating and migrating it if the database is empty.
 
         Args:
             url: `sqlite:///FILE`, `sqlite://` (in memory, gone when closed) or
                 `postgresql://USER@HOST/NAME`.
             read_only: Never create, migrate or write.
+            create: Whether an empty or missing database becomes a store; never with `read_only`.
 
         Raises:
             UsageError: `url` is not the URL of a supported database.
             SchemaError: The schema is older (`tracker db upgrade` mends that), newer, or that
                 of something else.
             StoreError: The directory is missing, the file is read-only, locked or no database,
-                the server cannot be reached, or its driver is not installed; with `read_only`,
-                also if there is no store.
+                the server cannot be reached, or its driver is not installed; without
+                `create`, also if there is no store.
         """
+        create = create and not read_only
         parsed = parse_url(url)
-        require_place(parsed, must_exist=read_only)
+        require_place(parsed, must_exist=not create)
         engine = make_engine(parsed, read_only=read_only)
         try:
             with translated(parsed), engine.connect() as connection:
                 schema = read_schema(connection)
-            if schema.state == "empty" and not read_only:
+            if schema.state == "empty" and create:
                 if sqlite_file(parsed) is None and parsed.drivername.startswith("sqlite"):
                     _create_in_memory(engine)
                 else:
@@ -439,6 +446,7 @@ class Store:
         title: str,
         detail: str,
         revision_commit: str | None = None,
+        machine: str | None = None,
         num_series: int = 0,
         worst_effect: float | None = None,
     ) -> tuple[int, bool]:
@@ -450,18 +458,130 @@ class Store:
         """
         return self.write(
             lambda tx: judgements.open_alert(
-                tx, project, key, title, detail, revision_commit, num_series, worst_effect
+                tx, project, key, title, detail, revision_commit, machine, num_series, worst_effect
             )
         )
 
-    def update_alert(self, alert_id: int, *, state: AlertState, note: str | None = None) -> None:
-        """Set an alert's state; `note` replaces the one before unless it is None.
+    def triage(self, alert_ids: Sequence[int], act: Act, *, by: str, now: datetime) -> None:
+        """Do one thing to each alert and keep who did it and when; all or none.
+
+        Args:
+            alert_ids: Which alerts.
+            act: A value of `tracker.triage`.
+            by: Who does it: a name or an e-mail address.
+            now: When.
+
+        Raises:
+            UsageError: No such alert, or one that this cannot be done to.
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: triage.triage(tx, alert_ids, act, by, now))
+
+    def note_alert(
+        self, alert_id: int, action: str, text: str, *, now: datetime, move: Move | None = None
+    ) -> None:
+        """Add what the tracker itself has to say to an alert's history, with a move if any.
+
+        Raises:
+            UsageError: No such alert, or the move is impossible from its state.
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: triage.note(tx, alert_id, action, text, now, move))
+
+    def say_fixed_by(self, alert_id: int, commit: str, *, by: str, now: datetime) -> None:
+        """Keep which commit is said to fix an alert, by its full hash; its state stays.
+
+        Raises:
+            UsageError: No such alert, or it is closed.
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: triage.say_fixed_by(tx, alert_id, commit, by, now))
+
+    def expire_alert(self, alert_id: int, *, now: datetime) -> bool:
+        """Reopen an alert whose acceptance has ended; return whether it had.
 
         Raises:
             UsageError: No such alert.
             StoreError: The database failed.
         """
-        self.write(lambda tx: judgements.update_alert(tx, alert_id, state, note))
+        return self.write(lambda tx: triage.expire(tx, alert_id, now))
+
+    # --- the service's queue -----------------------------------------------------------------
+
+    def request_job(
+        self,
+        project: str,
+        kind: JobKind,
+        *,
+        machine: str,
+        commit: str,
+        arguments: Mapping[str, Any],
+        by: str,
+        now: datetime,
+    ) -> tuple[int, bool]:
+        """Queue work for the service of a machine; return (id, is new).
+
+        The same work, while it waits or runs, is not queued again.
+
+        Raises:
+            UsageError: No such machine or commit.
+            StoreError: The database failed.
+        """
+        return self.write(
+            lambda tx: jobs.request_job(tx, project, machine, commit, kind, arguments, by, now)
+        )
+
+    def take_job(self, project: str, machine: str, *, service: str, now: datetime) -> int | None:
+        """Take the oldest queued job of a machine for a service; None where nothing waits.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        return self.write(lambda tx: jobs.take_job(tx, project, machine, service, now))
+
+    def finish_job(
+        self,
+        job_id: int,
+        state: Literal["done", "failed"],
+        result: str,
+        *,
+        gate_id: str | None = None,
+        now: datetime,
+    ) -> None:
+        """Keep the end of a running job.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: jobs.finish_job(tx, job_id, state, result, gate_id, now))
+
+    def requeue_jobs(self, service: str, *, now: datetime) -> int:
+        """Queue again the jobs that a service had taken when it was cut off; return how many.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        return self.write(lambda tx: jobs.requeue_jobs(tx, service, now))
+
+    # --- who may write from the dashboard ----------------------------------------------------
+
+    def add_account(self, email: str, role: Role, *, by: str, now: datetime) -> None:
+        """Give an e-mail address a role, in the place of the one it had.
+
+        Raises:
+            UsageError: It is no e-mail address.
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: accounts.add_account(tx, email, role, by, now))
+
+    def remove_account(self, email: str) -> None:
+        """Take an e-mail address its role.
+
+        Raises:
+            UsageError: It has none.
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: accounts.remove_account(tx, email))
 
 
 def _create_in_memory(engine: Engine) -> None:

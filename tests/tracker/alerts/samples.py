@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from tests.tracker.changepoints.histories import revision, series
 from tracker.domain import AlertInfo, GateInfo, LevelShift, VerdictInfo
 from tracker.findings import Change, group_by_commit
+from tracker.store import queries
+from tracker.triage import SetState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -21,8 +23,9 @@ def alert(**changed):
         "worst_effect": 0.12,
         "created_at": NOW,
         "updated_at": NOW,
-        "note": None,
         "key": "engine/3/gpu-1",
+        "machine": "gpu-1",
+        "detected": revision(3),
     }
     return AlertInfo(**{**fields, **changed})
 
@@ -78,3 +81,9 @@ def gate(*verdicts, exit_code=1):
         pairs=6,
         verdicts=verdicts,
     )
+
+
+def move_alert(store, alert_id, move, *, note=None, until=None, by="ann", now=NOW):
+    """Move an alert to another state as Ann does; returns it."""
+    store.triage([alert_id], SetState(move, note, until), by=by, now=now)
+    return queries.get_alert(store, alert_id)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.tracker.alerts.samples import NOW
+from tests.tracker.alerts.samples import move_alert
 from tests.tracker.changepoints.histories import noisy, revision
 from tests.tracker.changepoints.stores import STEPS, TTFT, record_history
-from tracker.alerts import AlertsConfig, alert_for_gate, move_alert, notify
+from tracker.alerts import AlertsConfig, alert_for_gate, notify
 from tracker.changepoints import analyze
 from tracker.domain import VerdictInfo
 from tracker.store import Store, queries
@@ -84,7 +84,7 @@ def test_an_alert_that_is_not_yet_sent_is_not_sent_once_it_is_refuted(store, cap
 
 def test_who_took_it_up_closes_it(store):
     (alert,) = look(store).opened
-    move_alert(store, alert.id, "ack", note=None, now=NOW)
+    move_alert(store, alert.id, "ack")
     judge(store, "pass")
     assert look(store).closed == ()
     look(store)

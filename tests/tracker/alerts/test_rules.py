@@ -7,8 +7,9 @@ import pytest
 
 from tests.tracker.alerts.samples import change, findings, gate, verdict
 from tests.tracker.changepoints.histories import revision
-from tracker.alerts import AlertsConfig, alert_key, gate_alert, new_alerts
+from tracker.alerts import AlertsConfig, gate_alert, new_alerts
 from tracker.domain import Expectation
+from tracker.triage import alert_key
 
 
 def commits(alerts):

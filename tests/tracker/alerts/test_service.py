@@ -4,11 +4,11 @@ import io
 
 import pytest
 
-from tests.tracker.alerts.samples import NOW
+from tests.tracker.alerts.samples import move_alert
 from tests.tracker.alerts.server import closed_port_url, webhook_server
 from tests.tracker.changepoints.histories import noisy, revision
 from tests.tracker.changepoints.stores import STEPS, TTFT, record, record_history
-from tracker.alerts import AlertsConfig, alert_for_gate, move_alert, notify
+from tracker.alerts import AlertsConfig, alert_for_gate, notify
 from tracker.alerts import sinks as sinks_module
 from tracker.changepoints import analyze
 from tracker.domain import VerdictInfo
@@ -46,7 +46,7 @@ def test_one_alert_over_all_series_and_never_a_second(store):
     assert (alert.num_series, alert.revision.commit) == (2, revision(20).commit)
     assert alert.worst_effect == pytest.approx(0.2, abs=0.01)
     assert notify(store, "engine", QUIET).opened == ()
-    move_alert(store, alert.id, "resolve", note=None, now=NOW)
+    move_alert(store, alert.id, "resolve")
     analyze(store)
     assert notify(store, "engine", QUIET).opened == ()
     assert len(all_alerts(store)) == 1
@@ -133,7 +133,7 @@ def test_triage_while_sending_is_kept(store, monkeypatch):
     regressed(store)
 
     def acks_meanwhile(sink, alert):
-        move_alert(store, alert.id, "ack", note="mine", now=NOW)
+        move_alert(store, alert.id, "ack", note="mine")
 
     monkeypatch.setattr(sinks_module.WebhookSink, "send", acks_meanwhile)
     notify(store, "engine", AlertsConfig(console=False, webhook="https://chat.example/x"))
@@ -146,7 +146,7 @@ def test_triage_while_sending_is_kept(store, monkeypatch):
 def test_what_is_triaged_is_not_sent_any_more(store):
     regressed(store)
     notify(store, "engine", AlertsConfig(console=False, webhook=closed_port_url()))
-    move_alert(store, all_alerts(store)[0].id, "ack", note=None, now=NOW)
+    move_alert(store, all_alerts(store)[0].id, "ack")
     with webhook_server(200) as (url, received):
         notify(store, "engine", AlertsConfig(console=False, webhook=url))
     assert received == []
@@ -194,14 +194,14 @@ def test_a_gate_that_passes_opens_nothing(store):
 def test_the_note_keeps_every_move(store):
     regressed(store)
     (alert,) = notify(store, "engine", QUIET).opened
-    move_alert(store, alert.id, "ack", note="looking", now=NOW)
-    moved = move_alert(store, alert.id, "expect", note="pays for itself", now=NOW)
+    move_alert(store, alert.id, "ack", note="looking")
+    moved = move_alert(store, alert.id, "expect", note="pays for itself")
     assert moved.state == "expected"
     assert moved.note.splitlines() == [
-        "2026-03-01T12:00:00Z acked: looking",
-        "2026-03-01T12:00:00Z expected: pays for itself",
+        "2026-03-01T12:00:00Z acked: looking (by ann)",
+        "2026-03-01T12:00:00Z expected: pays for itself (by ann)",
     ]
     with pytest.raises(UsageError, match="cannot expect an alert that is expected"):
-        move_alert(store, alert.id, "expect", note=None, now=NOW)
+        move_alert(store, alert.id, "expect")
     with pytest.raises(UsageError, match="no alert 99"):
-        move_alert(store, 99, "ack", note=None, now=NOW)
+        move_alert(store, 99, "ack")

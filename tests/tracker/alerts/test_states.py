@@ -2,8 +2,8 @@
 
 import pytest
 
-from tracker.alerts.states import ALL_STATES, next_state
 from tracker.errors import UsageError
+from tracker.triage import ALL_STATES, next_state
 
 MOVES = {
     ("open", "ack"): "acked",
@@ -14,11 +14,16 @@ MOVES = {
     ("expected", "ack"): "acked",
     ("expected", "resolve"): "resolved",
     ("resolved", "ack"): "acked",
+    ("fixed", "ack"): "acked",
+    ("acked", "reopen"): "open",
+    ("expected", "reopen"): "open",
+    ("resolved", "reopen"): "open",
+    ("fixed", "reopen"): "open",
 }
 
 
 @pytest.mark.parametrize("state", ALL_STATES)
-@pytest.mark.parametrize("action", ["ack", "expect", "resolve"])
+@pytest.mark.parametrize("action", ["ack", "expect", "resolve", "reopen"])
 def test_every_move(state, action):
     if (state, action) in MOVES:
         assert next_state(state, action) == MOVES[state, action]
@@ -26,5 +31,5 @@ def test_every_move(state, action):
     with pytest.raises(UsageError) as caught:
         next_state(state, action)
     assert f"cannot {action} an alert that is {state}" in str(caught.value)
-    possible = [other for source, other in MOVES if source == state]
+    possible = [move for move in ("ack", "expect", "resolve", "reopen") if (state, move) in MOVES]
     assert str(caught.value).endswith(f"possible: {', '.join(possible)}")

@@ -4,9 +4,10 @@ import pytest
 
 from tests.tracker.changepoints.histories import noisy, revision
 from tests.tracker.changepoints.stores import SPEED, STEPS, TTFT, record, record_history
-from tracker.changepoints import analyze, stored_findings
+from tracker.changepoints import analyze
 from tracker.errors import MeasurementError, UsageError
 from tracker.store import Store, queries
+from tracker.stored_findings import stored_findings
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ from tests.tracker.changepoints.histories import START, revision
 from tests.tracker.changepoints.stores import TTFT, record_history
 from tests.tracker.changepoints.test_find_shifts import noisy
 from tests.tracker.changepoints.test_findings import change
-from tracker.changepoints import analyze, stored_findings
+from tracker.changepoints import analyze
 from tracker.confirmation import with_confirmation
 from tracker.domain import GateInfo, VerdictInfo
 from tracker.findings import Analysis, group_by_commit
 from tracker.report.findings import findings_document, findings_text
 from tracker.store import Store
+from tracker.stored_findings import stored_findings
 
 
 def verdict(status, metric="bench.Chat.track_ttft", gate_id="g", effect=None):

@@ -10,11 +10,12 @@ from sqlalchemy import text
 from tests.tracker.changepoints.histories import noisy, revision
 from tests.tracker.changepoints.stores import SPEED, STEPS, TTFT, record, record_history
 from tracker import changepoints, shifts
-from tracker.changepoints import analyze, stored_findings
+from tracker.changepoints import analyze
 from tracker.domain import RevisionRecord
 from tracker.store import Store, queries
 from tracker.store.derived import rebuild
 from tracker.store.dump import export_store, import_store
+from tracker.stored_findings import stored_findings
 
 
 @pytest.fixture

@@ -13,19 +13,23 @@ def names(options):
 
 
 def test_new_commits_and_nightly_unless_told_otherwise():
-    assert names(OPTIONS) == ["engine/gpu-1/new-commits", "engine/gpu-1/nightly"]
+    assert names(OPTIONS) == [
+        "engine/gpu-1/new-commits",
+        "engine/gpu-1/requested",
+        "engine/gpu-1/nightly",
+    ]
 
 
 def test_every_job_can_be_chosen():
     from dataclasses import replace
 
-    assert names(replace(OPTIONS, nightly=None)) == ["engine/gpu-1/new-commits"]
+    assert names(replace(OPTIONS, nightly=None)) == names(OPTIONS)[:2]
     assert names(replace(OPTIONS, prune=(4, 0)))[-1] == "engine/gpu-1/prune"
-    assert names(replace(OPTIONS, backfill=(3, 0), calibrate=(5, 0)))[2:] == [
+    assert names(replace(OPTIONS, backfill=(3, 0), calibrate=(5, 0)))[3:] == [
         "engine/gpu-1/backfill",
         "engine/gpu-1/calibrate",
     ]
-    nightly = plan(replace(OPTIONS, nightly=(3, 30), launches=5))[1]
+    nightly = plan(replace(OPTIONS, nightly=(3, 30), launches=5))[2]
     assert str(nightly.trigger) == "cron[hour='3', minute='30']"
     assert nightly.kwargs["launches"] == 5
 

@@ -93,7 +93,7 @@ def test_looks_missed_while_the_service_was_down_are_one_look(options, ran):
 def test_restarts_neither_duplicate_nor_postpone(options, ran):
     run_service(options, once=True)
     before = next_runs(options)
-    assert set(before) == {"new-commits", "nightly"}
+    assert set(before) == {"new-commits", "nightly", "requested"}
     run_service(options, once=True)
     assert next_runs(options) == before
 
@@ -104,7 +104,7 @@ def test_changed_options_change_the_stored_jobs(options, ran):
     changed = replace(options, branch="release", interval=7200, launches=9, prune=(4, 0))
     run_service(changed, once=True)
     after = next_runs(changed)
-    assert set(after) == {"new-commits", "nightly", "prune"}
+    assert set(after) == {"new-commits", "nightly", "prune", "requested"}
     assert after["nightly"] == before["nightly"]
     wait = after["new-commits"] - datetime.now(UTC)
     assert timedelta(minutes=110) < wait <= timedelta(hours=2)
@@ -114,7 +114,7 @@ def test_changed_options_change_the_stored_jobs(options, ran):
     assert {kwargs["branch"] for name, kwargs in ran[1:]} == {"release"}
     assert [kwargs["launches"] for name, kwargs in ran if name == "nightly"] == [9]
     run_service(replace(changed, nightly=None, prune=None), once=True)
-    assert set(next_runs(options)) == {"new-commits"}
+    assert set(next_runs(options)) == {"new-commits", "requested"}
 
 
 def test_two_machines_share_a_store_and_not_their_jobs(options, ran):
@@ -127,8 +127,8 @@ def test_two_machines_share_a_store_and_not_their_jobs(options, ran):
     run_service(options, once=True)
     assert len(ran) == 3
     run_service(replace(options, nightly=None), once=True)
-    assert len(list_jobs(options)) == 1
-    assert len(list_jobs(other)) == len(list_jobs(percent)) == 2
+    assert len(list_jobs(options)) == 2
+    assert len(list_jobs(other)) == len(list_jobs(percent)) == 3
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,12 @@ def test_listing_changes_nothing(options, ran, tmp_path):
         pass
     assert list_jobs(options) == []
     run_service(options, once=True)
-    (first, second) = list_jobs(options)
-    assert first.id == "engine/gpu-1/new-commits"
-    assert first.trigger == "interval[0:10:00]"
-    assert second.trigger == "cron[hour='2', minute='0']"
+    listed = {job.id.rpartition("/")[2]: job.trigger for job in list_jobs(options)}
+    assert listed == {
+        "new-commits": "interval[0:10:00]",
+        "requested": "interval[0:00:15]",
+        "nightly": "cron[hour='2', minute='0']",
+    }
     assert [name for name, _ in ran] == ["new_commits"]
 
 
@@ -287,7 +289,7 @@ def test_the_jobs_live_in_postgresql_as_well(postgres_url, options, ran):
     make_due(options, "nightly")
     run_service(options, once=True)
     assert [name for name, _ in ran] == ["new_commits", "nightly"]
-    assert len(list_jobs(options)) == 2
+    assert len(list_jobs(options)) == 3
 
 
 def test_the_job_table_holds_no_url_and_jobs_are_given_it(options, ran):

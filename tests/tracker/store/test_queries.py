@@ -31,6 +31,7 @@ from tracker.errors import UsageError
 from tracker.metrics import MetricRule
 from tracker.store import Store, queries
 from tracker.store.queries.revisions import in_commit_order
+from tracker.triage import SetState
 
 
 @pytest.fixture
@@ -343,8 +344,8 @@ def test_gates_of_a_revision_against_itself_are_the_calibration(store: Store) ->
 def test_alerts_are_listed_by_state_newest_first(store: Store) -> None:
     store.record_project("q")
     ids = [store.open_alert("p", key=str(at), title="t", detail="d")[0] for at in range(3)]
-    store.update_alert(ids[0], state="resolved")
-    store.update_alert(ids[1], state="acked")
+    store.triage([ids[0]], SetState("resolve"), by="ann", now=START)
+    store.triage([ids[1]], SetState("ack"), by="ann", now=START)
     assert [one.id for one in queries.list_alerts(store, "p")] == [ids[2], ids[1]]
     assert [one.id for one in queries.list_alerts(store, states=("resolved",))] == [ids[0]]
     assert queries.list_alerts(store, "q") == []

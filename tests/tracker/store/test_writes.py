@@ -205,17 +205,19 @@ def test_an_alert_key_opens_once(store: Store) -> None:
     facts = {"title": "TTFT worse", "detail": "by 12 %", "revision_commit": commit(1)}
     first, is_new = store.open_alert("p", key="k", num_series=3, worst_effect=0.12, **facts)
     assert is_new
-    store.update_alert(first, state="resolved", note="fixed")
+    store.note_alert(first, "judged", "refuted", now=START, move="resolve")
     assert store.open_alert("p", key="k", **facts) == (first, False)
     assert store.open_alert("q", key="k", title="t", detail="d")[1]
     found = queries.get_alert(store, first)
-    assert (found.state, found.note, found.key) == ("resolved", "fixed", "k")
+    assert (found.state, found.history[-1].text, found.key) == (
+        "resolved",
+        "resolved: refuted",
+        "k",
+    )
     assert found.revision is not None
     assert found.revision.commit == commit(1)
-    store.update_alert(first, state="acked")
-    assert queries.get_alert(store, first).note == "fixed"
     with pytest.raises(UsageError, match="no alert 99"):
-        store.update_alert(99, state="acked")
+        store.note_alert(99, "judged", "refuted", now=START)
     with pytest.raises(UsageError, match="record it first"):
         store.open_alert("p", key="k2", title="t", detail="d", revision_commit=commit(9))
 

@@ -4,7 +4,8 @@ Each costs a few statements however much the store holds, and raises `UsageError
 machine, series or commit that is not there and `StoreError` where the database fails.
 """
 
-from tracker.store.queries.alerts import get_alert, list_alerts
+from tracker.store.queries.accounts import list_accounts, role_of
+from tracker.store.queries.alerts import alerts_at, get_alert, list_alerts, neighbour
 from tracker.store.queries.compare import compare, paired_values
 from tracker.store.queries.expectations import list_expectations
 from tracker.store.queries.export import export_rows
@@ -21,10 +22,12 @@ from tracker.store.queries.gates import (
 )
 from tracker.store.queries.histories import histories
 from tracker.store.queries.history import history
+from tracker.store.queries.jobs import get_job, list_jobs
 from tracker.store.queries.launches import newest_launches
 from tracker.store.queries.overview import overview
 from tracker.store.queries.problems import ingest_problems
 from tracker.store.queries.projects import list_machines, list_projects
+from tracker.store.queries.reader import Reader, open_reader
 from tracker.store.queries.revisions import newest_revisions, resolve_revision
 from tracker.store.queries.runs import machine_uses, newest_runs
 from tracker.store.queries.searches import last_searches
@@ -35,6 +38,8 @@ from tracker.store.queries.trust import calibration_records, searched_series
 from tracker.store.queries.week import week
 
 __all__ = [
+    "Reader",
+    "alerts_at",
     "calibration",
     "calibration_blocks",
     "calibration_records",
@@ -48,25 +53,31 @@ __all__ = [
     "gates_between",
     "get_alert",
     "get_gate",
+    "get_job",
     "get_series",
     "histories",
     "history",
     "ingest_problems",
     "last_searches",
+    "list_accounts",
     "list_alerts",
     "list_expectations",
     "list_gates",
+    "list_jobs",
     "list_machines",
     "list_projects",
     "list_series",
     "list_tokens",
     "machine_uses",
+    "neighbour",
     "newest_launches",
     "newest_revisions",
     "newest_runs",
+    "open_reader",
     "overview",
     "paired_values",
     "resolve_revision",
+    "role_of",
     "searched_series",
     "shifts_at",
     "version_stamp",

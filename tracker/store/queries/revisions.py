@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from tracker.domain import RevisionInfo
 from tracker.errors import UsageError
@@ -16,7 +17,7 @@ from tracker.store.queries.projects import find_machine, find_project
 from tracker.store.store import Store
 
 _r = t.revision.c
-COLUMNS = (_r.id, _r.commit_hash, _r.committed_at, _r.subject, _r.branch)
+COLUMNS = (_r.id, _r.commit_hash, _r.committed_at, _r.subject, _r.branch, _r.author)
 _LINK = datetime.min.replace(tzinfo=UTC)
 
 
@@ -84,7 +85,20 @@ def find_revision(conn: Connection, project_id: int, ref: str) -> RevisionInfo:
 
 def revision_of(row: Any) -> RevisionInfo:
     """Return the revision of a row that holds `COLUMNS`, whatever else it holds."""
-    return RevisionInfo(row.id, row.commit_hash, row.committed_at, row.subject, row.branch)
+    return RevisionInfo(
+        row.id, row.commit_hash, row.committed_at, row.subject, row.branch, row.author
+    )
+
+
+def joined(table: NamedFromClause) -> list[ColumnElement[Any]]:
+    """Return `COLUMNS` of an alias of the table, each labelled with the alias' name."""
+    return [table.c[column.name].label(f"{table.name}__{column.name}") for column in COLUMNS]
+
+
+def joined_revision(row: Any, alias: str) -> RevisionInfo | None:
+    """Return the revision that a row holds under the labels of `joined`; None: it has none."""
+    values = [getattr(row, f"{alias}__{column.name}") for column in COLUMNS]
+    return None if values[0] is None else RevisionInfo(*values)
 
 
 def load_revisions(conn: Connection, ids: Iterable[int]) -> dict[int, RevisionInfo]:

@@ -6,17 +6,17 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from tracker.domain import Better, LevelShift, RevisionInfo
+from tracker.domain import Better, LevelShift
 from tracker.metrics import is_worse
 from tracker.store import tables as t
-from tracker.store.queries.revisions import COLUMNS, revision_of
+from tracker.store.queries.revisions import COLUMNS, joined, joined_revision, revision_of
 
 _c = t.change_point.c
 _previous = t.revision.alias("previous")
 _COLUMNS = (
     *(_c.before, _c.after, _c.effect, _c.algorithm, _c.recovered, _c.cause, _c.drift_commits),
     *COLUMNS,
-    *(_previous.c[column.name].label(f"previous_{column.name}") for column in COLUMNS),
+    *joined(_previous),
 )
 
 
@@ -37,15 +37,6 @@ def with_shifts(series: Select[Any]) -> Select[Any]:
 
 def shift_of(row: Any, better: Better | None) -> LevelShift:
     """Return the shift of a row; `better` is the direction of its series, as known today."""
-    previous = None
-    if row.previous_id is not None:
-        previous = RevisionInfo(
-            row.previous_id,
-            row.previous_commit_hash,
-            row.previous_committed_at,
-            row.previous_subject,
-            row.previous_branch,
-        )
     return LevelShift(
         series_id=row.series_id,
         revision=revision_of(row),
@@ -54,7 +45,7 @@ def shift_of(row: Any, better: Better | None) -> LevelShift:
         effect=row.effect,
         worse=is_worse(better, row.before, row.after),
         algorithm=row.algorithm,
-        previous=previous,
+        previous=joined_revision(row, "previous"),
         recovered=row.recovered,
         cause=row.cause,
         drift_commits=row.drift_commits,

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from tracker.domain import (
-    AlertState,
     CalibrationBlock,
     Detection,
     LevelShift,
@@ -150,6 +149,7 @@ def open_alert(
     title: str,
     detail: str,
     revision_commit: str | None,
+    machine: str | None,
     num_series: int,
     worst_effect: float | None,
 ) -> tuple[int, bool]:
@@ -173,24 +173,16 @@ def open_alert(
         "title": title,
         "detail": detail,
         "revision_id": revision_id,
+        "machine_id": None
+        if machine is None
+        else reference.ensure_machine(tx, project_id, MachineInfo(machine)),
         "num_series": num_series,
         "worst_effect": worst_effect,
         "created_at": now,
         "updated_at": now,
-        "note": None,
     }
     if not tx.is_postgresql:
         return tx.insert(t.alert, row), True
     tx.insert_missing(t.alert, [row])
     stored = tx.conn.execute(of_key.add_columns(t.alert.c.created_at)).one()
     return int(stored.id), bool(stored.created_at == now)
-
-
-def update_alert(tx: Transaction, alert_id: int, state: AlertState, note: str | None) -> None:
-    """Set the state; a note replaces the one before, None keeps it."""
-    values: dict[str, Any] = {"state": state, "updated_at": datetime.now(UTC)}
-    if note is not None:
-        values["note"] = note
-    changed = tx.conn.execute(update(t.alert).where(t.alert.c.id == alert_id).values(**values))
-    if changed.rowcount == 0:
-        raise UsageError(f"no alert {alert_id} in the store; see: tracker alerts list")

@@ -107,8 +107,11 @@ def record_benchmarks(tx: Transaction, project: str, infos: Iterable[BenchmarkIn
     tx.conn.execute(statement, sorted(parameters, key=lambda row: int(row["row_id"])))
 
 
+_FROM_GIT = ("parents", "subject", "branch", "author")
+
+
 def record_revisions(tx: Transaction, project: str, records: Iterable[RevisionRecord]) -> None:
-    """Insert revisions, or fill in parents, subject and branch of those that stand already.
+    """Insert revisions, or fill in what git knows of those that stand already.
 
     The commit time of a revision that stands already is kept: it came from the commit too.
     """
@@ -121,7 +124,7 @@ def record_revisions(tx: Transaction, project: str, records: Iterable[RevisionRe
     filling: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for (_, commit), revision_id in sorted(ids.items(), key=lambda item: item[1]):
         row = revision_row(project_id, by_commit[commit])
-        known = tuple(name for name in ("parents", "subject", "branch") if row[name] is not None)
+        known = tuple(name for name in _FROM_GIT if row[name] is not None)
         if known:
             values = {f"new_{name}": row[name] for name in known}
             filling.setdefault(known, []).append({"row_id": revision_id} | values)
@@ -142,6 +145,7 @@ def revision_row(project_id: int, record: RevisionRecord) -> dict[str, Any]:
         "parents": None if record.parents is None else list(record.parents),
         "subject": record.subject,
         "branch": record.branch,
+        "author": record.author,
         "num_results": 0,
     }
 

@@ -1,0 +1,1 @@
+"""The pages: one file each. They ask `dashboard.data` and write through `dashboard.writes`."""
