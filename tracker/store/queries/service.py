@@ -77,7 +77,9 @@ def _state(conn: Connection, name: str, project_id: int) -> ProjectState:
         .group_by(v.status)
     )
     alerts = conn.execute(
-        select(a.state, func.count()).where(a.project_id == project_id).group_by(a.state)
+        select(a.state, func.count())
+        .where(a.project_id == project_id, a.merged_into.is_(None))
+        .group_by(a.state)
     )
     newest = conn.execute(
         select(t.machine.c.name, func.max(s.last_measured_at), func.sum(s.num_results))
