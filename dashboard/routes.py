@@ -19,7 +19,7 @@ from dashboard.badges import badge_svg, message_svg, state_of
 from dashboard.markup import sparkline_svg
 from dashboard.palette import DARK, LIGHT
 from tracker.errors import PacekeeperError, UsageError
-from tracker.store import Store, queries
+from tracker.store import queries
 
 __all__ = ["ROUTES"]
 
@@ -27,25 +27,25 @@ MAX_AGE = 300  # seconds that a picture may be shown before it is asked for agai
 SPARK_POINTS = 300  # revisions in a sparkline
 
 
-def _badge(store: Store, request: Request) -> str:
+def _badge(store: queries.Reader, request: Request) -> str:
     project, machine = request.path_params["project"], request.query_params.get("machine")
     overview = queries.overview(store, project, machine=machine)
     searched = queries.searched_series(store, project).num_searched
     return badge_svg(*state_of(overview, searched=searched, now=datetime.now(UTC)))
 
 
-def _sparkline(store: Store, request: Request) -> str:
+def _sparkline(store: queries.Reader, request: Request) -> str:
     history = queries.history(store, request.path_params["series"], limit=SPARK_POINTS)
     dark = request.query_params.get("theme") == "dark"
     return sparkline_svg(history, DARK if dark else LIGHT)
 
 
-def _answering(draw: Callable[[Store, Request], str]) -> Callable[[Request], Response]:
+def _answering(draw: Callable[[queries.Reader, Request], str]) -> Callable[[Request], Response]:
     """A handler for Starlette, which runs it in a thread of its own: errors become pictures."""
 
     def handle(request: Request) -> Response:
         try:
-            with Store.open(data.store_url(), read_only=True) as store:
+            with queries.open_reader(data.store_url()) as store:
                 picture = draw(store, request)
         except UsageError:
             return _picture(message_svg("unknown"), status=404)
