@@ -12,12 +12,12 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 from tracker.alerts.payload import alert_document
 from tracker.api.documents import comparison_of, history_of
-from tracker.changepoints import stored_findings
 from tracker.domain import SeriesFilter
 from tracker.errors import PacekeeperError
 from tracker.evidence import evidence as evidence_of
 from tracker.report.findings import finding_document
 from tracker.store import Store, queries
+from tracker.stored_findings import stored_findings
 
 __all__ = ["make_server"]
 
