@@ -54,6 +54,26 @@ def test_a_product_of_any_shape_is_the_exact_one(
     assert (np.abs(got - exact.numpy()) <= bound * size).all()
 
 
+@pytest.mark.parametrize("march", ["x86-64-v2", "haswell", "skylake-avx512"])
+def test_cpus_with_fewer_instructions_get_the_same_products(
+    march: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without VNNI, without AVX-512, without AVX: other widths of registers, other integer products."""
+    if march == "skylake-avx512" and "avx512bw" not in library._instructions():
+        pytest.skip("this CPU has no AVX-512")
+    flags = [flag if flag != "-march=native" else f"-march={march}" for flag in library._FLAGS]
+    monkeypatch.setattr(library, "_FLAGS", flags)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    lesser = library.load.__wrapped__()
+    x = np.random.default_rng(0).normal(size=(29, 96)).astype(np.float32)
+    weight = torch.randn(70, 96)
+    for make, dtype, *_ in MAKERS.values():
+        ours, theirs = (
+            make(which, weight.to(dtype)).multiply_array(x) for which in (lesser, library.load())
+        )
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
 def test_a_row_is_the_same_to_the_last_bit_in_any_batch(kind: str) -> None:
     make, dtype, _, _ = MAKERS[kind]
     matrix = make(library.load(), torch.randn(80, 96).to(dtype))

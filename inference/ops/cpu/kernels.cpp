@@ -254,7 +254,7 @@ struct Int4Product {
     float *y;
     long stride;
 
-    static constexpr int most_rows = SUMS / VECTORS / 3;
+    static constexpr int most_rows = SUMS / VECTORS < 3 ? 1 : SUMS / VECTORS / 3;
     static constexpr int steps = 127;
 
     long bytes_of_a_row() const { return width; }
