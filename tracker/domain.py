@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 Better = Literal["lower", "higher"]
 Kind = Literal["timing", "rate", "utilization", "energy", "exact", "other"]
@@ -716,6 +717,17 @@ class AccountInfo:
     role: Role
     added_at: datetime
     added_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationInfo:
+    """A stored explanation: `document` is what `tracker explain --format json` prints."""
+
+    base: str
+    head: str
+    machine: str
+    created_at: datetime
+    document: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

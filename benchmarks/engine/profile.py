@@ -11,7 +11,6 @@ import gc
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -24,6 +23,7 @@ from tracker.load.profile import (
     LineCounter,
     SourceTree,
     Step,
+    own_clock,
     write_failure,
     write_trace,
 )
@@ -109,10 +109,10 @@ def _capture(target: Any, benchmark: str, scenario: Scenario, directory: Path) -
         untraced = run(1)
         counters = {name: value - before[name] for name, value in engine.counters().items()}
         gc.disable()  # what the tracers keep would make it run at times of its own
-        timer = CallTimer(tree)
+        timer = CallTimer(tree, clock=watch.clock)
         with timer.recording():
             steps = run(2)
-        counter = LineCounter(tree)
+        counter = LineCounter(tree, clock=watch.clock)
         counted: dict[str, CallNode] = {}
         watch.on_step = lambda kind: counted.setdefault(kind, CallNode()).add(counter.take())
         with counter.recording():
@@ -143,6 +143,7 @@ class _Watch:
         self.marks: Marks = []
         self.on_step: Callable[[str], None] | None = None  # called where a part ends, with its kind
         self.around: Around = lambda number: nullcontext()
+        self.clock = own_clock()
         self._engine = engine
         self.submit = engine.submit
         self.output = engine.output
@@ -155,9 +156,9 @@ class _Watch:
             self.on_step(BETWEEN)
         before = self._counters()
         with self.around(len(self.marks)):
-            began = time.perf_counter_ns()
+            began = self.clock()
             events = self._engine.step()
-            ended = time.perf_counter_ns()
+            ended = self.clock()
         after = self._counters()
         is_prefill = after.get("prefill_steps", 0) > before.get("prefill_steps", 0)
         kind = "prefill" if is_prefill else "decode"

@@ -11,12 +11,16 @@ from tracker.cli import Settings
 from tracker.cli.lab import open_lab
 from tracker.cli.options import LabOptions, lab_options
 from tracker.cli.outputs import Outputs
+from tracker.cli.project import stored_project, stored_ref
 from tracker.domain import Arm
+from tracker.errors import UsageError
 from tracker.explain.capture import PROFILE
 from tracker.explain.differences import LEAST_PAIRS
-from tracker.explain.run import explain_commits
+from tracker.explain.explanation import Explanation, from_document
+from tracker.explain.run import explain_commits, keep
 from tracker.measure.runners import make_runner
 from tracker.report.explanation import EXPLANATION_FORMATS, headline
+from tracker.store import Store, queries
 
 __all__ = ["command"]
 
@@ -42,6 +46,9 @@ __all__ = ["command"]
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE."
 )
+@click.option(
+    "--stored", is_flag=True, help="Print the explanation that the store holds; measure nothing."
+)
 @lab_options
 @click.pass_obj
 def command(
@@ -52,6 +59,7 @@ def command(
     seed: int | None,
     form: str,
     out: Path | None,
+    stored: bool,
     lab: LabOptions,
 ) -> int:
     """Say which phase and which function or kernel of HEAD got slower than in BASE, and by how much.
@@ -63,19 +71,53 @@ def command(
     when interrupted.
     """
     outputs = Outputs(form, out, ())
-    with open_lab(settings.db, lab) as here:
+    if stored:
+        result = _stored(settings.db, lab, base, head)
+    else:
+        result = _captured(settings.db, lab, base, head, pairs, seed)
+    summary = "; ".join(f"{suite.benchmark}: {headline(suite)}" for suite in result.suites)
+    outputs.write(lambda name: EXPLANATION_FORMATS[name](result), summary)
+    return 130 if result.interrupted else 0
+
+
+def _captured(
+    db: str, lab: LabOptions, base: str, head: str, pairs: int, seed: int | None
+) -> Explanation:
+    with open_lab(db, lab) as here:
         runner = make_runner(
             here.runner.project, here.policy,
             machine=here.runner.machine, python=here.runner.python, variables=PROFILE,
         )  # fmt: skip
+        first, second = here.commit(base), here.commit(head)
         result = explain_commits(
-            runner, here.recorder.project, here.commit(base), here.commit(head), pairs=pairs,
+            runner, here.recorder.project, first, second, pairs=pairs,
             seed=random.SystemRandom().randrange(2**31) if seed is None else seed,
             on_launch=_say,
         )  # fmt: skip
-    summary = "; ".join(f"{suite.benchmark}: {headline(suite)}" for suite in result.suites)
-    outputs.write(lambda name: EXPLANATION_FORMATS[name](result), summary)
-    return 130 if result.interrupted else 0
+        here.recorder.commits([first] if first.hash == second.hash else [first, second])
+        keep(here.recorder.store, here.recorder.project, result)
+    return result
+
+
+def _stored(db: str, lab: LabOptions, base: str, head: str) -> Explanation:
+    """Return the newest stored explanation of the two commits.
+
+    Raises:
+        UsageError: There is none.
+    """
+    with Store.open(db, read_only=True) as store:
+        project = stored_project(store, None)
+        kept = queries.list_explanations(
+            store, project, head=stored_ref(head), base=stored_ref(base)
+        )
+    for one in kept:
+        if lab.machine in (None, one.machine):
+            return from_document(one.document)
+    where = f" on {lab.machine}" if lab.machine else ""
+    raise UsageError(
+        f"no explanation of {base} and {head}{where} in the store; "
+        f"`tracker explain {base} {head}` makes one"
+    )
 
 
 def _say(pair: int, pairs: int, arm: Arm) -> None:

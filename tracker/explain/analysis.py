@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import median
 
@@ -17,6 +16,7 @@ from tracker.explain.tree import Node, combine
 __all__ = ["explain"]
 
 _SHOWN = 12
+_GUESSES = 3
 _LEAST_FRAME = 0.002  # of a step: smaller boxes cannot be seen
 
 
@@ -48,8 +48,10 @@ def explain(
         _row(charge, difference, total, steps, changed)
         for charge, difference in zip(charged, places, strict=True)
     ]
+    rows.sort(key=lambda row: _rank(row, slower=total.seconds >= 0))
     shown = [row for row in rows if row.is_certain or row.is_exact]
-    shown.sort(key=lambda row: _rank(row, slower=total.seconds >= 0))
+    if total.is_certain and not any(row.is_certain for row in rows):
+        shown = rows[:_GUESSES]  # something is slower, and no single place is surely so
     noise = [row for row in rows if not (row.is_certain or row.is_exact)]
     return Explained(
         benchmark=head[0].benchmark,
@@ -183,11 +185,18 @@ def _place(charge: Charge, effect: Effect, changed: Sequence[ChangedCode]) -> tu
 
 
 def _op(effect: Effect) -> str:
-    """Return the function below a place that most of its time goes to."""
-    spent: dict[str, float] = defaultdict(float)
-    for match in effect.at.walk():
-        spent[match.node.function] += abs(sum(match.differences()))
-    return max(spent, key=lambda name: spent[name])
+    """Return the name of what is called at a place: what a wrapper wraps, not the wrapper.
+
+    A wrapper is what this function calls several times, for different things.
+    """
+    match = effect.at
+    while match.parent is not None and len(match.children) == 1:
+        others = [m for m in match.parent.children if m.node.name == match.node.name]
+        below = {frozenset(c.node.name for c in m.children) for m in others}
+        if len(below) < 2:
+            break
+        match = match.children[0]
+    return match.node.function
 
 
 def _calls(charge: Charge, effect: Effect, steps: int) -> tuple[float, float] | None:

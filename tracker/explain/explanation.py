@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
-__all__ = ["Cause", "Explained", "Explanation", "Frame", "Row", "StepChange"]
+__all__ = [
+    "Cause", "Explained", "Explanation", "Frame", "Row", "StepChange", "from_document", "to_document",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +174,56 @@ class Explanation:
     changed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
+
+
+def to_document(explanation: Explanation) -> dict[str, Any]:
+    """Return it as JSON values; the store keeps them."""
+    document = {"format": 1, **asdict(explanation)}
+    for plain, suite in zip(document["suites"], explanation.suites, strict=True):
+        plain["verdict"] = suite.verdict
+    return document
+
+
+def from_document(document: Mapping[str, Any]) -> Explanation:
+    """Return the explanation that `to_document` made JSON values of."""
+    suites = tuple(
+        Explained(
+            **{
+                **_known(Explained, suite),
+                "total": _step(suite["total"]),
+                "kinds": tuple(StepChange(**kind) for kind in suite["kinds"]),
+                "phases": tuple(StepChange(**phase) for phase in suite["phases"]),
+                "rows": tuple(_row(row) for row in suite["rows"]),
+                "ops": tuple(_row(row) for row in suite["ops"]),
+                "counters": {n: (b, h) for n, (b, h) in (suite["counters"] or {}).items()},
+                "frames": tuple(
+                    Frame(**{**frame, "path": tuple(frame["path"])}) for frame in suite["frames"]
+                ),
+                "traces": tuple(suite["traces"]),
+            }
+        )
+        for suite in document["suites"]
+    )
+    rest = _known(Explanation, document)
+    return Explanation(
+        **{
+            **rest,
+            "cause": Cause(**document["cause"]),
+            "suites": suites,
+            "changed": tuple(document["changed"]),
+            "warnings": tuple(document["warnings"]),
+        }
+    )
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f.name: values[f.name] for f in fields(kind) if f.name in values}
+
+
+def _step(values: Mapping[str, Any] | None) -> StepChange | None:
+    return None if values is None else StepChange(**values)
+
+
+def _row(values: Mapping[str, Any]) -> Row:
+    calls = values["calls"]
+    return Row(**{**values, "calls": None if calls is None else (calls[0], calls[1])})

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 
 from tracker.causes import cause_of
+from tracker.domain import ExplanationInfo
 from tracker.errors import MeasurementError, UsageError
 from tracker.explain.analysis import explain
 from tracker.explain.capture import Captured, OnLaunch, capture_pairs
 from tracker.explain.changed import ChangedCode, changed_code
-from tracker.explain.explanation import Cause, Explained, Explanation
+from tracker.explain.explanation import Cause, Explained, Explanation, to_document
 from tracker.measure.git import Commit, Repository
 from tracker.measure.launch import Runner
+from tracker.store import Store
 
-__all__ = ["explain_commits"]
+__all__ = ["explain_commits", "keep"]
 
 
 def explain_commits(
@@ -68,6 +71,20 @@ def explain_commits(
             )
         ),
         interrupted=captured.interrupted,
+    )
+
+
+def keep(store: Store, project: str, result: Explanation) -> None:
+    """Keep an explanation in the store, in the place of an earlier one of the same commits."""
+    store.record_explanation(
+        project,
+        ExplanationInfo(
+            base=result.base,
+            head=result.head,
+            machine=result.machine,
+            created_at=datetime.now(UTC),
+            document=to_document(result),
+        ),
     )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 
-from tracker.explain.explanation import Explained, Explanation, Row, StepChange
+from tracker.explain.explanation import Explained, Explanation, Row, StepChange, to_document
 from tracker.report.numbers import count_of, percent, scale_for, scaled
 
 __all__ = [
@@ -110,9 +109,8 @@ def short_table(suite: Explained, *, most: int = _SHORT) -> list[str]:
 
 def explanation_json(result: Explanation) -> str:
     """Return the explanation as one JSON document, ending in a newline."""
-    document = {"format": 1, **asdict(result)}
+    document = to_document(result)
     for plain, suite in zip(document["suites"], result.suites, strict=True):
-        plain["verdict"] = suite.verdict
         plain["headline"] = headline(suite)
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 

@@ -115,6 +115,11 @@ _KINDS = (
         {"project_id": "project", "machine_id": "machine"},
     ),
     _Kind(t.expectation, ("project_id", "key"), {"project_id": "project"}),
+    _Kind(
+        t.explanation,
+        ("project_id", "machine", "base_hash", "head_hash"),
+        {"project_id": "project"},
+    ),
     _Kind(t.ingest_problem, ("project_id", "digest"), {"project_id": "project"}),
 )
 _BY_NAME = {kind.table.name: kind for kind in _KINDS}

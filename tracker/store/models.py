@@ -447,6 +447,21 @@ class ExpectationRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class ExplanationRow(Base):
+    """Where the time of one commit went compared to another's: the newest of each machine."""
+
+    __tablename__ = "explanation"
+    __table_args__ = (UniqueConstraint("project_id", "machine", "base_hash", "head_hash"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    machine: Mapped[str] = mapped_column(String(255))
+    base_hash: Mapped[str] = mapped_column(String(64))
+    head_hash: Mapped[str] = mapped_column(String(64), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    document: Mapped[Any] = mapped_column(Json)  # as `tracker explain --format json` prints it
+
+
 class SeenFile(Base):
     """A result file that was read whole and without a problem: unchanged, it is not read again.
 

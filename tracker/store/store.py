@@ -18,6 +18,7 @@ from tracker.domain import (
     CalibrationBlock,
     Detection,
     Expectation,
+    ExplanationInfo,
     Fingerprint,
     JobKind,
     Launch,
@@ -51,6 +52,7 @@ from tracker.store.transaction import Cache, Transaction
 from tracker.store.writes import (
     accounts,
     expectations,
+    explanations,
     jobs,
     judgements,
     problems,
@@ -437,6 +439,14 @@ class Store:
             StoreError: The database failed.
         """
         self.write(lambda tx: expectations.record_expectation(tx, project, expectation))
+
+    def record_explanation(self, project: str, explanation: ExplanationInfo) -> None:
+        """Keep an explanation; it replaces the one of the same machine and commits.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: explanations.record_explanation(tx, project, explanation))
 
     def open_alert(
         self,

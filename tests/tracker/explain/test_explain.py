@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.tracker.explain.toy import SOURCES, toy_pairs, toy_trace
 from tracker.explain.analysis import explain
 from tracker.explain.changed import changed_code
 from tracker.explain.trace import TraceError, read_trace
-from tracker.load.profile import write_failure
+from tracker.load.profile import own_clock, write_failure
 
 
 def edited(file, old, new):
@@ -162,3 +163,16 @@ def rewrite(path, change):
     change(document)
     with gzip.open(path, "wt") as file:
         json.dump(document, file)
+
+
+def test_the_clock_leaves_out_what_others_ran_on_the_core(tmp_path):
+    account = tmp_path / "schedstat"
+    account.write_text("0 0 0\n")
+    clock = own_clock(account)
+    before, began = clock(), time.perf_counter_ns()
+    while time.perf_counter_ns() - began < 20_000_000:
+        pass
+    account.write_text("0 19000000 1\n")
+    wall = time.perf_counter_ns() - began
+    assert 0 <= clock() - before < wall - 18_000_000
+    assert own_clock(tmp_path / "none") is time.perf_counter_ns

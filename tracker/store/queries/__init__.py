@@ -8,6 +8,7 @@ from tracker.store.queries.accounts import list_accounts, role_of
 from tracker.store.queries.alerts import alerts_at, get_alert, list_alerts, neighbour
 from tracker.store.queries.compare import compare, paired_values
 from tracker.store.queries.expectations import list_expectations
+from tracker.store.queries.explanations import list_explanations
 from tracker.store.queries.export import export_rows
 from tracker.store.queries.finding import commits_between, shifts_at
 from tracker.store.queries.gate_pairs import gate_pairs
@@ -62,6 +63,7 @@ __all__ = [
     "list_accounts",
     "list_alerts",
     "list_expectations",
+    "list_explanations",
     "list_gates",
     "list_jobs",
     "list_machines",

@@ -46,6 +46,7 @@ def version_stamp(store: Store) -> str:
         func.max(t.job.c.finished_at),
         func.sum(t.calibration.c.gates),
         func.max(t.ingest_problem.c.id),
+        func.max(t.explanation.c.id),
         func.max(t.project.c.metric_rules),
     )
     with translated(url), store.reading() as conn:
