@@ -19,6 +19,7 @@ from tracker.comparison import compare
 from tracker.domain import (
     AccountInfo,
     AlertInfo,
+    AttemptInfo,
     CalibrationBlock,
     CalibrationRecord,
     ComparisonRow,
@@ -49,6 +50,7 @@ from tracker.triage import Triaged
 __all__ = [
     "accounts",
     "alerts",
+    "attempts",
     "before",
     "calibration_records",
     "calibrations",
@@ -185,6 +187,11 @@ def series(series_id: int) -> SeriesInfo:
 def history(series_id: int, *, limit: int | None = None) -> SeriesHistory:
     """The newest `limit` revisions of a series, oldest first."""
     return _ask(queries.history, series_id, limit=limit)
+
+
+def attempts(series_id: int, *, commit: str | None = None) -> Sequence[AttemptInfo]:
+    """The launches behind the points of a series; with `commit` those at it, with their environment."""
+    return _ask(queries.attempts, series_id, commit=commit)
 
 
 def comparison(project: str, base: str, head: str, machine: str | None) -> Sequence[ComparisonRow]:

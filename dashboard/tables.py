@@ -13,6 +13,7 @@ import pandas as pd
 from dashboard.groups import bare_name, label, metric_group, scenario, short_name, suite_of
 from dashboard.units import Scale, direction, format_effect, scale_for
 from tracker.domain import (
+    AttemptInfo,
     CalibrationBlock,
     ComparisonRow,
     GateInfo,
@@ -25,6 +26,8 @@ from tracker.domain import (
 from tracker.findings import Finding
 
 __all__ = [
+    "attempts_frame",
+    "attempts_table",
     "calibrations_frame",
     "changes_frame",
     "commit_link",
@@ -141,6 +144,42 @@ def history_table(history: SeriesHistory, *, commit_url: str | None = None) -> p
     empty = [name for name in table if table[name].isna().all() or (table[name] == "–").all()]
     table = table.drop(columns=empty)
     return table.iloc[::-1].reset_index(drop=True)
+
+
+def attempts_frame(attempts: Iterable[AttemptInfo]) -> pd.DataFrame:
+    """One row an attempt with a value, in the series' unit: what a chart marks as single launches."""
+    rows = [
+        {
+            "revision_id": one.revision_id,
+            "value": one.value,
+            "source": one.source if one.arm is None else f"{one.source}, {one.arm}",
+            "started": "–" if one.started_at is None else f"{one.started_at:%Y-%m-%d %H:%M}",
+        }
+        for one in attempts
+        if one.value is not None and math.isfinite(one.value)
+    ]
+    return pd.DataFrame(rows, columns=["revision_id", "value", "source", "started"])
+
+
+def attempts_table(attempts: Iterable[AttemptInfo], scale: Scale) -> pd.DataFrame:
+    """The attempts at one commit for a reader, in the order given."""
+    return pd.DataFrame(
+        [
+            {
+                "value": scale.text(one.value),
+                "status": one.status,
+                "started": "–" if one.started_at is None else f"{one.started_at:%Y-%m-%d %H:%M}",
+                "source": one.source,
+                "gate": "–"
+                if one.gate_id is None
+                else f"{one.gate_id[:8]} {one.arm or ''}".strip(),
+                "environment": one.environment,
+                "run": one.run_id,
+                "file": one.path,
+            }
+            for one in attempts
+        ]
+    )
 
 
 def level_frame(history: SeriesHistory, scale: Scale) -> tuple[pd.DataFrame, pd.DataFrame]:

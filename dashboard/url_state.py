@@ -1,5 +1,8 @@
 """The state of a page lives in its URL: widgets read from it and write to it.
 
+Most widgets are bound by Streamlit itself (`bind="query-params"`), which writes what is *shown*. Those
+here hold another value than they show (a series' number, a commit's hash), or one that follows the reader.
+
 The URL is written before a rerun begins (in the widget's callback) and read when the widget is
 drawn, so a copied link, a reload and the browser's back button all show the same page.
 """
@@ -10,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-__all__ = ["keep", "read", "search_box", "select", "switch", "write"]
+__all__ = ["keep", "read", "select", "several", "write"]
 
 
 def read(name: str) -> str | None:
@@ -75,27 +78,28 @@ def select(
     )  # type: ignore[arg-type]
 
 
-def switch(label: str, options: Sequence[str], *, name: str, default: str) -> str:
-    """A row of exclusive choices bound to a URL parameter."""
+def several(
+    label: str,
+    options: Sequence[str],
+    *,
+    name: str,
+    show: Callable[[str], str] = str,
+    most: int | None = None,
+    placeholder: str = "",
+) -> list[str]:
+    """A box for several values bound to a URL parameter, where they stand with commas between them.
+
+    What the URL names and `options` lacks is left out.
+    """
     key = f"url:{name}"
-    value = read(name)
-    st.session_state[key] = value if value in options else default
+    named = (read(name) or "").split(",")
+    st.session_state[key] = [value for value in named if value in options][:most]
 
     def chosen() -> None:
-        picked = st.session_state[key]
-        write(name, None if picked in (None, default) else picked)
+        write(name, ",".join(st.session_state[key]))
 
-    # A click on the active choice clears it; that reads as the default.
-    return st.segmented_control(label, options, key=key, on_change=chosen) or default
-
-
-def search_box(label: str, *, name: str, placeholder: str) -> str:
-    """A text field bound to a URL parameter."""
-    key = f"url:{name}"
-    st.session_state[key] = read(name) or ""
-
-    def typed() -> None:
-        write(name, st.session_state[key].strip())
-
-    text: str = st.text_input(label, key=key, on_change=typed, placeholder=placeholder)
-    return text.strip()
+    picked: list[str] = st.multiselect(
+        label, options, format_func=show, key=key, on_change=chosen, max_selections=most,
+        placeholder=placeholder,
+    )  # fmt: skip
+    return picked

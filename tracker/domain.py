@@ -604,6 +604,7 @@ class LaunchInfo:
     """
 
     id: int
+    run_id: int
     benchmark: str
     machine: str
     environment: str
@@ -816,6 +817,26 @@ class RunInfo:
     num_failed: int  # not ok: failed, skipped or timed out
     seconds: float | None
     fingerprint: tuple[tuple[str, str], ...]  # sorted; empty where not known
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptInfo:
+    """One attempt at a series: its value and the run that it came with.
+
+    `fingerprint` is sorted, and empty where it is not known or was not asked for.
+    """
+
+    revision_id: int
+    status: ResultStatus
+    value: float | None
+    started_at: datetime | None
+    run_id: int
+    source: RunSource
+    gate_id: str | None
+    arm: Arm | None
+    environment: str
+    path: str
+    fingerprint: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard import charts, data, scope, tables, url_state
+from dashboard import charts, data, figure, scope, tables, url_state
 from dashboard.cards import series_card
 from dashboard.commits import commit_markdown
 from dashboard.groups import GROUPS, label, metric_group, scenario, short_name, siblings
@@ -25,6 +27,7 @@ WINDOWS = {"100": 100, "300": 300, "1000": 1000}
 WINDOW = "300"
 ONE, WHOLE = "one series", "whole scenario"
 SMALL = 12  # charts of a scenario
+MOST_OVERLAID = 7
 
 
 def draw() -> None:
@@ -37,31 +40,40 @@ def draw() -> None:
         st.info(f"{what}. Clear the search or choose another machine.", icon=":material/search:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        view = url_state.switch("View", [ONE, WHOLE], name="view", default=ONE)
-        window = url_state.switch("Newest commits", list(WINDOWS), name="commits", default=WINDOW)
-    if view == ONE:
-        _one(here, chosen, WINDOWS[window])
+        view = _switch("View", [ONE, WHOLE], "view")
+        window = WINDOWS[_switch("Newest commits", list(WINDOWS), "commits", default=WINDOW)]
+        if view == ONE:
+            look = charts.Look(
+                by=_switch("Axis", ["commit", "date"], "by"),
+                values=_switch("Values", ["unit", "log", "relative"], "values"),
+            )
+    if view == WHOLE:
+        _scenario(here, chosen, window)
+        return
+    others = _overlaid(chosen, listed)
+    if others:
+        _overlay([chosen, *others], window, look)
     else:
-        _scenario(here, chosen, WINDOWS[window])
+        _one(here, chosen, window, look)
+
+
+def _switch(label: str, options: list[str], key: str, *, default: str | None = None) -> Any:
+    return st.segmented_control(
+        label, options, default=default or options[0], key=key, bind="query-params", required=True
+    )
 
 
 def _filters(here: scope.Scope) -> tuple[list[SeriesInfo], str]:
     left, right = st.columns([3, 2])
     with left:
-        search = url_state.search_box(
-            "Search", name="search", placeholder="part of a name, then Enter: ttft, decode, …"
-        )
+        search: str = st.text_input(
+            "Search", key="search", bind="query-params",
+            placeholder="part of a name, then Enter: ttft, decode, …",
+        ).strip()  # fmt: skip
     found = data.series_list(here.project.name, here.machine, search, limit=LIMIT)
     present = [g for g in GROUPS if any(metric_group(s) == g for s in found)]
-    group = url_state.read("metric")
     with right:
-        group = url_state.select(
-            "Metric",
-            [ANY, *present],
-            name="metric",
-            current=group if group in present else ANY,
-            default=ANY,
-        )
+        group = st.selectbox("Metric", [ANY, *present], key="metric", bind="query-params")
     if len(found) == LIMIT:
         st.caption(f"The first {LIMIT:,} series are listed; search to reach the others.")
     return [s for s in found if group == ANY or metric_group(s) == group], search
@@ -88,21 +100,54 @@ def _chosen(here: scope.Scope, listed: list[SeriesInfo]) -> SeriesInfo | None:
     by_rule = next(iter(headline(known.values()).values()), None)
     first = str(by_rule.id) if by_rule is not None else next(iter(known))
     current = wanted if wanted in known else first
-    several = len({s.machine for s in known.values()}) > 1
-
-    def show(key: str) -> str:
-        one = known[key]
-        where = f"{one.machine}, {one.environment}" if several else one.environment
-        return f"{label(one)} · {where} · {one.version[:6]}"
-
     url_state.write("series", current)
     picked = url_state.select(
-        f"Series ({len(known):,})", list(known), name="series", current=current, show=show
+        f"Series ({len(known):,})",
+        list(known),
+        name="series",
+        current=current,
+        show=lambda key: _name(known[key], known.values()),
     )
     return known[picked]
 
 
-def _one(here: scope.Scope, series: SeriesInfo, window: int) -> None:
+def _name(series: SeriesInfo, among: Iterable[SeriesInfo]) -> str:
+    several = len({other.machine for other in among}) > 1
+    where = f"{series.machine}, {series.environment}" if several else series.environment
+    return f"{label(series)} · {where} · {series.version[:6]}"
+
+
+def _overlaid(chosen: SeriesInfo, listed: Sequence[SeriesInfo]) -> list[SeriesInfo]:
+    """The series that are drawn over the chosen one."""
+    known = {str(series.id): series for series in listed if series.id != chosen.id}
+    picked = url_state.several(
+        "Overlay",
+        list(known),
+        name="with",
+        show=lambda key: _name(known[key], (chosen, *known.values())),
+        most=MOST_OVERLAID,
+        placeholder="other series in the same chart",
+    )
+    return [known[key] for key in picked]
+
+
+def _overlay(shown: Sequence[SeriesInfo], window: int, look: charts.Look) -> None:
+    histories = [
+        (_name(series, shown), history)
+        for series in shown
+        if (history := data.history(series.id, limit=window)).points
+    ]
+    if not histories:
+        st.info("None of these series has results.")
+        return
+    if len({series.unit for series in shown}) > 1 and look.values != "relative":
+        st.caption("The units differ: drawn in percent of the first values shown.")
+    chart = charts.overlay_chart(histories, palette_for(st.context.theme.type), look=look)
+    figure.show(chart, key="overlay", name=f"{short_name(shown[0])}-overlay")
+    st.caption("Drag to move along the commits, turn the wheel to zoom, double-click to go back.")
+
+
+def _one(here: scope.Scope, series: SeriesInfo, window: int, look: charts.Look) -> None:
     history = data.history(series.id, limit=window)
     st.subheader(plain(label(series)), anchor=False)
     # "unit" is what asv writes for a track_ benchmark that names none.
@@ -119,18 +164,26 @@ def _one(here: scope.Scope, series: SeriesInfo, window: int) -> None:
     if not history.points:
         st.info("This series has no results.")
         return
-    st.altair_chart(
+    single = st.toggle("Single launches", key="launches", bind="query-params")
+    table = tables.history_table(history, commit_url=here.project.commit_url)
+    event = figure.show(
         charts.history_chart(
             history,
             palette_for(st.context.theme.type),
-            commit_url=here.project.commit_url,
             limit=limit,
+            look=look,
+            launches=tables.attempts_frame(data.attempts(series.id)) if single else None,
+            pick=True,
         ),
         key="history",
+        name=short_name(series),
+        rows=table,
+        on_select="rerun",
+        selection_mode="pick",
     )
+    _point(here, history, event)
     _legend(history)
     _shifts(here, history)
-    table = tables.history_table(history, commit_url=here.project.commit_url)
     numbers = {
         name: st.column_config.NumberColumn(format="%.4g")
         for name in table
@@ -146,21 +199,58 @@ def _one(here: scope.Scope, series: SeriesInfo, window: int) -> None:
             "subject": st.column_config.TextColumn(width="medium"),
         },
     )
-    st.download_button(
-        "Download as CSV",
-        table.to_csv(index=False),
-        file_name=f"{short_name(series)}.csv".replace("/", "_").replace(" ", "_"),
-        mime="text/csv",
-        icon=":material/download:",
-    )
+
+
+def _point(here: scope.Scope, history: SeriesHistory, event: Any) -> None:
+    """The runs behind the point that was clicked, or that the URL names."""
+    picked = event.selection.get("pick") if event is not None else None
+    if picked:
+        url_state.write("at", picked[0]["commit"])
+    at = url_state.read("at")
+    point = next((p for p in history.points if at and p.revision.commit.startswith(at)), None)
+    if point is None:
+        return
+    commit, series = point.revision.commit, history.series
+    made = data.attempts(series.id, commit=commit)
+    launches = [
+        launch
+        for launch in data.newest_launches(here.project.name, series.machine, commits=(commit,))
+        if launch.benchmark == scenario(series)
+    ]
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"**{commit_markdown(here, commit)}** {plain(point.revision.subject or '')} "
+                f":small[{point.revision.committed_at:%Y-%m-%d %H:%M} UTC]"
+            )
+            st.page_link(
+                "app_pages/finding.py", label="finding", query_params=here.link(commit=commit)
+            )
+            for launch in launches[:1]:
+                st.page_link(
+                    "app_pages/utilization.py",
+                    label="launch artifact",
+                    query_params=here.link(commit=commit, suite=launch.benchmark, launch=launch.id),
+                )
+            st.button("Close", on_click=url_state.write, args=("at", None), type="tertiary")
+        frame = tables.attempts_table(made, charts.history_scale(history))
+        st.dataframe(frame, hide_index=True, height=tables.height_of(frame), key="attempts")
+        prints = {attempt.fingerprint for attempt in made if attempt.fingerprint}
+        for facts in prints:
+            st.caption(plain(", ".join(f"{name} {value}" for name, value in facts)))
+        if not prints:
+            st.caption("Nothing is known of the environment of these runs.")
 
 
 def _legend(history: SeriesHistory) -> None:
-    parts = ["dots: the median of the attempts at a commit; bars: the interval of a single attempt"]
+    parts = [
+        "dots: the median of the attempts at a commit (click one for its runs; drag and turn the wheel to zoom); "
+        "bars: the interval of a single attempt"
+    ]
     if history.shifts:
         parts.append("dark lines: levels; triangles: where a level began")
     if history.fingerprint_changes:
-        parts.append("dashed violet: the environment changed, a new segment begins")
+        parts.append("dashed violet and the tinted ground: another environment, a new segment")
     if any(p.status != "ok" for p in history.points):
         parts.append("orange crosses: failed, skipped or timed out")
     st.caption("; ".join(parts).capitalize() + ".")

@@ -35,12 +35,25 @@ NONE = "No launch artifact is stored here"
 def draw() -> None:
     """Draw the page."""
     here = scope.choose("Utilization")
-    of_gates = st.toggle("Launches of gates, too", key="gates", bind="query-params")
+    commit = url_state.read("commit")
+    of_gates = commit is None and st.toggle(
+        "Launches of gates, too", key="gates", bind="query-params"
+    )
     launches = [
         launch
-        for launch in data.newest_launches(here.project.name, here.machine, of_gates=of_gates)
+        for launch in data.newest_launches(
+            here.project.name,
+            here.machine,
+            commits=(commit,) if commit else (),
+            of_gates=of_gates or commit is not None,
+        )
         if launch.header.get("utilization") or launch.header.get("telemetry")
     ]
+    if commit is not None:
+        st.button(
+            f"Only commit {commit[:10]}: show all",
+            on_click=url_state.write, args=("commit", None), icon=":material/close:",
+        )  # fmt: skip
     if launches:
         _launch(here, _chosen(launches))
     else:

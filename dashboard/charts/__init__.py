@@ -6,11 +6,18 @@ changed or nothing was measured, and shows a failure as a mark on the axis.
 
 from dashboard.charts.effects import changes_chart, forest_chart
 from dashboard.charts.frontier import frontier_chart
-from dashboard.charts.history import history_chart, history_scale, is_near
+from dashboard.charts.history import (
+    Look,
+    history_chart,
+    history_scale,
+    is_near,
+    overlay_chart,
+)
 from dashboard.charts.launch import panel_chart, phase_chart, request_chart, roofline_chart
 from dashboard.charts.reliability import control_chart, record_chart
 
 __all__ = [
+    "Look",
     "changes_chart",
     "control_chart",
     "forest_chart",
@@ -18,6 +25,7 @@ __all__ = [
     "history_chart",
     "history_scale",
     "is_near",
+    "overlay_chart",
     "panel_chart",
     "phase_chart",
     "record_chart",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -15,16 +18,85 @@ from dashboard.tables import history_frame, level_frame
 from dashboard.units import Scale, direction, scale_for
 from tracker.domain import SeriesHistory
 
-__all__ = ["history_chart", "history_scale", "is_near"]
+__all__ = ["Look", "history_chart", "history_scale", "is_near", "overlay_chart"]
 
 _LABEL_ROWS = 2  # rows of fingerprint labels above a chart before they would overlap
 _BREAK = "break-paths-show-domains"
 _NUMBER = "format(datum.value, ',.6~r')"
 
 
-def history_scale(history: SeriesHistory) -> Scale:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the reader wants to see histories.
+
+    Attributes:
+        by: Commits evenly spaced, or where their dates are.
+        values: In the unit, on a logarithmic axis, or in percent of the first values shown.
+    """
+
+    by: Literal["commit", "date"] = "commit"
+    values: Literal["unit", "log", "relative"] = "unit"
+
+
+_FIRST = 5  # values whose median is 100 % of the relative scale
+_PICK = "pick"  # name of the selection of a point
+
+
+def history_scale(history: SeriesHistory, look: Look = Look()) -> Scale:
     """The scale of a history's axis and table."""
-    return scale_for(history.series.unit, [p.value for p in history.points])
+    values = [p.value for p in history.points if is_finite(p.value)]
+    if look.values == "relative" and (first := median(values[:_FIRST] or [0.0])):
+        return Scale(first / 100, "% of the first")
+    return scale_for(history.series.unit, values)
+
+
+class _Places:
+    """From the place of a commit in a history to its x; between two commits it is interpolated."""
+
+    def __init__(self, dates: Sequence[datetime], by: str) -> None:
+        self._by_date = by == "date" and len(dates) > 1
+        days = [date.timestamp() / _DAY for date in dates]
+        # Commits of one second must not fall onto each other, nor go back where a clock was wrong.
+        for place in range(1, len(days)):
+            days[place] = max(days[place], days[place - 1] + 1e-4)
+        self._days = days
+
+    def __call__(self, place: float) -> float:
+        if not self._by_date:
+            return place
+        days = self._days
+        left = min(max(int(place // 1), 0), len(days) - 2)
+        reach = min(max(place - left, -0.5), 1.5)
+        return days[left] + (days[left + 1] - days[left]) * reach
+
+    def domain(self) -> list[float]:
+        last = len(self._days) - 1
+        if not self._by_date:
+            return [-0.5, max(last + 0.5, 0.5)]
+        margin = max(0.01 * (self._days[-1] - self._days[0]), 0.01)
+        return [self._days[0] - margin, self._days[-1] + margin]
+
+    def x(self, field: str) -> alt.X:
+        """The encoding of a field that holds x; the domain is said by every layer, else it grows to 0."""
+        return alt.X(f"{field}:Q").scale(domain=self.domain(), nice=False, zero=False)
+
+    def axis(self, frame: pd.DataFrame, palette: Palette, *, max_ticks: int) -> alt.Axis:
+        if not self._by_date:
+            return _commit_axis(frame, palette, max_ticks=max_ticks)
+        return alt.Axis(
+            tickCount=max_ticks,
+            labelExpr=f"timeFormat(datum.value * {1000 * _DAY}, '%Y-%m-%d')",
+            labelFlush=True,
+            grid=False,
+            tickColor=palette.grid,
+        )
+
+    def moved(self, frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+        """The frame with places in the columns turned into x."""
+        return frame.assign(**{name: [self(v) for v in frame[name]] for name in columns})
+
+
+_DAY = 86_400  # seconds
 
 
 def history_chart(
@@ -35,6 +107,9 @@ def history_chart(
     limit: float | None = None,
     height: int = 380,
     compact: bool = False,
+    look: Look = Look(),
+    launches: pd.DataFrame | None = None,
+    pick: bool = False,
 ) -> alt.LayerChart:
     """Value against commit, with intervals, level shifts, environment changes and failures.
 
@@ -46,22 +121,35 @@ def history_chart(
             come near it, left out where they are far: see `is_near`.
         height: Pixels of the plot itself.
         compact: For small multiples: fewer ticks, no labels on the rules.
+        look: Axes.
+        launches: Single values to draw as well: "revision_id" and "value" in the series' unit.
+        pick: Points can be clicked (selection "pick", field "commit") and the x axis zoomed and dragged;
+            they then are no links.
 
     Returns:
         A layered chart; its frames hold scaled values, its tooltips texts with units.
     """
-    scale = history_scale(history)
-    frame = history_frame(history, scale, commit_url=commit_url)
+    scale = history_scale(history, look)
+    places = _Places([p.revision.committed_at for p in history.points], look.by)
+    indexed = history_frame(history, scale, commit_url=commit_url)
+    frame = places.moved(indexed, "index")
     measured = frame[frame["value"].notna()]
     failures = frame[frame["status"] != "ok"]
     num = len(frame)
-    x = alt.X("index:Q").axis(_commit_axis(frame, palette, max_ticks=3 if compact else 8))
-    x = x.scale(domain=[-0.5, max(num - 0.5, 0.5)], nice=False).title(None)
+    axis = places.axis(indexed, palette, max_ticks=3 if compact else 8)
+    x = places.x("index").axis(axis).title(None)
     unit = scale.unit or "value"
     title = unit if compact else f"{unit} ({direction(history.series.better)})"
     line = limit if limit is not None and is_near(limit, history) else None
     domain = _y_domain(history, scale, line, room_below=0.14 if len(failures) else 0.0)
-    y = alt.Y("value:Q").scale(domain=domain, nice=False, zero=False)
+    positive = all(row > 0 for row in measured["value"])
+    log = look.values == "log" and positive and len(measured) > 0
+    if log:
+        values = [*measured["value"], *([scale(line)] if line is not None else [])]
+        domain = [min(values) / 1.15, max(values) * 1.15]
+    y = alt.Y("value:Q").scale(
+        domain=domain, nice=False, zero=False, type="log" if log else "linear", clamp=log
+    )
     y = y.axis(tickCount=4 if compact else 6, labelExpr=_NUMBER).title(title)
     tooltip = [
         alt.Tooltip("text:N", title="value"),
@@ -71,7 +159,9 @@ def history_chart(
         alt.Tooltip("subject:N", title="subject"),
         alt.Tooltip("attempts:Q", title="attempts"),
     ]
-    layers: list[Any] = []
+    layers: list[Any] = _environment_bands(history, places, palette)
+    if launches is not None and len(launches):
+        layers.append(_launch_marks(launches, frame, scale, palette).encode(x=x, y=y))
     if len(measured):
         intervals = measured[measured["low"].notna() & measured["high"].notna()]
         if len(intervals):
@@ -94,14 +184,21 @@ def history_chart(
                 tooltip=alt.Tooltip("text:N", title="limit"),
             )
         )
-    layers += _environment_rules(history, frame, palette, x, labels=not compact)
-    layers += _levels(history, scale, palette, x, domain, compact=compact)
+    layers += _environment_rules(history, indexed, places, palette, labels=not compact)
+    layers += _levels(history, scale, palette, places, domain, compact=compact)
     if len(measured):
         points = alt.Chart(measured).mark_circle(
             color=palette.value, size=_dot_size(num, compact), opacity=0.95, tooltip=True
         )
         encoding: dict[str, Any] = {"x": x, "y": y, "tooltip": tooltip}
-        if commit_url:
+        if pick:
+            picked = alt.selection_point(_PICK, fields=["commit"], on="click", empty=False)
+            zoom = alt.selection_interval(bind="scales", encodings=["x"])
+            encoding["size"] = alt.condition(
+                picked, alt.value(220), alt.value(_dot_size(num, compact))
+            )
+            points = points.add_params(picked, zoom)
+        elif commit_url:
             encoding["href"] = alt.Href("link:N")
         layers.append(points.encode(**encoding))
     if len(failures):
@@ -120,7 +217,7 @@ def history_chart(
             )
         )
     if not compact:
-        layers += _shift_labels(history, scale, palette)
+        layers += _shift_labels(history, scale, palette, places)
     chart = alt.layer(*layers) if layers else alt.layer(nothing_measured(palette))
     return finish(chart.properties(height=height), palette)
 
@@ -190,7 +287,7 @@ def _levels(
     history: SeriesHistory,
     scale: Scale,
     palette: Palette,
-    x: alt.X,
+    places: _Places,
     domain: list[float],
     *,
     compact: bool,
@@ -198,6 +295,9 @@ def _levels(
     lines, marks = level_frame(history, scale)
     if lines.empty:
         return []
+    lines = places.moved(lines, "start", "stop")
+    if not marks.empty:
+        marks = places.moved(marks, "edge")
     y = alt.Y("level:Q").scale(domain=domain)
     colour = sense_colour(palette)
     tooltip = [
@@ -210,19 +310,19 @@ def _levels(
     layers: list[Any] = [
         alt.Chart(lines)
         .mark_rule(color=palette.level, strokeWidth=2, opacity=0.85)
-        .encode(x=alt.X("start:Q"), x2="stop:Q", y=y, y2="end:Q")
+        .encode(x=places.x("start"), x2="stop:Q", y=y, y2="end:Q")
     ]
     if not marks.empty:
         layers.append(
             alt.Chart(marks)
             .mark_rule(strokeWidth=1.5, strokeDash=[2, 2])
-            .encode(x=alt.X("edge:Q"), y=y, y2="before:Q", color=colour)
+            .encode(x=places.x("edge"), y=y, y2="before:Q", color=colour)
         )
         layers.append(
             alt.Chart(marks)
             .mark_point(filled=True, size=70 if compact else 130, opacity=1)
             .encode(
-                x=alt.X("edge:Q"),
+                x=places.x("edge"),
                 y=y,
                 color=colour,
                 shape=alt.Shape("sense:N")
@@ -234,14 +334,18 @@ def _levels(
     return layers
 
 
-def _shift_labels(history: SeriesHistory, scale: Scale, palette: Palette) -> list[Any]:
+def _shift_labels(
+    history: SeriesHistory, scale: Scale, palette: Palette, places: _Places
+) -> list[Any]:
     """How far each shift went, written halfway between its levels, over everything else."""
     _, marks = level_frame(history, scale)
     if marks.empty:
         return []
     marks["middle"] = (marks["level"] + marks["before"]) / 2
+    marks = places.moved(marks, "edge")
     # Right of the last third the label turns left, so that the plot's edge never cuts it.
-    turns = marks["edge"] >= len(history.points) * 2 / 3
+    first, last = places.domain()
+    turns = marks["edge"] >= first + (last - first) * 2 / 3
     layers: list[Any] = []
     for align, part in (("left", marks[~turns]), ("right", marks[turns])):
         if part.empty:
@@ -253,20 +357,66 @@ def _shift_labels(history: SeriesHistory, scale: Scale, palette: Palette) -> lis
             "fontWeight": "bold",
         }
         chart = alt.Chart(part)
-        place = {"x": alt.X("edge:Q"), "y": alt.Y("middle:Q"), "text": "effect:N"}
+        place = {"x": places.x("edge"), "y": alt.Y("middle:Q"), "text": "effect:N"}
         halo = chart.mark_text(stroke=palette.background, strokeWidth=5, **text).encode(**place)
         words = chart.mark_text(**text).encode(color=sense_colour(palette), **place)
         layers += [halo, words]
     return layers
 
 
+def _launch_marks(
+    launches: pd.DataFrame, frame: pd.DataFrame, scale: Scale, palette: Palette
+) -> alt.Chart:
+    """Single launches as short strokes at their commit."""
+    x = dict(zip(frame["revision_id"], frame["index"], strict=True))
+    shown = launches[launches["revision_id"].isin(list(x))]
+    shown = shown.assign(
+        index=[x[revision] for revision in shown["revision_id"]],
+        text=[scale.text(value) for value in shown["value"]],
+        value=[scale(value) for value in shown["value"]],
+    )
+    tooltip = [
+        alt.Tooltip("text:N", title="launch"),
+        alt.Tooltip("source:N"),
+        alt.Tooltip("started:N"),
+    ]
+    return alt.Chart(shown).mark_tick(
+        color=palette.neutral, orient="horizontal", size=9, thickness=1.5, opacity=0.8, clip=True
+    ).encode(tooltip=tooltip)  # fmt: skip
+
+
+def _environment_bands(history: SeriesHistory, places: _Places, palette: Palette) -> list[Any]:
+    """Every second environment stands on a tinted ground."""
+    at = {point.revision.id: place for place, point in enumerate(history.points)}
+    edges = sorted(
+        at[c.revision.id] - 0.5 for c in history.fingerprint_changes if c.revision.id in at
+    )
+    ends = [*edges, len(history.points) - 0.5]
+    bands = [
+        {"from": places(ends[place]), "to": places(ends[place + 1])}
+        for place in range(0, len(edges), 2)
+    ]
+    if not bands:
+        return []
+    return [
+        alt.Chart(pd.DataFrame(bands))
+        .mark_rect(color=palette.rule, opacity=0.07, clip=True)
+        .encode(x=places.x("from"), x2="to:Q")
+    ]
+
+
 def _environment_rules(
-    history: SeriesHistory, frame: pd.DataFrame, palette: Palette, x: alt.X, *, labels: bool
+    history: SeriesHistory,
+    frame: pd.DataFrame,
+    places: _Places,
+    palette: Palette,
+    *,
+    labels: bool,
 ) -> list[Any]:
-    places = {int(row): i for i, row in enumerate(frame["revision_id"])}
+    at = {int(row): i for i, row in enumerate(frame["revision_id"])}
     rows = []
     for change in history.fingerprint_changes:
-        if change.revision.id not in places:
+        if change.revision.id not in at:
             continue
         changes = [
             f"{name}: {before or 'unknown'} → {after or 'unknown'}"
@@ -276,7 +426,7 @@ def _environment_rules(
         short = names[0] if len(names) == 1 else f"{names[0]} +{len(names) - 1}" if names else ""
         rows.append(
             {
-                "edge": places[change.revision.id] - 0.5,
+                "edge": places(at[change.revision.id] - 0.5),
                 "short": short or "environment",
                 "changed": "; ".join(changes) or "environment",
                 "commit": change.revision.commit[:10],
@@ -291,10 +441,10 @@ def _environment_rules(
     layers: list[Any] = [
         alt.Chart(pd.DataFrame(rows))
         .mark_rule(color=palette.rule, strokeDash=[5, 4], strokeWidth=1.5)
-        .encode(x=alt.X("edge:Q"), tooltip=tooltip)
+        .encode(x=places.x("edge"), tooltip=tooltip)
     ]
     if labels:
-        placed = _stagger(rows, width=len(frame))
+        placed = _stagger(rows, places.domain())
         for row in range(_LABEL_ROWS):
             part = [r for r in placed if r["row"] == row]
             for align in ("left", "right"):
@@ -311,7 +461,7 @@ def _environment_rules(
                             limit=150,
                         )
                         .encode(
-                            x=alt.X("edge:Q"),
+                            x=places.x("edge"),
                             y=alt.value(2 + 14 * row),
                             text="short:N",
                             tooltip=tooltip,
@@ -320,12 +470,13 @@ def _environment_rules(
     return layers
 
 
-def _stagger(rows: Sequence[dict[str, Any]], *, width: int) -> list[dict[str, Any]]:
+def _stagger(rows: Sequence[dict[str, Any]], domain: Sequence[float]) -> list[dict[str, Any]]:
     """Give each label a row in which it does not touch the one before; the rest go without."""
     ends = [float("-inf")] * _LABEL_ROWS
+    width = domain[1] - domain[0]
     placed = []
     for row in rows:
-        align = "right" if row["edge"] > width * 0.75 else "left"
+        align = "right" if row["edge"] > domain[0] + width * 0.75 else "left"
         size = width * 0.02 * max(len(row["short"]), 6)
         start = row["edge"] - (size if align == "right" else 0)
         for i, end in enumerate(ends):
@@ -334,3 +485,77 @@ def _stagger(rows: Sequence[dict[str, Any]], *, width: int) -> list[dict[str, An
                 placed.append({**row, "row": i, "align": align})
                 break
     return placed
+
+
+def overlay_chart(
+    histories: Sequence[tuple[str, SeriesHistory]], palette: Palette, *, look: Look
+) -> alt.LayerChart:
+    """Several histories in one plot, a line each; commits in the order of their dates.
+
+    Series of different units share an axis only in percent of their first values, which is how they are
+    drawn whatever `look` says.
+
+    Args:
+        histories: What each is called, and at least one point of each.
+        palette: Colours for the background it will stand on.
+        look: Axes.
+    """
+    if len({history.series.unit for _, history in histories}) > 1:
+        look = Look(look.by, "relative")
+    revisions = {p.revision.commit: p.revision for _, h in histories for p in h.points}
+    ordered = sorted(revisions.values(), key=lambda revision: (revision.committed_at, revision.id))
+    at = {revision.commit: place for place, revision in enumerate(ordered)}
+    places = _Places([revision.committed_at for revision in ordered], look.by)
+    common = scale_for(
+        histories[0][1].series.unit, [p.value for _, h in histories for p in h.points]
+    )
+    rows = []
+    for name, history in histories:
+        scale = history_scale(history, look) if look.values == "relative" else common
+        rows += [
+            {
+                "series": name,
+                "index": places(at[p.revision.commit]),
+                "value": scale(p.value) if p.value is not None else None,
+                "text": scale_for(history.series.unit, [p.value]).text(p.value),
+                "commit": p.revision.commit[:10],
+                "date": p.revision.committed_at.strftime("%Y-%m-%d %H:%M"),
+                "subject": p.revision.subject or "–",
+            }
+            for p in history.points
+        ]
+    frame = pd.DataFrame(rows)
+    ticks = pd.DataFrame(
+        {
+            "commit": [revision.commit for revision in ordered],
+            "date": [revision.committed_at.strftime("%Y-%m-%d") for revision in ordered],
+        }
+    )
+    names = [name for name, _ in histories]
+    unit = "% of the first" if look.values == "relative" else common.unit or "value"
+    log = look.values == "log" and bool((frame["value"].dropna() > 0).all())
+    x = places.x("index").axis(places.axis(ticks, palette, max_ticks=8)).title(None)
+    y = alt.Y("value:Q").scale(zero=False, type="log" if log else "linear")
+    y = y.axis(tickCount=6, labelExpr=_NUMBER).title(unit)
+    colours = [palette.lines[place % len(palette.lines)] for place in range(len(names))]
+    base = alt.Chart(frame).encode(
+        x=x,
+        y=y,
+        color=alt.Color("series:N")
+        .scale(domain=names, range=colours)
+        .legend(orient="top", columns=1, title=None, labelLimit=700),
+    )
+    lines = base.mark_line(strokeWidth=1.6, opacity=0.8, invalid=_BREAK).encode(
+        strokeDash=alt.StrokeDash("series:N").scale(domain=names).legend(None)
+    )
+    zoom = alt.selection_interval(bind="scales", encodings=["x"])
+    dots = base.mark_circle(size=_dot_size(len(ordered), compact=False), opacity=0.95).encode(
+        tooltip=[
+            "series:N",
+            alt.Tooltip("text:N", title="value"),
+            "commit:N",
+            "date:N",
+            "subject:N",
+        ]
+    )
+    return finish(alt.layer(lines, dots.add_params(zoom)).properties(height=420), palette)

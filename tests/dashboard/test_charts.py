@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dashboard.charts import changes_chart, forest_chart, history_chart
+from dashboard.charts import Look, changes_chart, forest_chart, history_chart, overlay_chart
 from dashboard.markup import Tile, shift_html, sparkline_html, tiles_html
 from dashboard.palette import DARK, LIGHT, palette_for
 from tests.dashboard.values import comparison, gate, history, series, verdict
@@ -223,3 +223,37 @@ def test_texts_are_escaped():
     assert "<b>" not in tiles_html([Tile("<b>", "<b>", "<b>")])
     odd = history([1, 2], of=series(unit="<b>"), shifts=[(1, 1, 2)])
     assert "<b>" not in shift_html(odd, odd.shifts[0], LIGHT)
+
+
+def test_by_date_commits_stand_where_their_dates_are_and_levels_between_them():
+    drawn = history([1.0, 1.0, 2.0, 2.0], shifts=[(2, 1.0, 2.0)], environments=(3,))
+    days = [p.revision.committed_at.timestamp() / 86_400 for p in drawn.points]
+    chart = history_chart(drawn, LIGHT, look=Look(by="date"))
+    assert rows_of(chart, "index")[:4] == pytest.approx(days)
+    assert rows_of(chart, "from") == pytest.approx([(days[2] + days[3]) / 2])
+    assert pytest.approx((days[1] + days[2]) / 2) in rows_of(chart, "edge")
+    # Every layer states the domain: one that did not would stretch the axis to 1970.
+    domains = {
+        tuple(layer["encoding"]["x"]["scale"]["domain"])
+        for layer in chart.to_dict()["layer"]
+        if "field" in layer["encoding"].get("x", {})
+    }
+    assert len(domains) == 1
+
+
+def test_relative_values_are_percent_of_the_first_and_a_log_axis_needs_positive_ones():
+    drawn = history([2.0, 2.0, 2.0, 2.0, 2.0, 3.0])
+    relative = history_chart(drawn, LIGHT, look=Look(values="relative"))
+    assert rows_of(relative, "value")[:6] == pytest.approx([100.0] * 5 + [150.0])
+    for values, is_log in (([1.0, 2.0], True), ([0.0, 2.0], False)):
+        log = history_chart(history(values), LIGHT, look=Look(values="log"))
+        assert ('"type": "log"' in text_of(log)) == is_log
+
+
+def test_an_overlay_of_two_units_is_relative_and_keeps_the_order_of_commits():
+    rate = series("s.track_throughput", key=2, unit="tokens/s", better="higher", kind="rate")
+    shown = [("ttft", history([0.1, 0.2])), ("rate", history([50.0, 100.0], of=rate))]
+    chart = overlay_chart(shown, LIGHT, look=Look())
+    assert rows_of(chart, "series") == ["ttft", "ttft", "rate", "rate"]
+    assert rows_of(chart, "index") == [0, 1, 0, 1]
+    assert rows_of(chart, "value") == pytest.approx([66.7, 133.3] * 2, abs=0.1)

@@ -234,6 +234,23 @@ def test_the_series_page_opens_on_a_metric_that_says_something(filled, open_page
     assert "itl_p50" in app.subheader[0].value.replace("\\", "")
 
 
+def test_a_point_shows_its_runs_and_other_series_are_overlaid(filled, open_page):
+    wanted = series_id(filled, "Chat.track_ttft")
+    repeated = suite.commit(suite.REPEATED[1])
+    app = open_page(
+        filled.url, "series", project="sim", series=wanted, at=repeated[:10], launches="true"
+    )
+    assert repeated[:10] in texts(app)
+    attempts = app.dataframe[0].value
+    assert list(attempts["status"]) == ["ok", "ok"]  # two launches, whose median is the dot
+    assert "torch 2.12.0" in texts(app)
+    assert "Single launches" in [toggle.label for toggle in app.toggle]
+    other = series_id(filled, "Chat.track_mbu")
+    app = open_page(filled.url, "series", **{"project": "sim", "series": wanted, "with": other})
+    assert "in percent of the first values" in texts(app)
+    assert not app.dataframe
+
+
 def test_choosing_another_series_goes_into_the_url(filled, open_page):
     app = open_page(filled.url, "series", project="sim")
     wanted = series_id(filled, "Chat.track_mbu")
@@ -245,7 +262,7 @@ def test_choosing_another_series_goes_into_the_url(filled, open_page):
 def test_search_and_metric_narrow_the_list(filled, open_page):
     app = open_page(filled.url, "series", project="sim", search="summarise")
     assert the_select(app, "series").label == f"Series ({len(suite.METRICS)})"
-    the_select(app, "metric").set_value("First-token time").run()
+    next(box for box in app.selectbox if box.key == "metric").set_value("First-token time").run()
     assert the_select(app, "series").label == "Series (1)"
     assert "Summarise.track_ttft_p50" in app.subheader[0].value.replace("\\", "")
 

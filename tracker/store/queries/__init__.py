@@ -6,6 +6,7 @@ machine, series or commit that is not there and `StoreError` where the database 
 
 from tracker.store.queries.accounts import list_accounts, role_of
 from tracker.store.queries.alerts import alerts_at, get_alert, list_alerts, neighbour
+from tracker.store.queries.attempts import attempts
 from tracker.store.queries.compare import compare, paired_values
 from tracker.store.queries.expectations import list_expectations
 from tracker.store.queries.explanations import list_explanations
@@ -41,6 +42,7 @@ from tracker.store.queries.week import week
 __all__ = [
     "Reader",
     "alerts_at",
+    "attempts",
     "calibration",
     "calibration_blocks",
     "calibration_records",

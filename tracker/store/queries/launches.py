@@ -40,7 +40,7 @@ def newest_launches(
     a, run = t.artifact.c, t.run.c
     statement = (
         select(
-            *(a.id, a.benchmark, a.header, a.path, a.digest),
+            *(a.id, a.run_id, a.benchmark, a.header, a.path, a.digest),
             *(run.revision_id, run.env_name, run.source, run.recorded_at),
             t.machine.c.name.label("machine"),
         )
@@ -67,6 +67,7 @@ def newest_launches(
     return [
         LaunchInfo(
             id=row.id,
+            run_id=row.run_id,
             benchmark=row.benchmark,
             machine=row.machine,
             environment=row.env_name,
