@@ -6,7 +6,7 @@ more. A voting metric that BASE gives and HEAD fails is HEAD's doing, if the nex
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from tracker.gate.policy import Policy
 from tracker.measure.launch import LaunchResult, benchmarks_by_metric
 from tracker.report import Missing
 
-__all__ = ["failures_of", "with_log"]
+__all__ = ["failures_of", "with_log", "without_lost_proof"]
 
 _LINES = 12  # of a log in a report
 _TAIL = 64 * 1024  # bytes of a log that are looked at
@@ -52,6 +52,25 @@ def failures_of(
         votes = name not in known or policy.metric(name, known[name]).vote
         failures.append(Missing(name, where, reason, fails=votes))
     return failures
+
+
+def without_lost_proof(
+    launched: Mapping[Arm, Launched], failures: Iterable[Missing]
+) -> dict[Arm, Launched]:
+    """Return the launches; one in which a voting metric fails need not have been seen to run.
+
+    The process that imported the commit's code may be the one that crashed or was stopped, and
+    took its record with it. That the metric fails is what counts; the missing proof is a note.
+    """
+    failing = {failure.where for failure in failures if failure.fails}
+    kept: dict[Arm, Launched] = {}
+    for arm, launch in launched.items():
+        if isinstance(launch, LaunchResult) and failing & {arm, "both"}:
+            unseen = tuple(fault.text for fault in launch.faults if fault.kind == "unseen")
+            faults = tuple(fault for fault in launch.faults if fault.kind != "unseen")
+            launch = replace(launch, faults=faults, notes=(*launch.notes, *unseen))
+        kept[arm] = launch
+    return kept
 
 
 def with_log(missing: Missing, launched: Launched) -> Missing:

@@ -15,7 +15,7 @@ from tracker.domain import Arm, BenchmarkInfo, Expectation, Fingerprint, Launch
 from tracker.errors import MeasurementError
 from tracker.gate.control import ControlWatch, control_times
 from tracker.gate.course import Course
-from tracker.gate.failures import failures_of, with_log
+from tracker.gate.failures import failures_of, with_log, without_lost_proof
 from tracker.gate.judge import Judge, Pair
 from tracker.gate.listener import Listener, Standing
 from tracker.gate.order import PairOrder
@@ -142,6 +142,7 @@ class Session:
             for failure in failures_of(launched, self._policy, self.judge.pending())
             if failure.metric not in self.course.failing()
         ]
+        launched = without_lost_proof(launched, failures)
         complaints = self._new_failures(failures, launched)
         base, head = launched["base"], launched["head"]
         pair: Pair | None = None

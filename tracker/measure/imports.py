@@ -152,7 +152,7 @@ def import_faults(
             return [], ["no module of the commit was imported: which code ran is not proved"]
         if provided or elsewhere:
             faults.append(
-                LaunchFault("code", _unseen_text(provided or elsewhere, expected, bool(records)))
+                LaunchFault("unseen", _unseen_text(provided or elsewhere, expected, bool(records)))
             )
         else:
             return [], ["the commit has no Python modules: which code ran cannot be proved"]

@@ -87,7 +87,9 @@ class WorktreeRunner:
             result = self._measure(site, self.bench if bench is None else tuple(bench), on_line)
             seconds = time.monotonic() - began
             faults, notes = self._sites.proof(site)
-        if not result.measured and not faults and (result.failures or not result.skipped()):
+        # Of a launch without a value only other code matters: a killed process leaves no record.
+        wrong_code = any(fault.kind != "unseen" for fault in faults)
+        if not result.measured and not wrong_code and (result.failures or not result.skipped()):
             raise MeasurementError(
                 f"{commit[:8]}: nothing was measured: {_reasons(result)} (log: {site.log})",
                 log=site.log,

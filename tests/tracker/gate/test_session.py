@@ -12,6 +12,7 @@ from tracker.gate.judge import Pair
 from tracker.gate.order import PairOrder
 from tracker.gate.policy import Policy
 from tracker.gate.session import Earlier, Session
+from tracker.measure.launch import LaunchFault
 from tracker.metrics import MetricRule
 from tracker.report import FORMATS, render
 
@@ -417,6 +418,21 @@ def test_more_than_a_third_dropped_is_invalid():
         "4 of 7 pairs are not valid" in report.headline and "sw_thermal_slowdown" in report.headline
     )
     assert session.judge.pairs == 3
+
+
+def test_a_benchmark_that_takes_its_own_proof_with_it_is_broken_and_not_invalid():
+    """A process that hangs or crashes records no imports; what the others import may be nothing."""
+    lab = Lab(broken={"head": [STEPS]})
+
+    def measure(commit, arm, bench):
+        fault = LaunchFault("unseen", "no module of the commit was imported")
+        return dataclasses.replace(lab(commit, arm, bench), faults=(fault,) * (arm == "head"))
+
+    _, report = gate(measure)
+    assert report.outcome == "broken" and STEPS in report.headline
+    assert "head: no module of the commit was imported" in report.warnings
+    lab.broken = {}
+    assert gate(measure)[1].outcome == "invalid"
 
 
 def test_what_a_launch_could_not_prove_is_in_every_report():

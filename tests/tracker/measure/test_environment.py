@@ -27,6 +27,26 @@ from tracker.measure.environment import is_secret, without_secrets
         ("X", "ghp_0123456789abcdefghij0123456789abcdef"),
         ("X", "-----BEGIN OPENSSH PRIVATE KEY-----"),
         ("X", "Authorization: Basic eDp5"),
+        *(
+            (name, "x")
+            for name in (
+                "OPENAI_KEY",
+                "SSH_KEY",
+                "MY_SERVICE_CREDS",
+                "BLOB_SAS",
+                "SIGNING_PEM",
+                "OAUTH",
+                "JIRA_USERPASS",
+                "AZURE_STORAGE_CONNECTION_STRING",
+                "CI_JOB_JWT_V2",
+                "NPM_CONFIG__AUTH",
+            )
+        ),
+        ("X", "host=db user=u password=hunter2"),
+        ("X", "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0"),
+        ("X", "https://a.blob.core.windows.net/c?sv=2020-08-04&sig=abc%3D"),
+        ("X", "pkt_01234567_" + "a" * 43),
+        ("X", '{"auths": {"registry": {"auth": "dXNlcjpwYXNz"}}}'),
     ],
 )
 def test_secrets(name, value):
@@ -50,6 +70,10 @@ def test_secrets(name, value):
         ("SSH_CLIENT", "::1 22"),
         ("KEYBOARD", "us"),
         ("MONKEY", "x"),
+        ("MAX_TOKENS", "4096"),
+        ("BYPASS_CACHE", "1"),
+        ("GIT_CONFIG_KEY_0", "safe.directory"),
+        ("CFLAGS", "-O2 -DKEY=1"),
     ],
 )
 def test_ordinary_variables(name, value):

@@ -62,6 +62,9 @@ def project(toy, venv):
                 toy.commit(f"{steps} steps")
             return toy.git("rev-parse", "HEAD~1"), toy.git("rev-parse", "HEAD")
 
+        def commit(self, message):
+            return toy.commit(message)
+
         def install(self, name, text):
             (site / name).parent.mkdir(exist_ok=True)
             (site / name).write_text(text)
@@ -124,6 +127,21 @@ def test_a_layout_that_nothing_tells_is_a_fault_until_it_is_stated(project):
     (project.root / "pacekeeper.toml").write_text('[project]\nsource = ["odd/place"]\n')
     done = tracker(project.root, "gate", base, head, "--python", python, "--fresh")
     assert done.code == 1 and "track_steps" in done.out
+
+
+def test_a_commit_that_kills_its_benchmark_is_broken_whatever_proof_is_left(project):
+    """No record of the killed process is left; the other benchmark imports nothing."""
+    base, _ = project.commits()
+    constant = "\ndef track_constant():\n    return 3\ntrack_constant.better = 'lower'\n"
+    suite = project.root / "benchmarks" / "bench_toy.py"
+    suite.write_text(SUITE + constant + "track_constant.kind = 'exact'\n")
+    (project.root / "toylib.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
+    head = project.commit("killed")
+    done = tracker(project.root, "gate", base, head, "--python", project.runner().python, "--fresh")
+    assert done.code == 1 and "BROKEN: HEAD fails bench_toy.track_steps" in done.out
+    suite.write_text(SUITE)  # nothing else is measured
+    done = tracker(project.root, "gate", base, head, "--python", project.runner().python, "--fresh")
+    assert done.code == 1 and "BROKEN: HEAD fails bench_toy.track_steps" in done.out
 
 
 def test_a_suite_that_puts_the_checkout_on_the_path_is_a_fault(project):
