@@ -123,6 +123,13 @@ PRICES = (
         on={"enable_prompt_lookup": True},
         repeats=4,
     ),
+    Price(
+        "draft_model='self'",
+        {},
+        (16,),
+        48,
+        on={"draft_model": "self", "draft_quantization": "int4", "max_draft_tokens": 2},
+    ),
     Price("batching='continuous'", {"batching": "padded"}, (100, 10, 10, 10), 8, figure=_seconds),
 )
 

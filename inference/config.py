@@ -10,6 +10,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
+from pathlib import Path
 from typing import Any, TypeVar
 
 from inference.errors import ConfigError, did_you_mean
@@ -114,6 +115,9 @@ class EngineConfig:
             ops run as kernels and ``enable_staging`` is on.
         enable_prompt_lookup: Guess the next tokens from earlier text of the same request and verify
             the guesses in one step; needs continuous batching, and steps do not overlap then.
+        draft_model: Guess them by this model instead, of the same vocabulary: what ``LLM`` takes, or
+            ``"self"`` for the same weights in ``draft_quantization``.
+        draft_quantization: ``quantization`` of the draft model.
         max_draft_tokens: Guesses a request and step at most.
         quantization: Bits of the layers' and the vocabulary's matrices: ``"int8"`` (a scale per
             output), ``"int4"`` (one per group of a row; CPU only) or ``"fp8"`` (e4m3; meant for
@@ -148,6 +152,8 @@ class EngineConfig:
     enable_cuda_graphs: bool = True
     enable_cpu_layout: bool = True
     enable_prompt_lookup: bool = False
+    draft_model: str | Path | None = None
+    draft_quantization: str | None = None
     max_draft_tokens: int = 4
     quantization: str | None = None
     batching: str = "continuous"
@@ -175,8 +181,9 @@ class EngineConfig:
         for key in (f.name for f in fields(self) if f.name.startswith("enable_")):
             if key != "enable_overlap" or self.enable_overlap is not None:
                 _flag(name, key, getattr(self, key))
-        if self.quantization is not None:
-            _one_of(name, "quantization", self.quantization, QUANTIZATIONS)
+        for key in ("quantization", "draft_quantization"):
+            if getattr(self, key) is not None:
+                _one_of(name, key, getattr(self, key), QUANTIZATIONS)
         _one_of(name, "batching", self.batching, BATCHING)
         lengths = _tuple(name, "bucket_edges", self.bucket_edges, of="prompt lengths")
         edges = tuple(_whole(name, "bucket_edges", length, least=1) for length in lengths)
@@ -190,12 +197,27 @@ class EngineConfig:
             raise ConfigError(
                 f"{name}.enable_overlap needs batching='continuous', not {self.batching!r}"
             )
-        if self.enable_prompt_lookup and (self.enable_overlap or self.batching != "continuous"):
-            raise ConfigError(
-                f"{name}.enable_prompt_lookup needs batching='continuous' and no enable_overlap"
-            )
+        self._check_drafts(name)
         if self.num_blocks is not None and self.kv_cache_bytes is not None:
             raise ConfigError(f"{name}: give num_blocks or kv_cache_bytes, not both")
+
+    @property
+    def drafts(self) -> bool:
+        """Whether tokens are guessed and verified."""
+        return self.enable_prompt_lookup or self.draft_model is not None
+
+    def _check_drafts(self, name: str) -> None:
+        key = "enable_prompt_lookup" if self.enable_prompt_lookup else "draft_model"
+        if self.drafts and (self.enable_overlap or self.batching != "continuous"):
+            raise ConfigError(f"{name}.{key} needs batching='continuous' and no enable_overlap")
+        if self.enable_prompt_lookup and self.draft_model is not None:
+            raise ConfigError(f"{name}: give enable_prompt_lookup or draft_model, not both")
+        if self.draft_quantization is not None and self.draft_model is None:
+            raise ConfigError(f"{name}.draft_quantization needs a draft_model")
+        if self.draft_model == "self" and self.draft_quantization == self.quantization:
+            raise ConfigError(
+                f"{name}.draft_model='self' needs a draft_quantization other than the model's own"
+            )
 
 
 @_unknown_keys_raise

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from inference.blocks import BlockManager
 from inference.config import EngineConfig, SamplingParams
 from inference.counters import Counter, Counters
 from inference.delivery import Delivery
-from inference.drafts import PromptLookup
+from inference.drafts import Drafter, DraftModel, PromptLookups
 from inference.errors import (
     ConfigError,
     EngineClosed,
@@ -121,8 +122,12 @@ class LLM:
             self.config.block_size,
             enable_prefix_sharing=self.config.enable_prefix_sharing,
         )
-        scheduler = Scheduler if self.config.batching == "continuous" else StaticScheduler
-        self._scheduler = scheduler(self.config, self._blocks)
+        self._drafter = self._make_drafter(model)
+        self._scheduler: Scheduler | StaticScheduler
+        if self.config.batching == "continuous":
+            self._scheduler = Scheduler(self.config, self._blocks, self._drafter)
+        else:
+            self._scheduler = StaticScheduler(self.config, self._blocks)
         self._requests: dict[int, Request] = {}
         self._default_inbox: deque[TokenEvent] = deque()
         self._delivery = Delivery(
@@ -404,6 +409,8 @@ class LLM:
         if self._runner is not None:
             self._runner.close()
         self._runner = None
+        if self._drafter is not None:
+            self._drafter.close()
         self._counters.clear()  # the weights and the cache are owners
 
     def __enter__(self) -> LLM:
@@ -420,6 +427,29 @@ class LLM:
     def check_integrity(self) -> None:
         """Recount the blocks of every live request; raises AssertionError on a mismatch."""
         self._scheduler.check_integrity()
+
+    def _make_drafter(self, model: str | Path) -> Drafter | None:
+        config = self.config
+        if config.enable_prompt_lookup:
+            return PromptLookups()
+        if config.draft_model is None:
+            return None
+        source = model if config.draft_model == "self" else config.draft_model
+        own = replace(
+            config,
+            draft_model=None,
+            quantization=config.draft_quantization,
+            draft_quantization=None,
+            enable_prefix_sharing=True,
+            num_blocks=None,
+            kv_cache_bytes=None,
+            max_model_len=self.max_model_len if config.draft_model == "self" else None,
+        )
+        return DraftModel(
+            LLM(source, own),
+            vocab_size=self.model.vocab_size,
+            max_model_len=self.max_model_len,
+        )
 
     def _stream(self, requests: list[Request]) -> Iterator[TokenEvent]:
         inbox: deque[TokenEvent] = deque()
@@ -484,8 +514,6 @@ class LLM:
         )
 
     def _enqueue(self, request: Request, inbox: deque[TokenEvent], *, text: bool = False) -> None:
-        if self.config.enable_prompt_lookup:
-            request.lookup = PromptLookup()
         self._requests[request.request_id] = request
         self._delivery.open(request, inbox, text=text)
         self._scheduler.add(request)

@@ -134,9 +134,7 @@ class ModelRunner:
             tokens=config.max_num_batched_tokens,
             rows=config.max_num_seqs,
             blocks=-(-max_model_len // config.block_size),
-            samples=config.max_num_seqs * (1 + config.max_draft_tokens)
-            if config.enable_prompt_lookup
-            else 0,
+            samples=config.max_num_seqs * (1 + config.max_draft_tokens) if config.drafts else 0,
         )
         self._sizes = sizes
         self._batches = BatchBuilder(
@@ -272,7 +270,7 @@ def overlaps(config: EngineConfig, device: torch.device) -> bool:
     """Whether a step is enqueued before the one before it is read."""
     if config.enable_overlap is not None:
         return config.enable_overlap
-    if config.enable_prompt_lookup:  # guesses follow the token before, which must be known
+    if config.drafts:  # guesses follow the token before, which must be known
         return False
     return device.type == "cuda" and config.batching == "continuous"
 

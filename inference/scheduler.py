@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from inference.blocks import BlockManager
 from inference.config import EngineConfig
 from inference.counters import Counter
+from inference.drafts import Drafter
 from inference.request import Request
 
 __all__ = ["Chunk", "Scheduler", "Step", "publish_blocks"]
@@ -142,6 +143,7 @@ class Scheduler:
     Args:
         config: Budget, seats, chunking.
         blocks: The KV blocks; no other scheduler uses them.
+        drafter: Guesses the next tokens of decoding requests, if anything does.
 
     Attributes:
         waiting: Requests without blocks, the next to be admitted first; an ordered set.
@@ -158,9 +160,12 @@ class Scheduler:
         ),
     )
 
-    def __init__(self, config: EngineConfig, blocks: BlockManager) -> None:
+    def __init__(
+        self, config: EngineConfig, blocks: BlockManager, drafter: Drafter | None = None
+    ) -> None:
         self.config = config
         self.blocks = blocks
+        self.drafter = drafter
         # OrderedDict, not dict: both ends and the middle in O(1).
         self.waiting: OrderedDict[Request, None] = OrderedDict()
         self.running: OrderedDict[Request, None] = OrderedDict()
@@ -206,7 +211,7 @@ class Scheduler:
         step = Step(decodes, starts, [1] * num_decodes, zeros, zeros.copy())
         # At least 0: no more are seated than there is budget for.
         budget = self.config.max_num_batched_tokens - num_decodes
-        if self.config.enable_prompt_lookup:
+        if self.drafter is not None:
             budget -= self._draft(step, budget)
         for request in prompts:
             if request.state != "running":
@@ -262,22 +267,26 @@ class Scheduler:
 
         Guesses preempt no request: if no block is free for them, fewer are made.
         """
-        taken = 0
+        assert self.drafter is not None
+        rows: list[int] = []
+        most: list[int] = []
         for row, request in enumerate(step.requests):
-            if request.lookup is None or request.params.looks_at_logits:
-                continue
-            start = step.starts[row]
             room = request.max_total - request.num_tokens - 1  # the token after them comes, too
-            most = min(self.config.max_draft_tokens, budget - taken, room)
-            request.drafts = request.lookup.guess(request.tokens, most) if most > 0 else []
-            while request.drafts and not self.blocks.grow(
-                request.table, start + 1 + len(request.drafts)
-            ):
-                request.drafts.pop()
-            step.drafts[row] = len(request.drafts)
-            step.lengths[row] = 1 + len(request.drafts)
-            taken += len(request.drafts)
-        return taken
+            count = min(self.config.max_draft_tokens, budget - sum(most), room)
+            if count > 0 and not request.params.looks_at_logits:
+                rows.append(row)
+                most.append(count)
+        if not rows:
+            return 0
+        guesses = self.drafter.guess([step.requests[row] for row in rows], most)
+        for row, drafts in zip(rows, guesses, strict=True):
+            request, start = step.requests[row], step.starts[row]
+            while drafts and not self.blocks.grow(request.table, start + 1 + len(drafts)):
+                drafts.pop()
+            request.drafts = drafts
+            step.drafts[row] = len(drafts)
+            step.lengths[row] = 1 + len(drafts)
+        return sum(step.drafts)
 
     def _make_room(self, request: Request, num_tokens: int) -> bool:
         """Grow the request's table, preempting the newest running ones as long as it takes.

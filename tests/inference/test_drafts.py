@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference import LLM, ConfigError, EngineConfig, SamplingParams
-from inference.drafts import PromptLookup, accepted
+from inference.drafts import DraftModel, PromptLookup, accepted
 from tests.inference.conftest import NUM_OUTPUT, VOCAB
 
 
@@ -150,7 +150,66 @@ def test_requests_that_look_at_logits_guess_nothing(oracle: Any) -> None:
     assert counters["draft_tokens"] == 0
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"num_blocks": 24, "max_draft_tokens": 2}, {"max_num_batched_tokens": 6}],
+    ids=str,
+)
+def test_a_draft_model_saves_steps_and_changes_no_token(
+    oracle: Any, temperature: float, config: dict[str, Any]
+) -> None:
+    case = oracle("llama")
+    params = [
+        SamplingParams(max_tokens=20 + i, temperature=temperature, seed=i)
+        for i in range(len(case.prompts))
+    ]
+    plain, before = run(case.directory, case.prompts, params)
+    drafts = {"draft_model": "self", "draft_quantization": "int8"}
+    drafted, after = run(case.directory, case.prompts, params, **drafts, **config)
+    assert drafted == plain
+    # The same weights in fewer bits, drawn with the same seeds: most guesses are right.
+    assert after["draft_tokens_accepted"] > 0.7 * after["draft_tokens"] > 0
+    if not config:
+        assert after["steps"] < before["steps"] / 2
+
+
+def test_a_draft_model_of_another_vocabulary_or_context_is_refused(oracle: Any) -> None:
+    directory = oracle("llama").directory
+    with pytest.raises(ConfigError, match=r"draft_model: tiny has a vocabulary of 512 .* of 160"):
+        LLM(directory, EngineConfig(draft_model="tiny"))
+    with (
+        LLM(directory) as draft,
+        pytest.raises(ConfigError, match=r"a context of 256 tokens, the model one of 300"),
+    ):
+        DraftModel(draft, vocab_size=VOCAB, max_model_len=300)
+
+
+def test_a_closed_engine_frees_its_draft_model(oracle: Any) -> None:
+    case = oracle("llama")
+    drafts = {"draft_model": "self", "draft_quantization": "int8"}
+    llm = LLM(case.directory, EngineConfig(**drafts))
+    draft = llm._drafter._llm
+    llm.close()
+    assert draft._runner is None
+
+
 @pytest.mark.parametrize("other", [{"enable_overlap": True}, {"batching": "padded"}])
-def test_what_does_not_go_together_is_refused(other: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="enable_prompt_lookup needs"):
-        EngineConfig(enable_prompt_lookup=True, **other)
+@pytest.mark.parametrize("key", ["enable_prompt_lookup", "draft_model"])
+def test_what_does_not_go_together_is_refused(key: str, other: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{key} needs"):
+        EngineConfig(**{key: True if key.startswith("enable") else "tiny"}, **other)
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({"enable_prompt_lookup": True, "draft_model": "tiny"}, "not both"),
+        ({"draft_quantization": "int8"}, "needs a draft_model"),
+        ({"draft_model": "self"}, "other than the model's own"),
+        ({"draft_model": "tiny", "draft_quantization": "int9"}, "'int8'"),
+    ],
+)
+def test_a_draft_model_is_asked_for_in_full(config: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        EngineConfig(**config)
