@@ -11,11 +11,22 @@ from tracker.alerts.config import AlertsConfig
 from tracker.domain import Expectation, GateInfo, VerdictInfo
 from tracker.expected import expectation_of, is_excused
 from tracker.findings import Change, Confirmation, Finding
+from tracker.gate.course import Course
 from tracker.report.findings import confirmation_text
+from tracker.report.missing import grouped
+from tracker.report.model import Missing
 from tracker.report.numbers import count_of, drift_text, finite, interval, percent, value_with_unit
 from tracker.triage import alert_key
 
-__all__ = ["NewAlert", "alert_of", "gate_alert", "key_of", "new_alerts", "said_of_worse"]
+__all__ = [
+    "NewAlert",
+    "alert_of",
+    "broken_in",
+    "gate_alert",
+    "key_of",
+    "new_alerts",
+    "said_of_worse",
+]
 
 _MAX_LINES = 20  # of an alert's detail; the store and the dashboard hold the rest
 
@@ -92,31 +103,44 @@ def said_of_worse(finding: Finding) -> Confirmation | None:
     return "refuted" if said == {"refuted"} else None
 
 
+def broken_in(gate: GateInfo) -> list[Missing]:
+    """Return the voting metrics that HEAD of a gate fails and BASE gives."""
+    return [item for item in Course.of(gate.course).missing if item.breaks]
+
+
 def gate_alert(gate: GateInfo) -> NewAlert | None:
-    """The alert for a gate that blocked on regressions; None for every other outcome.
+    """The alert for a gate that blocked on what HEAD breaks or on regressions; None for another.
 
     The verdicts of a gate with an invalid measurement do not count.
     """
+    broken = broken_in(gate)
     worse = [verdict for verdict in gate.verdicts if verdict.status == "regression"]
-    if gate.exit_code != 1 or not worse:
+    if gate.exit_code != 1 or not (broken or worse):
         return None
     worse.sort(key=lambda verdict: -abs(verdict.effect or 0.0))
-    worst = worse[0]
+    commit = gate.head.commit
     lines = [
-        f"gate {gate.id}: {gate.base.commit[:12]} against {gate.head.commit[:12]}, "
+        f"gate {gate.id}: {gate.base.commit[:12]} against {commit[:12]}, "
         f"{count_of(gate.pairs, 'pair')} of launches",
+        *(group.sentence for group in grouped(broken)),
         *(_verdict_line(verdict) for verdict in worse),
     ]
+    if broken:
+        title = (
+            f"{commit[:12]} breaks {count_of(len(broken), 'metric')} on {gate.machine}: {lines[1]}"
+        )
+    else:
+        title = _title(
+            commit, gate.machine, len(worse), "metric", worse[0].metric, _ratio(worse[0])
+        )
     return NewAlert(
-        key=alert_key(gate.project, gate.head.commit, gate.machine),
-        title=_title(
-            gate.head.commit, gate.machine, len(worse), "metric", worst.metric, _ratio(worst)
-        ),
+        key=alert_key(gate.project, commit, gate.machine),
+        title=title,
         detail=_clip(lines),
-        commit=gate.head.commit,
+        commit=commit,
         machine=gate.machine,
-        num_series=len(worse),
-        worst_effect=finite(worst.effect),
+        num_series=len(broken) + len(worse),
+        worst_effect=finite(worse[0].effect) if worse else None,
     )
 
 

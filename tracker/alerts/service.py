@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
 from tracker.alerts.config import AlertsConfig
 from tracker.alerts.delivery import Failure, deliver
+from tracker.alerts.mended import close_mended
 from tracker.alerts.paired import note_confirmations
 from tracker.alerts.rules import NewAlert, alert_of, gate_alert, key_of, new_alerts
 from tracker.alerts.sinks import sinks_of
@@ -92,19 +95,22 @@ def alert_for_gate(
     gate: GateInfo,
     config: AlertsConfig | None = None,
     *,
+    is_ancestor: Callable[[str, str], bool] = operator.eq,
     stream: TextIO | None = None,
 ) -> AlertInfo | None:
-    """Open the alert of a finished gate that found a regression, and send it.
+    """Open the alert of a finished gate that blocked, and send it; close those that it shows mended.
 
     Args:
         store: Open for writing; the gate's head must be a revision it knows.
         gate: With its verdicts.
         config: The `[alerts]` table; None opens the alert and leaves sending to `notify`.
+        is_ancestor: Whether the history of the second commit holds the first; see `close_mended`.
         stream: Of the console sink; standard error unless given.
 
     Returns:
-        The alert, or None where nothing regressed or the commit has alerted before.
+        The alert, or None where nothing is worse or the commit has alerted before.
     """
+    close_mended(store, gate, is_ancestor, now=datetime.now(UTC))
     new = gate_alert(gate)
     alert_id, is_new = (0, False) if new is None else _open(store, gate.project, new)
     if config is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -148,7 +148,7 @@ def _measure_in(lab: Lab, options: GateOptions, base: Commit, head: Commit, seed
             report, lab.recorder, lab.runner, base, head, lab.policy,
             measure=measure, force=options.creep,
         )  # fmt: skip
-    _alert(store, report, lab.policy)
+    _alert(store, report, lab.policy, lab.repository.is_ancestor)
     return with_environment(report, store)
 
 
@@ -165,8 +165,10 @@ def _progress() -> Iterator[Listener]:
         yield LiveProgress(console, live)
 
 
-def _alert(store: Store, report: Report, policy: Policy) -> None:
-    """Open and send the alert of a regression; whatever fails there, the verdict stands."""
+def _alert(
+    store: Store, report: Report, policy: Policy, is_ancestor: Callable[[str, str], bool]
+) -> None:
+    """Open and send the alert of what blocked, close what is mended; the verdict stands anyway."""
     from tracker.alerts import alert_for_gate
     from tracker.store import queries
 
@@ -175,7 +177,8 @@ def _alert(store: Store, report: Report, policy: Policy) -> None:
     against_release = report.creep.gate_id if report.creep is not None else None
     for gate_id in filter(None, (report.gate_id, against_release)):
         try:
-            alert_for_gate(store, queries.get_gate(store, gate_id), policy.alerts)
+            gate = queries.get_gate(store, gate_id)
+            alert_for_gate(store, gate, policy.alerts, is_ancestor=is_ancestor)
         except PacekeeperError as error:
             click.echo(f"warning: no alert was opened: {error}", err=True)
 

@@ -31,7 +31,11 @@ def grouped(missing: Sequence[Missing]) -> list[MissingGroup]:
     for item in sorted(missing, key=lambda item: (not item.breaks, not item.fails)):
         groups.setdefault(item.sentence, []).append(item)
     return [
-        MissingGroup(f"{_names([item.metric for item in items])} {sentence}", items[0].log)
+        MissingGroup(
+            f"{_names([item.metric for item in items])} "
+            f"{sentence if len(items) == 1 else sentence.replace('fails', 'fail', 1)}",
+            items[0].log,
+        )
         for sentence, items in groups.items()
     ]
 

@@ -68,7 +68,7 @@ def verdict(metric, status, effect):
     )
 
 
-def gate(*verdicts, exit_code=1):
+def gate(*verdicts, exit_code=1, **more):
     return GateInfo(
         id="g1",
         project="engine",
@@ -80,6 +80,7 @@ def gate(*verdicts, exit_code=1):
         exit_code=exit_code,
         pairs=6,
         verdicts=verdicts,
+        **more,
     )
 
 

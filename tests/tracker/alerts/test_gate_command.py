@@ -1,5 +1,6 @@
 """What `tracker gate` does beside the verdict: several reports, and an alert."""
 
+import operator
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -37,21 +38,21 @@ QUIET = Policy(alerts=AlertsConfig(console=False))
 
 
 def test_a_regression_opens_an_alert_as_the_policy_says(store, capsys):
-    _alert(store, finished(store), Policy())
+    _alert(store, finished(store), Policy(), operator.eq)
     (alert,) = queries.list_alerts(store, "engine")
     assert alert.revision.commit == revision(1).commit
     assert f"alert {alert.id} [engine]" in capsys.readouterr().err
 
 
 def test_the_same_commit_twice_measures_the_gate_and_alerts_nobody(store):
-    _alert(store, finished(store, head=0), QUIET)
+    _alert(store, finished(store, head=0), QUIET, operator.eq)
     assert queries.list_alerts(store, "engine") == []
 
 
 def test_a_report_that_was_not_stored_alerts_nobody(store):
     report = finished(store)
     report.gate_id = None
-    _alert(store, report, QUIET)
+    _alert(store, report, QUIET, operator.eq)
     assert queries.list_alerts(store, "engine") == []
 
 
@@ -59,7 +60,7 @@ def test_a_gate_against_the_release_alerts_like_any_other(store):
     report = finished(store)
     report.creep = SimpleNamespace(gate_id=report.gate_id)
     report.gate_id = None
-    _alert(store, report, QUIET)
+    _alert(store, report, QUIET, operator.eq)
     assert len(queries.list_alerts(store, "engine")) == 1
 
 
@@ -69,7 +70,7 @@ def test_the_verdict_stands_when_the_alert_cannot_be_kept(store, capsys, monkeyp
 
     report = finished(store)
     monkeypatch.setattr(Store, "open_alert", fails)
-    _alert(store, report, QUIET)
+    _alert(store, report, QUIET, operator.eq)
     assert "warning: no alert was opened: disk full" in capsys.readouterr().err
 
 

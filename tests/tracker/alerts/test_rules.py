@@ -9,6 +9,8 @@ from tests.tracker.alerts.samples import change, findings, gate, verdict
 from tests.tracker.changepoints.histories import revision
 from tracker.alerts import AlertsConfig, gate_alert, new_alerts
 from tracker.domain import Expectation
+from tracker.gate.course import Course
+from tracker.report import Missing
 from tracker.triage import alert_key
 
 
@@ -153,6 +155,23 @@ def test_a_gate_alerts_on_its_regressions_only():
     assert alert.title == "000000000003 is worse on gpu-1: 2 metrics, most b +10.00%"
     assert "b: +10.00% [+9.00%, +11.00%] (1 s -> 1.100 s)" in alert.detail
     assert "6 pairs of launches" in alert.detail
+
+
+def broken(*metrics, reason="RuntimeError: no device code"):
+    missing = [Missing(metric, "head", reason, fails=True) for metric in metrics]
+    return {"recorded": "broken", "course": Course(missing=missing).as_dict()}
+
+
+def test_a_gate_alerts_on_what_its_head_breaks():
+    alert = gate_alert(gate(**broken("a", "b")))
+    assert alert.title == (
+        "000000000003 breaks 2 metrics on gpu-1: a, b fail in HEAD: RuntimeError: no device code"
+    )
+    assert (alert.num_series, alert.worst_effect) == (2, None)
+    both = gate_alert(gate(verdict("c", "regression", 0.1), **broken("a")))
+    assert both.key == alert.key and "c: +10.00%" in both.detail and both.num_series == 2
+    unvoted = Course(missing=[Missing("a", "head", "it broke")]).as_dict()
+    assert gate_alert(gate(exit_code=0, course=unvoted)) is None
 
 
 def test_a_gate_on_a_metric_that_left_zero_says_so():

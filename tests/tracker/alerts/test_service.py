@@ -13,6 +13,8 @@ from tracker.alerts import sinks as sinks_module
 from tracker.changepoints import analyze
 from tracker.domain import VerdictInfo
 from tracker.errors import UsageError
+from tracker.gate.course import Course
+from tracker.report import Missing
 from tracker.store import Store, queries
 
 QUIET = AlertsConfig(console=False)
@@ -189,6 +191,47 @@ def test_a_gate_without_a_configuration_leaves_sending_to_notify(store):
 def test_a_gate_that_passes_opens_nothing(store):
     assert alert_for_gate(store, finished_gate(store, "pass"), QUIET) is None
     assert all_alerts(store) == []
+
+
+def gate_of(store, base, head, *, broken=(), status="pass"):
+    """A finished gate of two of four commits; it broke some metrics, or gave TTFT a verdict."""
+    ends = {"base": revision(base).commit, "head": revision(head).commit}
+    gate_id = store.begin_gate("engine", **ends, machine="gpu-1", policy={})
+    missing = [Missing(metric, "head", "RuntimeError", fails=True) for metric in broken]
+    verdict = VerdictInfo(
+        gate_id, TTFT.name, "s", "lower", "timing", status, 0.2, 0.18, 0.22, 6, 0.010, 0.012, 0.01
+    )
+    store.finish_gate(
+        gate_id, 1 if broken else 0, [] if broken else [verdict], pairs=6,
+        outcome="broken" if broken else status, course=Course(missing=missing).as_dict(),
+    )  # fmt: skip
+    return queries.get_gate(store, gate_id)
+
+
+@pytest.mark.parametrize(
+    ("again", "state"), [(1, "resolved"), (2, "fixed"), (0, "open")], ids=["same", "later", "other"]
+)
+def test_a_later_gate_that_runs_what_a_commit_broke_closes_its_alert(store, again, state):
+    def is_ancestor(first, second):
+        return first <= second
+
+    record_history(store, {TTFT: [0.010, 0.012, 0.010, 0.010]})
+    broken = gate_of(store, 0, 1, broken=[TTFT.name])
+    alert = alert_for_gate(store, broken, QUIET)
+    assert alert.state == "open" and "breaks 1 metric" in alert.title
+    assert alert_for_gate(store, gate_of(store, 0, 1, broken=[TTFT.name])) is None
+    healthy = gate_of(store, 3, again)
+    alert_for_gate(store, healthy, is_ancestor=is_ancestor)
+    after = queries.get_alert(store, alert.id)
+    assert after.state == state
+    assert (f"gate {healthy.id}" in (after.note or "")) is (state != "open")
+
+
+def test_an_alert_stays_open_while_a_broken_metric_is_not_measured(store):
+    record_history(store, {TTFT: [0.010, 0.012, 0.010, 0.010]})
+    alert = alert_for_gate(store, gate_of(store, 0, 1, broken=["x", TTFT.name]), QUIET)
+    alert_for_gate(store, gate_of(store, 0, 1))
+    assert queries.get_alert(store, alert.id).state == "open"
 
 
 def test_the_note_keeps_every_move(store):
