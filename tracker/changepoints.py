@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
-from tracker.domain import Detection, LastSearch, SeriesHistory, SeriesInfo
+from tracker.domain import Detection, LastSearch, Search, SeriesInfo
 from tracker.errors import MeasurementError, UsageError, did_you_mean
 from tracker.findings import Analysis, group_by_commit
 from tracker.shifts import RULES, SeriesShifts, algorithm_of, find_shifts
 from tracker.stats import DRIFT_ALGORITHM
 from tracker.store import Store, queries
-from tracker.stored_findings import confirmed
+from tracker.stored_findings import all_confirmed
 
 __all__ = ["analyze"]
 
 Progress = Callable[[int, int], None]
+
+_BLOCK = 50  # searches stored in one transaction
 
 
 def analyze(
@@ -49,9 +51,8 @@ def analyze(
         if progress is not None:
             progress(done, len(chosen))
     return Analysis(
-        findings=tuple(
-            confirmed(store, finding)
-            for finding in group_by_commit(change for found in looked for change in found.changes)
+        findings=all_confirmed(
+            store, group_by_commit(change for found in looked for change in found.changes)
         ),
         num_series=len(looked),
         num_without_values=sum(found.num_points == 0 for found in looked),
@@ -76,6 +77,7 @@ def _shifts_of(store: Store, chosen: Sequence[SeriesInfo]) -> Iterator[SeriesShi
         if (detection := last[series_id].detection) is not None and detection.basis == basis
     }
     changed = queries.histories(store, [series for series in chosen if series.id not in kept])
+    searches: list[Search] = []
     for series in chosen:
         if (stands := kept.get(series.id)) is not None:
             yield SeriesShifts(
@@ -86,7 +88,14 @@ def _shifts_of(store: Store, chosen: Sequence[SeriesInfo]) -> Iterator[SeriesShi
                 num_segments=stands.num_segments,
             )
         else:
-            yield _search(store, next(changed), bases[series.id])
+            found = find_shifts(next(changed))
+            searches.append(_as_stored(found, bases[series.id]))
+            if len(searches) == _BLOCK:
+                store.record_searches(searches)
+                searches = []
+            yield found
+    if searches:
+        store.record_searches(searches)
 
 
 def _basis(series: SeriesInfo, stamp: str) -> str:
@@ -95,15 +104,9 @@ def _basis(series: SeriesInfo, stamp: str) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def _search(store: Store, history: SeriesHistory, basis: str) -> SeriesShifts:
-    found = find_shifts(history)
-    store.replace_shifts(
-        found.series.id,
-        found.shifts,
-        algorithm=algorithm_of(found.series),
-        detection=Detection(basis, found.num_points, found.num_missing, found.num_segments),
-    )
-    return found
+def _as_stored(found: SeriesShifts, basis: str) -> Search:
+    detection = Detection(basis, found.num_points, found.num_missing, found.num_segments)
+    return Search(found.series.id, found.shifts, algorithm_of(found.series), detection)
 
 
 def _choose(

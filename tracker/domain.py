@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -70,9 +70,9 @@ class MachineInfo:
     ram: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: that takes six times as long to make
 class Measurement:
-    """One value of one benchmark at one parameter point, out of one result file."""
+    """One value of one benchmark at one parameter point, out of one result file. Never changed."""
 
     benchmark: str
     version: str
@@ -121,11 +121,12 @@ class ResultFile:
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:
-    """A result file as it was when it was read whole; while it stays so, it holds nothing new."""
+    """A file as it was when it was read whole; while it stays so, it holds nothing new."""
 
     size: int  # bytes
     mtime_ns: int
-    num_results: int
+    num_results: int = 0
+    content: str | None = None  # sha256 of the bytes, hex; None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +255,24 @@ class RevisionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class NewRun:
+    """A result file, with what it does not say itself.
+
+    Attributes:
+        benchmarks: By name; used where a benchmark's version is new.
+    """
+
+    file: ResultFile
+    benchmarks: Mapping[str, BenchmarkInfo]
+    source: RunSource = "ingest"
+    fingerprint: Fingerprint | None = None
+    launches: Sequence[Launch] = ()
+    gate_id: str | None = None
+    pair: int | None = None
+    arm: Arm | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What writing one result file did: rows added, rows that stood there already.
 
@@ -261,7 +280,7 @@ class Recorded:
     revision and start time; the stored one is kept.
     """
 
-    run_id: int | None
+    run_id: int
     added: int
     unchanged: int
     problems: tuple[Problem, ...] = ()
@@ -317,9 +336,9 @@ class SeriesInfo:
         return metric_name(self.benchmark, self.params)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: that takes four times as long to make
 class Point:
-    """One revision of one series: the latest attempt, with how many there were."""
+    """One revision of one series: the latest attempt, with how many there were. Never changed."""
 
     revision: RevisionInfo
     value: float | None
@@ -374,6 +393,23 @@ class Detection:
     num_points: int
     num_missing: int
     num_segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search for level shifts in one series, as it is stored.
+
+    Attributes:
+        series_id: As in `SeriesInfo.id`.
+        shifts: Of the code and of the environment, in any order.
+        algorithm: What found them.
+        detection: What the search went by; None: the next one is due at once.
+    """
+
+    series_id: int
+    shifts: Sequence[LevelShift]
+    algorithm: str
+    detection: Detection | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,26 +7,33 @@ its size and time of change stay.
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tracker.asvfmt import find_project, list_result_files, read_benchmarks, read_machines
+from tracker.asvfmt import (
+    FILE_NAME,
+    Benchmarks,
+    find_project,
+    list_machine_files,
+    list_result_files,
+    read_benchmarks,
+    read_machines,
+)
 from tracker.domain import (
-    BenchmarkInfo,
     Fingerprint,
+    MachineInfo,
+    NewRun,
     Problem,
     ResultFile,
     RevisionRecord,
-    SeenFile,
 )
 from tracker.errors import UsageError
 from tracker.measure.git import Commit, Repository
 from tracker.readers import Given, Reading, read_file
 from tracker.readers.asv import AsvReader
+from tracker.seen import Look, Memory
 from tracker.store import Store, queries
 from tracker.store.queries.measured import commits_without_parents, seen_files
 
@@ -36,8 +43,7 @@ Progress = Callable[[int, int], None]
 
 # So many machines with one result file each, and hardly any other: runners with names of a day.
 _EPHEMERAL = 3
-_BATCH_RESULTS = 2000  # in one transaction
-_FRESH_NS = 2_000_000_000
+_BATCH_RESULTS = 10_000  # in one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,36 +110,48 @@ def ingest_directory(
         problems.append(Problem(str(found.results_dir), "no results directory there"))
         return IngestReport(name, str(found.results_dir), 0, 0, 0, tuple(problems))
 
-    files, unlisted = list_result_files(found.results_dir)
-    machines, bad_machines = read_machines(found.results_dir)
-    benchmarks = read_benchmarks(found.results_dir)
+    given = given or Given()
+    files, problems_found = list_result_files(found.results_dir)
+    memory = Memory(given, seen_files(store, name))
+    looks = [memory.look(file) for file in files]
+    new = [look for look in looks if look.before is None]
+    descriptions = [found.results_dir / FILE_NAME, *list_machine_files(found.results_dir)]
+    changed = [
+        look
+        for file in descriptions
+        if file.exists() and (look := memory.look(file)).before is None
+    ]
+    machines: list[MachineInfo] = []
+    benchmarks = Benchmarks()
+    if new or changed:
+        machines, bad_machines = read_machines(found.results_dir)
+        benchmarks = read_benchmarks(found.results_dir)
+        problems_found += [*bad_machines, *benchmarks.problems]
     # The same directory could not be read twice over: once for files, once for machines.
-    problems += dict.fromkeys((*unlisted, *bad_machines, *benchmarks.problems))
+    problems += dict.fromkeys(problems_found)
     if not files:  # a mistyped path must not leave a project behind
         return IngestReport(name, str(found.results_dir), 0, 0, 0, tuple(problems))
 
-    given = given or Given()
     store.record_project(name, commit_url=found.commit_url)
     if given.machine is None:
         for machine in machines:
             store.record_machine(name, machine)
     store.record_benchmarks(name, benchmarks.infos.values())
-    reader = AsvReader(benchmarks)
+    if not problems:
+        for look in changed:
+            memory.learn(look, 0, None)
     done = _Done(problems)
-    batch = _Batch(store, name, done)
-    seen = seen_files(store, name)
-    for number, file in enumerate(files, start=1):
-        digest, now = _digest(file, given), _as_it_is(file)
-        before = seen.get(digest)
-        if before is not None and before == replace(now, num_results=before.num_results):
+    batch = _Batch(store, name, done, memory)
+    reader = AsvReader(benchmarks)
+    for number, look in enumerate(looks, start=1):
+        if look.before is not None:
             done.files += 1
-            done.unchanged += before.num_results
+            done.unchanged += look.before.num_results
         else:
-            batch.add(reader.read(file, given), digest, now)
+            batch.add(reader.read(Path(look.path), given), look)
         if progress is not None:
             progress(number, len(files))
     batch.write()
-    store.record_seen(name, batch.seen)
     _ask_git(store, name, repository)
     store.record_problems(name, problems)
     places = [str(found.results_dir), str(path.resolve() / "asv.conf.json")]
@@ -231,52 +249,37 @@ class _Batch:
     store: Store
     project: str
     done: _Done
-    seen: dict[str, SeenFile] = field(default_factory=dict)
-    _waiting: list[tuple[ResultFile, Mapping[str, BenchmarkInfo], str | None, SeenFile | None]] = (
-        field(default_factory=list)
-    )
+    memory: Memory | None = None
+    _runs: list[NewRun] = field(default_factory=list)
+    _looks: list[Look | None] = field(default_factory=list)
     _num_results: int = 0
 
-    def add(self, reading: Reading, digest: str | None = None, now: SeenFile | None = None) -> None:
-        """Take what a file holds; with `digest` and `now` it may be remembered as seen."""
+    def add(self, reading: Reading, look: Look | None = None) -> None:
+        """Take what a file holds; with `look` it is remembered if it has no problem."""
         self.done.problems += reading.problems
-        clean = digest if not reading.problems and len(reading.files) == 1 else None
+        clean = look if not reading.problems and len(reading.files) == 1 else None
         for file in reading.files:
-            self._waiting.append((file, reading.benchmarks, clean, now))
+            self._runs.append(NewRun(file, reading.benchmarks, fingerprint=_fingerprint(file)))
+            self._looks.append(clean)
             self._num_results += len(file.measurements)
         if self._num_results >= _BATCH_RESULTS:
             self.write()
 
     def write(self) -> None:
         """Write what is waiting."""
-        files = [(file, benchmarks, _fingerprint(file)) for file, benchmarks, _, _ in self._waiting]
-        recorded = self.store.record_files(self.project, files) if files else []
-        for (file, _, digest, now), result in zip(self._waiting, recorded, strict=True):
+        recorded = self.store.record_runs(self.project, self._runs) if self._runs else []
+        for run, look, result in zip(self._runs, self._looks, recorded, strict=True):
             self.done.files += 1
             self.done.added += result.added
             self.done.unchanged += result.unchanged
             self.done.problems += result.problems
-            self.done.files_of[file.machine] += 1
-            if digest is None or now is None or result.problems:
-                continue
-            # A file that was just written may change again without a change of its time.
-            if time.time_ns() - now.mtime_ns > _FRESH_NS:
-                self.seen[digest] = replace(now, num_results=len(file.measurements))
-        self._waiting, self._num_results = [], 0
-
-
-def _digest(file: Path, given: Given) -> str:
-    """Digest of what decides what a file's content becomes, beside the content."""
-    known = (str(file), given.commit, given.committed_at, given.machine, given.environment)
-    return hashlib.sha256(repr(known).encode("utf-8", "backslashreplace")).hexdigest()
-
-
-def _as_it_is(file: Path) -> SeenFile:
-    try:
-        found = file.stat()
-    except OSError:
-        return SeenFile(-1, 0, 0)  # reading it will say why
-    return SeenFile(found.st_size, found.st_mtime_ns, 0)
+            self.done.files_of[run.file.machine] += 1
+            if self.memory is not None and look is not None and not result.problems:
+                self.memory.learn(look, len(run.file.measurements), run.file.digest)
+        if self.memory is not None and self.memory.learned:
+            self.store.record_seen(self.project, self.memory.learned)
+            self.memory.learned.clear()
+        self._runs, self._looks, self._num_results = [], [], 0
 
 
 def _ask_git(store: Store, project: str, repository: Repository | None) -> None:

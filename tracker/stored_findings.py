@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tracker.confirmation import with_confirmation
 from tracker.findings import Change, Finding, group_by_commit
 from tracker.store import Store, queries
 from tracker.triage import Triaged, triaged
 
-__all__ = ["confirmed", "stored_findings", "triaged_at"]
+__all__ = ["all_confirmed", "confirmed", "stored_findings", "triaged_at"]
 
 
 def confirmed(store: Store, finding: Finding) -> Finding:
@@ -24,6 +26,21 @@ def confirmed(store: Store, finding: Finding) -> Finding:
     return with_confirmation(finding, gates)
 
 
+def all_confirmed(store: Store, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """As `confirmed`; a finding costs a query only where its two commits have a gate."""
+    gated = {
+        project: queries.gated_pairs(store, project)
+        for project in {finding.project for finding in findings}
+    }
+    return tuple(
+        confirmed(store, finding)
+        if finding.before is not None
+        and (finding.before.commit, finding.revision.commit) in gated[finding.project]
+        else finding
+        for finding in findings
+    )
+
+
 def stored_findings(store: Store, project: str) -> tuple[Finding, ...]:
     """The level shifts that the store holds for `project`, as `analyze` would group them."""
     last = queries.last_searches(store, project)
@@ -33,7 +50,7 @@ def stored_findings(store: Store, project: str) -> tuple[Finding, ...]:
         for shift in last[series.id].shifts
         if shift.cause == "code"
     )
-    return tuple(confirmed(store, finding) for finding in group_by_commit(changes))
+    return all_confirmed(store, group_by_commit(changes))
 
 
 def triaged_at(store: Store, project: str, commit: str) -> tuple[Triaged, ...]:

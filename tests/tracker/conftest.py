@@ -3,77 +3,33 @@
 from __future__ import annotations
 
 import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.tracker.measure.toy import ToyProject
+from tests.tracker.postgres import Cluster, NoServerError
 from tests.tracker.rest_api import FakeApi, rest_api
 
 REPO = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def postgres_cluster() -> Iterator[Path]:
-    """The socket directory of a PostgreSQL server that lives as long as the tests."""
+def postgres_cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server that lives as long as the tests."""
     pytest.importorskip("psycopg", reason="psycopg is not installed (pacekeeper[postgres])")
-    places = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    binaries = places[-1].parent if places else None
-    if binaries is None:
-        found = shutil.which("initdb")
-        if found is None:
-            pytest.skip("no PostgreSQL server: no initdb in /usr/lib/postgresql/*/bin or PATH")
-        binaries = Path(found).parent
-    as_server: list[str] = []
-    root = Path(tempfile.mkdtemp(prefix="pk-pg-", dir="/tmp"))  # a socket's path must be short
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        try:
-            owner = pwd.getpwnam("postgres")
-        except KeyError:
-            shutil.rmtree(root)
-            pytest.skip("running as root, and there is no user postgres to run the server")
-        os.chown(root, owner.pw_uid, owner.pw_gid)
-        as_server = ["runuser", "-u", "postgres", "--"]
-    data = root / "data"
-
-    def server(*command: str | Path) -> None:
-        done = subprocess.run(
-            [*as_server, *map(str, command)], capture_output=True, text=True, cwd=root
-        )
-        assert done.returncode == 0, f"{command[0]} failed: {done.stderr or done.stdout}"
-
     try:
-        server(
-            binaries / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "-N",
-            "--locale=C.UTF-8",
-        )  # fmt: skip
-        options = f"-c listen_addresses='' -k {root} -c fsync=off -c max_connections=40"
-        pg_ctl = (binaries / "pg_ctl", "-D", data)
-        server(*pg_ctl, "-w", "-t", "60", "-l", root / "log", "-o", options, "start")
-        try:
-            yield root
-        finally:
-            server(*pg_ctl, "-m", "immediate", "-w", "stop")
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+        with Cluster() as cluster:
+            yield cluster
+    except NoServerError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture
-def postgres_url(postgres_cluster: Path) -> str:
+def postgres_url(postgres_cluster: Cluster) -> str:
     """The URL of an empty PostgreSQL database of this test's own."""
-    import psycopg
-
-    name = f"t{uuid.uuid4().hex[:12]}"
-    where = f"host={postgres_cluster} user=tester dbname=postgres"
-    with psycopg.connect(where, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return f"postgresql://tester@/{name}?host={postgres_cluster}"
+    return postgres_cluster.new_database()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -15,11 +15,10 @@ from typing import Any, Self
 
 from tracker.domain import (
     BenchmarkInfo,
-    Fingerprint,
     MachineInfo,
+    NewRun,
     Problem,
     Recorded,
-    ResultFile,
     RevisionRecord,
 )
 from tracker.errors import UsageError
@@ -113,23 +112,19 @@ class PushingStore(Store):
         # What is kept stands in `problems`, which an ingest records just before.
         self._of(project).setdefault("read_places", []).extend(places)
 
-    def record_files(
-        self,
-        project: str,
-        files: Sequence[tuple[ResultFile, Mapping[str, BenchmarkInfo], Fingerprint | None]],
-    ) -> list[Recorded]:
-        super().record_files(project, files)
+    def record_runs(self, project: str, runs: Sequence[NewRun]) -> list[Recorded]:
+        super().record_runs(project, runs)
         listed = [
             {
-                "file": asdict(file),
+                "file": asdict(run.file),
                 "benchmarks": {
-                    m.benchmark: asdict(benchmarks[m.benchmark])
-                    for m in file.measurements
-                    if m.benchmark in benchmarks
+                    m.benchmark: asdict(run.benchmarks[m.benchmark])
+                    for m in run.file.measurements
+                    if m.benchmark in run.benchmarks
                 },
-                "fingerprint": None if fingerprint is None else asdict(fingerprint),
+                "fingerprint": None if run.fingerprint is None else asdict(run.fingerprint),
             }
-            for file, benchmarks, fingerprint in files
+            for run in runs
         ]
         waiting, self._waiting = self._of(project), {}
         return self._push(project, waiting, listed)

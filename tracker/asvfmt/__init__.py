@@ -6,16 +6,23 @@ skipped. What cannot be read becomes a `Problem` that names file, benchmark and 
 rest is read. Milliseconds end here: times are UTC.
 """
 
-from tracker.asvfmt.benchmarks import Benchmarks, infer_benchmark, read_benchmarks
-from tracker.asvfmt.directory import list_result_files, read_machines, read_results_dir
+from tracker.asvfmt.benchmarks import FILE_NAME, Benchmarks, infer_benchmark, read_benchmarks
+from tracker.asvfmt.directory import (
+    list_machine_files,
+    list_result_files,
+    read_machines,
+    read_results_dir,
+)
 from tracker.asvfmt.project import ProjectConfig, find_project, strip_comments
 from tracker.asvfmt.resultfile import read_result_file
 
 __all__ = [
+    "FILE_NAME",
     "Benchmarks",
     "ProjectConfig",
     "find_project",
     "infer_benchmark",
+    "list_machine_files",
     "list_result_files",
     "read_benchmarks",
     "read_machines",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,10 @@ STATISTICS = (
     "stats_repeat",
     "samples",
 )
-COLUMNS = frozenset(
-    {
-        "result",
-        "params",
-        "version",
-        "started_at",
-        "duration",
-        "profile",
-        *STATISTICS,
-    }
-)
+READ = ("result", "params", "version", "started_at", "duration", *STATISTICS)
+COLUMNS = frozenset({*READ, "profile"})
 MACHINE_FIELDS = frozenset({"arch", "cpu", "num_cpu", "os", "ram"})
-Row = Mapping[str, Any]  # column name -> what the file holds for one benchmark
+Row = tuple[Any, ...]  # what the file holds for one benchmark in each of the columns `READ`
 
 
 def read_result_file(path: Path) -> ResultFile | Problem:
@@ -122,14 +114,21 @@ def _rows(
     path: Path, data: Mapping[str, Any], format_version: int, problems: list[Problem]
 ) -> Iterator[tuple[str, Row]]:
     if format_version == 1:
-        yield from rows_of_format1(data)
+        for name, cells_of in rows_of_format1(data):
+            yield name, tuple(map(cells_of.get, READ))
         return
     columns = data.get("result_columns")
     if not isinstance(columns, list) or "result" not in columns:
         raise BadValueError("not a result file: no 'result_columns' with 'result'")
-    unknown = [str(column) for column in columns if column not in COLUMNS]
+    if not all(isinstance(column, str) for column in columns):
+        raise BadValueError("not a result file: 'result_columns' holds more than names")
+    unknown = [column for column in columns if column not in COLUMNS]
     if unknown:
         problems.append(Problem(str(path), f"unknown columns, ignored: {', '.join(unknown)}"))
+    place = {column: number for number, column in enumerate(columns)}
+    # A column that the file lacks is read at the end of its rows, where there is always a None.
+    pick = itemgetter(*(place.get(column, len(columns)) for column in READ))
+    padding = [None] * (len(columns) + 1)
     for name, cells in data["results"].items():
         if not isinstance(cells, list):
             reason = f"its row is a {type(cells).__name__}, not a list of columns"
@@ -141,7 +140,7 @@ def _rows(
             problems.append(Problem(str(path), "wrong column count: an empty row", name))
         else:
             # asv leaves out the nulls at a row's end.
-            yield name, dict(zip(columns, cells, strict=False))
+            yield name, pick(cells + padding[len(cells) :])
 
 
 def _read_benchmark(
@@ -160,52 +159,52 @@ def _read_benchmark(
     if odd_text and not _row_is_storable(name, row):
         problem("a name, version or parameter holds text that no database keeps")
         return
+    raw_result, raw_params, raw_version, raw_start, raw_duration, *statistics = row
     try:
-        points = _points(row.get("params"))
-        results = _cells(row.get("result"), "result", len(points))
-        version = _version(row.get("version"))
-        started_at = read_moment(row.get("started_at"), "the start time")
-        duration = read_number(row.get("duration"), "the duration")
+        points = _points(raw_params)
+        results = _cells(raw_result, "result", len(points))
+        version = _version(raw_version)
+        started_at = read_moment(raw_start, "the start time")
+        duration = read_number(raw_duration, "the duration")
     except BadValueError as error:
         problem(str(error))
         return
-    ci_low, ci_high, q25, q75, number, repeat, samples = [
-        _optional_cells(row, column, len(points), problem) for column in STATISTICS
-    ]
+    for column, cells in enumerate(statistics):
+        try:
+            statistics[column] = _cells(cells, STATISTICS[column], len(points))
+        except BadValueError as error:
+            problem(f"{error}; ignored")
+            statistics[column] = None
+    ci_low, ci_high, q25, q75, number, repeat, samples = statistics
     seen = set()
     for index, params in enumerate(points):
-        at = f"parameters {params}: " if params else ""
         if params in seen:
-            problem(f"{at}stand twice; the first is kept")
+            problem(f"parameters {params}: stand twice; the first is kept")
             continue
         seen.add(params)
         try:
             status, value = read_value(None if results is None else results[index])
             measurements.append(
                 Measurement(
-                    benchmark=name,
-                    version=version,
-                    param_index=index,
-                    params=params,
-                    status=status,
-                    value=value,
-                    ci_low=_at(ci_low, index, "ci_99"),
-                    ci_high=_at(ci_high, index, "ci_99"),
-                    q25=_at(q25, index, "q_25"),
-                    q75=_at(q75, index, "q_75"),
-                    number=None if not number else read_count(number[index], "number"),
-                    repeat=None if not repeat else read_count(repeat[index], "repeat"),
-                    samples=None if not samples else read_samples(samples[index]),
-                    started_at=started_at,
-                    duration=duration,
+                    name,
+                    version,
+                    index,
+                    params,
+                    status,
+                    value,
+                    ci_low and read_number(ci_low[index], "ci_99"),
+                    ci_high and read_number(ci_high[index], "ci_99"),
+                    q25 and read_number(q25[index], "q_25"),
+                    q75 and read_number(q75[index], "q_75"),
+                    number and read_count(number[index], "number"),
+                    repeat and read_count(repeat[index], "repeat"),
+                    samples and read_samples(samples[index]),
+                    started_at,
+                    duration,
                 )
             )
         except BadValueError as error:
-            problem(f"{at}{error}")
-
-
-def _at(cells: Sequence[Any] | None, index: int, what: str) -> float | None:
-    return None if not cells else read_number(cells[index], what)
+            problem(f"parameters {params}: {error}" if params else str(error))
 
 
 def _points(raw: Any) -> list[tuple[str, ...]]:
@@ -233,17 +232,9 @@ def _cells(raw: Any, column: str, num_points: int) -> Sequence[Any] | None:
     return raw
 
 
-def _optional_cells(row: Row, column: str, num_points: int, problem: Any) -> Sequence[Any] | None:
-    if row.get(column) is None:
-        return None
-    try:
-        return _cells(row[column], column, num_points)
-    except BadValueError as error:
-        problem(f"{error}; ignored")
-        return None
-
-
 def _version(raw: Any) -> str:
+    if type(raw) is str:
+        return raw
     if raw is None:
         return ""
     if isinstance(raw, bool) or not isinstance(raw, str | int | float):
@@ -252,8 +243,8 @@ def _version(raw: Any) -> str:
 
 
 def _row_is_storable(name: str, row: Row) -> bool:
-    texts = [name, str(row.get("version"))]
-    params = row.get("params")
+    _, params, version, *_ = row
+    texts = [name, str(version)]
     if isinstance(params, list):
         texts += [str(one) for values in params if isinstance(values, list) for one in values]
     return all(is_storable(text) for text in texts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from tracker.domain import ResultStatus
@@ -73,9 +74,14 @@ def read_moment(raw: Any, what: str) -> datetime | None:
     if number is None:
         return None
     try:
-        return _EPOCH + timedelta(milliseconds=int(number))
+        return _moment(int(number))
     except (OverflowError, ValueError):
         raise BadValueError(f"{what} is {raw}, not a time in milliseconds") from None
+
+
+@lru_cache(maxsize=4096)  # the benchmarks of a file often began together
+def _moment(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def read_samples(raw: Any) -> tuple[float, ...] | None:

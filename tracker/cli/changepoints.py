@@ -17,7 +17,7 @@ from tracker.findings import Analysis
 from tracker.gate.policy_file import load_policy
 from tracker.report.findings import findings_document, findings_text
 from tracker.store import Store, queries
-from tracker.stored_findings import confirmed
+from tracker.stored_findings import all_confirmed
 
 __all__ = ["command"]
 
@@ -93,5 +93,4 @@ def _confirmed(settings: Settings, store: Store, analysis: Analysis, most: int) 
 
     for finding in worth_confirming(analysis.findings)[:most]:
         measure(settings, finding)
-    findings = tuple(confirmed(store, finding) for finding in analysis.findings)
-    return replace(analysis, findings=findings)
+    return replace(analysis, findings=all_confirmed(store, analysis.findings))

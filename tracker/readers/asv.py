@@ -40,9 +40,10 @@ class AsvReader:
         if described is None:
             described = read_benchmarks(path.parent.parent)
             problems += described.problems
+        versions = {m.benchmark: m.version for m in file.measurements}
         infos = {
-            m.benchmark: described.infos.get(m.benchmark) or infer_benchmark(m.benchmark, m.version)
-            for m in file.measurements
+            name: described.infos.get(name) or infer_benchmark(name, version)
+            for name, version in versions.items()
         }
         return Reading((_completed(file, given),), infos, problems)
 

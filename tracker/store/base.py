@@ -33,16 +33,24 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no timezone; the store keeps UTC")
-        return value.astimezone(UTC)
+        return None if value is None else utc(value)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def stored_moment(value: datetime, *, as_text: bool) -> datetime | str:
+    """Return a moment as a driver takes it for a `UtcDateTime`: as text for SQLite."""
+    moment = utc(value)
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f") if as_text else moment
+
+
+def utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError(f"{value!r} has no timezone; the store keeps UTC")
+    return value.astimezone(UTC)
 
 
 class Json(TypeDecorator[Any]):
@@ -65,12 +73,17 @@ class Doubles(TypeDecorator[tuple[float, ...]]):
     cache_ok = True
 
     def process_bind_param(self, value: tuple[float, ...] | None, dialect: Dialect) -> bytes | None:
-        return None if value is None else struct.pack(f"<{len(value)}d", *value)
+        return None if value is None else to_doubles(value)
 
     def process_result_value(
         self, value: bytes | None, dialect: Dialect
     ) -> tuple[float, ...] | None:
         return None if value is None else struct.unpack(f"<{len(value) // 8}d", value)
+
+
+def to_doubles(values: tuple[float, ...]) -> bytes:
+    """Return numbers as the store keeps samples: little-endian float64."""
+    return struct.pack(f"<{len(values)}d", *values)
 
 
 def to_json(value: Any) -> str:

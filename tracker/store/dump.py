@@ -8,10 +8,10 @@
     ...
     {"record": "end", "rows": 42}
 
-Ids are those of the store that wrote it; reading maps them by the natural keys, so that a dump
-merges into a store that is not empty, and a second time adds nothing. What a search for level
-shifts went by is left out: among merged rows the next search looks at every series anew. Left out
-are also queued jobs and accounts: the work and the rights of one installation.
+Ids are those of the store that wrote it. An empty store keeps them, so that it exports the same
+bytes; into any other a dump merges, with ids mapped by the natural keys, and a second time adds
+nothing. What a search for level shifts went by is left out: the next search looks at every series.
+Left out are also queued jobs and accounts: the work and the rights of one installation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, func, insert, select, text
 
 from tracker.errors import StoreError, UsageError
 from tracker.store import tables as t
@@ -36,6 +36,8 @@ from tracker.store.transaction import Transaction
 
 FORMAT = 1
 BATCH = 500
+
+_Ids = dict[str, dict[int, int]]  # table -> id in the dump -> id in this store
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +202,10 @@ def import_store(
 def _read(
     tx: Transaction, file: Path, lines: IO[str], progress: Callable[[int], None] | None
 ) -> tuple[int, int]:
-    _require_header(file, next(iter(lines), ""))
-    ids: dict[str, dict[int, int]] = {kind.table.name: {} for kind in _KINDS}
+    schema = _require_header(file, next(iter(lines), ""))
+    ids: _Ids = {kind.table.name: {} for kind in _KINDS}
     before = _count(tx)
+    insert_batch = _merge if before else _keep
     num_rows = 0
     kind: _Kind | None = None
     columns: list[str] = []
@@ -223,13 +226,13 @@ def _read(
             batch.append(row)
             num_rows += 1
             if len(batch) == BATCH:
-                _insert(tx, kind, batch, ids)
+                insert_batch(tx, kind, batch, ids)
                 batch = []
                 if progress is not None:
                     progress(num_rows)
             continue
         if kind is not None and batch:
-            _insert(tx, kind, batch, ids)
+            insert_batch(tx, kind, batch, ids)
             batch = []
         if record.get("record") == "end":
             complete = record.get("rows") == num_rows
@@ -240,11 +243,15 @@ def _read(
             raise StoreError(f"{file}, line {number}: a table this version does not know")
     if not complete:
         raise StoreError(f"{file}: incomplete dump, {num_rows} rows; nothing was imported")
-    rebuild(tx)
+    if before == 0 and tx.is_postgresql:
+        _advance_sequences(tx)
+    if before or schema != HEAD:
+        rebuild(tx)
     return num_rows, _count(tx) - before
 
 
-def _require_header(file: Path, line: str) -> None:
+def _require_header(file: Path, line: str) -> str:
+    """Return the schema of the store that wrote the dump."""
     try:
         header = json.loads(line)
     except ValueError:
@@ -256,14 +263,32 @@ def _require_header(file: Path, line: str) -> None:
             f"{file}: a dump of format {header.get('format')}, schema {header.get('schema')}; "
             f"this version reads format {FORMAT} up to schema {HEAD}"
         )
+    return str(header["schema"])
 
 
-def _insert(
-    tx: Transaction, kind: _Kind, rows: list[dict[str, Any]], ids: dict[str, dict[int, int]]
-) -> None:
-    table = kind.table
-    read = {column.name: column.type for column in table.c}
-    old_ids = [row.get("id") for row in rows]
+def _keep(tx: Transaction, kind: _Kind, rows: list[dict[str, Any]], ids: _Ids) -> None:
+    """Insert rows as they are."""
+    _decode(kind, rows, ids)
+    tx.conn.execute(insert(kind.table), rows)
+    if kind.key:
+        ids[kind.table.name] |= {row["id"]: row["id"] for row in rows}
+
+
+def _merge(tx: Transaction, kind: _Kind, rows: list[dict[str, Any]], ids: _Ids) -> None:
+    """Insert the rows whose natural keys are new, under ids of this store."""
+    _decode(kind, rows, ids)
+    if not kind.key:
+        tx.insert_missing(kind.table, rows)
+        return
+    old_ids = [row.pop("id") for row in rows]
+    new_ids = tx.ensure(kind.table, kind.key, rows)
+    for old, row in zip(old_ids, rows, strict=True):
+        ids[kind.table.name][old] = new_ids[tuple(row[name] for name in kind.key)]
+
+
+def _decode(kind: _Kind, rows: Iterable[dict[str, Any]], ids: _Ids) -> None:
+    """Turn the cells into values of their columns, with links to rows of this store."""
+    read = {column.name: column.type for column in kind.table.c}
     for row in rows:
         for name, value in row.items():
             if value is None:
@@ -274,14 +299,15 @@ def _insert(
                 row[name] = datetime.fromisoformat(value)
             elif isinstance(read[name], Doubles):
                 row[name] = tuple(value)
+
+
+def _advance_sequences(tx: Transaction) -> None:
+    """Let PostgreSQL number new rows after those that came with their ids."""
+    for kind in _KINDS:
         if kind.key:
-            del row["id"]
-    if not kind.key:
-        tx.insert_missing(table, rows)
-        return
-    new_ids = tx.ensure(table, kind.key, rows)
-    for old, row in zip(old_ids, rows, strict=True):
-        ids[table.name][int(old or 0)] = new_ids[tuple(row[name] for name in kind.key)]
+            name = kind.table.name
+            sequence = f"pg_get_serial_sequence('{name}', 'id')"
+            tx.conn.execute(text(f"SELECT setval({sequence}, max(id)) FROM {name}"))
 
 
 def _linked(ids: Mapping[str, Mapping[int, int]], kind: _Kind, column: str, value: int) -> int:

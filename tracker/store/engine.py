@@ -3,6 +3,10 @@
 SQLite gets foreign keys, write-ahead logging and a wait for locks on every connection, and
 explicit BEGIN statements: the driver's own habit of starting transactions late would leave a
 failed migration's tables behind.
+
+Writing transactions of one store take turns on both backends: SQLite has one write lock, and on
+PostgreSQL an advisory lock stands for it. A writer therefore sees all that was written before, takes
+no other lock that it could wait for, and no two can deadlock. Readers wait for nobody.
 """
 
 from __future__ import annotations
@@ -23,9 +27,10 @@ from tracker.errors import StoreError, UsageError
 
 LOCK_WAIT = 30.0  # seconds a writer waits for another one
 
-# How a connection begins: "IMMEDIATE" takes SQLite's write lock at once, so that two writers
-# queue up; "MIGRATE" does too, and lifts foreign keys, which table rebuilds need.
+# How a connection begins: "IMMEDIATE" takes the write lock at once, so that two writers queue up;
+# "MIGRATE" does too, and lifts SQLite's foreign keys, which table rebuilds need.
 BEGIN = "pacekeeper_begin"
+_WRITE_LOCK = 0x7061636B  # PostgreSQL's advisory lock of the writers of a database
 
 
 def parse_url(url: str) -> URL:
@@ -113,15 +118,20 @@ def make_engine(url: URL, *, read_only: bool = False, pooled: bool = True) -> En
             f"{shown(url)}: psycopg cannot be imported ({error}); "
             "install it with: pip install 'pacekeeper[postgres]'"
         ) from None
-    if engine.dialect.name == "sqlite":
-        _sqlite_rules(engine, read_only)
-    elif read_only:
-
-        @event.listens_for(engine, "begin")
-        def begin_read_only(connection: Connection) -> None:
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-
+    (_sqlite_rules if engine.dialect.name == "sqlite" else _postgresql_rules)(engine, read_only)
     return engine
+
+
+def _postgresql_rules(engine: Engine, read_only: bool) -> None:
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if read_only:
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        elif connection.get_execution_options().get(BEGIN) is not None:
+            # A client that hangs, or whose machine is gone, must not hold the lock for ever.
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT:.0f}s'")
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '60s'")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
 
 
 def _sqlite_rules(engine: Engine, read_only: bool) -> None:
@@ -135,6 +145,7 @@ def _sqlite_rules(engine: Engine, read_only: bool) -> None:
             connection.execute("PRAGMA query_only=ON")
         elif on_disk:
             _write_ahead(connection)
+            connection.execute("PRAGMA cache_size=-65536")  # KiB: the pages one transaction writes
             # Safe against a killed process; a power cut may cost the last commits, not the file.
             connection.execute("PRAGMA synchronous=NORMAL")
 
@@ -191,7 +202,11 @@ _MEANINGS = (
     (r"file is not a database|file is encrypted", "the file is not a SQLite database"),
     (r"readonly database", "the store is read-only; make the file and its directory writable"),
     (
-        r"database (table )?is locked",
+        r"permission denied for|must be owner of",
+        "the role of the URL may not do this; grant it the right, or use the role of the owner",
+    ),
+    (
+        r"database (table )?is locked|due to lock timeout",
         f"locked by another process for more than {LOCK_WAIT:.0f} s; end it or try again",
     ),
     (r"disk is full|No space left", "no space left on the device"),

@@ -463,10 +463,11 @@ class ExplanationRow(Base):
 
 
 class SeenFile(Base):
-    """A result file that was read whole and without a problem: unchanged, it is not read again.
+    """A file that was read whole and without a problem: unchanged, it is not read again.
 
     A cache: without its row a file is read, and found to hold nothing new. `digest` stands for the
-    path and for what was given beside the file.
+    path and for what was given beside the file. `content` is the sha256 of the bytes, for a file
+    whose time has changed, as in a fresh checkout; NULL where it is not known.
     """
 
     __tablename__ = "seen_file"
@@ -478,6 +479,7 @@ class SeenFile(Base):
     size: Mapped[int] = mapped_column(BigInteger)  # bytes
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     num_results: Mapped[int]
+    content: Mapped[str | None] = mapped_column(String(64))
 
 
 class IngestProblem(Base):

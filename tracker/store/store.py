@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,13 +9,11 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from tracker.domain import (
     Arm,
     BenchmarkInfo,
     CalibrationBlock,
-    Detection,
     Expectation,
     ExplanationInfo,
     Fingerprint,
@@ -24,6 +21,7 @@ from tracker.domain import (
     Launch,
     LevelShift,
     MachineInfo,
+    NewRun,
     Outcome,
     Problem,
     Recorded,
@@ -31,6 +29,7 @@ from tracker.domain import (
     RevisionRecord,
     Role,
     RunSource,
+    Search,
     SeenFile,
     TokenInfo,
     VerdictInfo,
@@ -44,10 +43,9 @@ from tracker.store.engine import (
     parse_url,
     require_place,
     shown,
-    sqlite_file,
     translated,
 )
-from tracker.store.schema import read_schema, require_current, upgrade
+from tracker.store.schema import create_schema, read_schema, require_current
 from tracker.store.transaction import Cache, Transaction
 from tracker.store.writes import (
     accounts,
@@ -65,9 +63,6 @@ from tracker.store.writes import (
 from tracker.triage import Act, Move
 
 T = TypeVar("T")
-
-_ATTEMPTS = 6  # of a transaction that PostgreSQL ends for the sake of another one
-_RETRIED = ("40001", "40P01")  # serialization failure, deadlock
 
 
 class Store:
@@ -108,17 +103,14 @@ class Store:
         try:
             with translated(parsed), engine.connect() as connection:
                 schema = read_schema(connection)
-            if schema.state == "empty" and create:
-                if sqlite_file(parsed) is None and parsed.drivername.startswith("sqlite"):
-                    _create_in_memory(engine)
-                else:
-                    upgrade(parsed)
-            elif schema.state == "empty":
-                raise StoreError(
-                    f"{shown(parsed)}: there is no store; ingest something first (tracker ingest)"
-                )
-            else:
-                require_current(schema, parsed)
+            if schema.state == "empty":
+                if not create:
+                    raise StoreError(
+                        f"{shown(parsed)}: there is no store; ingest something first (tracker ingest)"
+                    )
+                with translated(parsed):
+                    schema = create_schema(engine)
+            require_current(schema, parsed)
         except BaseException:
             engine.dispose()
             raise
@@ -163,28 +155,17 @@ class Store:
                 yield connection
 
     def write(self, act: Callable[[Transaction], T]) -> T:
-        """Run `act` in a writing transaction and return what it returns.
-
-        Where PostgreSQL ends the transaction to resolve a deadlock, `act` runs again.
+        """Run `act` in a writing transaction, alone among all writers; return what it returns.
 
         Raises:
             StoreError: The store was opened read-only, or the database failed.
         """
         if self._read_only:
             raise StoreError(f"{self.url}: opened read-only")
-        with translated(self._engine.url):
-            for attempt in range(1, _ATTEMPTS + 1):
-                try:
-                    return self._write_once(act)
-                except DBAPIError as error:
-                    state = getattr(error.orig, "sqlstate", None)
-                    if state not in _RETRIED or attempt == _ATTEMPTS:
-                        raise
-                    time.sleep(0.02 * 2**attempt)
-        raise AssertionError("unreachable")
-
-    def _write_once(self, act: Callable[[Transaction], T]) -> T:
-        with self._engine.connect().execution_options(**{BEGIN: "IMMEDIATE"}) as connection:
+        with (
+            translated(self._engine.url),
+            self._engine.connect().execution_options(**{BEGIN: "IMMEDIATE"}) as connection,
+        ):
             transaction = Transaction(connection, self._known)
             with connection.begin():
                 answer = act(transaction)
@@ -261,40 +242,21 @@ class Store:
             UsageError: The gate does not exist.
             StoreError: The database failed; nothing was written.
         """
-        facts = results.RunFacts(source, fingerprint, tuple(launches), gate_id, pair, arm)
-        return self.write(lambda tx: results.record_file(tx, project, file, benchmarks, facts))
+        run = NewRun(file, benchmarks, source, fingerprint, tuple(launches), gate_id, pair, arm)
+        (recorded,) = self.record_runs(project, [run])
+        return recorded
 
-    def record_files(
-        self,
-        project: str,
-        files: Sequence[tuple[ResultFile, Mapping[str, BenchmarkInfo], Fingerprint | None]],
-    ) -> list[Recorded]:
-        """Write several ingested files, each as `record_file` does, all in one transaction.
-
-        Args:
-            project: Name; created if need be.
-            files: Each with its benchmarks by name, and the fingerprint of its machine.
+    def record_runs(self, project: str, runs: Sequence[NewRun]) -> list[Recorded]:
+        """Write several files, each as `record_file` does, all in one transaction.
 
         Raises:
+            UsageError: A gate does not exist.
             StoreError: The database failed; none of them was written.
         """
-
-        def act(tx: Transaction) -> list[Recorded]:
-            return [
-                results.record_file(
-                    tx,
-                    project,
-                    file,
-                    benchmarks,
-                    results.RunFacts("ingest", fingerprint, (), None, None, None),
-                )
-                for file, benchmarks, fingerprint in files
-            ]
-
-        return self.write(act)
+        return self.write(lambda tx: results.record_runs(tx, project, runs))
 
     def record_seen(self, project: str, seen: Mapping[str, SeenFile]) -> None:
-        """Remember files that were read whole, by their digest, in place of what stood for them."""
+        """Remember files that were read whole, by the key of their path, in place of what stood."""
         listed = dict(seen)
         self.write(lambda tx: results.record_seen(tx, project, listed))
 
@@ -357,26 +319,15 @@ class Store:
 
     # --- conclusions -------------------------------------------------------------------------
 
-    def replace_shifts(
-        self,
-        series_id: int,
-        shifts: Iterable[LevelShift],
-        *,
-        algorithm: str,
-        detection: Detection | None = None,
-    ) -> None:
-        """Replace every stored level shift of a series by `shifts`, and what they follow from.
+    def record_searches(self, searches: Sequence[Search]) -> None:
+        """Replace the stored level shifts of each series searched, and what they follow from."""
+        self.write(lambda tx: judgements.record_searches(tx, searches))
 
-        Args:
-            series_id: As in `SeriesInfo.id`.
-            shifts: Of the code and of the environment.
-            algorithm: What found them.
-            detection: What it went by; None: the next search is due at once.
-        """
-        listed = list(shifts)
-        self.write(
-            lambda tx: judgements.replace_shifts(tx, series_id, listed, algorithm, detection)
-        )
+    def replace_shifts(
+        self, series_id: int, shifts: Iterable[LevelShift], *, algorithm: str
+    ) -> None:
+        """Replace the stored level shifts of one series; the next search is due at once."""
+        self.record_searches([Search(series_id, list(shifts), algorithm)])
 
     def begin_gate(
         self, project: str, *, base: str, head: str, machine: str, policy: Mapping[str, Any]
@@ -592,16 +543,3 @@ class Store:
             StoreError: The database failed.
         """
         self.write(lambda tx: accounts.remove_account(tx, email))
-
-
-def _create_in_memory(engine: Engine) -> None:
-    # The migrations run on a connection of their own, which would be another database.
-    from sqlalchemy import text
-
-    from tracker.store.schema import HEAD
-    from tracker.store.tables import metadata
-
-    with engine.begin() as connection:
-        metadata.create_all(connection)
-        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
-        connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, tuple_
+from sqlalchemy import Connection, Table, func, insert, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DBAPIError
 
 Key = tuple[Any, ...]  # the natural key of a row, in the order of `columns`
 Cache = dict[str, dict[Key, int]]  # table -> natural key -> id
@@ -39,8 +40,7 @@ class Transaction:
     ) -> dict[Key, int]:
         """Return the ids of `rows` by natural key, inserting those that are not there.
 
-        Rows that exist stay as they are. A row that another process inserts meanwhile is
-        waited for and taken: nothing is inserted twice.
+        Rows that exist stay as they are.
         """
         known = self.known.get(table.name, {})
         fresh = self.fresh.setdefault(table.name, {})
@@ -52,13 +52,12 @@ class Transaction:
             if found is not None:
                 ids[key] = found
             else:
-                wanted[key] = row
+                wanted.setdefault(key, row)
         if wanted:
             found_ids = self._find(table, columns, list(wanted))
-            absent = sorted(key for key in wanted if key not in found_ids)
+            absent = [key for key in wanted if key not in found_ids]
             if absent:
-                # Sorted, so that two writers lock in the same order.
-                self.insert_missing(table, [wanted[key] for key in absent])
+                self.conn.execute(insert(table), [wanted[key] for key in absent])
                 found_ids |= self._find(table, columns, absent)
             fresh.update(found_ids)
             ids.update(found_ids)
@@ -76,6 +75,56 @@ class Transaction:
         result = self.conn.execute(insert(table), dict(row))
         assert result.inserted_primary_key is not None
         return int(result.inserted_primary_key[0])
+
+    def reserve(self, table: Table, count: int) -> range:
+        """Return `count` ids for new rows of `table`, one after the other.
+
+        No other writer can take them: writing transactions take turns (`tracker.store.engine`).
+        """
+        if not self.is_postgresql:
+            last = self.conn.execute(select(func.max(table.c.id))).scalar() or 0
+            return range(last + 1, last + 1 + count)
+        if count == 0:
+            return range(0)
+        last = self.conn.execute(
+            text(
+                "SELECT setval(name, nextval(name) + :count - 1)"
+                " FROM CAST(pg_get_serial_sequence(:table, 'id') AS regclass) AS name"
+            ),
+            {"table": table.name, "count": count},
+        ).scalar_one()
+        return range(last + 1 - count, last + 1)
+
+    def insert_tuples(
+        self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Insert many rows past SQLAlchemy, whose work for each row is more than the database's.
+
+        Args:
+            table: Where they go.
+            columns: What the tuples hold, in this order.
+            rows: Of values as the driver takes them (`tracker.store.base.stored_moment`).
+        """
+        if not rows:
+            return
+        names = ", ".join(f'"{column}"' for column in columns)
+        if not self.is_postgresql:
+            marks = ", ".join("?" * len(columns))
+            statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"
+            self.conn.exec_driver_sql(statement, list(rows))
+            return
+        import psycopg
+
+        statement = f"COPY {table.name} ({names}) FROM STDIN"
+        cursor = self.conn.connection.cursor()
+        try:
+            with cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except psycopg.Error as error:
+            raise DBAPIError(statement, None, error) from error
+        finally:
+            cursor.close()
 
     def _find(self, table: Table, columns: Sequence[str], keys: Sequence[Key]) -> dict[Key, int]:
         key_columns = [table.c[column] for column in columns]

@@ -8,8 +8,10 @@ from tracker.changepoints import analyze
 from tracker.store import Store, queries
 
 
-def without_intervals(history):
-    points = tuple(replace(point, ci_low=None, ci_high=None) for point in history.points)
+def for_search(history):
+    points = tuple(
+        replace(point, ci_low=None, ci_high=None, measured_at=None) for point in history.points
+    )
     return replace(history, points=points)
 
 
@@ -28,7 +30,7 @@ def test_they_are_those_of_each_series():
         series = filled(store)
         analyze(store)
         many = list(queries.histories(store, series))
-        assert many == [without_intervals(queries.history(store, one.id)) for one in series]
+        assert many == [for_search(queries.history(store, one.id)) for one in series]
         assert any(history.shifts for history in many)
         assert any(history.fingerprint_changes for history in many)
 
@@ -47,5 +49,5 @@ def test_a_second_look_writes_nothing(monkeypatch):
         assert first.findings[0].revision == queries.resolve_revision(
             store, "engine", revision(20).commit
         )
-        monkeypatch.setattr(Store, "replace_shifts", None)  # calling it would raise
+        monkeypatch.setattr(Store, "record_searches", None)  # calling it would raise
         assert analyze(store) == first

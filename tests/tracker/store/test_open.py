@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tracker.postgres import Cluster
 from tests.tracker.store.values import BENCHMARKS, file_of, measurement
 from tracker.errors import SchemaError, StoreError, UsageError
 from tracker.store import Store, engine, queries
@@ -110,9 +111,9 @@ def test_a_server_that_cannot_be_reached() -> None:
 
 
 @pytest.mark.postgres
-def test_a_database_that_is_not_there(postgres_cluster: Path) -> None:
+def test_a_database_that_is_not_there(postgres_cluster: Cluster) -> None:
     with pytest.raises(StoreError, match="create it with createdb"):
-        Store.open(f"postgresql://tester@/absent?host={postgres_cluster}")
+        Store.open(f"postgresql://tester@/absent?host={postgres_cluster.root}")
 
 
 @pytest.mark.postgres

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import (
+    MetaData,
+    Table,
+    create_engine,
+    inspect,
+    select,
+    text,
+)
 
 from tracker.errors import SchemaError, StoreError
 from tracker.store import Store, queries, schema, tables
@@ -52,12 +60,49 @@ def test_upgrading_twice_changes_nothing(store_url: str) -> None:
 
 
 @pytest.mark.parametrize("older", schema.REVISIONS[:-1])
-def test_a_store_of_every_older_schema_is_upgraded(store_url: str, older: str) -> None:
+def test_a_store_of_every_older_schema_is_upgraded_with_its_rows(
+    store_url: str, older: str
+) -> None:
     schema.upgrade(parse_url(store_url), target=older)
     with pytest.raises(SchemaError, match="db upgrade"):
         Store.open(store_url)
+    engine = create_engine(parse_url(store_url))
+    before = MetaData()
+    before.reflect(engine)
+    with engine.begin() as connection:
+        rows = {
+            table.name: one_row(table)
+            for table in before.sorted_tables
+            if table.name != "alembic_version"
+        }
+        for name, row in rows.items():
+            connection.execute(before.tables[name].insert().values(**row))
     assert schema.upgrade(parse_url(store_url)) == (older, schema.HEAD)
-    Store.open(store_url).close()
+    after = MetaData()
+    after.reflect(engine)
+    with engine.begin() as connection:
+        for name, row in rows.items():
+            columns = [column for column in after.tables[name].c if column.name in row]
+            kept = connection.execute(select(*columns)).mappings().one()
+            assert {key: in_utc(cell) for key, cell in kept.items()}.items() <= row.items(), name
+            assert row.keys() - kept.keys() <= ({"worse"} if name == "change_point" else set())
+    engine.dispose()
+    with Store.open(store_url) as store:
+        assert [project.name for project in queries.list_projects(store)] == ["[]"]
+
+
+def one_row(table: Table) -> dict[str, object]:
+    """A row with a value in every column; links lead to the one row of the other table."""
+    values = {str: "[]", int: 1, float: 1.0, bool: True, bytes: b"12345678"}
+    values[datetime] = datetime(2026, 1, 1, tzinfo=UTC)
+    row = {column.name: values[column.type.python_type] for column in table.columns}
+    return row | {"status": "ok"} if table.name == "result" else row
+
+
+def in_utc(value: object) -> object:
+    if not isinstance(value, datetime):
+        return value
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 SHIFT_OF_0002 = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +26,7 @@ from tracker.domain import (
     Fingerprint,
     LevelShift,
     MachineInfo,
+    NewRun,
     Problem,
     RevisionRecord,
     VerdictInfo,
@@ -286,7 +288,7 @@ def test_equal_fingerprints_share_a_row(store: Store) -> None:
 
 
 def test_writers_at_once_lose_nothing(store_url: str) -> None:
-    """Threads with stores of their own, over the same files from both ends."""
+    """Sixteen threads with stores of their own, over the same files in orders of their own."""
     Store.open(store_url).close()
     files = [
         file_of(
@@ -308,11 +310,9 @@ def test_writers_at_once_lose_nothing(store_url: str) -> None:
         except BaseException as error:
             failures.append(error)
 
-    numbers = list(range(len(files)))
-    threads = [
-        threading.Thread(target=work, args=(order,))
-        for order in (numbers, numbers[::-1], numbers[7:] + numbers[:7])
-    ]
+    draw = random.Random(3)
+    orders = [draw.sample(range(len(files)), len(files)) for _ in range(16)]
+    threads = [threading.Thread(target=work, args=(order,)) for order in orders]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -325,7 +325,6 @@ def test_writers_at_once_lose_nothing(store_url: str) -> None:
 
 
 def test_attempts_written_at_once_at_one_revision_make_one_point(store_url: str) -> None:
-    facts = results.RunFacts("ingest", None, (), None, None, None)
     first, second = (file_of(1, measurement(value, minute=m)) for value, m in ((1.0, 5), (3.0, 6)))
     with Store.open(store_url) as store, Store.open(store_url) as other:
         store.record_file("p", file_of(0, measurement(9.0)), benchmarks=BENCHMARKS)
@@ -335,7 +334,7 @@ def test_attempts_written_at_once_at_one_revision_make_one_point(store_url: str)
         )
 
         def act(tx: Transaction) -> None:
-            results.record_file(tx, "p", first, BENCHMARKS, facts)
+            results.record_runs(tx, "p", [NewRun(first, BENCHMARKS)])
             waiting.start()
             waiting.join(0.7)  # it cannot end before this transaction has
             assert waiting.is_alive()

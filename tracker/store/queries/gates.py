@@ -65,6 +65,23 @@ def gates_between(
         return _gates(conn, statement.order_by(_g.started_at.desc(), _g.id))
 
 
+def gated_pairs(store: Store, project: str) -> set[tuple[str, str]]:
+    """Return the full hashes (BASE, HEAD) of every pair of commits that has a gate.
+
+    Raises:
+        UsageError: No such project.
+    """
+    base, head = t.revision.alias(), t.revision.alias()
+    with store.reading() as conn:
+        statement = (
+            select(base.c.commit_hash, head.c.commit_hash)
+            .join(t.gate, _g.base_id == base.c.id)
+            .join(head, head.c.id == _g.head_id)
+            .where(_g.project_id == find_project(conn, project))
+        )
+        return {(row[0], row[1]) for row in conn.execute(statement)}
+
+
 def get_gate(store: Store, gate_id: str) -> GateInfo:
     """Return one gate.
 

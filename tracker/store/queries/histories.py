@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -26,8 +26,8 @@ _BLOCK = 50  # series read at a time
 def histories(store: Store, series: Iterable[SeriesInfo]) -> Iterator[SeriesHistory]:
     """Yield the history of each series in the order given, as `history` does, for less.
 
-    The points carry no interval. Commits that do not follow
-    from each other may come in another order than `history` gives, if their times are equal.
+    The points carry neither interval nor time of measurement. Commits that do not follow from each
+    other may come in another order than `history` gives, if their times are equal.
 
     Args:
         store: Where to look; it may be written to between two histories.
@@ -38,22 +38,31 @@ def histories(store: Store, series: Iterable[SeriesInfo]) -> Iterator[SeriesHist
     """
     for project, members in groupby(series, key=attrgetter("project")):
         with store.reading() as conn:
-            ordered = load_order(conn, find_project(conn, project))
+            project_id = find_project(conn, project)
+            ordered = load_order(conn, project_id)
+            runs = select(t.run.c.id, t.run.c.fingerprint_id).where(
+                t.run.c.project_id == project_id
+            )
+            fingerprints: dict[int, int | None] = {row[0]: row[1] for row in conn.execute(runs)}
         listed = list(members)
         for start in range(0, len(listed), _BLOCK):
             with store.reading() as conn:
-                block = _read(conn, listed[start : start + _BLOCK], ordered)
+                block = _read(conn, listed[start : start + _BLOCK], ordered, fingerprints)
             yield from block
 
 
 def _read(
-    conn: Connection, block: Sequence[SeriesInfo], ordered: Sequence[RevisionInfo]
+    conn: Connection,
+    block: Sequence[SeriesInfo],
+    ordered: Sequence[RevisionInfo],
+    fingerprints: Mapping[int, int | None],
 ) -> list[SeriesHistory]:
-    ids = [series.id for series in block]
     place = {revision.id: position for position, revision in enumerate(ordered)}
     points = {
-        series_id: [_point(ordered[position], rows[position]) for position in sorted(rows)]
-        for series_id, rows in _results(conn, ids, place).items()
+        series_id: tuple(
+            _point(ordered[position], rows[position], fingerprints) for position in sorted(rows)
+        )
+        for series_id, rows in _results(conn, block, place, fingerprints).items()
     }
     shifts = _shifts(conn, block, place)
     used = {point.fingerprint_id for listed in points.values() for point in listed} - {None}
@@ -61,7 +70,7 @@ def _read(
     return [
         SeriesHistory(
             series,
-            tuple(points[series.id]),
+            points[series.id],
             tuple(shifts[series.id]),
             fingerprint_changes(points[series.id], prints),
         )
@@ -70,36 +79,36 @@ def _read(
 
 
 def _results(
-    conn: Connection, ids: Sequence[int], place: Mapping[int, int]
+    conn: Connection,
+    block: Sequence[SeriesInfo],
+    place: Mapping[int, int],
+    runs: Container[int],
 ) -> dict[int, dict[int, list[Any]]]:
     """Return rows of results by series, then by the place of their revision."""
-    r = t.result.c
+    r, ids = t.result.c, [series.id for series in block]
     statement = (
-        select(
-            *(r.series_id, r.revision_id, r.attempt_key, r.id, r.status, r.value),
-            t.run.c.fingerprint_id,
-        )
-        .join(t.run, t.run.c.id == r.run_id)
+        select(r.series_id, r.revision_id, r.status, r.value, r.run_id, r.attempt_key, r.id)
         .where(r.series_id.in_(ids))
         .order_by(r.series_id, r.revision_id, r.attempt_key)
     )
     found: dict[int, dict[int, list[Any]]] = {series_id: {} for series_id in ids}
-    for row in conn.execute(statement):
+    for row in conn.execute(statement).all():
         position = place.get(row[1])
-        if position is not None:  # else it was recorded after the revisions were read
+        if position is not None and row[4] in runs:  # else recorded after the revisions were read
             found[row[0]].setdefault(position, []).append(row)
     return found
 
 
-def _point(revision: RevisionInfo, rows: Sequence[Any]) -> Point:
+def _point(
+    revision: RevisionInfo, rows: Sequence[Any], fingerprints: Mapping[int, int | None]
+) -> Point:
     if len(rows) == 1:  # nearly always, and then there is nothing to reduce
-        ((_, _, key, _, status, value, fingerprint_id),) = rows
-        return Point(revision, value, status, None, None, 1, moment(key), fingerprint_id)
+        ((_, _, status, value, run_id, _, _),) = rows
+        return Point(revision, value, status, None, None, 1, None, fingerprints[run_id])
     attempts = [
-        Attempt(status, value, None, None, moment(key), fingerprint_id, row_id)
-        for _, _, key, row_id, status, value, fingerprint_id in rows
+        Attempt(status, value, None, None, moment(key), fingerprints[run_id], row_id)
+        for _, _, status, value, run_id, key, row_id in rows
     ]
-    newest = latest(attempts)
     return Point(
         revision=revision,
         value=middle(attempts),
@@ -107,8 +116,8 @@ def _point(revision: RevisionInfo, rows: Sequence[Any]) -> Point:
         ci_low=None,
         ci_high=None,
         num_attempts=len(attempts),
-        measured_at=newest.started_at,
-        fingerprint_id=newest.fingerprint_id,
+        measured_at=None,
+        fingerprint_id=latest(attempts).fingerprint_id,
     )
 
 

@@ -47,10 +47,10 @@ def measured_commits(
 
 
 def seen_files(store: Store, project: str) -> dict[str, SeenFile]:
-    """Return the files that were read whole, by their digest; none where there is no project."""
+    """Return the files that were read whole, by their key; none where there is no project."""
     c = t.seen_file.c
     statement = (
-        select(c.digest, c.size, c.mtime_ns, c.num_results)
+        select(c.digest, c.size, c.mtime_ns, c.num_results, c.content)
         .join(t.project, t.project.c.id == c.project_id)
         .where(t.project.c.name == project)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -12,37 +12,49 @@ from sqlalchemy import delete, insert, select, update
 
 from tracker.domain import (
     CalibrationBlock,
-    Detection,
-    LevelShift,
     MachineInfo,
     Outcome,
+    Search,
     VerdictInfo,
 )
 from tracker.errors import UsageError
 from tracker.store import tables as t
-from tracker.store.transaction import Transaction
+from tracker.store.transaction import CHUNK, Transaction
 from tracker.store.writes import reference
 
 
-def replace_shifts(
-    tx: Transaction,
-    series_id: int,
-    shifts: Iterable[LevelShift],
-    algorithm: str,
-    detection: Detection | None,
-) -> None:
-    ordered = sorted(shifts, key=lambda shift: (shift.revision.committed_at, shift.revision.id))
-    newest = next((shift for shift in reversed(ordered) if shift.cause == "code"), None)
+def record_searches(tx: Transaction, searches: Sequence[Search]) -> None:
+    """Replace the level shifts of each series that was searched, and what they follow from."""
+    ids = [search.series_id for search in searches]
     for derived in (t.change_point, t.detection):
-        tx.conn.execute(delete(derived).where(derived.c.series_id == series_id))
-    rows = [
+        for start in range(0, len(ids), CHUNK):
+            chunk = ids[start : start + CHUNK]
+            tx.conn.execute(delete(derived).where(derived.c.series_id.in_(chunk)))
+    rows = [row for search in searches for row in _shift_rows(search)]
+    if rows:
+        tx.conn.execute(insert(t.change_point), rows)
+    detections = [
+        {"series_id": search.series_id} | asdict(search.detection)
+        for search in searches
+        if search.detection is not None
+    ]
+    if detections:
+        tx.conn.execute(insert(t.detection), detections)
+
+
+def _shift_rows(search: Search) -> list[dict[str, Any]]:
+    ordered = sorted(
+        search.shifts, key=lambda shift: (shift.revision.committed_at, shift.revision.id)
+    )
+    newest = next((shift for shift in reversed(ordered) if shift.cause == "code"), None)
+    return [
         {
-            "series_id": series_id,
+            "series_id": search.series_id,
             "revision_id": shift.revision.id,
             "before": shift.before,
             "after": shift.after,
             "effect": shift.effect,
-            "algorithm": algorithm if shift.drift_commits is None else shift.algorithm,
+            "algorithm": search.algorithm if shift.drift_commits is None else shift.algorithm,
             "is_latest": shift is newest,
             "previous_id": None if shift.previous is None else shift.previous.id,
             "recovered": shift.recovered,
@@ -51,10 +63,6 @@ def replace_shifts(
         }
         for shift in ordered
     ]
-    if rows:
-        tx.conn.execute(insert(t.change_point), rows)
-    if detection is not None:
-        tx.conn.execute(insert(t.detection).values(series_id=series_id, **asdict(detection)))
 
 
 def begin_gate(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
-from tracker.domain import Recorded
+from tracker.domain import NewRun, Recorded
 from tracker.errors import RepeatedKeyError
 from tracker.push import Push
 from tracker.store import tables as t
@@ -52,16 +52,8 @@ def record_push(tx: Transaction, project: str, push: Push) -> list[Recorded]:
     for machine in push.machines:
         reference.record_machine(tx, project, machine)
     reference.record_benchmarks(tx, project, push.benchmarks)
-    recorded = [
-        results.record_file(
-            tx,
-            project,
-            pushed.file,
-            pushed.benchmarks,
-            results.RunFacts("ingest", pushed.fingerprint, (), None, None, None),
-        )
-        for pushed in push.files
-    ]
+    runs = [NewRun(one.file, one.benchmarks, fingerprint=one.fingerprint) for one in push.files]
+    recorded = results.record_runs(tx, project, runs)
     reference.record_revisions(tx, project, push.revisions)
     problems.record_problems(tx, project, push.problems)
     problems.forget_problems(tx, project, push.read_places, push.problems)

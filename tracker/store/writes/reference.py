@@ -150,9 +150,13 @@ def revision_row(project_id: int, record: RevisionRecord) -> dict[str, Any]:
     }
 
 
-def ensure_revision(tx: Transaction, project_id: int, record: RevisionRecord) -> int:
-    row = revision_row(project_id, record)
-    return tx.ensure(t.revision, ["project_id", "commit_hash"], [row])[(project_id, record.commit)]
+def ensure_revisions(
+    tx: Transaction, project_id: int, records: Iterable[RevisionRecord]
+) -> dict[str, int]:
+    """Return the ids of revisions by their hash; of two records of one hash the first counts."""
+    rows = [revision_row(project_id, record) for record in records]
+    ids = tx.ensure(t.revision, ["project_id", "commit_hash"], rows)
+    return {str(commit): revision_id for (_, commit), revision_id in ids.items()}
 
 
 def find_revision(tx: Transaction, project_id: int, commit: str) -> int | None:

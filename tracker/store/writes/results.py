@@ -1,137 +1,282 @@
-"""Writes one result file into the store: completely or not at all; a repeat adds nothing."""
+"""Writes result files into the store: each completely or not at all; a repeat adds nothing.
+
+Result and sample rows are tuples that go to the driver as they are, all files of a transaction
+together. What they refer to (benchmarks, series, revisions) is few rows, and written by SQLAlchemy.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from operator import attrgetter
 from statistics import median
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import bindparam, case, delete, insert, or_, select, update
 
 from tracker.domain import (
-    Arm,
-    BenchmarkInfo,
-    Fingerprint,
     Launch,
     MachineInfo,
     Measurement,
+    NewRun,
     Problem,
     Recorded,
     ResultFile,
     RevisionRecord,
-    RunSource,
     SeenFile,
 )
 from tracker.errors import StoreError, UsageError
 from tracker.store import tables as t
-from tracker.store.identity import attempt_key, environment_of, params_digest
+from tracker.store.base import UtcDateTime, stored_moment, to_doubles
+from tracker.store.identity import attempt_key, environment_of, milliseconds, params_digest
 from tracker.store.transaction import CHUNK, Transaction
 from tracker.store.writes import reference
 
 # Built once: putting a statement together costs more than SQLite takes to run it.
-_RUN_OF_FILE = select(t.run.c.id, t.run.c.recorded_at).where(
-    t.run.c.project_id == bindparam("project"), t.run.c.digest == bindparam("digest")
+_RUNS_OF_FILES = select(t.run.c.digest, t.run.c.id).where(
+    t.run.c.project_id == bindparam("project"),
+    t.run.c.digest.in_(bindparam("digests", expanding=True)),
+)
+_RUNS_AT = select(t.run.c.revision_id, t.run.c.machine_id).where(
+    t.run.c.revision_id.in_(bindparam("revisions", expanding=True))
 )
 _ATTEMPTS_AT = select(t.result.c.series_id, t.result.c.attempt_key, t.result.c.value).where(
     t.result.c.revision_id == bindparam("revision"),
     t.result.c.series_id.in_(bindparam("series", expanding=True)),
 )
-_INSERT_RESULTS = insert(t.result)
 _MOVE_REVISION = (
     update(t.revision)
     .where(t.revision.c.id == bindparam("row_id"))
     .values(num_results=t.revision.c.num_results + bindparam("added"))
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RunFacts:
-    """Facts of a run that its file does not contain."""
-
-    source: RunSource
-    fingerprint: Fingerprint | None
-    launches: Sequence[Launch]
-    gate_id: str | None
-    pair: int | None
-    arm: Arm | None
-
-
-def record_file(
-    tx: Transaction,
-    project: str,
-    file: ResultFile,
-    benchmarks: Mapping[str, BenchmarkInfo],
-    facts: RunFacts,
-) -> Recorded:
-    project_id = reference.ensure_project(tx, project)
-    of_file = {"project": project_id, "digest": file.digest}
-    known_run = tx.conn.execute(_RUN_OF_FILE, of_file).scalar()
-    if known_run is not None:
-        _record_launches(tx, project_id, known_run, facts.launches)
-        return Recorded(known_run, added=0, unchanged=len(file.measurements))
-    if facts.gate_id is not None:
-        _require_gate(tx, facts.gate_id)
-
-    machine_id = reference.ensure_machine(tx, project_id, _machine(file))
-    revision_id = reference.ensure_revision(
-        tx, project_id, RevisionRecord(file.commit, file.committed_at)
+_committed = bindparam("committed", type_=UtcDateTime())
+_started = bindparam("measured", type_=UtcDateTime())
+_s = t.series.c
+_is_newest = or_(_s.last_committed_at.is_(None), _s.last_committed_at <= _committed)
+_is_later = or_(_s.last_measured_at.is_(None), _s.last_measured_at < _started)
+_MOVE_SERIES = (
+    update(t.series)
+    .where(_s.id == bindparam("row_id"))
+    .values(
+        num_results=_s.num_results + bindparam("added"),
+        num_points=_s.num_points + bindparam("points"),
+        last_value=case((_is_newest, bindparam("value")), else_=_s.last_value),
+        last_committed_at=case((_is_newest, _committed), else_=_s.last_committed_at),
+        last_measured_at=case((_is_later, _started), else_=_s.last_measured_at),
     )
-    series_ids = _ensure_series(tx, project_id, machine_id, file, benchmarks)
-    if tx.is_postgresql:
-        _lock_series(tx, series_ids)
-    stood = _stored_attempts(tx, revision_id, series_ids)
-    run_id = _record_run(tx, project_id, machine_id, revision_id, file, facts)
-    if run_id is None:  # another process recorded the same file a moment ago
-        return Recorded(None, added=0, unchanged=len(file.measurements))
+)
+_RESULT_COLUMNS = (
+    *("id", "run_id", "series_id", "revision_id", "attempt_key", "started_at"),
+    # What follows are attributes of a `Measurement`.
+    *("param_index", "status", "value", "ci_low", "ci_high", "q25", "q75", "number", "repeat"),
+    "duration",
+)
+_IDENTITY = attrgetter("benchmark", "version", "params")
+_MEASURED = attrgetter(*_RESULT_COLUMNS[6:])
 
-    rows: list[dict[str, Any]] = []
-    samples: dict[tuple[int, int], tuple[float, ...]] = {}
-    problems: list[Problem] = []
-    unchanged = 0
-    for measurement, series_id in zip(file.measurements, series_ids, strict=True):
-        key = attempt_key(measurement)
-        attempts = stood[series_id]
-        if key in attempts:
-            unchanged += 1
-            if attempts[key] != measurement.value:
-                problems.append(_changed(file, measurement))
-            continue
-        attempts[key] = measurement.value
-        rows.append(_result_row(series_id, revision_id, run_id, key, measurement))
-        if measurement.samples is not None:
-            samples[(series_id, key)] = measurement.samples
-    if rows:
-        tx.conn.execute(_INSERT_RESULTS, rows)
-        _move_counters(tx, run_id, revision_id, file.committed_at, len(rows), stood)
-    if samples:
-        _record_samples(tx, run_id, samples)
-    _record_launches(tx, project_id, run_id, facts.launches)
-    return Recorded(run_id, added=len(rows), unchanged=unchanged, problems=tuple(problems))
+
+@dataclass(slots=True)
+class _Added:
+    """What a transaction adds to one series."""
+
+    results: int = 0
+    points: int = 0  # revisions at which the series had no result
+    measured: datetime | None = None  # the latest start
+    committed: datetime | None = None  # of the newest revision added to
+    newest: int = 0  # its id
+
+
+class _Rows:
+    """The rows of a transaction, collected file by file and written together."""
+
+    def __init__(self, tx: Transaction, max_results: int) -> None:
+        self._tx = tx
+        self._ids = iter(tx.reserve(t.result, max_results))
+        self._results: list[tuple[Any, ...]] = []
+        self._samples: list[tuple[int, bytes]] = []
+        self._added: dict[int, _Added] = defaultdict(_Added)
+        # Revision -> series -> attempt key -> value: what the store holds, and what is added.
+        self._attempts: dict[int, dict[int, dict[int, float | None]]] = defaultdict(dict)
+        self._num_at: Counter[int] = Counter()  # results added by revision
+
+    def load_stored(self, revision_id: int, series_ids: Iterable[int]) -> None:
+        """Read the attempts that the store holds of these series at a revision."""
+        attempts = self._attempts[revision_id]
+        ordered = sorted(set(series_ids) - attempts.keys())
+        for start in range(0, len(ordered), CHUNK):
+            asked = {"revision": revision_id, "series": ordered[start : start + CHUNK]}
+            for series_id, key, value in self._tx.conn.execute(_ATTEMPTS_AT, asked):
+                attempts.setdefault(series_id, {})[key] = value
+
+    def add(
+        self, run_id: int, revision_id: int, file: ResultFile, series_ids: Sequence[int]
+    ) -> Recorded:
+        """Take the measurements of a file, each with its series."""
+        at_revision = self._attempts[revision_id]
+        as_text = not self._tx.is_postgresql
+        before = len(self._results)
+        problems = []
+        for m, series_id in zip(file.measurements, series_ids, strict=True):
+            started: datetime | str | None = None
+            if m.started_at is None:
+                key = attempt_key(m)
+            else:
+                key, started = _start(m.started_at, as_text)
+            attempts = at_revision.get(series_id)
+            if attempts is not None and key in attempts:
+                if attempts[key] != m.value:
+                    problems.append(_changed(file, m))
+                continue
+            if m.value is not None and not math.isfinite(m.value):
+                raise StoreError(f"{m.benchmark}: {m.value} is no value; store it as a status")
+            result_id = next(self._ids)
+            self._results.append(
+                (result_id, run_id, series_id, revision_id, key, started, *_MEASURED(m))
+            )
+            if m.samples is not None:
+                self._samples.append((result_id, to_doubles(m.samples)))
+            added = self._added[series_id]
+            added.results += 1
+            if attempts is None:
+                at_revision[series_id] = {key: m.value}
+                added.points += 1
+            else:
+                attempts[key] = m.value
+            if added.committed is None or file.committed_at >= added.committed:
+                added.committed, added.newest = file.committed_at, revision_id
+            if m.started_at and (added.measured is None or m.started_at > added.measured):
+                added.measured = m.started_at
+        num_added = len(self._results) - before
+        self._num_at[revision_id] += num_added
+        unchanged = len(file.measurements) - num_added
+        return Recorded(run_id, num_added, unchanged, tuple(problems))
+
+    def write(self) -> None:
+        """Write all rows, and move what series and revisions say of their results."""
+        if not self._results:
+            return
+        self._tx.insert_tuples(t.result, _RESULT_COLUMNS, self._results)
+        self._tx.insert_tuples(t.sample, ("result_id", "values"), self._samples)
+        moves = [
+            {
+                "row_id": series_id,
+                "added": added.results,
+                "points": added.points,
+                "committed": added.committed,
+                "value": _middle(self._attempts[added.newest][series_id].values()),
+                "measured": added.measured,
+            }
+            for series_id, added in self._added.items()
+        ]
+        self._tx.conn.execute(_MOVE_SERIES, moves)
+        self._tx.conn.execute(
+            _MOVE_REVISION,
+            [{"row_id": row_id, "added": number} for row_id, number in self._num_at.items()],
+        )
+
+
+def record_runs(tx: Transaction, project: str, runs: Sequence[NewRun]) -> list[Recorded]:
+    project_id = reference.ensure_project(tx, project)
+    digests = list(dict.fromkeys(run.file.digest for run in runs))
+    run_ids: dict[str, int] = {}
+    for start in range(0, len(digests), CHUNK):
+        asked = {"project": project_id, "digests": digests[start : start + CHUNK]}
+        run_ids |= {row.digest: row.id for row in tx.conn.execute(_RUNS_OF_FILES, asked)}
+    new: dict[str, NewRun] = {}
+    for run in runs:
+        if run.file.digest not in run_ids:
+            new.setdefault(run.file.digest, run)
+    recorded = _record_new(tx, project_id, list(new.values())) if new else {}
+    run_ids |= {digest: answer.run_id for digest, answer in recorded.items()}
+    _record_launches(tx, project_id, [(run_ids[run.file.digest], run.launches) for run in runs])
+    answers = []
+    for run in runs:
+        digest, known = run.file.digest, len(run.file.measurements)
+        # Taken out, so that the same file a second time is a known one.
+        answer = recorded.pop(digest, Recorded(run_ids[digest], added=0, unchanged=known))
+        answers.append(answer)
+    return answers
+
+
+def _record_new(tx: Transaction, project_id: int, runs: Sequence[NewRun]) -> dict[str, Recorded]:
+    """Write files that the store does not hold; return what each added, by its digest."""
+    for gate_id in {run.gate_id for run in runs if run.gate_id is not None}:
+        _require_gate(tx, gate_id)
+    machine_ids = {
+        name: reference.ensure_machine(tx, project_id, machine)
+        for name, machine in {run.file.machine: _machine(run.file) for run in runs}.items()
+    }
+    fingerprint_ids = {
+        fingerprint: reference.ensure_fingerprint(tx, fingerprint)
+        for fingerprint in dict.fromkeys(run.fingerprint for run in runs)
+        if fingerprint is not None
+    }
+    revision_ids = reference.ensure_revisions(
+        tx, project_id, [RevisionRecord(run.file.commit, run.file.committed_at) for run in runs]
+    )
+    measured = _measured(tx, list(revision_ids.values()))
+    rows = _Rows(tx, sum(len(run.file.measurements) for run in runs))
+    run_rows, recorded = [], {}
+    for run_id, run in zip(tx.reserve(t.run, len(runs)), runs, strict=True):
+        file = run.file
+        machine_id, revision_id = machine_ids[file.machine], revision_ids[file.commit]
+        series_ids = _ensure_series(tx, project_id, machine_id, run)
+        if (revision_id, machine_id) in measured:
+            rows.load_stored(revision_id, series_ids)
+        recorded[file.digest] = rows.add(run_id, revision_id, file, series_ids)
+        run_rows.append(
+            {
+                "id": run_id,
+                "project_id": project_id,
+                "machine_id": machine_id,
+                "revision_id": revision_id,
+                "fingerprint_id": run.fingerprint and fingerprint_ids[run.fingerprint],
+                "digest": file.digest,
+                "path": file.path,
+                "env_name": file.env_name,
+                "python": file.python,
+                "requirements": file.requirements,
+                "env_vars": file.env_vars,
+                "format_version": file.format_version,
+                "source": run.source,
+                "recorded_at": datetime.now(UTC),
+                "gate_id": run.gate_id,
+                "pair": run.pair,
+                "arm": run.arm,
+            }
+        )
+    tx.conn.execute(insert(t.run), run_rows)
+    rows.write()
+    return recorded
+
+
+def _measured(tx: Transaction, revision_ids: Sequence[int]) -> set[tuple[int, int]]:
+    """Return the (revision, machine) pairs that have a run: only these can have results."""
+    pairs: set[tuple[int, int]] = set()
+    for start in range(0, len(revision_ids), CHUNK):
+        asked = {"revisions": revision_ids[start : start + CHUNK]}
+        pairs.update((row[0], row[1]) for row in tx.conn.execute(_RUNS_AT, asked))
+    return pairs
+
+
+@lru_cache(maxsize=4096)  # results that began together share it
+def _start(moment: datetime, as_text: bool) -> tuple[int, datetime | str]:
+    """Return an attempt's key and its start as the driver takes it."""
+    return milliseconds(moment), stored_moment(moment, as_text=as_text)
 
 
 def record_seen(tx: Transaction, project: str, seen: Mapping[str, SeenFile]) -> None:
-    """Replace what is remembered of the files with these digests."""
+    """Replace what is remembered of the files with these keys."""
     project_id = reference.ensure_project(tx, project)
-    rows = [
-        {
-            "project_id": project_id,
-            "digest": digest,
-            "size": file.size,
-            "mtime_ns": file.mtime_ns,
-            "num_results": file.num_results,
-        }
-        for digest, file in sorted(seen.items())
-    ]
-    if not rows:
-        return
-    c = t.seen_file.c
-    same = (c.project_id == bindparam("of_project"), c.digest == bindparam("of_digest"))
-    asked = [{"of_project": row["project_id"], "of_digest": row["digest"]} for row in rows]
-    tx.conn.execute(delete(t.seen_file).where(*same), asked)
+    c, keys = t.seen_file.c, list(seen)
+    for start in range(0, len(keys), CHUNK):
+        same = c.digest.in_(keys[start : start + CHUNK])
+        tx.conn.execute(delete(t.seen_file).where(c.project_id == project_id, same))
+    rows = [{"project_id": project_id, "digest": key, **asdict(seen[key])} for key in keys]
     tx.insert_missing(t.seen_file, rows)
 
 
@@ -152,128 +297,39 @@ def _require_gate(tx: Transaction, gate_id: str) -> None:
         raise UsageError(f"no gate {gate_id!r} in the store; open one with begin_gate first")
 
 
-def _ensure_series(
-    tx: Transaction,
-    project_id: int,
-    machine_id: int,
-    file: ResultFile,
-    benchmarks: Mapping[str, BenchmarkInfo],
-) -> list[int]:
-    """Return the series of each measurement of the file, in its order."""
-    measurements = file.measurements
-    benchmark_ids = reference.ensure_benchmarks(
-        tx, project_id, {(m.benchmark, m.version): None for m in measurements}, benchmarks
-    )
-    digests = {params: params_digest(params) for params in {m.params for m in measurements}}
-    point_ids = tx.ensure(
-        t.param_point,
-        ["digest"],
-        [{"digest": digest, "params": list(params)} for params, digest in digests.items()],
-    )
-    environment = environment_of(file.env_name)
-    keys = [
-        (
-            benchmark_ids[(m.benchmark, m.version)],
-            point_ids[(digests[m.params],)],
-            machine_id,
-            environment,
+def _ensure_series(tx: Transaction, project_id: int, machine_id: int, run: NewRun) -> list[int]:
+    """Return the series of each measurement of a file, in its order."""
+    environment = environment_of(run.file.env_name)
+    scope = f"series of machine {machine_id} in {environment}"
+    known, fresh = tx.known.get(scope, {}), tx.fresh.setdefault(scope, {})
+    names = [_IDENTITY(m) for m in run.file.measurements]
+    # In the order of the file, so that equal files give equal ids.
+    absent = dict.fromkeys(name for name in names if name not in known and name not in fresh)
+    if absent:
+        benchmark_ids = reference.ensure_benchmarks(
+            tx, project_id, dict.fromkeys(name[:2] for name in absent), run.benchmarks
         )
-        for m in measurements
-    ]
-    columns = ("benchmark_id", "param_point_id", "machine_id", "environment")
-    fixed = {"project_id": project_id, "num_results": 0, "num_points": 0}
-    ids = tx.ensure(
-        t.series, columns, [dict(zip(columns, key, strict=True)) | fixed for key in keys]
-    )
-    return [ids[key] for key in keys]
-
-
-def _lock_series(tx: Transaction, series_ids: Sequence[int]) -> None:
-    # Everything below reads, then writes what follows from it; two processes at the same
-    # series take turns. SQLite's write lock has seen to that already.
-    ordered = sorted(set(series_ids))
-    for start in range(0, len(ordered), CHUNK):
-        chunk = ordered[start : start + CHUNK]
-        tx.conn.execute(
-            select(t.series.c.id)
-            .where(t.series.c.id.in_(chunk))
-            .order_by(t.series.c.id)
-            .with_for_update()
+        digests = {params: params_digest(params) for _, _, params in absent}
+        point_ids = tx.ensure(
+            t.param_point,
+            ["digest"],
+            [{"digest": digest, "params": list(params)} for params, digest in digests.items()],
         )
-
-
-def _stored_attempts(
-    tx: Transaction, revision_id: int, series_ids: Sequence[int]
-) -> dict[int, dict[int, float | None]]:
-    """Return the stored attempts: series -> attempt key -> value."""
-    stood: dict[int, dict[int, float | None]] = defaultdict(dict)
-    ordered = sorted(set(series_ids))
-    for start in range(0, len(ordered), CHUNK):
-        asked = {"revision": revision_id, "series": ordered[start : start + CHUNK]}
-        for series_id, key, value in tx.conn.execute(_ATTEMPTS_AT, asked):
-            stood[series_id][key] = value
-    return stood
-
-
-def _record_run(
-    tx: Transaction,
-    project_id: int,
-    machine_id: int,
-    revision_id: int,
-    file: ResultFile,
-    facts: RunFacts,
-) -> int | None:
-    fingerprint_id = None
-    if facts.fingerprint is not None:
-        fingerprint_id = reference.ensure_fingerprint(tx, facts.fingerprint)
-    row = {
-        "project_id": project_id,
-        "machine_id": machine_id,
-        "revision_id": revision_id,
-        "fingerprint_id": fingerprint_id,
-        "digest": file.digest,
-        "path": file.path,
-        "env_name": file.env_name,
-        "python": file.python,
-        "requirements": file.requirements,
-        "env_vars": file.env_vars,
-        "format_version": file.format_version,
-        "source": facts.source,
-        "recorded_at": datetime.now(UTC),
-        "gate_id": facts.gate_id,
-        "pair": facts.pair,
-        "arm": facts.arm,
-    }
-    if not tx.is_postgresql:
-        return tx.insert(t.run, row)
-    tx.insert_missing(t.run, [row])
-    of_file = {"project": project_id, "digest": file.digest}
-    stored = tx.conn.execute(_RUN_OF_FILE, of_file).one()
-    return int(stored.id) if stored.recorded_at == row["recorded_at"] else None
-
-
-def _result_row(
-    series_id: int, revision_id: int, run_id: int, key: int, m: Measurement
-) -> dict[str, Any]:
-    if m.value is not None and not math.isfinite(m.value):
-        raise StoreError(f"{m.benchmark}: {m.value} is no value; store it as a status")
-    return {
-        "series_id": series_id,
-        "revision_id": revision_id,
-        "attempt_key": key,
-        "run_id": run_id,
-        "param_index": m.param_index,
-        "status": m.status,
-        "value": m.value,
-        "ci_low": m.ci_low,
-        "ci_high": m.ci_high,
-        "q25": m.q25,
-        "q75": m.q75,
-        "number": m.number,
-        "repeat": m.repeat,
-        "started_at": m.started_at,
-        "duration": m.duration,
-    }
+        columns = ("benchmark_id", "param_point_id", "machine_id", "environment")
+        keys = {
+            (name, version, params): (
+                benchmark_ids[name, version],
+                point_ids[(digests[params],)],
+                machine_id,
+                environment,
+            )
+            for name, version, params in absent
+        }
+        fixed = {"project_id": project_id, "num_results": 0, "num_points": 0}
+        rows = [dict(zip(columns, key, strict=True)) | fixed for key in keys.values()]
+        ids = tx.ensure(t.series, columns, rows)
+        fresh |= {name: ids[key] for name, key in keys.items()}
+    return [known.get(name) or fresh[name] for name in names]
 
 
 def _changed(file: ResultFile, m: Measurement) -> Problem:
@@ -284,87 +340,15 @@ def _changed(file: ResultFile, m: Measurement) -> Problem:
     )
 
 
-_s, _r = t.series.c, t.result.c
-_added = (
-    select(
-        _r.series_id,
-        func.count().label("num"),
-        func.max(_r.value).label("value"),
-        func.max(_r.started_at).label("measured"),
-    )
-    .where(_r.run_id == bindparam("run"))
-    .group_by(_r.series_id)
-    .subquery("added")
-)
-_stood_before = (
-    exists()
-    .where(_r.series_id == _s.id, _r.revision_id == bindparam("revision"))
-    .where(_r.run_id != bindparam("run"))
-    .correlate(t.series)
-)
-_is_newest = or_(_s.last_committed_at.is_(None), _s.last_committed_at <= bindparam("committed"))
-_is_later = or_(_s.last_measured_at.is_(None), _s.last_measured_at < _added.c.measured)
-_MOVE_SERIES = (
-    update(t.series)
-    .where(_s.id == _added.c.series_id)
-    .values(
-        num_results=_s.num_results + _added.c.num,
-        num_points=_s.num_points + case((_stood_before, 0), else_=1),
-        last_value=case((_is_newest, _added.c.value), else_=_s.last_value),
-        last_committed_at=case((_is_newest, bindparam("committed")), else_=_s.last_committed_at),
-        last_measured_at=case((_is_later, _added.c.measured), else_=_s.last_measured_at),
-    )
-)
-_SET_LAST_VALUE = (
-    update(t.series)
-    .where(_s.id == bindparam("row_id"), _s.last_committed_at == bindparam("committed"))
-    .values(last_value=bindparam("value"))
-)
-
-
-def _move_counters(
-    tx: Transaction,
-    run_id: int,
-    revision_id: int,
-    committed_at: datetime,
-    num_added: int,
-    attempts: Mapping[int, Mapping[int, float | None]],
-) -> None:
-    """Move what series and revision say of their results by the rows that the run added."""
-    run = {"run": run_id, "revision": revision_id, "committed": committed_at}
-    tx.conn.execute(_MOVE_SERIES, run)
-    tx.conn.execute(_MOVE_REVISION, {"row_id": revision_id, "added": num_added})
-    # A median of several is no matter for SQL.
-    several = [
-        {"row_id": series_id, "committed": committed_at, "value": _middle(found.values())}
-        for series_id, found in sorted(attempts.items())
-        if len(found) > 1
-    ]
-    if several:
-        tx.conn.execute(_SET_LAST_VALUE, several)
-
-
 def _middle(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return median(known) if known else None
 
 
-def _record_samples(
-    tx: Transaction, run_id: int, samples: Mapping[tuple[int, int], tuple[float, ...]]
-) -> None:
-    columns = (t.result.c.id, t.result.c.series_id, t.result.c.attempt_key)
-    stored = tx.conn.execute(select(*columns).where(t.result.c.run_id == run_id))
-    rows = [
-        {"result_id": result_id, "values": samples[(series_id, key)]}
-        for result_id, series_id, key in stored
-        if (series_id, key) in samples
-    ]
-    tx.conn.execute(insert(t.sample), rows)
-
-
 def _record_launches(
-    tx: Transaction, project_id: int, run_id: int, launches: Sequence[Launch]
+    tx: Transaction, project_id: int, launches: Iterable[tuple[int, Sequence[Launch]]]
 ) -> None:
+    """Write the headers of launch artifacts, each with its run; those known already stay."""
     tx.insert_missing(
         t.artifact,
         [
@@ -377,6 +361,7 @@ def _record_launches(
                 "benchmark": launch.benchmark,
                 "header": launch.header,
             }
-            for launch in launches
+            for run_id, of_run in launches
+            for launch in of_run
         ],
     )
