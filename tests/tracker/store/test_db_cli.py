@@ -23,6 +23,7 @@ from tests.tracker.store.values import (
 from tracker.cli import cli
 from tracker.domain import (
     Expectation,
+    ExplanationInfo,
     Fingerprint,
     Launch,
     LevelShift,
@@ -74,6 +75,8 @@ def fill(store: Store) -> None:
     store.triage([alert], MoveCommit("earlier"), by="ann", now=START)
     store.triage([part], Merge(alert), by="ann", now=START)
     store.record_expectation("p", Expectation("b", 0.06, "it pays", commit(1), START))
+    explanation = ExplanationInfo(commit(0), commit(1), "box", START, {"moved": 1.5})
+    store.record_explanation("p", explanation)
     series = queries.list_series(store, "p")[0]
     points = queries.history(store, series.id).points
     shifts = [LevelShift(series.id, point.revision, 1, 2, 1.0, True, "x") for point in points[1:3]]
