@@ -14,13 +14,12 @@ from tracker.cli.outputs import Outputs
 from tracker.cli.project import stored_project, stored_ref
 from tracker.domain import Arm
 from tracker.errors import UsageError
-from tracker.explain.capture import PROFILE
+from tracker.explain.after_gate import stored_explanation
 from tracker.explain.differences import LEAST_PAIRS
-from tracker.explain.explanation import Explanation, from_document
+from tracker.explain.explanation import Explanation
 from tracker.explain.run import explain_commits, keep
-from tracker.measure.runners import make_runner
 from tracker.report.explanation import EXPLANATION_FORMATS, headline
-from tracker.store import Store, queries
+from tracker.store import Store
 
 __all__ = ["command"]
 
@@ -84,13 +83,9 @@ def _captured(
     db: str, lab: LabOptions, base: str, head: str, pairs: int, seed: int | None
 ) -> Explanation:
     with open_lab(db, lab) as here:
-        runner = make_runner(
-            here.runner.project, here.policy,
-            machine=here.runner.machine, python=here.runner.python, variables=PROFILE,
-        )  # fmt: skip
         first, second = here.commit(base), here.commit(head)
         result = explain_commits(
-            runner, here.recorder.project, first, second, pairs=pairs,
+            here.traced_runner(), here.recorder.project, first, second, pairs=pairs,
             seed=random.SystemRandom().randrange(2**31) if seed is None else seed,
             on_launch=_say,
         )  # fmt: skip
@@ -107,12 +102,9 @@ def _stored(db: str, lab: LabOptions, base: str, head: str) -> Explanation:
     """
     with Store.open(db, read_only=True) as store:
         project = stored_project(store, None)
-        kept = queries.list_explanations(
-            store, project, head=stored_ref(head), base=stored_ref(base)
-        )
-    for one in kept:
-        if lab.machine in (None, one.machine):
-            return from_document(one.document)
+        kept = stored_explanation(store, project, stored_ref(base), stored_ref(head), lab.machine)
+    if kept is not None:
+        return kept
     where = f" on {lab.machine}" if lab.machine else ""
     raise UsageError(
         f"no explanation of {base} and {head}{where} in the store; "

@@ -48,6 +48,9 @@ __all__ = ["command"]
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first regression or broken limit.")
 @click.option("--fresh", is_flag=True, help="Do not resume a gate that was interrupted.")
+@click.option(
+    "--explain", is_flag=True, help="Say which places a regression comes from: seven more pairs."
+)
 @click.option("--creep", is_flag=True, help="Measure HEAD against the last release as well.")
 @click.option(
     "--ignore-messages",
@@ -149,6 +152,10 @@ def _measure_in(lab: Lab, options: GateOptions, base: Commit, head: Commit, seed
             measure=measure, force=options.creep,
         )  # fmt: skip
     _alert(store, report, lab.policy, lab.repository.is_ancestor)
+    if options.explain and not report.interrupted:
+        from tracker.explain.after_gate import with_explanation
+
+        report = with_explanation(report, lab.traced_runner(), lab.recorder, base, head, seed=seed)
     return with_environment(report, store)
 
 
@@ -185,6 +192,7 @@ def _alert(
 
 def _judge_stored(db: str, options: GateOptions, base: str, head: str) -> Report:
     from tracker.cli.project import stored_project, stored_ref
+    from tracker.explain.after_gate import stored_explanation
     from tracker.gate.environment import with_environment
     from tracker.gate.replay import gate_stored
     from tracker.gate.tails import with_tails
@@ -196,7 +204,13 @@ def _judge_stored(db: str, options: GateOptions, base: str, head: str) -> Report
             store, stored_project(store, name), stored_ref(base), stored_ref(head), policy,
             machine=options.lab.machine, gate_id=options.gate_id,
         )  # fmt: skip
-        return with_environment(with_tails(report, store), store)
+        report = with_environment(with_tails(report, store), store)
+        if report.outcome != "regression":
+            return report
+        explanation = stored_explanation(
+            store, report.project, report.base, report.head, report.machine
+        )
+        return replace(report, explanation=explanation)
 
 
 def _back_test(db: str, options: GateOptions, outputs: Outputs) -> int:

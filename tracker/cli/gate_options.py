@@ -31,6 +31,7 @@ class GateOptions:
     fail_fast: bool
     fresh: bool
     creep: bool
+    explain: bool
     ignore_messages: bool
     seed: int | None
     form: str
@@ -46,6 +47,7 @@ class GateOptions:
             measuring = {
                 "python": self.lab.python, "environment": self.lab.environment, "seed": self.seed,
                 "fail-fast": self.fail_fast, "fresh": self.fresh, "creep": self.creep,
+                "explain": self.explain,
                 "ignore-messages": self.ignore_messages,
             }  # fmt: skip
             for option, value in measuring.items():

@@ -39,6 +39,15 @@ class Lab:
         (commit,) = self.repository.describe([self.repository.resolve(ref)])
         return commit
 
+    def traced_runner(self) -> Runner:
+        """Return the runner of this lab whose launches also write traces."""
+        from tracker.explain.capture import PROFILE
+
+        return make_runner(
+            self.runner.project, self.policy,
+            machine=self.runner.machine, python=self.runner.python, variables=PROFILE,
+        )  # fmt: skip
+
     def environments(self) -> dict[str, Lab]:
         """Return a lab for each environment that asv builds, by name; without several, this lab alone.
 

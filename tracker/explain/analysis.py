@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
@@ -10,6 +11,7 @@ from tracker.explain.changed import ChangedCode
 from tracker.explain.differences import Difference, judged_differences
 from tracker.explain.explanation import Explained, Frame, Row, StepChange
 from tracker.explain.match import Match, matched
+from tracker.explain.speed import without_common_speed
 from tracker.explain.trace import BETWEEN, Trace
 from tracker.explain.tree import Node, combine
 
@@ -33,6 +35,7 @@ def explain(
     matches = matched(
         combine([trace.roots for trace in base]), combine([trace.roots for trace in head])
     )
+    speeds = without_common_speed(matches)
     steps = max(
         1, sum(m.base.calls for m in matches if m.base is not None and m.node.name != BETWEEN)
     )
@@ -40,14 +43,15 @@ def explain(
     step = median(step_times)
     charged = [charge for charge in charges(matches) if charge.effects]
     totals = [_untraced(h) / steps - t for h, t in zip(head, step_times, strict=True)]
-    judged = judged_differences(
-        [totals, *([s / steps for s in charge.seconds] for charge in charged)], step
+    alike = [math.expm1(speed) * step for speed in speeds]
+    total, everywhere, *places = judged_differences(
+        [totals, alike, *([s / steps for s in charge.seconds] for charge in charged)], step
     )
-    total, places = judged[0], judged[1:]
     rows = [
         _row(charge, difference, total, steps, changed)
         for charge, difference in zip(charged, places, strict=True)
     ]
+    rows.append(_row_of_all(everywhere, total, step))
     rows.sort(key=lambda row: _rank(row, slower=total.seconds >= 0))
     shown = [row for row in rows if row.is_certain or row.is_exact]
     if total.is_certain and not any(row.is_certain for row in rows):
@@ -131,6 +135,7 @@ def _phases(matches: Iterable[Match], steps: int, step: float) -> tuple[StepChan
     changes = [
         _change(name, base, head, difference)
         for (name, (base, head)), difference in zip(sums.items(), judged, strict=True)
+        if any(base) or any(head)
     ]
     return tuple(sorted(changes, key=lambda change: -change.base))
 
@@ -168,6 +173,27 @@ def _row(
         is_certain=difference.is_certain,
         is_exact=is_exact,
         is_changed=_is_changed(charge, node, changed) if changed else None,
+    )
+
+
+def _row_of_all(difference: Difference, total: Difference, step: float) -> Row:
+    """Return the row of what all places have in common."""
+    slower = difference.seconds >= 0
+    return Row(
+        where="everywhere alike",
+        function="",
+        op="",
+        phase="all",
+        what=f"{abs(difference.seconds) / step:.1%} {'slower' if slower else 'faster'}",
+        code="",
+        calls=None,
+        seconds=difference.seconds,
+        low=difference.low,
+        high=difference.high,
+        share=difference.seconds / total.seconds if total.is_certain and total.seconds else None,
+        is_certain=difference.is_certain,
+        is_exact=False,
+        is_changed=None,
     )
 
 

@@ -43,7 +43,7 @@ class Captured:
 
 def capture_pairs(
     runner: Runner, base: str, head: str, *, pairs: int, seed: int,
-    on_launch: OnLaunch | None = None,
+    bench: Sequence[str] | None = None, on_launch: OnLaunch | None = None,
 ) -> Captured:  # fmt: skip
     """Launch both commits in turn, the order of each pair drawn, and read their traces.
 
@@ -56,6 +56,7 @@ def capture_pairs(
         head: Full hash; may equal `base`.
         pairs: How many.
         seed: Of the order.
+        bench: Regular expressions of the benchmarks; None: the runner's own.
         on_launch: Called before each launch with the number of the pair, of all pairs, and the arm.
 
     Raises:
@@ -72,7 +73,7 @@ def capture_pairs(
             for arm in next(order):
                 if on_launch is not None:
                     on_launch(valid + 1, pairs, arm)
-                launched[arm] = runner.launch(commits[arm])
+                launched[arm] = runner.launch(commits[arm], bench=bench)
             base_tokens.add(launched["base"].launches)
             complaints = pair_complaints(
                 launched["base"], launched["head"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 __all__ = [
@@ -130,7 +130,7 @@ class Explained:
     rows: tuple[Row, ...] = ()
     within_noise: int = 0
     hidden: float | None = None
-    counters: Mapping[str, tuple[float, float]] | None = None
+    counters: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     ops: tuple[Row, ...] = ()
     ops_note: str | None = None
     frames: tuple[Frame, ...] = ()
@@ -195,7 +195,7 @@ def from_document(document: Mapping[str, Any]) -> Explanation:
                 "phases": tuple(StepChange(**phase) for phase in suite["phases"]),
                 "rows": tuple(_row(row) for row in suite["rows"]),
                 "ops": tuple(_row(row) for row in suite["ops"]),
-                "counters": {n: (b, h) for n, (b, h) in (suite["counters"] or {}).items()},
+                "counters": {n: (b, h) for n, (b, h) in suite["counters"].items()},
                 "frames": tuple(
                     Frame(**{**frame, "path": tuple(frame["path"])}) for frame in suite["frames"]
                 ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tracker.causes import cause_of
@@ -21,7 +22,7 @@ __all__ = ["explain_commits", "keep"]
 
 def explain_commits(
     runner: Runner, project: str, base: Commit, head: Commit, *, pairs: int, seed: int,
-    on_launch: OnLaunch | None = None,
+    bench: Sequence[str] | None = None, on_launch: OnLaunch | None = None,
 ) -> Explanation:  # fmt: skip
     """Capture pairs of traces of two commits and explain each suite's difference.
 
@@ -32,6 +33,7 @@ def explain_commits(
         head: The commit to explain; may be `base`.
         pairs: Of launches.
         seed: Of the order of launches.
+        bench: Regular expressions of the benchmarks; None: the runner's own.
         on_launch: See `capture_pairs`.
 
     Raises:
@@ -39,7 +41,7 @@ def explain_commits(
             commit could be traced.
     """
     captured = capture_pairs(
-        runner, base.hash, head.hash, pairs=pairs, seed=seed, on_launch=on_launch
+        runner, base.hash, head.hash, pairs=pairs, seed=seed, bench=bench, on_launch=on_launch
     )
     changed = code_between(runner.project.repository, base.hash, head.hash)
     suites: list[Explained] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from tracker.explain.explanation import Explained, Explanation, Row, StepChange, to_document
 from tracker.report.numbers import count_of, percent, scale_for, scaled
@@ -11,6 +11,7 @@ from tracker.report.numbers import count_of, percent, scale_for, scaled
 __all__ = [
     "EXPLANATION_FORMATS",
     "explanation_json",
+    "explanation_lines",
     "explanation_markdown",
     "explanation_text",
     "headline",
@@ -53,34 +54,25 @@ def explanation_text(result: Explanation) -> str:
     if result.interrupted:
         lines.append("interrupted: the pairs that are there count")
     for suite in result.suites:
-        lines += ["", f"{suite.benchmark}: {count_of(suite.pairs, 'pair')}", headline(suite)]
-        if suite.problem is not None:
-            continue
-        if suite.rows:
-            lines += ["", *_table([_HEADER, *map(_cells, suite.rows)])]
-            lines += [f"  {number}. {line}" for number, line in enumerate(_code(suite.rows), 1)]
-        if suite.counters:
-            lines += ["", "counted otherwise: " + _counters(suite)]
-        if suite.within_noise and suite.rows:
-            lines.append(f"{count_of(suite.within_noise, 'other place')} within the noise")
-        lines += [
-            "",
-            *_table(
-                [
-                    ("phase", "base", "head", "change"),
-                    *map(_step_cells, (*suite.kinds, *suite.phases)),
-                ]
-            ),
-        ]
-        lines += [
-            f"trace ({arm}): {path}"
-            for arm, path in zip(("base", "head"), suite.traces, strict=False)
-        ]
+        lines += ["", *_suite_lines(suite)]
     if result.changed:
         shown = ", ".join(result.changed[:10])
         more = f" and {len(result.changed) - 10} more" if len(result.changed) > 10 else ""
         lines += ["", f"HEAD changes: {shown}{more}"]
     return "\n".join(lines) + "\n"
+
+
+def explanation_lines(result: Explanation | None) -> list[str]:
+    """Return the section of a gate's report: each suite's sentence and rows; none without any."""
+    if result is None:
+        return []
+    lines = [f"where the time went ({count_of(result.suites[0].pairs, 'pair')} of traces):"]
+    if result.cause.kind != "code":
+        lines.append(f"NOT THE CODE ({result.cause.kind}): {result.cause.text}")
+    for suite in result.suites:
+        lines.append(f"{suite.benchmark}: {headline(suite)}")
+        lines += [f"  {line}" for line in _rows(suite)]
+    return lines
 
 
 def explanation_markdown(result: Explanation) -> str:
@@ -122,6 +114,32 @@ EXPLANATION_FORMATS: dict[str, Callable[[Explanation], str]] = {
 }
 
 
+def _suite_lines(suite: Explained) -> list[str]:
+    lines = [f"{suite.benchmark}: {count_of(suite.pairs, 'pair')}", headline(suite)]
+    if suite.problem is not None:
+        return lines
+    lines += ["", *_rows(suite)] if suite.rows else []
+    if suite.counters:
+        lines += ["", "counted otherwise: " + _counters(suite)]
+    if suite.within_noise and suite.rows:
+        lines.append(f"{count_of(suite.within_noise, 'other place')} within the noise")
+    steps = [_step_cells(f"a {kind.name} step", kind) for kind in suite.kinds]
+    phases = [_step_cells(phase.name, phase) for phase in suite.phases]
+    lines += ["", *_table([("", "base", "head", "change"), *steps, *phases])]
+    lines += [
+        f"trace of {arm}: {path}" for arm, path in zip(("base", "head"), suite.traces, strict=False)
+    ]
+    return lines
+
+
+def _rows(suite: Explained) -> list[str]:
+    if not suite.rows:
+        return []
+    lines = _table([_HEADER, *map(_cells, suite.rows)])
+    codes = [row.code for row in suite.rows]
+    return lines + [f"  {number}. {code}" for number, code in enumerate(codes, 1) if code]
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     place = f"{row.where} {row.function}".rstrip()
     changed = " (changed in HEAD)" if row.is_changed else ""
@@ -143,18 +161,14 @@ def _calls(row: Row) -> str:
     return base if base == head else f"{base} → {head}"
 
 
-def _code(rows: Iterable[Row]) -> list[str]:
-    return [row.code or row.what for row in rows]
-
-
 def _counters(suite: Explained) -> str:
-    return ", ".join(f"{n} {b:g} → {h:g}" for n, (b, h) in (suite.counters or {}).items())
+    return ", ".join(f"{n} {b:g} → {h:g}" for n, (b, h) in suite.counters.items())
 
 
-def _step_cells(change: StepChange) -> tuple[str, ...]:
+def _step_cells(name: str, change: StepChange) -> tuple[str, ...]:
     certain = "" if change.is_certain else " (within noise)"
     return (
-        change.name, _time(change.base), _time(change.head),
+        name, _time(change.base), _time(change.head),
         f"{_signed(change.seconds)}{_ends(change)}{certain}",
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from tracker.report.creep import creep_lines
 from tracker.report.escaping import html_text
+from tracker.report.explanation import explanation_lines
 from tracker.report.missing import grouped
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import interval, scale_for, scaled
@@ -45,6 +46,7 @@ def render_html(report: Report) -> str:
         _section("Pairs", _pairs(shown)) if any(row.points for row in shown) else "",
         _folded("Pairs of the other metrics", _pairs(folded)),
         _lines("Creep", creep_lines(report.creep) if report.creep is not None else []),
+        _lines("Where the time went", explanation_lines(report.explanation)),
         _lines("Tails", tail_lines(report.tails)),
         _environment(report),
     ]  # fmt: skip

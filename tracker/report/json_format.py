@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from tracker.explain.explanation import to_document
 from tracker.report.creep import creep_document
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import finite
@@ -25,7 +26,7 @@ def render_json(report: Report) -> str:
     `high`, `mde`, `sees` and `expected` as ratios), `missing` (list of {`metric`, `where`, `reason`, `fails`, `log`}: what `fails` decides the outcome,
     `log` holds the last lines of the launch), `creep` (the drift since the last release: `release`,
     `how`, `note`, `gate_id`, `metrics`; null where none was looked at), `tails` (list: `scenario`, `what`, `base` and `head` in seconds,
-    `effect`, `low`, `high`, `reason`), `warnings`, `invalid`,
+    `effect`, `low`, `high`, `reason`), `explanation` (as `tracker explain --format json` prints it; null where none was asked for), `warnings`, `invalid`,
     `infrastructure` and `direction_lines` (what to add to pacekeeper.toml) (lists of texts). What is not known is null; NaN and Infinity never appear.
     """
     content = {
@@ -59,6 +60,7 @@ def render_json(report: Report) -> str:
         ],
         "creep": creep_document(report.creep),
         "tails": tail_document(report.tails),
+        "explanation": None if report.explanation is None else to_document(report.explanation),
         "warnings": list(report.warnings),
         "invalid": list(report.invalid),
         "infrastructure": list(report.infrastructure),

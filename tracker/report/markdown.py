@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tracker.domain import Outcome
 from tracker.report.creep import creep_lines
 from tracker.report.escaping import markdown_text as _escape
+from tracker.report.explanation import short_table
 from tracker.report.missing import grouped
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import interval, scale_for, scaled, value_with_unit
@@ -54,6 +55,8 @@ def render_markdown(report: Report) -> str:
         out += _code(report.direction_lines, "  ")
     if out[-1] != "":
         out.append("")
+    for suite in report.explanation.suites if report.explanation is not None else ():
+        out += [*short_table(suite), ""]
     if report.tails:
         out += ["<details><summary>Tail latencies</summary>", ""]
         out += [*_nested(tail_lines(report.tails)), "", "</details>", ""]

@@ -14,6 +14,7 @@ from tracker.domain import (
     Outcome,
     VerdictStatus,
 )
+from tracker.explain.explanation import Explanation
 from tracker.gate.outcome import exit_code_of
 from tracker.metrics import line_to_state_direction
 from tracker.report.creep import Creep
@@ -178,6 +179,7 @@ class Report:
         creep: The drift since the last release, where there is one.
         tails: Tail latencies of all requests.
         environment: (name, value) of what the launches ran in, beside the code.
+        explanation: Which places a regression comes from, where that was asked for.
     """
 
     project: str
@@ -205,6 +207,7 @@ class Report:
     creep: Creep | None = None
     tails: tuple[Tail, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    explanation: Explanation | None = None
 
     @property
     def undecided(self) -> tuple[ReportRow, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tracker.report.columns import aligned
 from tracker.report.creep import creep_lines
+from tracker.report.explanation import explanation_lines
 from tracker.report.missing import missing_lines
 from tracker.report.model import Report, ReportRow
 from tracker.report.numbers import (
@@ -41,6 +42,7 @@ def render_text(report: Report, *, every_metric: bool = False) -> str:
     if not every_metric and report.folded:
         lines.append(f"{folded_line(report.folded)}; --all lists them")
     lines += missing_lines(report.missing)
+    lines += explanation_lines(report.explanation)
     lines += tail_lines(report.tails)
     lines += creep_lines(report.creep) if report.creep is not None else []
     lines += [f"warning: {warning}" for warning in report.warnings]

@@ -1,0 +1,65 @@
+"""The speed of the machine during each launch: what all places of the tree have in common. Pure.
+
+Neighbours and clocks make a whole launch faster or slower. The median over places of how much longer the
+head's took in a pair is that pair's speed; a commit that changes a minority of the places does not move it.
+It is removed from every place, and reported as a difference of its own: a commit, a dependency or a
+machine that makes everything slower alike is seen there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from tracker.explain.match import Match
+
+__all__ = ["without_common_speed"]
+
+_LEAST_PLACES = 5
+_LEAST_SHARE = 0.001  # of the whole; the clock of smaller places is too coarse
+
+
+def without_common_speed(matches: Sequence[Match]) -> list[float]:
+    """Divide every time by its launch's speed; return the natural log of the head's over the base's, by pair.
+
+    Half of it is taken from either launch, so that exchanging the two changes signs alone.
+
+    Args:
+        matches: Every kind of step; **changed**.
+    """
+    places = list(_comparable(matches))
+    pairs = len(next(iter(match.node for root in matches for match in root.walk())).seconds)
+    if len(places) < _LEAST_PLACES:
+        return [0.0] * pairs
+    speeds = [
+        median(
+            math.log(head[pair] / base[pair])
+            for base, head in places
+            if base[pair] > 0 < head[pair]
+        )
+        if sum(base[pair] > 0 < head[pair] for base, head in places) >= _LEAST_PLACES
+        else 0.0
+        for pair in range(pairs)
+    ]
+    for root in matches:
+        for match in root.walk():
+            for node, sign in ((match.base, 0.5), (match.head, -0.5)):
+                if node is not None:
+                    node.seconds = [
+                        seconds * math.exp(sign * speed)
+                        for seconds, speed in zip(node.seconds, speeds, strict=True)
+                    ]
+    return speeds
+
+
+def _comparable(matches: Iterable[Match]) -> Iterable[tuple[list[float], list[float]]]:
+    """Yield the times, in base and head, of places that do the same in both."""
+    listed = [match for root in matches for match in root.walk()]
+    whole = sum(median(match.base.seconds) for match in listed if match.base is not None)
+    for match in listed:
+        base, head = match.base, match.head
+        if base is None or head is None or base.calls != head.calls or base.size != head.size:
+            continue
+        if median(base.seconds) > _LEAST_SHARE * whole:
+            yield base.seconds, head.seconds
