@@ -71,9 +71,9 @@ def shortened(text: str, most: int = _SHOWN) -> str:
 def plain(text: str) -> str:
     """A text as Markdown that shows it as it is: names hold underscores, stars and brackets."""
     text = shortened(text)
-    for mark in "\\`*_[]$<>~:#&|":
+    for mark in "\\`*_[]$<>~:#&|@":
         text = text.replace(mark, "\\" + mark)
-    return text
+    return text.replace("www.", "www\\.")  # an address would become a link
 
 
 _HAIRLINE = "color-mix(in srgb, currentColor 18%, transparent)"

@@ -173,7 +173,7 @@ def _triage(here: scope.Scope, item: Triaged, number: int) -> None:
             if may and st.button("Open an alert", icon=":material/campaign:", key=f"open:{number}"):
                 attempt(lambda: writes.open_alert(project, commit, finding.machine), "alert opened")
         else:
-            _state(here, alert, item.merged)
+            _state(here, commit, alert, item.merged)
             if may:
                 actions([alert], key=f"f{number}")
         _measure(here, item, number, may=may)
@@ -184,7 +184,10 @@ def _triage(here: scope.Scope, item: Triaged, number: int) -> None:
                 st.code(f"tracker alerts {verb} {alert.id}", language="bash")
 
 
-def _state(here: scope.Scope, alert: AlertInfo, merged: Sequence[AlertInfo] = ()) -> None:
+def _state(
+    here: scope.Scope, commit: str, alert: AlertInfo, merged: Sequence[AlertInfo] = ()
+) -> None:
+    """What an alert is in one line, on the page of `commit`."""
     colour, icon = badge_of(alert.state)
     facts = []
     if alert.assignee:
@@ -198,7 +201,7 @@ def _state(here: scope.Scope, alert: AlertInfo, merged: Sequence[AlertInfo] = ()
         name = f"`{alert.fixed_by[:10]}`"
         word = "fixed by" if alert.state == "fixed" else "said to be fixed by"
         facts.append(f"{word} {f'[{name}]({link})' if link else name}")
-    if alert.detected is not None and alert.revision != alert.detected:
+    if alert.detected is not None and alert.detected.commit != commit:
         facts.append(f"moved here from `{alert.detected.commit[:10]}`")
     facts += [f"with alert {part.id} of {plain(part.machine or 'a gate')}" for part in merged]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -370,7 +373,7 @@ def _other_alerts(here: scope.Scope, commit: RevisionInfo, items: Sequence[Triag
     st.subheader("Other alerts of this commit", anchor=False)
     for alert in others:
         with st.container(border=True, key=f"other-{alert.id}"):
-            _state(here, alert)
+            _state(here, commit.commit, alert)
             st.markdown(f"**{plain(alert.title)}**")
             placed = alert.revision
             if placed is not None and placed.commit != commit.commit:

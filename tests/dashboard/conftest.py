@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
 
+import dashboard
 from tests.dashboard import suite
 from tests.dashboard.values import verdict
 from tracker.changepoints import analyze
 from tracker.ingest import ingest_directory
 from tracker.store import Store
 
+APP = Path(dashboard.__file__).parent / "streamlit_app.py"
 ROOT = Path(__file__).parent.parent.parent
 SHARED = Path(os.environ.get("PACEKEEPER_DATA") or ROOT.parent / "shared" / "data")
 RECORDED = SHARED / "asv" / "django" / "results"  # a large project's real history, where it is
@@ -63,3 +67,30 @@ def empty_url(tmp_path_factory) -> str:
     url = f"sqlite:///{tmp_path_factory.mktemp('empty') / 'store.db'}"
     Store.open(url).close()
     return url
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache():
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def open_page(monkeypatch):
+    def opened(url, page="overview", user=None, **params):
+        monkeypatch.setenv("PACEKEEPER_DB", url)
+        app = AppTest.from_file(str(APP), default_timeout=60)
+        app.user = dict(user or {})
+        for name, value in params.items():
+            app.query_params[name] = value
+        if page != "overview":
+            app.run()
+            app.switch_page(f"app_pages/{page}.py")
+            for name, value in params.items():
+                app.query_params[name] = value
+        app.run()
+        assert not app.exception
+        return app
+
+    return opened

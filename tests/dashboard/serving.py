@@ -20,10 +20,10 @@ class Dashboard:
 
 
 @contextmanager
-def serve(store_url, *, cwd=None):
+def serve(store_url, *, cwd=None, port=0):
     """Start the command on `store_url`, yield it once it serves, and end it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tracker", "--db", store_url, "dashboard", "--port", "0",
+        [sys.executable, "-m", "tracker", "--db", store_url, "dashboard", "--port", str(port),
          "--no-browser"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=cwd,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},

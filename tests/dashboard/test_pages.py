@@ -4,13 +4,10 @@ import random
 import shutil
 import sqlite3
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
-import dashboard
 from dashboard import data
 from tests.dashboard import suite
 from tests.dashboard.launches import store_launch
@@ -20,37 +17,10 @@ from tracker.domain import CalibrationBlock
 from tracker.ingest import ingest_directory
 from tracker.store import Store, queries
 
-APP = Path(dashboard.__file__).parent / "streamlit_app.py"
 PAGES = (
     "overview", "finding", "series", "compare", "frontier", "utilization", "gates", "trust", "week",
     "runs",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def fresh_cache():
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def open_page(monkeypatch):
-    def opened(url, page="overview", **params):
-        monkeypatch.setenv("PACEKEEPER_DB", url)
-        app = AppTest.from_file(str(APP), default_timeout=60)
-        for name, value in params.items():
-            app.query_params[name] = value
-        if page != "overview":
-            app.run()
-            app.switch_page(f"app_pages/{page}.py")
-            for name, value in params.items():
-                app.query_params[name] = value
-        app.run()
-        assert not app.exception
-        return app
-
-    return opened
 
 
 def texts(app):
