@@ -68,7 +68,7 @@ def find_drift(values: Sequence[float], shifts: Sequence[int] | None = None) -> 
         partial = np.cumsum(residuals)
         # The mean square of the partial sums of n unit residuals about a line is n / 15.
         wander = 15 * float(partial @ partial) / (n * energy)
-        memory = max(inflation(residuals, num_means=2), wander)
+        memory = max(float(inflation(residuals, num_means=2)), wander)
         error = math.sqrt(energy / (n - 2) / float(time @ time) * memory)
         if abs(slope) <= _THRESHOLD * error:
             return None

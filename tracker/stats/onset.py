@@ -18,14 +18,13 @@ _MIN_BASE = 5
 _MAX_POINTS = 40  # of the new level
 _UNTAINTED = 16  # newest points that the noise is not taken from, where there are others
 # -log10 of the chance that the newest points all lie so far out in a series without a shift:
-_ALONE = 5.8  # enough by itself
-_WITH_ONSET = 1.6  # enough, either way, where they also agree and set in out of the quiet
-# Both grow with the age of the level: each doubling beyond so many points asks for half as much more,
+_ALONE = 5.0  # enough by itself
+_WITH_ONSET = 1.4  # enough, either way, where they also agree and set in out of the quiet
+# Both grow with the age of the level: each doubling beyond so many points asks for as much again,
 # so that new false alarms do not grow with the age of a history.
 _YOUNG = 150
-_GROWTH = 0.5
-# A shift inside the gate's margin is not urgent: it is left to the test of held levels.
-_RELEVANCE = 2.0
+_NEAREST = 25  # points before the new level, which must show the step by themselves
+_NEAREST_STEP = 1.5  # standard deviations; less is left to the test of held levels
 _NEAR = 0.7  # of the step: an earlier point that went so far makes the onset less clean
 _QUIET = 40  # points without such a point before two; half as many before three, and so on
 
@@ -40,25 +39,27 @@ def onset(values: Floats) -> int | None:
     """Return the index of the first point of a level that began at most 40 points ago, or None.
 
     For the newest 2, 3, ... points: the chance that all of them (from 4 on, all but one) lie as far
-    out as they do among the older ones, were the order of values random. A chance below 10^-5.8
-    decides by itself. One of 10^-1.6 to lie nearly so far out on either side decides where the new
+    out as they do among the older ones, were the order of values random. A chance below 10^-5
+    decides by itself. One of 10^-1.4 to lie nearly so far out on either side decides where the new
     points agree with each other, stand clear of the noise, and no earlier point nearby went as far:
-    outliers come scattered, of all sizes and signs; a step comes at once and stays. It must also
-    have lasted longer than any earlier stretch beyond half of its step.
+    outliers come scattered, of all sizes and signs; a step comes at once and stays.
 
-    The exponents asked for grow with the age of the level beyond 150 points, half as much again for
-    each doubling, so that a series asked after every commit does not cry wolf more often as it ages.
-    A level less than twice as far off as what matters (`tracker.stats.relevance`; 1 %, or six spreads) is
-    left to the test of held levels.
+    Either way the new level must be 1.5 standard deviations from the 25 points before it (a slow
+    variation is not), last longer than any earlier stretch beyond half of its step, and matter
+    (`tracker.stats.relevance`). Both exponents grow with the age of the level beyond 150 points, by
+    as much again for each doubling, so that a series asked after every commit does not raise more
+    false alarms as it ages.
 
     Args:
         values: ``[n]``, finite, of one level but for the newest points; fewer than 7 say nothing.
 
     Assumptions:
-        Older points exchangeable but for autocorrelation like AR(1), which shrinks the exponent.
+        Older points exchangeable but for autocorrelation like AR(1), which shrinks the exponent: as
+        estimated, and one standard error more.
 
     Small samples:
-        Five older points, then seven on a new level: (1/7)^7 is the first chance below 10^-5.8.
+        Fewer than 7 points say nothing. The fewer points, the larger the standard error of their
+        autocorrelation, and the more it takes.
 
     Source:
         The chance is that of order statistics, Wilks 1942; the constants were tuned on recorded
@@ -82,10 +83,15 @@ def onset(values: Floats) -> int | None:
     while deviations[n - points] / half_way < 1:
         points -= 1
     begun = n - points
+    # Where the points before it lie half-way already, the level has moved slowly.
+    new = float(np.median(deviations[begun:]))
+    old = float(np.median(deviations[max(0, begun - _NEAREST) : begun]))
+    if (new - old) * math.copysign(1.0, new) < _NEAREST_STEP * noise.spread:
+        return None
     # A disturbance that came before and went may have come again: this one must outlast it.
     if _longest_run(deviations[:begun] / half_way >= 1) >= points:
         return None
-    return begun if relevance(values[:begun], values[begun:]) >= _RELEVANCE else None
+    return begun if relevance(values[:begun], values[begun:]) >= 1 else None
 
 
 def _longest_run(beyond: NDArray[np.bool_]) -> int:
@@ -107,7 +113,7 @@ def _noise(values: Floats) -> _Noise:
     scores = normal_scores(midranks(older))
     parts = np.split(scores, [max(n - _MAX_POINTS, half)])
     residuals = np.concatenate([part - part.mean() for part in parts if len(part)])
-    return _Noise(level, float(spread), inflation(residuals, num_means=2))
+    return _Noise(level, float(spread), float(inflation(residuals, num_means=2, errors=1)))
 
 
 def _strongest(
@@ -123,7 +129,7 @@ def _strongest(
     """
     n = len(ordered)
     strongest = (0.0, 0)
-    discount = noise.inflation * (1 + _GROWTH * max(0.0, math.log2(n / _YOUNG)))
+    discount = noise.inflation * (1 + max(0.0, math.log2(n / _YOUNG)))
     level: list[float] = []  # the deviations of the newest points, ascending
     for points, deviation in enumerate(newest[: min(_MAX_POINTS, n - _MIN_BASE)], start=1):
         insort(level, deviation)

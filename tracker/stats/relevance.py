@@ -11,16 +11,16 @@ from tracker.stats.robust import spread
 
 __all__ = ["relevance"]
 
-# Half of the margin inside which the gate lets a commit pass: link order, memory layout and a
-# reboot move a benchmark's level by as much.
-_LEAST_SHARE = 0.005
+# Three quarters of the margin inside which the gate lets a commit pass: link order, memory layout
+# and a reboot move a benchmark's level by as much.
+_LEAST_SHARE = 0.0075
 _LEAST_SPREADS = 3.0  # a smaller shift that nobody can overlook matters as well
 
 
 def relevance(old: Floats, new: Floats) -> float:
     """Return the shift between two levels over the least one that matters: below 1 it does not.
 
-    A shift matters that is half a per cent of the old level, or three times its noise.
+    A shift matters that is 0.75 % of the old level, or three times its noise.
 
     Args:
         old: ``[points]`` of the old level.

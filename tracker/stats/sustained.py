@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from tracker.stats.noise import Floats, inflation, midranks, normal_scores
@@ -15,6 +17,7 @@ __all__ = ["MIN_LEVEL", "clip_outliers", "splits"]
 
 MIN_LEVEL = 8  # points; a machine is disturbed for fewer now and then
 
+_BLOCK = 8  # points that are proposed at a time, for speed only
 # Proposals: what one more change must explain, in squared noise deviations.
 _PRICE = 30.0
 _MEDIAN_POINTS = 9  # of the running median that outliers are clipped around
@@ -24,9 +27,11 @@ _SCALE_POINTS = 101  # that the local noise is taken from
 # Confirmation.
 _THRESHOLD = 4.1
 _DECILES = np.arange(1, 10) / 10
-_SCORES = np.arange(1 + len(_DECILES))
 _DECILE_PENALTY = 0.3  # the nine deciles are nine more chances to be wrong
 _VALUES_PENALTY = 1.0
+# Of normal scores, deciles and values.
+_PENALTIES = np.array([0.0, *[_DECILE_PENALTY] * len(_DECILES), _VALUES_PENALTY])
+_IS_DECILE = _PENALTIES == _DECILE_PENALTY
 # Less evidence counts, by a penalty on the logarithm of the ratio, where a level is shorter than 40
 # points, and where two are longer than 150 together: the longer, the more places to split them.
 _SHORT_LEVEL = 40
@@ -105,26 +110,40 @@ def clip_outliers(values: Floats) -> tuple[Floats, Floats]:
 
 
 def _proposed(values: Floats, scale: Floats) -> list[int]:
-    """Return the changes of the best piecewise constant, by weighted squares, each at a price."""
+    """Return the changes of the best piecewise constant, by weighted squares, each at a price.
+
+    The best level that ends at each stop, for a block of stops at a time: of all starts before the
+    block at once, then of the few starts within it.
+    """
     n = len(values)
     weights = (scale.min() / scale) ** 2
     price = _PRICE * float(scale.min()) ** 2
     centered = values - float(np.average(values, weights=weights))
     weight = np.concatenate(([0.0], np.cumsum(weights)))
     total = np.concatenate(([0.0], np.cumsum(weights * centered)))
-    explained = np.full(n + 1, -np.inf)
-    explained[0] = 0.0
-    begun = np.zeros(n + 1, dtype=np.intp)
-    for stop in range(1, n + 1):
-        sums = total[stop] - total[:stop]
-        gain = explained[:stop] + sums * sums / (weight[stop] - weight[:stop])
-        begun[stop] = gain.argmax()
-        explained[stop] = gain[begun[stop]] - price
+    weights_to, totals_to = weight.tolist(), total.tolist()
+    explained = np.zeros(n + 1)
+    begun = [0] * (n + 1)
+    for first in range(1, n + 1, _BLOCK):
+        stops = slice(first, first + _BLOCK)
+        sums = total[stops, None] - total[:first]  # [stops, starts]
+        gains = explained[:first] + sums * sums / (weight[stops, None] - weight[:first])
+        starts, best = gains.argmax(axis=1).tolist(), gains.max(axis=1).tolist()
+        for row in range(len(best)):
+            stop = first + row
+            for earlier in range(row):
+                start = first + earlier
+                rise = totals_to[stop] - totals_to[start]
+                gain = best[earlier] + rise * rise / (weights_to[stop] - weights_to[start])
+                if gain > best[row]:
+                    best[row], starts[row] = gain, start
+            best[row] -= price
+        explained[stops], begun[stops] = best, starts
     changes = []
-    at = int(begun[n])
+    at = begun[n]
     while at > 0:
         changes.append(at)
-        at = int(begun[at])
+        at = begun[at]
     return changes[::-1]
 
 
@@ -160,55 +179,61 @@ class _Judge:
 def _strength(values: Floats, clipped: Floats, split: int) -> float:
     """Return the least of what the criteria give, each over what it asks for."""
     n, shorter = len(values), min(split, len(values) - split)
+    if shorter < MIN_LEVEL:  # removed before anything else, the smaller step first
+        return abs(float(clipped[:split].mean() - clipped[split:].mean())) - 1e3
     too_long = max(0.0, math.log(n / _LONG_LEVELS))
     penalty = _LENGTH_PENALTY * (max(0.0, math.log(_SHORT_LEVEL / shorter)) + too_long)
-    evidence, step = _evidence(values, clipped, split)
+    evidence, step = _evidence(_scores(values, clipped), split)
     # A level may drift away after its step: then the nearest points alone are the evidence.
     near = slice(max(0, split - _NEAREST), split + _NEAREST)
-    nearby = _values_evidence(clipped[near], split - near.start) - 2 * _VALUES_PENALTY
+    nearby = _contrasts(_standardized(clipped[None, near]), split - near.start)
+    student = abs(float(nearby.student[0]))
     short = _LENGTH_PENALTY * math.log(_SHORT_LEVEL / min(shorter, _NEAREST))
-    strength = min(
-        max(evidence - penalty, nearby - short) / _THRESHOLD,
+    return min(
+        max(evidence - penalty, student - 2 * _VALUES_PENALTY - short) / _THRESHOLD,
         step / (_NEAREST_STEP + _LONG_STEP * too_long),
         relevance(values[:split], values[split:]),
     )
-    # A level too short to count is removed before anything else, the smaller step first.
-    return strength if shorter >= MIN_LEVEL else min(strength, 1.0) - 1e3
 
 
-def _evidence(values: Floats, clipped: Floats, split: int) -> tuple[float, float]:
+def _evidence(scores: Floats, split: int) -> tuple[float, float]:
     """Return the evidence for two levels, and the step of the nearest points, in deviations."""
-    n = len(values)
-    scores = _scores(values)
+    contrasts = _contrasts(scores, split)
+    # An indicator cannot stand out further than complete separation; about their levels, the others do.
+    evidence = np.abs(np.where(_IS_DECILE, contrasts.plain, contrasts.student)) - _PENALTIES
+    # More values beyond a decile without a shift of the whole is a new shape, not a new level.
+    along = contrasts.plain[0] * np.sign(contrasts.plain)
+    evidence[_IS_DECILE & (along <= _SAME_DIRECTION)] = -math.inf
+    best = int(evidence[:-1].argmax())  # of the ranks: values mix noise of several modes
+    old, new = (
+        scores[best, max(0, split - _NEAREST) : split],
+        scores[best, split : split + _NEAREST],
+    )
+    step = (new.mean() - old.mean()) * np.sign(contrasts.plain[best]) / contrasts.within[best]
+    return float(evidence.max()), float(step)
+
+
+class _Contrasts(NamedTuple):
+    """Normalised differences of two levels, the noise's memory taken out, by row of scores.
+
+    Attributes:
+        plain: About the common mean.
+        student: About the two levels, like Student's t.
+        within: Standard deviation about the two levels.
+    """
+
+    plain: Floats
+    student: Floats
+    within: Floats
+
+
+def _contrasts(scores: Floats, split: int) -> _Contrasts:
+    n = scores.shape[1]
     difference = scores[:, split:].mean(axis=1) - scores[:, :split].mean(axis=1)
     contrast = difference * math.sqrt(split * (n - split) / n)
-    within = np.sqrt(1 - np.minimum(contrast**2 / n, 1 - 1e-9))  # deviation about the two levels
-    memory = np.sqrt([_memory(row, split) for row in scores])
-    evidence = np.abs(contrast) / memory - _DECILE_PENALTY
-    # Ranks cannot stand out further than complete separation: about its levels, the first does.
-    evidence[0] = abs(contrast[0]) / within[0] / memory[0]
-    # More values beyond a decile without a shift of the whole is a new shape, not a new level.
-    along = contrast[0] * np.sign(contrast) / memory[0]
-    evidence[(_SCORES > 0) & (along <= _SAME_DIRECTION)] = -math.inf
-    best = int(evidence.argmax())
-    nearest = (
-        scores[best, split : split + _NEAREST].mean()
-        - scores[best, max(0, split - _NEAREST) : split].mean()
-    )
-    step = float(nearest * np.sign(difference[best]) / within[best])
-    return max(float(evidence[best]), _values_evidence(clipped, split) - _VALUES_PENALTY), step
-
-
-def _values_evidence(clipped: Floats, split: int) -> float:
-    """Return Student's t of the two levels over the noise's memory; no bound to short levels."""
-    n = len(clipped)
-    old, new = clipped[:split], clipped[split:]
-    size = abs(float(new.mean() - old.mean()))
-    energy = float(((old - old.mean()) ** 2).sum() + ((new - new.mean()) ** 2).sum())
-    if energy <= 1e-18 * n * size * size:
-        return math.inf if size > 0 else 0.0
-    spread = math.sqrt(energy / (n - 2) * (1 / split + 1 / (n - split)))
-    return size / spread / math.sqrt(_memory(clipped / math.sqrt(energy / n), split))
+    within = np.sqrt(1 - np.minimum(contrast**2 / n, 1 - 1e-9))
+    plain = contrast / np.sqrt(_memory(scores, split))
+    return _Contrasts(plain, plain / within, within)
 
 
 def _most_visible(values: Floats) -> int | None:
@@ -216,39 +241,53 @@ def _most_visible(values: Floats) -> int | None:
     n = len(values)
     if n < 2 * MIN_LEVEL:
         return None
-    scores = _scores(values)
+    scores = _rank_scores(values)
     split = np.arange(MIN_LEVEL, n - MIN_LEVEL + 1)
     sums = np.cumsum(scores, axis=1)[:, split - 1]
     contrast = np.abs(sums) / np.sqrt(split * (n - split) / n)
     contrast[1:] -= _DECILE_PENALTY
     best = contrast.argmax(axis=1)
-    memory = [_memory(row, int(split[i])) for row, i in zip(scores, best, strict=True)]
-    winner = int((contrast[_SCORES, best] / np.sqrt(memory)).argmax())
+    rows = np.arange(len(scores))
+    winner = int((contrast[rows, best] / np.sqrt(_memory(scores, split[best]))).argmax())
     return int(split[best[winner]])
 
 
-def _scores(values: Floats) -> Floats:
-    """Return ``[scores, n]``: normal scores, then a row for each decile; mean 0, variance 1 or 0."""
+def _scores(values: Floats, clipped: Floats) -> Floats:
+    """Return ``[scores, n]``, standardised: normal scores, a row for each decile, clipped values."""
+    return np.concatenate((_rank_scores(values), _standardized(clipped[None])))
+
+
+def _rank_scores(values: Floats) -> Floats:
     n = len(values)
     ranks = midranks(values)
-    scores = np.empty((len(_SCORES), n))
-    scores[0] = normal_scores(ranks)
-    scores[1:] = ranks > (_DECILES * n + 0.5)[:, None]
-    scores -= scores.mean(axis=1, keepdims=True)
-    spread = np.sqrt((scores * scores).mean(axis=1, keepdims=True))
-    return scores / np.where(spread > 0, spread, 1.0)
+    above = ranks > (_DECILES * n + 0.5)[:, None]
+    return _standardized(np.concatenate((normal_scores(ranks)[None], above)))
 
 
-def _memory(scores: Floats, split: int) -> float:
-    """Return the inflation of the variance of a mean by the noise's memory, the split taken out."""
-    left = scores[:split] - scores[:split].mean()
-    right = scores[split:] - scores[split:].mean()
-    energy = float(left @ left + right @ right)
-    if energy <= 1e-9 * len(scores):
-        return 1.0
-    inflated = inflation(np.concatenate((left, right)), num_means=2)
-    bridges = np.cumsum(left), np.cumsum(right)
+def _standardized(rows: Floats) -> Floats:
+    """Return rows of mean 0, and of variance 1 where they are not constant."""
+    centered = rows - rows.mean(axis=1, keepdims=True)
+    spread = np.sqrt((centered * centered).mean(axis=1, keepdims=True))
+    standardized: Floats = centered / np.where(spread > 0, spread, 1.0)
+    return standardized
+
+
+def _memory(scores: Floats, split: NDArray[np.intp] | int) -> Floats:
+    """Return the inflation of the variance of a mean by the noise's memory, ``[rows]``.
+
+    Args:
+        scores: ``[rows, n]``, of mean 0.
+        split: Of each row, ``[rows]``, or of all; its shift is taken out.
+    """
+    n = scores.shape[1]
+    splits = np.broadcast_to(split, len(scores))[:, None]
+    is_old = np.arange(n) < splits
+    old = np.cumsum(scores, axis=1)[np.arange(len(scores))[:, None], splits - 1]
+    residuals = scores - np.where(is_old, old / splits, -old / (n - splits))
+    energy = (residuals * residuals).sum(axis=1)
     # The mean square of a bridge of k unit steps is k / 6 without memory.
-    return max(
-        inflated, 6 * sum(float(bridge @ bridge) / len(bridge) for bridge in bridges) / energy
-    )
+    bridges = np.cumsum(residuals, axis=1) ** 2 / np.where(is_old, splits, n - splits)
+    some = energy > 1e-9 * n
+    wander = 6 * bridges.sum(axis=1) / np.where(some, energy, 1.0)
+    memory: Floats = np.where(some, np.maximum(inflation(residuals, num_means=2), wander), 1.0)
+    return memory

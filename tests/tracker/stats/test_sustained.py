@@ -47,21 +47,26 @@ def slow_strength(values, clipped, split):
     evidence, row = max(evidences, key=lambda pair: pair[0])
     sign = np.sign(slow_contrast(row, split))
     step = sign * (row[split:][:25].mean() - row[:split][-25:].mean()) / within(row, split)
-    student = abs(scipy_stats.ttest_ind(clipped[:split], clipped[split:]).statistic)
-    student /= math.sqrt(slow_memory((clipped - clipped.mean()) / clipped.std(), split))
-    evidence = max(evidence, student - sustained._VALUES_PENALTY)
+    evidence = max(evidence, slow_student(clipped, split) - sustained._VALUES_PENALTY)
     evidence -= 2.5 * (max(0, math.log(40 / shorter)) + max(0, math.log(n / 150)))
     near = clipped[max(0, split - 25) : split + 25]
     at = min(split, 25)
-    student = abs(scipy_stats.ttest_ind(near[:at], near[at:]).statistic)
-    student /= math.sqrt(slow_memory((near - near.mean()) / near.std(), at))
-    nearby = student - 2 * sustained._VALUES_PENALTY - 2.5 * math.log(40 / min(shorter, 25))
+    nearby = (
+        slow_student(near, at)
+        - 2 * sustained._VALUES_PENALTY
+        - 2.5 * math.log(40 / min(shorter, 25))
+    )
     evidence = max(evidence, nearby)
     return min(evidence / 4.1, step / (0.8 + 0.2 * max(0, math.log(n / 150))))
 
 
 def slow_contrast(row, split):
     return (row[split:].mean() - row[:split].mean()) * math.sqrt(split * (1 - split / len(row)))
+
+
+def slow_student(values, split):
+    row = (values - values.mean()) / values.std()
+    return abs(slow_contrast(row, split)) / within(row, split) / math.sqrt(slow_memory(row, split))
 
 
 def within(row, split):
