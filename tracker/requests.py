@@ -9,6 +9,7 @@ from tracker.confirmation import with_confirmation
 from tracker.domain import GateInfo, JobKind, RevisionInfo
 from tracker.errors import UsageError
 from tracker.findings import Finding
+from tracker.report.numbers import some_of
 from tracker.store import Store, queries
 from tracker.triage import Triaged
 
@@ -116,13 +117,11 @@ def fix_verdict(finding: Finding, gate: GateInfo) -> tuple[bool, str]:
     if still or regressed:
         return (
             False,
-            f"not fixed: {name} still shows {_listed([*dict.fromkeys(still + regressed)])}",
+            f"not fixed: {name} still shows {some_of([*dict.fromkeys(still + regressed)])}",
         )
     if open_ or not worse:
-        return False, f"not shown to be fixed: {name} does not decide {_listed(open_)}"
+        return (
+            False,
+            f"not shown to be fixed: {name} does not decide {some_of(open_) or 'anything'}",
+        )
     return True, f"{name} shows none of {len(worse)} series worse"
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return (", ".join(names[:3]) or "anything") + more

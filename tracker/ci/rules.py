@@ -21,6 +21,7 @@ from tracker.errors import UsageError
 from tracker.measure.git import Repository
 from tracker.measure.project import CONFIG_NAMES
 from tracker.measure.worktree import Worktrees
+from tracker.report.numbers import some_of
 
 __all__ = ["Rules", "merge_base", "rules_of_base"]
 
@@ -124,11 +125,10 @@ def rules_of_base(
 
 def _suites_notice(base: str, changed: dict[str, str]) -> str:
     """Say which suites the change edits, and that what it adds is not judged yet."""
-    shown = [f"{name} ({did})" for name, did in sorted(changed.items())[:10]]
-    more = f" and {len(changed) - 10} more" if len(changed) > 10 else ""
+    edits = [f"{name} ({did})" for name, did in sorted(changed.items())]
     new = any(did == "new" for did in changed.values())
     return (
-        f"This change edits the suites: {', '.join(shown)}{more}. Both commits were measured with "
+        f"This change edits the suites: {some_of(edits, 10)}. Both commits were measured with "
         f"the suites of the merge base {base[:8]}."
         + (" What is new is judged from the next change on." if new else "")
     )

@@ -11,6 +11,7 @@ import click
 from tracker.cli import Settings
 from tracker.domain import Expectation
 from tracker.errors import UsageError
+from tracker.report.numbers import percent, some_of
 
 __all__ = ["command"]
 
@@ -87,9 +88,8 @@ def command(
         name = stored_project(store, project)
         known = {series.metric for series in queries.list_series(store, name)}
         if (unknown := nearest(metric, known)) is not None:
-            shown = ", ".join(sorted(known)[:3]) or "none"
-            more = f" and {len(known) - 3} more" if len(known) > 3 else ""
-            raise UsageError(f"{unknown} (project {name!r} of the store has {shown}{more})")
+            shown = some_of(sorted(known)) or "none"
+            raise UsageError(f"{unknown} (project {name!r} of the store has {shown})")
         expectation = Expectation(metric, ratio, because.strip(), brought_by, last)
         store.record_expectation(name, expectation)
         alerts = [
@@ -116,7 +116,6 @@ def _list(settings: Settings, project: str | None) -> None:
 
 
 def _line(one: Expectation) -> str:
-    from tracker.report.numbers import percent
 
     where = f"with commit {one.commit[:8]}" if one.commit else "with any commit"
     end = f" until {one.until:%Y-%m-%d %H:%M} UTC" if one.until else ""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 
 from tracker.domain import Arm, Expectation
 from tracker.expected import applicable, parse_message
 from tracker.gate.assembly import make_report, verdict_infos
-from tracker.gate.listener import Listener, Standing
+from tracker.gate.listener import Listener
 from tracker.gate.outcome import INTERRUPTED
 from tracker.gate.policy import Policy
 from tracker.gate.promise import broken_promise
 from tracker.gate.resume import Unfinished, find_unfinished, gate_lock, place_of
 from tracker.gate.session import Session
 from tracker.gate.stored import known_control
-from tracker.gate.validity import Complaint
 from tracker.measure.git import Commit
 from tracker.measure.launch import LaunchResult, Runner, measuring_clock
 from tracker.measure.project import unmeasured_changes
@@ -108,7 +108,8 @@ def gate_commits(
             base.hash,
             head.hash,
             policy,
-            listener=_Recording(recorder, gate_id, listener),
+            record=partial(recorder.launch, source="gate", gate_id=gate_id),
+            listener=listener,
             seed=seed,
             fail_fast=fail_fast,
             expectations=expectations,
@@ -166,28 +167,3 @@ def _expectations(
     commits = [commit for commit, _ in messages]
     others = [item for item in stored if item not in stated]
     return stated + applicable(others, commits, datetime.now(UTC)), warnings
-
-
-class _Recording:
-    """Writes each launch into the store, then tells the listener."""
-
-    def __init__(self, recorder: Recorder, gate_id: str, listener: Listener) -> None:
-        self._recorder = recorder
-        self._gate_id = gate_id
-        self._listener = listener
-
-    def resumed(self, pairs: int) -> None:
-        self._listener.resumed(pairs)
-
-    def launching(self, pair: int, arm: Arm, bench: Sequence[str]) -> None:
-        self._listener.launching(pair, arm, bench)
-
-    def launched(self, result: LaunchResult, pair: int | None, arm: Arm) -> None:
-        self._recorder.launch(result, "gate", gate_id=self._gate_id, pair=pair, arm=arm)
-        self._listener.launched(result, pair, arm)
-
-    def pair_done(self, standing: Standing) -> None:
-        self._listener.pair_done(standing)
-
-    def pair_dropped(self, complaints: Sequence[Complaint]) -> None:
-        self._listener.pair_dropped(complaints)

@@ -15,7 +15,7 @@ from tracker.domain import Arm
 from tracker.gate.listener import Standing
 from tracker.gate.validity import Complaint
 from tracker.measure.launch import LaunchResult
-from tracker.report.numbers import duration, interval, percent
+from tracker.report.numbers import count_of, duration, interval, percent
 
 __all__ = ["LiveProgress", "PlainProgress", "SilentProgress"]
 
@@ -43,8 +43,7 @@ class PlainProgress(SilentProgress):
         self._console = console
 
     def resumed(self, pairs: int) -> None:
-        plural = "pair" if pairs == 1 else "pairs"
-        self._print(f"going on after {pairs} {plural} that were measured before")
+        self._print(f"resuming after {count_of(pairs, 'pair')} measured earlier")
 
     def pair_done(self, standing: Standing) -> None:
         self._print(f"{_where(standing)}: {_counts(standing)}{_ahead(standing)}")
@@ -106,5 +105,5 @@ def _counts(standing: Standing) -> str:
 def _ahead(standing: Standing) -> str:
     if not standing.left or standing.pairs_left is None or standing.seconds_left is None:
         return ""
-    plural = "pair" if standing.pairs_left == 1 else "pairs"
-    return f"; about {standing.pairs_left} {plural} to go, {duration(standing.seconds_left)}"
+    left = count_of(standing.pairs_left, "pair")
+    return f"; about {left} to go, {duration(standing.seconds_left)}"

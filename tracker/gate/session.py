@@ -23,6 +23,7 @@ from tracker.gate.policy import Policy
 from tracker.gate.validity import BaseTokens, Complaint, pair_complaints, pair_warnings
 from tracker.measure.launch import LaunchResult, benchmarks_by_metric
 from tracker.report import Missing
+from tracker.report.numbers import some_of
 
 __all__ = ["Earlier", "Session"]
 
@@ -59,6 +60,8 @@ class Session:
         seed: Of the order of launches.
         fail_fast: Stop at the first voting regression or limit that blocks, not at the next look
             of the others.
+        record: Keeps a launch, with the number of its valid pair and its arm, before the listener
+            receives it.
         listener: Receives the events.
         expectations: Changes that are intended.
         control: What is known of the machine's control workload.
@@ -78,6 +81,7 @@ class Session:
         policy: Policy,
         *,
         listener: Listener,
+        record: Callable[..., None] = lambda launch, *, pair, arm: None,
         seed: int = 0,
         fail_fast: bool = False,
         expectations: Iterable[Expectation] = (),
@@ -91,6 +95,7 @@ class Session:
         self._commit: dict[Arm, str] = {"base": base, "head": head}
         self._policy = policy
         self._listener = listener
+        self._record = record
         self._fail_fast = fail_fast
         self._clock = clock
         self._order = PairOrder(seed)
@@ -200,6 +205,7 @@ class Session:
     ) -> None:
         for arm, launch in launched.items():
             if isinstance(launch, LaunchResult):
+                self._record(launch, pair=pair, arm=arm)
                 self._listener.launched(launch, pair, arm)
 
     def _new_failures(
@@ -222,10 +228,10 @@ class Session:
             names = [failure for failure in fresh if failure.where == where]
             if names:
                 place = "both commits" if where == "both" else f"{where} only"
-                shown = "; ".join(f"{failure.metric}: {failure.reason}" for failure in names[:3])
-                more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                reasons = [f"{failure.metric}: {failure.reason}" for failure in names]
                 subject = tuple(failure.metric for failure in names)
-                complaints.append(Complaint("fails", subject, f"fails in {place}: {shown}{more}"))
+                text = f"fails in {place}: {some_of(reasons, separator='; ')}"
+                complaints.append(Complaint("fails", subject, text))
         return complaints
 
     def _record_failures(

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tracker.errors import MeasurementError
 from tracker.measure.git import Repository
-from tracker.measure.process import run_logged
+from tracker.measure.process import run_shell
 
-__all__ = ["CompiledSources", "build_once", "compiled_sources", "last_line"]
+__all__ = ["CompiledSources", "build_once", "compiled_sources"]
 
 _SOURCES = frozenset({
     ".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hh", ".hpp", ".inl", ".pyx", ".pxd", ".pxi", ".rs",
@@ -103,24 +102,13 @@ def build_once(
     if marker.exists() and marker.read_text(encoding="utf-8") == key:
         return
     marker.unlink(missing_ok=True)
-    log = folder / "build.txt"
     path = os.pathsep.join([str(Path(python).absolute().parent), environment.get("PATH", "")])
-    code = run_logged(
-        ["sh", "-c", command],
+    run_shell(
+        f"{tree.name[:8]}: the build",
+        command,
         directory=tree,
         environment={**environment, "PATH": path, "PACEKEEPER_SOURCE": str(tree)},
-        log=log,
+        log=folder / "build.txt",
         timeout=timeout,
     )
-    if code != 0:
-        raise MeasurementError(
-            f"{tree.name[:8]}: the build failed with exit code {code}: {last_line(log)} (log: {log})",
-            log=log,
-        )
     marker.write_text(key, encoding="utf-8")
-
-
-def last_line(log: Path) -> str:
-    """Return the last line of a log that says something."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "no output"

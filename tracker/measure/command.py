@@ -10,10 +10,8 @@ from shlex import quote
 
 from tracker.domain import BenchmarkInfo, Measurement, Problem, ResultFile, metric_name
 from tracker.errors import MeasurementError
-from tracker.measure.build import last_line
 from tracker.measure.launch import FailedBenchmark, LaunchResult, OnLine
 from tracker.measure.machine import describe_machine
-from tracker.measure.process import run_logged
 from tracker.measure.site import LaunchSite
 from tracker.measure.worktree_runner import WorktreeRunner, matching
 from tracker.readers import Given, Reading, read_file
@@ -27,6 +25,7 @@ class CommandRunner(WorktreeRunner):
     def _measure(
         self, site: LaunchSite, bench: Sequence[str], on_line: OnLine | None
     ) -> LaunchResult:
+        command = self._settings.command or ""
         (described,) = self.project.repository.describe([site.commit])
         given = Given(
             commit=site.commit,
@@ -35,7 +34,8 @@ class CommandRunner(WorktreeRunner):
             machine=self.machine,
             environment=self._settings.environment,
         )
-        self._run(site, on_line)
+        out = quote(str(site.folder / "results" / "out"))
+        self._run_shell("the command", command.replace("{out}", out), site, on_line)
         file, benchmarks, problems = _read(site, given, self._settings.format)
         result = LaunchResult(
             commit=site.commit,
@@ -47,24 +47,6 @@ class CommandRunner(WorktreeRunner):
             unread=problems,
         )
         return matching(result, bench)
-
-    def _run(self, site: LaunchSite, on_line: OnLine | None) -> None:
-        command = self._settings.command or ""
-        out = site.folder / "results" / "out"
-        code = run_logged(
-            ["sh", "-c", command.replace("{out}", quote(str(out)))],
-            directory=site.tree,
-            environment=site.environment,
-            log=site.log,
-            timeout=self._timeout,
-            on_line=on_line,
-        )
-        if code != 0:
-            raise MeasurementError(
-                f"{site.commit[:8]}: the command failed with exit code {code}: "
-                f"{last_line(site.log)} (log: {site.log})",
-                log=site.log,
-            )
 
 
 def failures_of(file: ResultFile, log: Path) -> tuple[FailedBenchmark, ...]:

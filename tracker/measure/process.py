@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tracker.errors import MeasurementError
 
-__all__ = ["DEFAULT_TIMEOUT", "MARK", "members", "run_logged"]
+__all__ = ["DEFAULT_TIMEOUT", "MARK", "members", "run_logged", "run_shell"]
 
 DEFAULT_TIMEOUT = 3600.0  # seconds for a launch of whoever sets no limit
 _GRACE = 10.0  # seconds that a program gets to end its children before they are killed
@@ -82,6 +82,32 @@ def run_logged(
             _end(process, mark)
             lines.poll(final=True)
     return code
+
+
+def run_shell(
+    what: str,
+    command: str,
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    timeout: float | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> None:
+    """Run a shell command as `run_logged` does.
+
+    Raises:
+        MeasurementError: It cannot be started, was stopped for its time, or failed; the message
+            begins with `what`, and has its last line and where the log is.
+    """
+    code = run_logged(
+        ["sh", "-c", command], directory=directory, environment=environment, log=log,
+        timeout=timeout, on_line=on_line,
+    )  # fmt: skip
+    if code != 0:
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        last = lines[-1] if lines else "no output"
+        raise MeasurementError(f"{what} failed with exit code {code}: {last} (log: {log})", log=log)
 
 
 class _Lines:

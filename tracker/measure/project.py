@@ -16,6 +16,7 @@ from tracker.asvfmt.project import strip_comments
 from tracker.errors import PolicyError, UsageError
 from tracker.measure.clone import is_url, repository_of_url
 from tracker.measure.git import Repository
+from tracker.report.numbers import some_of
 from tracker.toml_table import read_table
 
 __all__ = ["MeasuredProject", "load_project", "unmeasured_changes"]
@@ -127,19 +128,14 @@ def unmeasured_changes(project: MeasuredProject, *, head_is_measured: bool) -> l
     warnings: list[str] = []
     if source and head_is_measured:
         warnings.append(
-            f"uncommitted changes are not measured (commits are measured from git): {_list(source)}"
+            f"uncommitted changes are not measured (commits are measured from git): {some_of(source, 5)}"
         )
     if suites:
         warnings.append(
             "the benchmark suites have uncommitted changes; these numbers belong to no committed "
-            f"suite: {_list(suites)}"
+            f"suite: {some_of(suites, 5)}"
         )
     return warnings
-
-
-def _list(names: Sequence[str], limit: int = 5) -> str:
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
 def _find(config: Path | None, start: Path) -> Path:

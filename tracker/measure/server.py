@@ -25,11 +25,10 @@ from tracker.load.http import Endpoint
 from tracker.load.run import LoadResult, run_scenario
 from tracker.load.scenario import Scenario
 from tracker.load.spec import scenario_of
-from tracker.measure.build import last_line
 from tracker.measure.guard import GRACE, guarded
 from tracker.measure.launch import FailedBenchmark, LaunchResult, OnLine
 from tracker.measure.machine import describe_machine
-from tracker.measure.process import MARK, run_logged
+from tracker.measure.process import MARK
 from tracker.measure.project import MeasuredProject
 from tracker.measure.settings import MeasureSettings
 from tracker.measure.site import LaunchSite
@@ -107,7 +106,8 @@ class ServerRunner(WorktreeRunner):
         """Yield the URL that serves the commit, and the log of what serves it."""
         settings = self._settings
         if settings.url is not None:
-            self._deploy(site, on_line)
+            deploy = (settings.deploy or "").replace("{commit}", quote(site.commit))
+            self._run_shell("the deployment", deploy, site, on_line)
             server = _Server(settings.url.rstrip("/"), site.log, None)
             server.wait_until_ready(site.commit, settings.ready, settings.ready_timeout)
             yield server.url, site.log
@@ -128,23 +128,6 @@ class ServerRunner(WorktreeRunner):
             self._kept[site.commit] = running
         else:
             running.stop()
-
-    def _deploy(self, site: LaunchSite, on_line: OnLine | None) -> None:
-        command = (self._settings.deploy or "").replace("{commit}", quote(site.commit))
-        code = run_logged(
-            ["sh", "-c", command],
-            directory=site.tree,
-            environment=site.environment,
-            log=site.log,
-            timeout=self._timeout,
-            on_line=on_line,
-        )
-        if code != 0:
-            raise MeasurementError(
-                f"{site.commit[:8]}: the deployment failed with exit code {code}: "
-                f"{last_line(site.log)} (log: {site.log})",
-                log=site.log,
-            )
 
     def _drive(
         self, site: LaunchSite, url: str, log: Path, bench: Sequence[str]

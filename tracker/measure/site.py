@@ -31,6 +31,7 @@ from tracker.measure.project import MeasuredProject
 from tracker.measure.settings import MeasureSettings
 from tracker.measure.source_paths import source_paths
 from tracker.measure.worktree import Worktrees, state_dir
+from tracker.report.numbers import some_of
 
 __all__ = ["LaunchSite", "LaunchSites", "OnWait"]
 
@@ -221,9 +222,8 @@ class LaunchSites:
 
 
 def _build_text(changed: Sequence[str]) -> str:
-    shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
     return (
-        f"sources that must be compiled differ from the checkout's ({shown}), and the existing "
+        f"sources that must be compiled differ from the checkout's ({some_of(changed)}), and the existing "
         'environment is not rebuilt for the commit; state [measure] build = "COMMAND" in '
         'pacekeeper.toml, or let asv build environments ("environment_type": "virtualenv")'
     )

@@ -22,6 +22,7 @@ from typing import IO
 
 from tracker.errors import MeasurementError, UsageError
 from tracker.measure.git import Repository
+from tracker.report.numbers import some_of
 
 __all__ = ["NO_HOOKS", "STATE_DIR", "Worktrees", "locked", "state_dir"]
 
@@ -132,10 +133,9 @@ class Worktrees:
         except UsageError as error:
             raise MeasurementError(f"no worktree for {commit[:8]}: {error}") from None
         if pointers:
-            more = f" and {len(pointers) - 1} more" if len(pointers) > 1 else ""
             raise MeasurementError(
                 f"no worktree for {commit[:8]}: Git LFS did not replace its pointers: "
-                f"{pointers[0]}{more}; install git-lfs (`git lfs install`) and fetch the files, or "
+                f"{some_of(pointers, 1)}; install git-lfs (`git lfs install`) and fetch the files, or "
                 "set GIT_LFS_SKIP_SMUDGE=1 if the benchmarks do not need them"
             )
         self._ready(commit).touch()

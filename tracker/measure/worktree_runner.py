@@ -13,9 +13,11 @@ from shutil import which
 from tracker.domain import BenchmarkInfo, metric_name
 from tracker.errors import MeasurementError, UsageError
 from tracker.measure.launch import LaunchResult, OnLine
+from tracker.measure.process import run_shell
 from tracker.measure.project import MeasuredProject
 from tracker.measure.settings import MeasureSettings
 from tracker.measure.site import LaunchSite, LaunchSites, OnWait
+from tracker.report.numbers import some_of
 
 __all__ = ["WorktreeRunner", "matching"]
 
@@ -102,6 +104,13 @@ class WorktreeRunner:
         """Return what a launch at `site` measures; what it cost and proves is filled in by `launch`."""
         raise NotImplementedError
 
+    def _run_shell(self, what: str, command: str, site: LaunchSite, on_line: OnLine | None) -> None:
+        """Run a shell command in the worktree of `site`; see `run_shell`."""
+        run_shell(
+            f"{site.commit[:8]}: {what}", command, directory=site.tree, environment=site.environment,
+            log=site.log, timeout=self._timeout, on_line=on_line,
+        )  # fmt: skip
+
     def discover(self, commit: str) -> Mapping[str, BenchmarkInfo]:
         """Return what a launch of `commit` measures, which is known only once it ran."""
         return self.launch(commit, bench=()).benchmarks
@@ -144,9 +153,6 @@ def _reasons(result: LaunchResult) -> str:
     names: dict[str, list[str]] = {}
     for failure in result.failures:
         names.setdefault(failure.reason, []).append(failure.name)
-    reasons = [
-        f"{same[0]}{f' and {len(same) - 1} more' if len(same) > 1 else ''}: {reason}"
-        for reason, same in names.items()
-    ]
+    reasons = [f"{some_of(same, 1)}: {reason}" for reason, same in names.items()]
     reasons += [problem.reason for problem in result.unread]
     return "; ".join(reasons[:3]) or "no benchmark ran"

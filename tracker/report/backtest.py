@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tracker.domain import GateInfo
 from tracker.report.columns import aligned
 from tracker.report.model import Report
+from tracker.report.numbers import some_of
 
 __all__ = ["BACKTEST_FORMATS", "BackTest", "Replayed"]
 
@@ -52,8 +53,7 @@ class Replayed:
             names = names or [row.metric for row in self.report.undecided]
         else:
             names = [v.metric for v in self.gate.verdicts if v.status == "regression"]
-        shown = ", ".join(names[:3])
-        return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+        return some_of(names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import math
 from tracker.bisect import Bisected, CommitSeen
 from tracker.measure.git import Commit
 from tracker.report.columns import aligned
-from tracker.report.numbers import count_of, percent
+from tracker.report.numbers import count_of, percent, some_of
 
 __all__ = ["bisect_json", "bisect_text", "headline"]
 
@@ -57,10 +57,8 @@ def headline(result: Bisected) -> str:
         return f"NOTHING TO FIND: {bad} is not shown to be worse than {good}: {result.note}"
     if result.outcome == "invalid":
         return f"INVALID: {good} and {bad} cannot be compared: {result.note}"
-    left = ", ".join(f"{row.commit.short} ({row.probability:.0%})" for row in result.candidates[:5])
-    more = len(result.candidates) - 5
-    also = f" and {more} more" if more > 0 else ""
-    return f"CANNOT TELL: {len(result.candidates)} candidates left: {left}{also}"
+    left = [f"{row.commit.short} ({row.probability:.0%})" for row in result.candidates]
+    return f"CANNOT TELL: {len(left)} candidates left: {some_of(left, 5)}"
 
 
 def bisect_json(result: Bisected) -> str:

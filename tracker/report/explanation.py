@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from tracker.explain.explanation import Explained, Explanation, Row, StepChange, to_document
-from tracker.report.numbers import count_of, percent, scale_for, scaled
+from tracker.report.numbers import count_of, percent, scale_for, scaled, some_of
 
 __all__ = [
     "EXPLANATION_FORMATS",
@@ -56,9 +56,7 @@ def explanation_text(result: Explanation) -> str:
     for suite in result.suites:
         lines += ["", *_suite_lines(suite)]
     if result.changed:
-        shown = ", ".join(result.changed[:10])
-        more = f" and {len(result.changed) - 10} more" if len(result.changed) > 10 else ""
-        lines += ["", f"HEAD changes: {shown}{more}"]
+        lines += ["", f"HEAD changes: {some_of(result.changed, 10)}"]
     return "\n".join(lines) + "\n"
 
 

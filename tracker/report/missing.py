@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tracker.report.model import Missing
+from tracker.report.numbers import some_of
 
 __all__ = ["MissingGroup", "grouped", "missing_lines"]
 
@@ -32,7 +33,7 @@ def grouped(missing: Sequence[Missing]) -> list[MissingGroup]:
         groups.setdefault(item.sentence, []).append(item)
     return [
         MissingGroup(
-            f"{_names([item.metric for item in items])} "
+            f"{some_of([item.metric for item in items], _NAMES)} "
             f"{sentence if len(items) == 1 else sentence.replace('fails', 'fail', 1)}",
             items[0].log,
         )
@@ -47,8 +48,3 @@ def missing_lines(missing: Sequence[Missing]) -> list[str]:
         for group in grouped(missing)
         for line in (group.sentence, *(f"  | {line}" for line in group.log))
     ]
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES])
-    return shown if len(names) <= _NAMES else f"{shown} and {len(names) - _NAMES} more"

@@ -18,15 +18,13 @@ from tracker.explain.explanation import Explanation
 from tracker.gate.outcome import exit_code_of
 from tracker.metrics import line_to_state_direction
 from tracker.report.creep import Creep
-from tracker.report.numbers import count_of, duration
+from tracker.report.numbers import count_of, duration, some_of
 from tracker.report.tails import Tail
 
 __all__ = ["Missing", "Report", "ReportRow", "RowVerdict"]
 
 # "not judged": the metric has no stated direction, or no value to be compared with.
 RowVerdict = VerdictStatus | Literal["not judged"]
-
-_SHOWN = 3  # names in a sentence
 
 _ORDER: dict[str, int] = {
     "regression": 0,
@@ -226,7 +224,7 @@ class Report:
         """The verdict in one sentence, with the metrics that decide it."""
         parts = self._parts()
         if self.undirected:
-            parts.append(f"not judged for want of a direction: {_some(self.undirected)}")
+            parts.append(f"not judged for want of a direction: {some_of(self.undirected)}")
         return "; ".join(part for part in parts if part)
 
     def _parts(self) -> list[str]:
@@ -243,14 +241,14 @@ class Report:
             ("both", "both commits"), ("base", "BASE only"),
         )  # fmt: skip
         failing = [
-            f"{_some(names)} {'fails' if len(names) == 1 else 'fail'} in {place}"
+            f"{some_of(names)} {'fails' if len(names) == 1 else 'fail'} in {place}"
             for where, place in places
             if (names := self.failing(where))
         ]
         undecided = f"{_names(self.undecided)} undecided" if self.undecided else ""
         if self.outcome == "broken":
             first = next(missing for missing in self.missing if missing.breaks)
-            parts = [f"BROKEN: HEAD fails {_some(self.failing('head'))}: {first.reason}"]
+            parts = [f"BROKEN: HEAD fails {some_of(self.failing('head'))}: {first.reason}"]
         elif self.outcome == "infrastructure":
             return [f"INFRASTRUCTURE: {'; '.join(failing)}", undecided, passing]
         elif self.outcome == "inconclusive":
@@ -270,7 +268,7 @@ class Report:
         parts += [f"REGRESSION: {_names(slower)}"] if slower else []
         parts += [f"LIMIT BROKEN: {_names(beyond)}"] if beyond else []
         if self.creep is not None and self.creep.over:
-            crept = _some([drift.metric for drift in self.creep.over])
+            crept = some_of([drift.metric for drift in self.creep.over])
             parts.append(f"CREEP beyond its budget since {self.creep.release}: {crept}")
         return [*parts, *failing]
 
@@ -307,7 +305,7 @@ class Report:
         units = {row.metric.partition("(")[0]: row.unit for row in self.rows}
         return [
             line
-            for name in self.undirected[:_SHOWN]
+            for name in self.undirected[:3]
             for line in line_to_state_direction(name, units[name]).splitlines()
         ]
 
@@ -327,9 +325,4 @@ class Report:
 
 
 def _names(rows: Sequence[ReportRow]) -> str:
-    return _some([row.metric for row in rows])
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+    return some_of([row.metric for row in rows])

@@ -6,6 +6,7 @@ The store and every computation keep base units; scaling happens here, when show
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 __all__ = [
     "count_of",
@@ -16,6 +17,7 @@ __all__ = [
     "percent",
     "scale_for",
     "scaled",
+    "some_of",
     "value_with_unit",
 ]
 
@@ -96,6 +98,12 @@ def _pick(steps: tuple[tuple[float, str], ...], size: float) -> tuple[float, str
 def count_of(number: int, noun: str) -> str:
     """Return "1 pair", "2 pairs", "2 series"."""
     return f"{number} {noun}" if number == 1 or noun == "series" else f"{number} {noun}s"
+
+
+def some_of(items: Sequence[str], most: int = 3, *, separator: str = ", ") -> str:
+    """Return the first `most` of some texts as one, with the number of the others."""
+    shown = separator.join(items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
 
 
 def finite(value: float | None) -> float | None:

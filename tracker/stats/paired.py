@@ -127,10 +127,6 @@ class PairedGate:
         """Return the undecided metrics that are not worth another pair, before pairs run out."""
         return frozenset(self._given_up.keys() - self._decided.keys())
 
-    def next_look(self) -> int | None:
-        """Return the number of pairs at which noisy metrics are judged next, or None."""
-        return next((n for n in self.looks if n > self.pairs), None)
-
     def add(
         self,
         pair: Mapping[str, Arms | None],

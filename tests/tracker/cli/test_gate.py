@@ -128,7 +128,7 @@ def test_a_killed_gate_goes_on_where_it_was(toy):
         running.kill()
     done = tracker(toy.root, "gate", "HEAD", "HEAD", "--max-pairs", "3")
     assert done.code == 0, done.out + done.err
-    found = re.search(r"going on after (\d) pair", done.err)
+    found = re.search(r"resuming after (\d) pair", done.err)
     assert found and 1 <= int(found[1]) < 3
     with Store.open(f"sqlite:///{toy.root}/pacekeeper.db") as store:
         (gate,) = queries.list_gates(store, "toy")

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tracker.report.reports import REPORTS, full_report, row
@@ -80,6 +80,7 @@ def test_the_page_fetches_nothing_and_runs_nothing():
 TAGS = [tag for tag, _ in Page(render_html(with_points(full_report()))).tags]
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(), min_size=1, max_size=30))
 def test_no_name_breaks_out_of_its_place(name):
     name = f"{name}<script>\"'&>--></style>\u202e\ud800\x00"
