@@ -41,6 +41,7 @@ from tracker.domain import (
     SeriesInfo,
     Week,
 )
+from tracker.explain.explanation import Explanation, from_document
 from tracker.requests import base_of
 from tracker.store import queries
 from tracker.store.engine import parse_url, shown
@@ -55,6 +56,7 @@ __all__ = [
     "calibration_records",
     "calibrations",
     "comparison",
+    "explanations",
     "forget_stamp",
     "gate",
     "gates",
@@ -242,6 +244,12 @@ def triaged(project: str, commit: str) -> Sequence[Triaged]:
 def before(project: str, item: Triaged) -> RevisionInfo | None:
     """The commit that a finding is measured against; None where the store knows none."""
     return _ask(base_of, item)
+
+
+def explanations(project: str, commit: str) -> Sequence[Explanation]:
+    """The newest explanation of a commit of each machine and base, newest first."""
+    kept = _ask(queries.list_explanations, project, head=commit)
+    return [from_document(one.document) for one in kept]
 
 
 def suspects(project: str, before: str, commit: str) -> Sequence[RevisionInfo]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard import charts, data, scope, tables, url_state, writes
+from dashboard import charts, data, explained, scope, tables, url_state, writes
 from dashboard.groups import label
 from dashboard.markup import Tile, badge_of, plain, shortened, tiles_html
 from dashboard.palette import palette_for
@@ -49,6 +49,7 @@ def draw() -> None:
     for number, item in enumerate(items):
         _finding(here, item, number)
     _suspects(here, commit, items)
+    explained.draw(here.project.name, commit.commit)
     _gates(here, commit)
     _other_alerts(here, commit, items)
 

@@ -13,6 +13,7 @@ from dashboard.charts.history import (
     is_near,
     overlay_chart,
 )
+from dashboard.charts.icicle import icicle_chart
 from dashboard.charts.launch import panel_chart, phase_chart, request_chart, roofline_chart
 from dashboard.charts.reliability import control_chart, record_chart
 
@@ -24,6 +25,7 @@ __all__ = [
     "frontier_chart",
     "history_chart",
     "history_scale",
+    "icicle_chart",
     "is_near",
     "overlay_chart",
     "panel_chart",

@@ -44,19 +44,19 @@ def explain(
     charged = [charge for charge in charges(matches) if charge.effects]
     totals = [_untraced(h) / steps - t for h, t in zip(head, step_times, strict=True)]
     alike = [math.expm1(speed) * step for speed in speeds]
-    total, everywhere, *places = judged_differences(
-        [totals, alike, *([s / steps for s in charge.seconds] for charge in charged)], step
-    )
+    # Judged apart: what all places have in common is noisier than any of them.
+    (total,), (everywhere,) = (judged_differences([row], step) for row in (totals, alike))
+    places = judged_differences([[s / steps for s in c.seconds] for c in charged], step)
     rows = [
         _row(charge, difference, total, steps, changed)
         for charge, difference in zip(charged, places, strict=True)
     ]
+    noise = [row for row in rows if not (row.is_certain or row.is_exact)]
     rows.append(_row_of_all(everywhere, total, step))
     rows.sort(key=lambda row: _rank(row, slower=total.seconds >= 0))
     shown = [row for row in rows if row.is_certain or row.is_exact]
     if total.is_certain and not any(row.is_certain for row in rows):
         shown = rows[:_GUESSES]  # something is slower, and no single place is surely so
-    noise = [row for row in rows if not (row.is_certain or row.is_exact)]
     return Explained(
         benchmark=head[0].benchmark,
         pairs=len(base),
