@@ -5,9 +5,8 @@ What a launch does not know stays away: no row, no tile, never a 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -55,26 +54,31 @@ PANELS = (
     Panel("Power", "W", {"power": "power"}),
     Panel("Clocks", "GHz", {"sm_clock": "SM clock", "memory_clock": "memory clock"}, 1e9),
     Panel("Temperature", "°C", {"temperature": "temperature"}),
-    Panel("PCIe", "GB/s", {"pcie_tx": "sent", "pcie_rx": "received"}, 1e9),
+    Panel("PCIe", "GB/s", {"pcie_sent": "sent", "pcie_received": "received"}, 1e9),
+    Panel("NVLink", "GB/s", {"nvlink_sent": "sent", "nvlink_received": "received"}, 1e9),
 )
 
-# Activity inside the device needs the counters of NVML's GPM (or DCGM); NVML alone says whether any kernel ran.
-_COUNTERS = ("sm_active", "tensor_active", "dram_active", "sm_occupancy")
+_TIERS = {"gpm": "hardware counters (GPM)", "nvml": "NVML samples", "analytic": "analytic"}
 
 
-def tiers_of(header: Mapping[str, Any], trace: LaunchTrace | None) -> list[str]:
+def tiers_of(header: Mapping[str, Any]) -> list[str]:
     """Where the numbers of a launch come from, finest first; empty where it has none."""
-    tiers = []
-    samples = trace.telemetry if trace else ()
-    if any(sample.get(name) is not None for sample in samples for name in _COUNTERS):
-        tiers.append("hardware counters")
-    telemetry = header.get("telemetry")
-    if samples or telemetry:
-        source = telemetry.get("source") if isinstance(telemetry, Mapping) else None
-        tiers.append(f"{source or 'device'} samples")
-    if isinstance(header.get("utilization"), Mapping):
-        tiers.append(str(header["utilization"].get("tier") or "analytic"))
-    return tiers
+    named = {str(tier) for tier in _mapping(header.get("tiers")).values()}
+    for gpu in _gpus(header):
+        named |= {str(gpu.get("tier") or "nvml"), "nvml"}
+    used = _mapping(header.get("utilization"))
+    if used:
+        named.add(str(used.get("tier") or "analytic"))
+    order = [*_TIERS, *sorted(named - set(_TIERS))]
+    return [_TIERS.get(tier, tier) for tier in order if tier in named]
+
+
+def _gpus(header: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What is known of each GPU; before there were several, a launch described the one it used."""
+    telemetry = _mapping(header.get("telemetry"))
+    gpus = telemetry.get("gpus")
+    listed = gpus if isinstance(gpus, list) else [telemetry] if telemetry else []
+    return [_mapping(gpu) for gpu in listed]
 
 
 def window_of(header: Mapping[str, Any], trace: LaunchTrace | None) -> tuple[float, float] | None:
@@ -142,24 +146,28 @@ def phase_frame(trace: LaunchTrace, *, steps: int = 400) -> pd.DataFrame:
 def panel_frame(trace: LaunchTrace, panel: Panel) -> pd.DataFrame:
     """One row a sample and line of a panel, scaled; a line that the device never told is left out.
 
-    A value missing within a line is NaN, so that the line breaks there.
+    A value missing within a line is NaN, so that the line breaks there. Where there are several GPUs,
+    each has its lines.
     """
+    gpus = list(dict.fromkeys(sample.get("gpu") for sample in trace.telemetry))
     rows = []
-    for name, label in panel.lines.items():
-        known = [sample for sample in trace.telemetry if _number(sample.get(name)) is not None]
-        if not known:
-            continue
-        for sample in trace.telemetry:
-            value = _number(sample.get(name))
-            gpu = sample.get("gpu")
-            rows.append(
-                {
-                    "time": _number(sample.get("time")),
-                    "line": label if gpu is None else f"{label}, GPU {gpu}",
-                    "value": None if value is None else value / panel.divisor,
-                }
-            )
-    return pd.DataFrame(rows, columns=["time", "line", "value"]).dropna(subset=["time"])
+    for gpu in gpus:
+        samples = [sample for sample in trace.telemetry if sample.get("gpu") == gpu]
+        for name, label in panel.lines.items():
+            told = [sample for sample in samples if name in sample]
+            values = [_number(sample[name]) for sample in told]
+            if not any(value is not None for value in values):
+                continue
+            line = label if len(gpus) == 1 else f"{label}, GPU {gpus.index(gpu)}"
+            for sample, value in zip(told, values, strict=True):
+                time = _number(sample.get("time"))
+                if time is None:
+                    continue
+                # A mean over a span stands in its middle.
+                middle = time - (_number(sample.get("span")) or 0.0) / 2
+                scaled = None if value is None else value / panel.divisor
+                rows.append({"time": middle, "line": line, "value": scaled})
+    return pd.DataFrame(rows, columns=["time", "line", "value"])
 
 
 def roofline_frame(header: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -197,37 +205,38 @@ def roofline_frame(header: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, f
     return pd.DataFrame(rows), limits if rows else {}
 
 
-def facts_of(header: Mapping[str, Any], trace: LaunchTrace | None) -> list[tuple[str, str, str]]:
+def facts_of(header: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """The launch in a few numbers, each with where it comes from; unknown ones are left out.
 
     Returns:
         (name, value with unit, source or qualification) in the order they should be read.
     """
-    telemetry, metrics = _mapping(header.get("telemetry")), _mapping(header.get("metrics"))
-    window = window_of(header, trace)
-    found: list[tuple[str, float | None, str, str]] = []
-    for name, label in PANELS[0].lines.items():
-        mean = _mean_in(trace, name, window)
-        if mean is None:
-            mean = _number(telemetry.get(f"{name}_mean"))
-        source = "NVML" if name == "utilization" else "hardware counter"
-        found.append((label, mean, "1", f"mean over the load, {source}"))
-    energy = _number(metrics.get("energy_per_token"))
-    found.append(("Energy per token", energy, "J/token", "NVML's energy counter over the load"))
-    found.append(("Power", _number(telemetry.get("power_mean")), "W", "mean over the load"))
-    found.append(("SM clock", _number(telemetry.get("sm_clock_min")), "Hz", "lowest"))
-    found.append(("Temperature", _number(telemetry.get("temperature_max")), "°C", "highest"))
-    for name, label in (
-        ("mbu_prefill", "MBU, prefill"),
-        ("mbu_decode", "MBU, decode"),
-        ("mfu_prefill", "MFU, prefill"),
-        ("mfu_decode", "MFU, decode"),
-    ):
-        found.append((label, _number(metrics.get(name)), "1", "analytic, of the measured ceiling"))
-    cpu = "of one processor, all threads"
-    found.append(("Processor time", _number(metrics.get("cpu_share")), "1", cpu))
-    stolen = "of the machine's processors, by its host"
-    found.append(("Stolen time", _number(metrics.get("cpu_steal")), "1", stolen))
+    metrics = _mapping(header.get("metrics"))
+    serving = [gpu for gpu in _gpus(header) if gpu.get("serves", True)]
+    analytic, cpu = "analytic, of the measured ceiling", "of one processor, all threads"
+    found: list[tuple[str, float | None, str, str]] = [
+        *(
+            (label, _number(metrics.get(name)), "1", "mean of the steady load, hardware counter")
+            for name, label in PANELS[0].lines.items()
+            if name != "utilization"
+        ),
+        (
+            "Any kernel running",
+            _number(metrics.get("gpu_utilization")),
+            "1",
+            "mean over the load, NVML",
+        ),
+        ("Energy per token", _number(metrics.get("energy_per_token")), "J/token", "energy counter"),
+        ("Power", _over(serving, "power_mean", sum), "W", "mean over the load"),
+        ("SM clock", _over(serving, "sm_clock_min", min), "Hz", "lowest"),
+        ("Temperature", _over(serving, "temperature_max", max), "°C", "highest"),
+        ("MBU, prefill", _number(metrics.get("mbu_prefill")), "1", analytic),
+        ("MBU, decode", _number(metrics.get("mbu_decode")), "1", analytic),
+        ("MFU, prefill", _number(metrics.get("mfu_prefill")), "1", analytic),
+        ("MFU, decode", _number(metrics.get("mfu_decode")), "1", analytic),
+        ("Processor time", _number(metrics.get("cpu_share")), "1", cpu),
+        ("Stolen time", _number(metrics.get("cpu_steal")), "1", "of the machine, by its host"),
+    ]
     return [
         (label, format_value(value, unit), source)
         for label, value, unit, source in found
@@ -235,30 +244,31 @@ def facts_of(header: Mapping[str, Any], trace: LaunchTrace | None) -> list[tuple
     ]
 
 
-def warnings_of(header: Mapping[str, Any]) -> list[str]:
-    """What held the clocks down during the load, and why the energy is not valid."""
-    telemetry = _mapping(header.get("telemetry"))
-    shares = _mapping(telemetry.get("throttled_share"))
-    warnings = [
-        f"clocks held down by {name} in {share:.0%} of the samples"
-        for name, share in shares.items()
-        if share
-    ]
-    if problem := telemetry.get("energy_problem"):
-        warnings.append(f"no valid energy: {problem}")
-    return warnings
-
-
-def _mean_in(
-    trace: LaunchTrace | None, name: str, window: tuple[float, float] | None
+def _over(
+    gpus: Sequence[Mapping[str, Any]], name: str, together: Callable[[list[float]], float]
 ) -> float | None:
-    values = [
-        value
-        for sample in (trace.telemetry if trace else ())
-        if (value := _number(sample.get(name))) is not None
-        and (window is None or window[0] <= (_number(sample.get("time")) or 0.0) <= window[1])
-    ]
-    return fmean(values) if values else None
+    values = [_number(gpu.get(name)) for gpu in gpus]
+    known = [value for value in values if value is not None]
+    return together(known) if known and len(known) == len(values) else None
+
+
+def warnings_of(header: Mapping[str, Any]) -> list[str]:
+    """What held the clocks down, who else computed there, and which figures are not valid and why."""
+    warnings = []
+    for number, gpu in enumerate(_gpus(header)):
+        shares = _mapping(gpu.get("throttled_share"))
+        found = [
+            f"clocks held down by {name} in {share:.0%} of the samples"
+            for name, share in shares.items()
+            if share
+        ]
+        if others := gpu.get("co_tenants"):
+            found.append(f"other processes computed on it: {len(others)}")
+        found += [str(gpu[name]) for name in ("counter_problem", "problem") if gpu.get(name)]
+        if problem := gpu.get("energy_problem"):
+            found.append(f"no valid energy: {problem}")
+        warnings += [f"GPU {number}: {text}" for text in found]
+    return warnings
 
 
 def _amount(counters: Mapping[str, Any], phase: str, what: str) -> float | None:

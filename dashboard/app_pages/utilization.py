@@ -98,11 +98,11 @@ def _chosen(launches: Sequence[LaunchInfo]) -> LaunchInfo:
 def _launch(here: scope.Scope, launch: LaunchInfo) -> None:
     trace = data.launch_trace(launch.path, launch.digest)
     with st.container(horizontal=True, gap="small"):
-        for tier in tiers_of(launch.header, trace):
+        for tier in tiers_of(launch.header):
             st.badge(tier, color="gray", icon=":material/sensors:")
         st.badge(plain(launch.machine), color="gray", icon=":material/computer:")
         st.markdown(f":small[{commit_markdown(here, launch.revision.commit)}]")
-    facts = facts_of(launch.header, trace)
+    facts = facts_of(launch.header)
     if facts:
         st.html(tiles_html([Tile(name, value, note) for name, value, note in facts]))
     for warning in warnings_of(launch.header):

@@ -322,7 +322,7 @@ def test_utilization_shows_the_launch_and_where_its_numbers_come_from(open_page,
     path = store_launch(url, tmp_path / "artifacts", on_cpu=on_cpu)
     app = open_page(url, "utilization", project="sim")
     said = texts(app)
-    assert ("hardware counters" in said) == ("nvml samples" in said) == (not on_cpu)
+    assert ("hardware counters" in said) == ("NVML samples" in said) == (not on_cpu)
     assert "analytic" in said
     assert ("No device was sampled" in said) == on_cpu
     # Requests, phases and the roofline; on a GPU also activity, power, clocks and temperature.

@@ -57,14 +57,13 @@ def test_a_line_that_the_device_never_told_is_absent_and_a_gap_breaks_a_line():
     assert list(activity["value"]) == [50.0, 0.0, 100.0]  # a measured zero is a zero
     assert list(power["value"].isna()) == [False, True, False]
     assert panel_frame(trace, PANELS[2]).empty
-    assert tiers_of({}, trace) == ["device samples"]
 
 
 def test_a_launch_on_a_gpu_names_its_tiers_and_facts():
     made = gpu_launch()
     header, trace = made.facts, trace_of(made)
-    assert tiers_of(header, trace) == ["hardware counters", "nvml samples", "analytic"]
-    names = [name for name, _, _ in facts_of(header, trace)]
+    assert tiers_of(header) == ["hardware counters (GPM)", "NVML samples", "analytic"]
+    names = [name for name, _, _ in facts_of(header)]
     assert {"SM active", "Energy per token", "Power", "SM clock", "Temperature"} <= set(names)
     assert window_of({}, trace) == (0.0, 4.0)
     window = window_of(header, trace)
@@ -76,15 +75,15 @@ def test_a_launch_on_a_gpu_names_its_tiers_and_facts():
 
 def test_a_cpu_shows_what_is_analytic_and_no_zero_for_the_rest():
     made = gpu_launch()
-    header, trace = cpu_header(made.facts), LaunchTrace(REQUESTS)
-    assert tiers_of(header, trace) == ["analytic"]
-    facts = {name: value for name, value, _ in facts_of(header, trace)}
+    header = cpu_header(made.facts)
+    assert tiers_of(header) == ["analytic"]
+    facts = {name: value for name, value, _ in facts_of(header)}
     assert facts == {
         "MBU, decode": "31 %",
         "MFU, prefill": "42 %",
         "Processor time": "97 %",
     }
-    assert facts_of({}, None) == tiers_of({}, None) == warnings_of({}) == []
+    assert facts_of({}) == tiers_of({}) == warnings_of({}) == []
 
 
 def test_the_phases_stand_under_the_roof():
@@ -107,10 +106,24 @@ def test_without_counts_or_ceilings_there_is_no_roofline(missing):
 
 
 def test_throttling_and_an_energy_that_does_not_hold_are_said():
-    header = {
-        "telemetry": {"throttled_share": {"hw_slowdown": 0.25}, "energy_problem": "too short"}
-    }
-    assert warnings_of(header) == [
-        "clocks held down by hw_slowdown in 25% of the samples",
-        "no valid energy: too short",
+    gpu = {"throttled_share": {"hw_slowdown": 0.25}, "energy_problem": "too short", "tier": "nvml"}
+    said = [
+        "GPU 0: clocks held down by hw_slowdown in 25% of the samples",
+        "GPU 0: no valid energy: too short",
     ]
+    # The second is how a launch described its GPU before there could be several.
+    for telemetry in ({"gpus": [gpu]}, gpu):
+        assert warnings_of({"telemetry": telemetry}) == said
+        assert tiers_of({"telemetry": telemetry}) == ["NVML samples"]
+
+
+def test_every_gpu_has_its_lines_and_a_mean_stands_in_the_middle_of_its_span():
+    samples = (
+        {"gpu": "a", "time": 1.0, "power": 300.0},
+        {"gpu": "b", "time": 1.0, "power": 310.0},
+        {"gpu": "a", "time": 1.5, "span": 0.5, "sm_active": 0.5},
+    )
+    activity, power = (panel_frame(LaunchTrace((), samples), panel) for panel in PANELS[:2])
+    assert list(power["line"]) == ["power, GPU 0", "power, GPU 1"]
+    (row,) = activity.to_dict("records")
+    assert row == {"time": 1.25, "line": "SM active, GPU 0", "value": 50.0}

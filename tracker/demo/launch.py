@@ -20,6 +20,8 @@ PROMPT_TOKENS = 1024
 OUTPUT_TOKENS = 128
 STARTED = 1.5  # seconds from the launch to the load: weights, warm-up
 INTERVAL = 0.1  # seconds between samples of the device
+EVERY = 5  # samples between two of its counters
+UUID = "GPU-synthetic"
 PARAMETERS = 8e9  # of the model
 BYTES_PER_PARAMETER = 2
 
@@ -72,15 +74,19 @@ def simulate_launch(
     """
     requests = sorted(_requests(ttft, tpot, chance), key=lambda request: request.submitted)
     ended = max(request.token_times[-1] for request in requests)
-    samples = _samples(requests, ended, device, chance)
+    samples, counted = _samples(requests, ended, device, chance)
     joules = sum(sample["power"] for sample in samples) * INTERVAL
     tokens = len(requests) * OUTPUT_TOKENS
+    telemetry = _summary(samples, counted, joules)
+    gpu = telemetry["gpus"][0]
+    measured = {"gpu_utilization": gpu["utilization_mean"], "energy_per_token": joules / tokens}
     facts = {
         "duration": ended + 0.4,
         "window": [STARTED, ended],
         "work": {"requests": len(requests), "output_tokens": tokens},
-        "telemetry": _summary(samples, joules),
-        "metrics": {"error_rate": 0.0, "energy_per_token": joules / tokens},
+        "telemetry": telemetry,
+        "metrics": {"error_rate": 0.0, **measured, **(gpu["counters"] or {})},
+        "tiers": dict.fromkeys(measured, "nvml") | dict.fromkeys(gpu["counters"] or {}, "gpm"),
         **_analytic(requests, tpot, device),
     }
     lines: list[dict[str, Any]] = [
@@ -97,7 +103,7 @@ def simulate_launch(
         }
         for index, request in enumerate(requests)
     ]
-    return SimulatedLaunch(facts, lines + samples)
+    return SimulatedLaunch(facts, lines + samples + counted)
 
 
 def _requests(ttft: float, tpot: float, chance: random.Random) -> list[_Request]:
@@ -120,9 +126,11 @@ def _requests(ttft: float, tpot: float, chance: random.Random) -> list[_Request]
 
 def _samples(
     requests: list[_Request], ended: float, device: Device, chance: random.Random
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What NVML says ten times a second, and the means of the counters twice a second."""
     temperature = 41.0
-    samples = []
+    samples: list[dict[str, Any]] = []
+    counted: list[dict[str, Any]] = []
     for number in range(int((ended - STARTED) / INTERVAL) + 1):
         time = STARTED + number * INTERVAL
         waiting = sum(r.submitted <= time < r.token_times[0] for r in requests)
@@ -132,37 +140,57 @@ def _samples(
         load = max(0.85 * decode, prefill)
         power = device.power * (0.18 + 0.62 * load + 0.2 * prefill) * (1 + chance.gauss(0, 0.012))
         temperature += (36.0 + 34.0 * power / device.power - temperature) * 0.035
-        sample: dict[str, Any] = {
-            "record": "telemetry",
-            "time": round(time, 3),
-            "utilization": _share(0.3 + 0.68 * load, chance),
-            "memory_used": int(device.memory),
-            "power": round(power, 1),
-            "sm_clock": round(device.clock * (1 - 0.045 * prefill), -7),
-            "memory_clock": 2.62e9,
-            "temperature": round(temperature),
-            "throttle": [],
-        }
-        if device.activity:
-            sample |= {
-                "sm_active": _share(0.42 * decode + 0.5 * prefill, chance),
-                "tensor_active": _share(0.09 * decode + 0.52 * prefill, chance),
-                "dram_active": _share(0.66 * decode * (1 - 0.5 * prefill), chance),
+        named = {"record": "telemetry", "gpu": UUID, "time": round(time, 3)}
+        samples.append(
+            {
+                **named,
+                "utilization": _share(0.3 + 0.68 * load, chance),
+                "memory_utilization": _share(0.5 * load, chance),
+                "memory_used": int(device.memory),
+                "power": round(power, 1),
+                "sm_clock": round(device.clock * (1 - 0.045 * prefill), -7),
+                "memory_clock": 2.62e9,
+                "temperature": round(temperature),
+                "throttle": [],
+                "problem": None,
             }
-        samples.append(sample)
-    return samples
+        )
+        if device.activity and number and number % EVERY == 0:
+            counted.append(
+                {
+                    **named,
+                    "span": EVERY * INTERVAL,
+                    "sm_active": _share(0.42 * decode + 0.5 * prefill, chance),
+                    "sm_occupancy": _share(0.2 * decode + 0.3 * prefill, chance),
+                    "tensor_active": _share(0.09 * decode + 0.52 * prefill, chance),
+                    "dram_active": _share(0.66 * decode * (1 - 0.5 * prefill), chance),
+                }
+            )
+    return samples, counted
 
 
 def _share(value: float, chance: random.Random) -> float:
     return round(min(1.0, max(0.0, value * (1 + chance.gauss(0, 0.03)))), 3)
 
 
-def _summary(samples: list[dict[str, Any]], joules: float) -> dict[str, Any]:
-    return {
-        "source": "nvml",
+def _summary(
+    samples: list[dict[str, Any]], counted: list[dict[str, Any]], joules: float
+) -> dict[str, Any]:
+    names = ("sm_active", "sm_occupancy", "tensor_active", "dram_active")
+    gpu = {
+        "uuid": UUID,
+        "model": "Synthetic GPU",
+        "serves": True,
         "window": len(samples) * INTERVAL,
         "samples": len(samples),
+        "tier": "gpm" if counted else "nvml",
+        "counters": {name: fmean(line[name] for line in counted) for name in names}
+        if counted
+        else None,
+        "counter_window": counted[-1]["time"] - counted[0]["time"] if counted else None,
+        "counter_problem": None,
         "utilization_mean": fmean(sample["utilization"] for sample in samples),
+        "memory_utilization_mean": fmean(sample["memory_utilization"] for sample in samples),
         "memory_used_max": max(sample["memory_used"] for sample in samples),
         "power_mean": fmean(sample["power"] for sample in samples),
         "sm_clock_mean": fmean(sample["sm_clock"] for sample in samples),
@@ -171,10 +199,15 @@ def _summary(samples: list[dict[str, Any]], joules: float) -> dict[str, Any]:
         "temperature_max": max(sample["temperature"] for sample in samples),
         "throttle_reasons": [],
         "throttled_share": {},
+        "co_tenants": [],
         "energy": joules,
         "energy_valid": True,
         "energy_problem": None,
+        "failed_samples": 0,
+        "problem": None,
     }
+    shared = {name: gpu[name] for name in ("energy", "energy_valid", "energy_problem")}
+    return {"source": "nvml", "gpus": [gpu], "dcgm": [], **shared}
 
 
 def _analytic(requests: list[_Request], tpot: float, device: Device) -> dict[str, Any]:

@@ -76,6 +76,7 @@ class GpuSamples:
         serves: Whether it does the load's work; another may be idle, or somebody else's.
         samples: Readings.
         joules: Energy between the first and the last; None: the device has no counter.
+        course: Its performance counters from sample to sample: (start, end, means).
         counters: Means of its performance counters over ``counter_window`` seconds; None: it has
             none.
         counter_problem: Why counters that the device has gave no figure.
@@ -87,6 +88,7 @@ class GpuSamples:
     serves: bool
     samples: list[TelemetrySample] = field(default_factory=list)
     joules: float | None = None
+    course: list[tuple[float, float, dict[str, float | None]]] = field(default_factory=list)
     counters: dict[str, float | None] | None = None
     counter_window: float | None = None
     counter_problem: str | None = None
@@ -138,6 +140,10 @@ class _Gpu:
             self.found.counter_problem = (
                 f"{window:.1f} s of steady load with counters; {LEAST_WINDOW:g} s are needed"
             )
+        self.found.course = [
+            (first[0], second[0], self.device.gpm.between(first[1], second[1]))
+            for first, second in itertools.pairwise(self._counted)
+        ]
         for _, sample in self._counted:
             self.device.gpm.free(sample)
 
@@ -377,12 +383,28 @@ def dcgm_processes(proc: Path = Path("/proc")) -> list[str] | None:
 
 
 def sample_lines(gpus: Sequence[GpuSamples], started: float) -> list[dict[str, Any]]:
-    """Return the artifact's line for each sample, its time in seconds after ``started``."""
-    return [
+    """Return the artifact's line for each sample, its time in seconds after ``started``.
+
+    The performance counters have lines of their own, for the ``span`` of seconds that ends at their
+    ``time``.
+    """
+    read = [
         {"record": "telemetry", "gpu": gpu.uuid, "time": s.at - started, **asdict(s.reading)}
         for gpu in gpus
         for s in gpu.samples
     ]
+    counted = [
+        {
+            "record": "telemetry",
+            "gpu": gpu.uuid,
+            "time": end - started,
+            "span": end - begin,
+            **means,
+        }
+        for gpu in gpus
+        for begin, end, means in gpu.course
+    ]
+    return read + counted
 
 
 def _known(values: Sequence[float | None]) -> list[float]:

@@ -308,3 +308,11 @@ def test_lines_count_from_the_launch():
     line = sample_lines(sampler.gpus, 99.0)[1]
     assert (line["record"], line["gpu"], line["power"]) == ("telemetry", "GPU-1", 300.0)
     assert line["time"] == pytest.approx(1.1)
+
+
+def test_counters_have_lines_of_their_own_for_the_time_between_two_samples():
+    _, sampler = session(HOPPER, seconds=3.0)
+    counted = [line for line in sample_lines(sampler.gpus, 99.0) if "span" in line]
+    assert [line["span"] for line in counted] == pytest.approx([0.5] * len(counted))
+    assert len(counted) >= 5
+    assert all(line["sm_active"] is not None and "power" not in line for line in counted)
