@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from statistics import fmean, median
 
 import pandas as pd
 
 from dashboard.groups import bare_name, suite_of
+from dashboard.tables import seen_by
 from dashboard.units import format_date, format_effect
+from tracker.artifacts import control_seconds
 from tracker.domain import CalibrationRecord, GateInfo, GateLaunch
 
 __all__ = ["control_frame", "record_frame", "resolution_frame"]
@@ -45,8 +47,8 @@ def resolution_frame(gates: Iterable[GateInfo]) -> pd.DataFrame:
             low, high = verdict.low, verdict.high
             if verdict.kind == "exact" or low is None or high is None:
                 continue
-            if verdict.mde is not None:
-                visible.setdefault(key, abs(verdict.mde))
+            if (sees := seen_by(gate, verdict)) is not None:
+                visible.setdefault(key, abs(sees))
             if key in rows or not math.isfinite(high - low):
                 continue
             rows[key] = {
@@ -79,7 +81,7 @@ def control_frame(machine: str, launches: Iterable[GateLaunch]) -> pd.DataFrame:
     measured: list[dict[str, float]] = []
     last = None
     for launch in launches:
-        times = _control(launch.header)
+        times = control_seconds(launch.header)
         # The scenarios of one launch may share the control that ran around all of them.
         if times and (launch.gate_id, launch.pair, launch.arm, times) != last:
             measured.append(times)
@@ -91,18 +93,3 @@ def control_frame(machine: str, launches: Iterable[GateLaunch]) -> pd.DataFrame:
         slower = math.exp(fmean(math.log(times[part] / usual[part]) for part in times)) - 1
         rows.append({"machine": machine, "launch": place, "percent": 100 * slower})
     return pd.DataFrame(rows, columns=["machine", "launch", "percent"])
-
-
-def _control(header: Mapping[str, object]) -> dict[str, float]:
-    """Seconds of each part of the control, the mean of before and after the load."""
-    control = header.get("control")
-    sides = (
-        [s for s in control.values() if isinstance(s, dict)] if isinstance(control, dict) else []
-    )
-    if not sides:
-        return {}
-    return {
-        part: fmean(float(side[part]) for side in sides)
-        for part in sides[0]
-        if all(isinstance(s.get(part), int | float) and 0 < s[part] < math.inf for s in sides)
-    }

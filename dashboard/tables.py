@@ -22,6 +22,7 @@ from tracker.domain import (
     RevisionInfo,
     RunInfo,
     SeriesHistory,
+    VerdictInfo,
 )
 from tracker.findings import Finding
 
@@ -43,6 +44,7 @@ __all__ = [
     "problems_frame",
     "revisions_frame",
     "runs_frame",
+    "seen_by",
     "sort_key",
     "verdict_of",
     "verdicts_frame",
@@ -325,7 +327,7 @@ def verdicts_frame(gate: GateInfo) -> pd.DataFrame:
                     if v.low is None or v.high is None
                     else f"{format_effect(v.low)} to {format_effect(v.high)}"
                 ),
-                "could see": "–" if v.mde is None else format_effect(abs(v.mde)),
+                "could see": _could_see(seen_by(gate, v)),
                 "pairs": v.pairs,
                 "direction": direction(v.better),
                 "reason": v.reason or "–",
@@ -335,26 +337,42 @@ def verdicts_frame(gate: GateInfo) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _could_see(sees: float | None) -> str:
+    return "–" if sees is None else format_effect(abs(sees))
+
+
+def seen_by(gate: GateInfo, verdict: VerdictInfo) -> float | None:
+    """The smallest slowdown that did not hide behind a verdict; None where it is not known.
+
+    A few pairs may exclude the change that a gate has to see (`detect`) while they are too few to call
+    any: then that is what a pass has seen. An exact metric sees every change.
+    """
+    if verdict.mde is None and verdict.status == "pass" and verdict.kind != "exact":
+        return _setting(gate, verdict, "detect")
+    return verdict.mde
+
+
 def margins_of(gate: GateInfo) -> dict[str, float]:
     """The margin each verdict was judged by, as far as the gate's policy says.
 
-    The policy names a common `margin` and, under `metrics`, a mapping of patterns to rules, of
-    which the last that matches a metric's name and says a `margin` wins.
+    An exact metric has a step, no margin.
     """
-    common = gate.policy.get("margin")
+    margins = {v.metric: _setting(gate, v, "margin") for v in gate.verdicts if v.kind != "exact"}
+    return {metric: margin for metric, margin in margins.items() if margin is not None}
+
+
+def _setting(gate: GateInfo, verdict: VerdictInfo, name: str) -> float | None:
+    """What the gate's policy says for a metric: the common setting, or that of the last rule that matches.
+
+    The policy holds, under `metrics`, a mapping of patterns to rules.
+    """
+    setting = gate.policy.get(name)
     rules = gate.policy.get("metrics")
-    found: dict[str, float] = {}
-    for verdict in gate.verdicts:
-        if verdict.kind == "exact":
-            continue  # an exact metric has a step, no margin
-        margin = common
-        for pattern, rule in rules.items() if isinstance(rules, Mapping) else ():
-            own = rule.get("margin") if isinstance(rule, Mapping) else None
-            if own is not None and re.search(pattern, verdict.metric):
-                margin = own
-        if isinstance(margin, int | float):
-            found[verdict.metric] = float(margin)
-    return found
+    for pattern, rule in rules.items() if isinstance(rules, Mapping) else ():
+        own = rule.get(name) if isinstance(rule, Mapping) else None
+        if own is not None and re.search(pattern, verdict.metric):
+            setting = own
+    return float(setting) if isinstance(setting, int | float) else None
 
 
 def gates_frame(gates: Iterable[GateInfo]) -> pd.DataFrame:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 from tracker.domain import Fingerprint, Launch, LaunchTrace, Problem, RequestTimes
@@ -110,6 +112,24 @@ def read_trace(path: Path, *, digest: str | None = None) -> LaunchTrace | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     return LaunchTrace(tuple(requests), tuple(telemetry))
+
+
+def control_seconds(header: Mapping[str, Any]) -> dict[str, float]:
+    """Return the seconds of each part of the control workload; empty where the launch ran none.
+
+    The geometric mean of before and after the load.
+    """
+    control = header.get("control")
+    sides = (
+        [s for s in control.values() if isinstance(s, dict)] if isinstance(control, dict) else []
+    )
+    if not sides:
+        return {}
+    return {
+        part: geometric_mean(side[part] for side in sides)
+        for part in sides[0]
+        if all(isinstance(s.get(part), int | float) and 0 < s[part] < math.inf for s in sides)
+    }
 
 
 def fingerprint_of(facts: Mapping[str, Any]) -> Fingerprint:

@@ -39,6 +39,12 @@ def test_the_newest_gate_tells_the_interval_and_the_newest_that_knows_what_it_co
     (row,) = resolution_frame([newest, older]).to_dict("records")
     assert (row["interval"], row["could see"]) == ("±2.00 %", "+5.0 %")
     assert resolution_frame([gate(verdict("a.n", kind="exact"))]).empty
+    # A pass of few pairs excluded the change that the gate has to see, and called none smaller.
+    policy = {"detect": 0.03, "metrics": {"ttft": {"detect": 0.1}}}
+    (row,) = resolution_frame([gate(verdict(mde=None), policy=policy)]).to_dict("records")
+    assert row["could see"] == "+10.0 %"
+    undecided = gate(verdict(status="inconclusive", mde=None), policy=policy)
+    assert resolution_frame([undecided])["could see"][0] == "–"
 
 
 def launch(pair, seconds, benchmark="a.B"):

@@ -15,8 +15,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean, geometric_mean, median, stdev
+from statistics import fmean, median, stdev
 
+from tracker.artifacts import control_seconds
 from tracker.domain import GateLaunch, Launch
 from tracker.gate.validity import Complaint
 from tracker.stats.contrasts import Arms
@@ -50,8 +51,8 @@ def control_times(base: Sequence[Launched], head: Sequence[Launched]) -> Control
     A launch's time is the geometric mean of before and after its load. What one arm lacks is left
     out.
     """
-    of_base = {launch.benchmark: _times(launch.header) for launch in base}
-    of_head = {launch.benchmark: _times(launch.header) for launch in head}
+    of_base = {launch.benchmark: control_seconds(launch.header) for launch in base}
+    of_head = {launch.benchmark: control_seconds(launch.header) for launch in head}
     return {
         scenario: {
             part: (times[part], of_head[scenario][part])
@@ -152,22 +153,3 @@ class ControlWatch:
             f"between the arms, {math.expm1(usual):.1%} is usual here"
         )
         return [Complaint("node", ("control",), text)]
-
-
-def _times(header: Mapping[str, object]) -> dict[str, float]:
-    """Seconds by part of the control; empty where the launch ran none."""
-    control = header.get("control")
-    if not isinstance(control, dict):
-        return {}
-    sides = [side for side in control.values() if isinstance(side, dict)]
-    if not sides:
-        return {}
-    return {
-        part: geometric_mean(side[part] for side in sides)
-        for part in sides[0]
-        if all(_positive(side.get(part)) for side in sides)
-    }
-
-
-def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and 0 < value < math.inf
