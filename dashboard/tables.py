@@ -33,6 +33,7 @@ __all__ = [
     "changes_frame",
     "commit_link",
     "compare_frame",
+    "creep_budget_of",
     "fingerprints_frame",
     "gates_frame",
     "height_of",
@@ -348,7 +349,7 @@ def seen_by(gate: GateInfo, verdict: VerdictInfo) -> float | None:
     any: then that is what a pass has seen. An exact metric sees every change.
     """
     if verdict.mde is None and verdict.status == "pass" and verdict.kind != "exact":
-        return _setting(gate, verdict, "detect")
+        return _setting(gate, verdict.metric, "detect")
     return verdict.mde
 
 
@@ -357,11 +358,22 @@ def margins_of(gate: GateInfo) -> dict[str, float]:
 
     An exact metric has a step, no margin.
     """
-    margins = {v.metric: _setting(gate, v, "margin") for v in gate.verdicts if v.kind != "exact"}
+    margins = {
+        v.metric: _setting(gate, v.metric, "margin") for v in gate.verdicts if v.kind != "exact"
+    }
     return {metric: margin for metric, margin in margins.items() if margin is not None}
 
 
-def _setting(gate: GateInfo, verdict: VerdictInfo, name: str) -> float | None:
+def creep_budget_of(gates: Iterable[GateInfo], metric: str) -> float | None:
+    """The slowdown since a release that the newest gate's policy allows a metric; None: no gate says."""
+    gate = next((gate for gate in gates if "creep_budget" in gate.policy), None)
+    budget = None if gate is None else gate.policy["creep_budget"]
+    if gate is None or not isinstance(budget, int | float):
+        return None
+    return max(float(budget), _setting(gate, metric, "margin") or 0.0)
+
+
+def _setting(gate: GateInfo, metric: str, name: str) -> float | None:
     """What the gate's policy says for a metric: the common setting, or that of the last rule that matches.
 
     The policy holds, under `metrics`, a mapping of patterns to rules.
@@ -370,7 +382,7 @@ def _setting(gate: GateInfo, verdict: VerdictInfo, name: str) -> float | None:
     rules = gate.policy.get("metrics")
     for pattern, rule in rules.items() if isinstance(rules, Mapping) else ():
         own = rule.get(name) if isinstance(rule, Mapping) else None
-        if own is not None and re.search(pattern, verdict.metric):
+        if own is not None and re.search(pattern, metric):
             setting = own
     return float(setting) if isinstance(setting, int | float) else None
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import streamlit as st
 
-from dashboard import data, scope, tables, url_state
+from dashboard import charts, data, figure, scope, tables, url_state
 from dashboard.cards import series_card
 from dashboard.commits import commit_markdown
+from dashboard.creep import budget_frame, since_of
 from dashboard.groups import label, scenario, short_name
 from dashboard.headline import headline
 from dashboard.limits import limit_of
@@ -24,6 +26,8 @@ MOST = 40
 INSIDE = 50  # series listed inside of a commit
 SPARK_POINTS = 300  # revisions in a sparkline
 CHART_POINTS = 100  # revisions in a chart at the top
+GATES = 200  # newest, among which one that knew the release is looked for
+SILENT = timedelta(days=7)
 CANDIDATES = 1000  # series among which the main scenario is looked for
 
 
@@ -32,8 +36,9 @@ def draw() -> None:
     here = scope.choose("Today")
     found = data.overview(here.project.name, here.machine)
     now = datetime.now(UTC)
-    _headline(here, found.gates)
+    shown = _headline(here, found.gates)
     _numbers(found, now)
+    _silent(here)
     _moved(
         here,
         found.worse,
@@ -45,6 +50,7 @@ def draw() -> None:
         "`tracker changepoints` found when it last ran.",
     )
     _other_alerts(here, found, now)
+    _creep(here, list(shown.values()))
     _moved(
         here,
         found.better,
@@ -58,12 +64,12 @@ def draw() -> None:
     _problems(found)
 
 
-def _headline(here: scope.Scope, gates: Sequence[GateInfo]) -> None:
+def _headline(here: scope.Scope, gates: Sequence[GateInfo]) -> dict[str, SeriesInfo]:
     """The charts that answer first: latency, first-token time, utilization, throughput."""
     known = data.series_list(here.project.name, here.machine, None, limit=CANDIDATES)
     shown = headline(known)
     if not shown:
-        return
+        return {}
     first = next(iter(shown.values()))
     where = " · ".join(filter(None, (scenario(first), ", ".join(first.params), first.machine)))
     st.markdown(f":small[{plain(where)}]")
@@ -77,6 +83,47 @@ def _headline(here: scope.Scope, gates: Sequence[GateInfo]) -> None:
                 note=short_name(series),
                 limit=limit_of(series, gates),
             )
+    return shown
+
+
+def _silent(here: scope.Scope) -> None:
+    """Machines that stopped measuring while others went on."""
+    uses = [use for use in data.machines(here.project.name) if use.last_measured is not None]
+    newest = max((use.last_measured for use in uses if use.last_measured), default=None)
+    for use in uses:
+        if newest and use.last_measured and newest - use.last_measured > SILENT:
+            st.warning(
+                f"{plain(use.machine.name)} has measured nothing since "
+                f"{format_date(use.last_measured)}; another machine has.",
+                icon=":material/notifications_paused:",
+            )
+
+
+def _creep(here: scope.Scope, shown: Sequence[SeriesInfo]) -> None:
+    """What the main metrics have left of their creep budget since the last release."""
+    gates = data.gates(here.project.name, limit=GATES)
+    histories = [data.history(series.id, limit=CHART_POINTS) for series in shown]
+    since = since_of(gates, histories)
+    frame = pd.DataFrame() if since is None else budget_frame(histories, since, gates)
+    if since is None or frame.empty:
+        return  # no gate has stated a budget yet
+    st.subheader("Creep", anchor=False)
+    figure.show(
+        charts.budget_chart(frame, palette_for(st.context.theme.type)),
+        key="creep",
+        name="creep",
+        rows=frame,
+    )
+    name = (
+        f"release {plain(since.tag)}, `{since.commit[:10]}`"
+        if since.tag
+        else f"`{since.commit[:10]}`, the oldest commit shown: no gate has measured against a release yet "
+        "(`tracker gate --creep`)"
+    )
+    st.markdown(
+        f":small[Since {name}. Read off the histories, without changes of the environment; the gate decides by "
+        "measuring against the release.]"
+    )
 
 
 def _numbers(found: Overview, now: datetime) -> None:

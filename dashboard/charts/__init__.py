@@ -4,6 +4,7 @@ Every chart states its unit and direction on the axis, breaks its line where the
 changed or nothing was measured, and shows a failure as a mark on the axis.
 """
 
+from dashboard.charts.creep import budget_chart
 from dashboard.charts.effects import changes_chart, forest_chart
 from dashboard.charts.frontier import frontier_chart
 from dashboard.charts.history import (
@@ -19,6 +20,7 @@ from dashboard.charts.reliability import control_chart, record_chart
 
 __all__ = [
     "Look",
+    "budget_chart",
     "changes_chart",
     "control_chart",
     "forest_chart",
