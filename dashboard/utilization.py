@@ -44,10 +44,10 @@ PANELS = (
         "%",
         {
             "sm_active": "SM active",
-            "tensor_active": "tensor cores active",
+            "tensor_active": "Tensor cores active",
             "dram_active": "DRAM active",
             "sm_occupancy": "SM occupancy",
-            "utilization": "any kernel running",
+            "utilization": "Any kernel running",
         },
         0.01,
     ),

@@ -1,18 +1,40 @@
-"""Two commits side by side: differences of what is stored, each beside its noise."""
+"""Two commits side by side, each difference beside its noise; or several machines, engines and releases."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
-from dashboard import charts, data, scope, tables
+from dashboard import charts, data, figure, scope, tables, url_state
+from dashboard.arms import Arm, Place, arms_frame, arms_table, places_of
 from dashboard.commits import choose_two
+from dashboard.distributions import (
+    MEASURES,
+    latencies,
+    position_frame,
+    quantile_frame,
+    tail_frame,
+)
 from dashboard.markup import Tile, tiles_html
 from dashboard.palette import palette_for
+from tracker.domain import ComparisonRow, LaunchInfo, RequestTimes
+
+TWO, MANY = "two commits", "several places"
+LIMIT = 1000  # series of a project among which places are looked for
+MOST = 6  # arms
+LAUNCHES = 20  # whose requests are pooled, a side
 
 
 def draw() -> None:
     """Draw the page."""
     here = scope.choose("Compare")
+    ways = st.segmented_control(
+        "Compare", [TWO, MANY], default=TWO, key="ways", bind="query-params", required=True
+    )
+    if ways == MANY:
+        _arms(here)
+        return
     revisions = data.newest_revisions(here.project.name, here.machine)
     if not revisions:
         st.info("No commit was measured on this machine.", icon=":material/compare_arrows:")
@@ -69,13 +91,135 @@ def _result(here: scope.Scope, base: str, head: str) -> None:
     chart = charts.changes_chart(both, palette)
     if chart is not None:
         st.subheader("Largest changes, worst first", anchor=False)
-        st.altair_chart(chart, key="changes")
+        figure.show(chart, key="changes", name=f"changes-{base[:10]}-{head[:10]}")
+    _requests(here, base, head)
     _table(rows, "all series")
 
 
-def _table(rows: list[object], title: str) -> None:
+def _requests(here: scope.Scope, base: str, head: str) -> None:
+    """The distributions of single requests, where both commits have launches with their files."""
+    launches = data.newest_launches(here.project.name, here.machine, commits=(base, head))
+    places = list(dict.fromkeys((one.benchmark, one.machine) for one in launches if one.path))
+    by_place = {
+        " · ".join(place): sides
+        for place in places
+        if all((sides := _sides(launches, place, base, head)).values())
+    }
+    if not by_place:
+        return
+    st.subheader("Requests", anchor=False)
+    names = list(by_place)
+    picked = names[0]
+    if len(names) > 1:
+        picked = st.selectbox("Scenario", names, key="requests", bind="query-params")
+    sides = by_place[picked]
+    palette = palette_for(st.context.theme.type)
+    measures = {
+        measure: {side: latencies(requests, measure) for side, requests in sides.items()}
+        for measure in MEASURES
+    }
+    for column, (measure, values) in zip(st.columns(2), measures.items(), strict=True):
+        frame = tail_frame(values)
+        if not frame.empty:
+            with column:
+                figure.show(
+                    charts.tail_chart(frame, palette, title=measure),
+                    key=f"tail:{measure}", name=f"{measure}-{picked}", rows=frame,
+                )  # fmt: skip
+    table = quantile_frame(measures)
+    st.dataframe(table, hide_index=True, height=tables.height_of(table), key="quantiles")
+    positions = position_frame(sides)
+    if not positions.empty:
+        figure.show(
+            charts.position_chart(positions, palette),
+            key="positions", name=f"itl-by-position-{picked}", rows=positions,
+        )  # fmt: skip
+    st.caption(
+        "Every request of the stored launches of both commits. Requests of one launch are not independent of each "
+        "other: this shows where a difference sits, and is no verdict."
+    )
+
+
+def _sides(
+    launches: Sequence[LaunchInfo], place: tuple[str, str], base: str, head: str
+) -> dict[str, list[RequestTimes]]:
+    sides: dict[str, list[RequestTimes]] = {}
+    for name, commit in (("base", base), ("head", head)):
+        mine = [
+            one
+            for one in launches
+            if (one.benchmark, one.machine) == place and one.revision.commit == commit and one.path
+        ]
+        traces = [data.launch_trace(one.path, one.digest) for one in mine[:LAUNCHES]]
+        requests = [request for trace in traces if trace for request in trace.requests]
+        sides[f"{name} {commit[:10]}"] = requests
+    return sides
+
+
+def _arms(here: scope.Scope) -> None:
+    """Several places, each at its newest commit or at chosen ones, against the first."""
+    listed = [
+        series
+        for project in data.projects()
+        for series in data.series_list(project.name, None, None, limit=LIMIT)
+    ]
+    places = {place.key: place for place in places_of(listed)}
+    mine = [
+        key
+        for key, place in places.items()
+        if any(s.project == here.project.name for s in place.series.values())
+    ]
+    order = [*mine, *(key for key in places if key not in mine)]
+    chosen = url_state.several(
+        "Places", order, name="places", show=lambda key: places[key].name, most=MOST,
+        placeholder="scenario, machine and environment; the first is 100 %",
+    )  # fmt: skip
+    revisions = {r.commit: r for r in data.newest_revisions(here.project.name, None)}
+    commits = url_state.several(
+        "Commits", list(revisions), name="at", most=MOST,
+        show=lambda c: " · ".join(filter(None, [c[:10], revisions[c].subject])),
+        placeholder="of this project; else the newest that each was measured at",
+    )  # fmt: skip
+    if not chosen or len(chosen) * max(len(commits), 1) < 2:
+        st.info(
+            "Choose two places or more, or one place and two commits. Any project of this store may be "
+            "among them: an imported history of another engine, say.",
+            icon=":material/compare_arrows:",
+        )
+        return
+    arms = [
+        _arm(places[key], commit)
+        for key in chosen
+        for commit in (commits if commits and key in mine else [None])
+    ]
+    frame = arms_frame(arms)
+    if frame.empty:
+        st.info(f"{arms[0].name} has no metric in common with the others.")
+    else:
+        chart = charts.arms_chart(frame, palette_for(st.context.theme.type), first=arms[0].name)
+        figure.show(chart, key="arms", name="places", rows=frame)
+        st.caption(
+            "Differences of places are no regressions, and no colour says so here: other machines, other "
+            "engines, or launches at other times. Metrics are matched by name and unit."
+        )
+    table = arms_table(arms)
+    st.dataframe(table, hide_index=True, height=tables.height_of(table), key="arms-table")
+
+
+def _arm(place: Place, commit: str | None) -> Arm:
+    if commit is None:
+        values = {name: series.last_value for name, series in place.series.items()}
+        return Arm(place.name, place, {n: v for n, v in values.items() if v is not None})
+    series = next(iter(place.series.values()))
+    rows = {row.series.id: row for row in data.comparison(series.project, commit, commit, None)}
+    values = {name: rows[one.id].head for name, one in place.series.items() if one.id in rows}
+    known = {name: value for name, value in values.items() if value is not None}
+    return Arm(f"{place.name} · {commit[:10]}", place, known)
+
+
+def _table(rows: list[ComparisonRow], title: str) -> None:
     st.subheader(title.capitalize(), anchor=False)
-    frame = tables.compare_frame(rows)  # type: ignore[arg-type]
+    frame = tables.compare_frame(rows)
     st.dataframe(
         frame.drop(columns=["percent"]),
         hide_index=True,

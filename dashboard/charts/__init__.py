@@ -5,7 +5,8 @@ changed or nothing was measured, and shows a failure as a mark on the axis.
 """
 
 from dashboard.charts.creep import budget_chart
-from dashboard.charts.effects import changes_chart, forest_chart
+from dashboard.charts.distributions import position_chart, tail_chart
+from dashboard.charts.effects import arms_chart, changes_chart, forest_chart
 from dashboard.charts.frontier import frontier_chart
 from dashboard.charts.history import (
     Look,
@@ -20,6 +21,7 @@ from dashboard.charts.reliability import control_chart, record_chart
 
 __all__ = [
     "Look",
+    "arms_chart",
     "budget_chart",
     "changes_chart",
     "control_chart",
@@ -32,7 +34,9 @@ __all__ = [
     "overlay_chart",
     "panel_chart",
     "phase_chart",
+    "position_chart",
     "record_chart",
     "request_chart",
     "roofline_chart",
+    "tail_chart",
 ]

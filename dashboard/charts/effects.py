@@ -17,7 +17,7 @@ from dashboard.tables import compare_frame, sort_key
 from dashboard.units import direction, format_effect
 from tracker.domain import ComparisonRow, GateInfo, VerdictInfo
 
-__all__ = ["changes_chart", "forest_chart"]
+__all__ = ["arms_chart", "changes_chart", "forest_chart"]
 
 _STATUS_ORDER = {"regression": 0, "inconclusive": 1, "improvement": 2, "pass": 3}
 
@@ -185,3 +185,36 @@ def _forest_row(order: int, verdict: VerdictInfo) -> dict[str, Any]:
         "reason": verdict.reason or "–",
         "caption": f"{effect}  {bare_name(verdict.metric)} · {suite_of(verdict.metric)}",
     }
+
+
+def arms_chart(frame: pd.DataFrame, palette: Palette, *, first: str) -> alt.LayerChart:
+    """Each arm's value in percent of the first's, a row a metric; the axis is logarithmic.
+
+    Args:
+        frame: As `arms.arms_frame` makes it; at least one row.
+        palette: Colours for the background it will stand on.
+        first: Name of the arm that is 100 %.
+    """
+    metrics = list(dict.fromkeys(frame["metric"]))
+    arms = list(dict.fromkeys(frame["arm"]))
+    low, high = min(frame["percent"].min(), 95.0), max(frame["percent"].max(), 105.0)
+    x = alt.X("percent:Q").scale(type="log", domain=[low / 1.05, high * 1.05], nice=False)
+    x = x.axis(orient="top", tickCount=6, format="~r").title(f"percent of {first}")
+    y = alt.Y("metric:N").sort(metrics).axis(labelLimit=220, grid=True).title(None)
+    colours = [palette.lines[place % len(palette.lines)] for place in range(len(arms))]
+    dots = (
+        alt.Chart(frame)
+        .mark_point(filled=True, size=110, opacity=1)
+        .encode(
+            x=x,
+            y=y,
+            color=alt.Color("arm:N")
+            .scale(domain=arms, range=colours)
+            .legend(orient="bottom", columns=1, title=None, labelLimit=700),
+            shape=alt.Shape("arm:N").scale(domain=arms).legend(None),
+            tooltip=["metric:N", "arm:N", "change:N", "first:N", "value:N", "direction:N"],
+        )
+    )
+    one = alt.Chart(frame).mark_rule(color=palette.muted).encode(x=alt.datum(100))
+    height = 26 * len(metrics) + AXES + 24 * len(arms)
+    return finish(alt.layer(one, dots).properties(height=height), palette)

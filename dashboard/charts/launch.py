@@ -104,7 +104,7 @@ def panel_chart(
         )
     )
     return finish(
-        alt.layer(lines).properties(height=(150 if len(names) > 1 else 110) + (45 if last else 0)),
+        alt.layer(lines).properties(height=(150 if len(names) > 1 else 125) + (45 if last else 0)),
         palette,
     )
 

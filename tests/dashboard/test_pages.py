@@ -270,6 +270,24 @@ def test_two_commits_are_compared_worst_first(filled, open_page):
     assert f"tracker gate {suite.commit(39)[:10]}" in texts(app)
 
 
+def test_requests_of_two_commits_and_several_places_are_compared(open_page, tmp_path):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    for number in (1, 2):
+        store_launch(url, tmp_path / "artifacts", number=number)
+    app = open_page(url, "compare", project="sim")
+    assert "Requests" in [element.value for element in app.subheader]
+    quantiles = next(table.value for table in app.dataframe if "p99" in table.value)
+    assert list(quantiles["measure"]) == ["TTFT", "TTFT", "ITL", "ITL"]
+    assert list(quantiles["values"]) == [64, 64, 64 * 127, 64 * 127]
+    with Store.open(url, read_only=True) as store:
+        key = str(queries.list_series(store, "sim")[0].id)
+        commits = ",".join(r.commit for r in queries.newest_revisions(store, "sim"))
+    app = open_page(url, "compare", project="sim", ways="several places", places=key, at=commits)
+    (table,) = (element.value for element in app.dataframe)
+    assert len(table.columns) == 4  # metric, group, and the place at two commits
+    assert len(app.get("vega_lite_chart")) == 1
+
+
 def test_a_commit_against_itself_is_nothing_to_compare(filled, open_page):
     same = suite.commit(40)
     app = open_page(filled.url, "compare", project="sim", base=same, head=same)

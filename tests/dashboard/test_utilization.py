@@ -53,7 +53,7 @@ def test_a_line_that_the_device_never_told_is_absent_and_a_gap_breaks_a_line():
     )
     trace = LaunchTrace((), samples)
     activity, power = (panel_frame(trace, panel) for panel in PANELS[:2])
-    assert set(activity["line"]) == {"any kernel running"}
+    assert set(activity["line"]) == {"Any kernel running"}
     assert list(activity["value"]) == [50.0, 0.0, 100.0]  # a measured zero is a zero
     assert list(power["value"].isna()) == [False, True, False]
     assert panel_frame(trace, PANELS[2]).empty
