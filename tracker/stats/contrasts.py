@@ -184,5 +184,7 @@ def scales(values: Floats) -> Floats:
     scales = np.ones(sizes.shape[1])
     some = ~np.isnan(sizes).all(axis=0)
     if some.any():
-        scales[some] = np.nanmedian(sizes[:, some], axis=0)
+        with np.errstate(over="ignore"):  # the mean of two middle values near the largest float
+            medians = np.nanmedian(sizes[:, some], axis=0)
+        scales[some] = np.minimum(medians, np.nanmax(sizes[:, some], axis=0))
     return scales

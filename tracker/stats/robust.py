@@ -22,7 +22,7 @@ _NORMAL_CORE = 0.5244  # the same quantile of a normal's absolute deviations
 
 def center(values: Floats) -> float:
     """Return the Hodges-Lehmann estimate of at least one value, ``[n]``."""
-    return float(np.median(_walsh_averages(values)))
+    return 2 * float(np.median(_walsh_averages(values / 2)))  # halved: sums must not overflow
 
 
 def interval(values: Floats, miss: float) -> tuple[float, float] | None:

@@ -351,6 +351,7 @@ def test_what_a_look_sees_is_not_hidden_by_the_slowdowns_that_it_called():
         ("higher", -4.0, -2.0, "improvement", None, 2.0),
         ("lower", 1e300, -1e300, "improvement", -2.0, -2e300),
         ("lower", -5e-324, 1e300, "regression", None, 1e300),
+        ("lower", -1e308, 1e308, "regression", None, math.inf),
         ("lower", 0.0, 0.0, "pass", 0.0, 0.0),
         ("lower", -7.0, -7.0, "pass", 0.0, 0.0),
     ],
