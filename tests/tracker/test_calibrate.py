@@ -7,11 +7,11 @@ import pytest
 from tests.tracker.fake_lab import STEPS, TTFT, FakeRunner, commits, recorder
 from tracker.calibrate import calibrate
 from tracker.errors import MeasurementError, UsageError
+from tracker.gate.alpha_check import alpha_warning
 from tracker.gate.limits import Limit
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
 from tracker.gate.progress import SilentProgress
-from tracker.gate.promise import broken_promise
 from tracker.report import render
 from tracker.report.calibration import CALIBRATION_FORMATS
 from tracker.store import Store, queries
@@ -111,8 +111,8 @@ def test_a_gate_that_cries_wolf_is_told_and_later_gates_warn(store, toy):
         CALIBRATION_FORMATS["text"](found).splitlines()[-1].startswith("REFUTED: 3 of 3 A/A gates")
     )
     blocks = queries.calibration_blocks(store, "toy", machine="lab")
-    assert "3 of 3 A/A gates on this machine" in broken_promise(blocks, 0.01)
-    assert broken_promise(blocks, 0.02) is None
+    assert "3 of 3 A/A gates on this machine" in alpha_warning(blocks, 0.01)
+    assert alpha_warning(blocks, 0.02) is None
     runner = FakeRunner(toy.root, quiet)
     (head,) = commits(toy.root, "HEAD")
     report = gate_commits(

@@ -1,4 +1,4 @@
-"""The loop of a bisection: measure the commit that tells most until one is the first bad one."""
+"""The loop of a bisection: measures the most informative commit until the first bad one is known."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def bisect(
         budget: Seconds of measuring; no step starts that is expected to exceed them. None: no limit.
         fresh: Count nothing that the store has already.
         seeds: Of the gates' orders of launches; the system's by default.
-        listener: Told what happens inside each gate.
+        listener: Receives the events of each gate.
         on_step: Called before each step with what is known and the commit that it will measure.
         clock: Seconds, monotonic; by default it stands still while another measurement has the
             machine.

@@ -50,11 +50,11 @@ class Search:
         return self._exact or median(self._bisection.observed[len(self._result.commits)]) > 0
 
     def next(self) -> int | None:
-        """Return the number of the commit to measure next; None where none would tell more."""
+        """Return the number of the commit to measure next; None where none would be informative."""
         return self._bisection.next()
 
     def measured(self, number: int) -> None:
-        """Take what the store has of a commit by now; without a value it cannot be measured."""
+        """Load what the store has of a commit by now."""
         self._load(number)
         self._observe()
 

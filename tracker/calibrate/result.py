@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tracker.domain import GateInfo, Outcome
+from tracker.gate.alpha_check import tightened
 from tracker.gate.policy import Policy
-from tracker.gate.promise import tightened
 from tracker.measure.git import Commit
 from tracker.stats.calibration import Noise, lower_bound, trials_to_confirm, upper_bound
 
@@ -100,7 +100,7 @@ class Calibration:
 
     @property
     def alpha_to_try(self) -> float:
-        """See `tracker.gate.promise.tightened`; the policy's own where it is not refuted."""
+        """See `tracker.gate.alpha_check.tightened`; the policy's own where it is not refuted."""
         alpha = self.policy.alpha
         return tightened(alpha, len(self.gates), self.false_blocks) if self.refuted else alpha
 

@@ -11,10 +11,10 @@ from tracker.calibrate.blocks import blocks_of, gates_of, newest_block, record_b
 from tracker.calibrate.noise import measure_noise
 from tracker.calibrate.result import Calibration
 from tracker.errors import UsageError
+from tracker.gate.alpha_check import pooled
 from tracker.gate.listener import Listener
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy import Policy
-from tracker.gate.promise import pooled
 from tracker.measure.git import Commit
 from tracker.measure.launch import Runner, measuring_clock
 from tracker.measure.recorder import Recorder
@@ -52,7 +52,7 @@ def calibrate(
         budget: Seconds of measuring; no gate starts that is expected to exceed them. None: no limit.
         fresh: Begin a new block, and count no earlier gate of the machine any more: for a machine
             that has changed.
-        listener: Told what happens inside each gate.
+        listener: Receives the events of each gate.
         on_gate: Called after each gate with its number and report.
         clock: Seconds, monotonic; by default it stands still while another measurement has the
             machine.

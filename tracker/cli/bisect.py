@@ -65,10 +65,10 @@ def command(
     First a gate must show that BAD is worse. Each step then measures pairs of GOOD and the most
     informative commit, until one commit has the required probability. Commits that cannot be built
     or measured are skipped and remain candidates. GOOD must be an ancestor of BAD; only first parents
-    are searched. Every pair is stored at once: started again, a bisection continues.
+    are searched. Every pair is stored at once, so a bisection that is started again continues.
 
-    Exits 0 where one commit is named, 3 where none can be, 4 where BAD could not be compared with
-    GOOD, 130 when interrupted.
+    Exit codes: 0 one commit is named; 3 none can be named; 4 BAD could not be compared with GOOD;
+    130 interrupted.
     """
     limit = seconds("--budget", budget)
     console = Console(stderr=True, highlight=False)

@@ -62,7 +62,8 @@ def command(
     detectable effect. Stored gates of the same commit, policy and machine count, so a stopped
     calibration continues. Absolute limits are not judged.
 
-    Exits 0 where alpha is not refuted, 4 where it is or nothing was measured, 130 when interrupted.
+    Exit codes: 0 alpha is not refuted; 4 it is, a benchmark fails at random, or no gate was valid;
+    130 interrupted.
     """
     limit = seconds("--budget", budget)
     console = Console(stderr=True, highlight=False)

@@ -35,14 +35,16 @@ __all__ = ["command"]
 @click.command("gate")
 @click.argument("base", required=False)
 @click.argument("head", required=False)
-@click.option("--stored", is_flag=True, help="Judge the pairs the store holds; measure nothing.")
+@click.option("--stored", is_flag=True, help="Judge the stored pairs; measure nothing.")
 @click.option(
     "--all",
     "all_metrics",
     is_flag=True,
-    help="List the metrics that need no attention, too. With --stored and no commits: every gate.",
+    help="Also list the metrics that need no attention. With --stored and no commits: every gate.",
 )
-@click.option("--max-pairs", type=click.IntRange(min=1), metavar="N", help="No more pairs than N.")
+@click.option(
+    "--max-pairs", type=click.IntRange(min=1), metavar="N", help="Measure at most N pairs."
+)
 @click.option(
     "--budget", metavar="TIME", help="Start no pair that is expected to exceed TIME: 300, 5m, 2h."
 )
@@ -51,11 +53,11 @@ __all__ = ["command"]
 @click.option(
     "--explain", is_flag=True, help="Say which places a regression comes from: seven more pairs."
 )
-@click.option("--creep", is_flag=True, help="Measure HEAD against the last release as well.")
+@click.option("--creep", is_flag=True, help="Also measure HEAD against the last release.")
 @click.option(
     "--ignore-messages",
     is_flag=True,
-    help="Apply no Perf-expect line of a commit's message; warn of each instead.",
+    help="Do not apply the Perf-expect lines of commit messages; warn of each.",
 )
 @click.option(
     "--seed",
@@ -82,24 +84,22 @@ __all__ = ["command"]
 )
 @lab_options
 @click.option(
-    "--project", metavar="NAME", help="Name in the store; else pacekeeper.toml's or asv's."
+    "--project", metavar="NAME", help="Name in the store (default: pacekeeper.toml's or asv's)."
 )
 @click.option("--gate", "gate_id", metavar="ID", help="With --stored: this gate, not the newest.")
 @click.pass_obj
 def command(settings: Settings, /, **given: Any) -> int:
     """Measure interleaved pairs of BASE and HEAD until decided; exit with the verdict.
 
-    BASE and HEAD are anything git takes for a commit. Each launch is in the store as soon as it
-    is done, and a gate that was killed is resumed. The same commit twice is an A/A run: it shows
-    how often the gate raises a false alarm.
+    BASE and HEAD are commits as git names them. Each launch is stored at once, and a gate that was
+    killed is resumed. With the same commit twice (an A/A gate) every regression is a false alarm.
 
-    With --stored the pairs in the store are judged by the policy of today, or by --policy FILE;
-    without BASE and HEAD those of every gate, and what would have come out otherwise.
+    --stored measures nothing: it judges the stored pairs by today's policy, or by --policy FILE.
+    Without BASE and HEAD it judges every stored gate and lists the outcomes that would change.
 
-    Exits 0 for a pass, 1 where a metric that votes is a regression, HEAD breaks an absolute limit
-    or fails a benchmark that BASE runs, 3 where a metric is undecided and the policy blocks on
-    that, 4 where the measurement is not valid (the commits work differently) or a benchmark cannot
-    be measured, 130 where Ctrl-C ends it undecided.
+    Exit codes: 0 pass; 1 a voting metric regressed, HEAD breaks an absolute limit, or HEAD fails a
+    benchmark that BASE runs; 3 a voting metric is undecided and the policy blocks on that; 4 the
+    measurement is not valid or a benchmark cannot be measured; 130 Ctrl-C before the decision.
     """
     options = GateOptions(**given)
     outputs = options.outputs

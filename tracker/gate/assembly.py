@@ -1,4 +1,4 @@
-"""From the judge and the course of a gate to its report: pure, and the same for a replay."""
+"""Makes the report of a gate from its judge and its course. Pure; a replay uses it, too."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def make_report(
     """Return the report of a gate.
 
     Args:
-        judge: Was given its pairs.
-        course: What happened beside them.
+        judge: With all pairs of the gate.
+        course: What its pairs do not hold.
         project: Name.
         machine: Name.
         base: Full hash.
@@ -93,7 +93,7 @@ def make_report(
 
 
 def verdict_infos(report: Report, gate_id: str) -> list[VerdictInfo]:
-    """Return the report's verdicts as the store keeps them; what is not judged has none."""
+    """Return the report's verdicts as the store keeps them; metrics that are not judged have none."""
     return [
         VerdictInfo(
             gate_id=gate_id,
@@ -117,7 +117,7 @@ def verdict_infos(report: Report, gate_id: str) -> list[VerdictInfo]:
 
 
 def _too_few_pairs(rows: Sequence[ReportRow], policy: Policy) -> list[str]:
-    """Say that no noisy metric that votes could have been called, however slow."""
+    """Warn where `max_pairs` is too small to call any noisy metric that votes."""
     noisy = any(row.votes and row.kind != "exact" for row in rows)
     if not noisy or can_call(policy.max_pairs, policy.alpha):
         return []

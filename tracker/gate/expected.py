@@ -1,4 +1,4 @@
-"""What the gate makes of an intended change: it tests for more than that.
+"""Judging a metric whose change is intended: the gate tests what goes beyond it.
 
 A metric that is expected to get 6 % slower is a regression when it got slower than that by more
 than its margin. An expectation only excuses: an expected improvement is shown and never

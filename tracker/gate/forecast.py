@@ -1,4 +1,4 @@
-"""How many more pairs a metric will probably take: shown while a gate runs, never used by a verdict."""
+"""How many more pairs a metric will probably need: shown while a gate runs, never used by a verdict."""
 
 from __future__ import annotations
 

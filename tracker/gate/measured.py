@@ -9,11 +9,11 @@ from functools import partial
 
 from tracker.domain import Arm, Expectation
 from tracker.expected import applicable, parse_message
+from tracker.gate.alpha_check import alpha_warning
 from tracker.gate.assembly import make_report, verdict_infos
 from tracker.gate.listener import Listener
 from tracker.gate.outcome import INTERRUPTED
 from tracker.gate.policy import Policy
-from tracker.gate.promise import broken_promise
 from tracker.gate.resume import Unfinished, find_unfinished, gate_lock, place_of
 from tracker.gate.session import Session
 from tracker.gate.stored import known_control
@@ -70,7 +70,7 @@ def gate_commits(
         head_is_measured=head.hash == runner.project.repository.resolve("HEAD"),
     )
     blocks = queries.calibration_blocks(store, project, machine=runner.machine)
-    if warning := broken_promise(blocks, policy.alpha):
+    if warning := alpha_warning(blocks, policy.alpha):
         warnings.append(warning)
     expectations, misread = _expectations(recorder, runner, base, head, untrusted)
     described = {

@@ -1,9 +1,9 @@
 """Which commit of a pair is launched first: a fair coin for each pair.
 
-The coins are what makes the gate's sign-flip test exact. Whatever the machine does at the time of
-each launch (a drift, a node whose every third launch is slow), swapping the two arms of a pair is as
-likely as not, and independent of all other pairs. Balanced blocks (ABBA) cancel a steady drift but
-couple the pairs of a block; the gate removes a drift by other means (`tracker.stats.covariate`).
+The coins make the gate's sign-flip test exact. Whatever the machine does during each launch (a
+drift, a node whose every third launch is slow), both orders of a pair are equally likely and
+independent of all other pairs. Balanced blocks (ABBA) cancel a steady drift but couple the pairs of
+a block; the gate removes a drift by other means (`tracker.stats.covariate`).
 """
 
 from __future__ import annotations

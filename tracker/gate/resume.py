@@ -93,7 +93,7 @@ def find_unfinished(
         if identity_of(gate.policy) != identity:
             continue
         if not queries.gate_pairs(store, gate.id).pairs:
-            continue  # perhaps just begun: its lock is not to be touched
+            continue  # perhaps just begun: another process may be about to take its lock
         lock = ExitStack()
         try:
             lock.enter_context(gate_lock(runner.project.repository.root, gate.id))

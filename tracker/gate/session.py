@@ -1,7 +1,7 @@
 """The gate's loop: interleaved pairs of launches until every metric is decided.
 
-The loop knows no measuring tool and no store: it is given a function that measures one launch, and
-tells a listener what happens. The judge judges; the loop decides whether to measure another pair.
+The loop knows no measuring tool and no store: it gets a function that measures one launch, and
+sends events to a listener. The judge judges; the loop decides whether to measure another pair.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Session:
         self._warn()
 
     def _restore(self, earlier: Earlier) -> None:
-        """Take up the pairs that are there, as if they had just been measured."""
+        """Judge the pairs of an earlier process as if they had just been measured."""
         for launch in earlier.launches:
             self._environment.setdefault(launch.benchmark, launch.fingerprint)
         self._base_tokens.add(earlier.launches)
@@ -211,7 +211,7 @@ class Session:
     def _new_failures(
         self, failures: Sequence[Missing], launched: Mapping[Arm, LaunchResult | MeasurementError]
     ) -> list[Complaint]:
-        """Complain of what fails for the first time: once may be the machine's doing."""
+        """Complain of first failures: a single one may be the machine's fault."""
         if all(isinstance(launch, MeasurementError) for launch in launched.values()):
             text = f"neither commit can be measured: {launched['base']}"
             return [Complaint("launch fails", ("base", "head"), text)]
@@ -237,7 +237,7 @@ class Session:
     def _record_failures(
         self, failures: Sequence[Missing], launched: Mapping[Arm, LaunchResult | MeasurementError]
     ) -> None:
-        """Keep what fails again: it is named, and waited for no more."""
+        """Keep what failed again; no more values of it are expected."""
         known = {missing.metric for missing in self.course.missing}
         for failure in failures:
             named = failure.fails or failure.metric not in self.judge.judged
@@ -296,10 +296,9 @@ class Session:
         )  # fmt: skip
 
     def _patterns(self) -> tuple[str, ...]:
-        """Patterns of the suites that something undecided belongs to.
+        """Patterns of the suites with an undecided metric.
 
-        A suite class shares one launch, so it is measured whole; what is decided everywhere in it
-        costs nothing more.
+        A suite class shares one launch, so it is measured whole.
         """
         if not self.judge.pairs:
             return self._policy.bench

@@ -1,4 +1,4 @@
-"""What the store knows of gates: their pairs, for a replay or to go on, and the control's times."""
+"""What the store knows of gates: their pairs, for a replay or a resumption, and the control's times."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Whether a pair of launches may be compared at all: pure, one complaint a reason.
+"""Whether a pair of launches may be compared: one complaint for each reason against it. Pure.
 
-A pair that may not is dropped in both arms and measured again. A complaint that persists decides
+A pair with a complaint is dropped in both arms and measured again. A complaint that persists decides
 the gate (the measurement is invalid, which is never a regression); one that comes and goes with
 the machine only counts towards the limit on dropped pairs.
 """

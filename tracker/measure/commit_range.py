@@ -80,10 +80,10 @@ def measure_range(
     on_launch: Callable[[LaunchResult], None] = lambda result: None,
     on_done: Callable[[CommitDone], None] = lambda done: None,
 ) -> RangeReport:
-    """Measure `commits` in order; what cannot be measured is reported and the rest goes on.
+    """Measure `commits` in order; one that cannot be measured is reported and skipped.
 
-    Every launch is in the store before the next begins, so that an interruption loses only the
-    one under way.
+    Every launch is stored before the next begins, so that an interruption loses only the running
+    one.
 
     Args:
         recorder: Of the project in the store.

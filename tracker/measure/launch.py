@@ -1,7 +1,7 @@
-"""What measures one launch of one commit (`Runner`), and what comes back (`LaunchResult`).
+"""What measures one launch of one commit (`Runner`), and its result (`LaunchResult`).
 
 The gate, `tracker run`, the schedule, calibration and bisection know these names and no
-measuring tool. `runners.py` makes the runner that a project asks for.
+measuring tool. `runners.py` makes the runner that a project's settings name.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What every runner's launch takes: the machine to itself, the commit's tree, a folder, clean variables.
+"""What every launch needs: the machine to itself, the commit's tree, a folder, variables without secrets.
 
-And the proof, when it is over, that the commit's code ran.
+After the launch it also proves that the commit's code ran.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tracker.calibrate import Calibration, MetricNoise
-from tracker.gate.promise import remedy
+from tracker.gate.alpha_check import remedy
 from tracker.report.columns import aligned
 from tracker.report.numbers import percent
 

@@ -15,9 +15,9 @@ from tracker.alerts import notify
 from tracker.calibrate import calibrate as run_gates
 from tracker.changepoints import analyze
 from tracker.errors import MeasurementError
+from tracker.gate.alpha_check import alpha_warning
 from tracker.gate.policy_file import load_policy
 from tracker.gate.progress import SilentProgress
-from tracker.gate.promise import broken_promise
 from tracker.measure.commit_range import measure_range
 from tracker.measure.git import Repository
 from tracker.measure.launch import Runner
@@ -120,7 +120,7 @@ def calibrate(*, db: str, root: str, project: str, machine: str, branch: str, ga
     _log.info(
         "%d of %d A/A gates called a regression", calibration.false_blocks, len(calibration.gates)
     )
-    if warning := broken_promise(blocks, policy.alpha):
+    if warning := alpha_warning(blocks, policy.alpha):
         raise MeasurementError(warning)
 
 

@@ -1,4 +1,4 @@
-"""Whether the gate keeps its promise on a machine: A/A gates against alpha. Pure."""
+"""Whether the A/A gates of a machine agree with alpha. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tracker.domain import CalibrationBlock
 from tracker.stats.calibration import lower_bound
 
-__all__ = ["broken_promise", "pooled", "remedy", "tightened"]
+__all__ = ["alpha_warning", "pooled", "remedy", "tightened"]
 
 
 def pooled(blocks: Iterable[CalibrationBlock], alpha: float) -> tuple[int, int]:
@@ -29,7 +29,7 @@ def pooled(blocks: Iterable[CalibrationBlock], alpha: float) -> tuple[int, int]:
     return gates, false_blocks
 
 
-def broken_promise(blocks: Iterable[CalibrationBlock], alpha: float) -> str | None:
+def alpha_warning(blocks: Iterable[CalibrationBlock], alpha: float) -> str | None:
     """Return a warning where the machine's A/A gates refute `alpha`, else None; see `pooled`."""
     gates, false_blocks = pooled(blocks, alpha)
     lowest = lower_bound(false_blocks, gates)
@@ -43,7 +43,7 @@ def broken_promise(blocks: Iterable[CalibrationBlock], alpha: float) -> str | No
 
 
 def remedy(alpha: float) -> str:
-    """Return what to do about a broken promise; `alpha` is the level to try."""
+    """Return what to do where alpha is refuted; `alpha` is the level to try."""
     return (
         "mend what `tracker doctor` finds and run `tracker calibrate --fresh`, or write "
         f"`alpha = {alpha:.1g}` under [gate] in the policy (pacekeeper.toml) and run `tracker calibrate`"
