@@ -23,6 +23,7 @@ Outcome = Literal[
 AlertState = Literal["open", "acked", "expected", "resolved", "fixed"]
 Role = Literal["reader", "triager", "admin"]
 JobKind = Literal["confirm", "bisect", "verify fix"]
+DeliveryState = Literal["waiting", "delivered", "dropped"]
 JobState = Literal["queued", "running", "done", "failed"]
 RunSource = Literal["ingest", "run", "gate", "calibration", "schedule"]
 Arm = Literal["base", "head"]
@@ -715,6 +716,32 @@ class AlertInfo:
     def note(self) -> str | None:
         """The history as text, a line for each event; None where nothing happened yet."""
         return "\n".join(map(str, self.history)) or None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryInfo:
+    """A message about an alert on its way to one place, or there.
+
+    Attributes:
+        sink: The place.
+        stage: What is said of the alert.
+        attempts: How often it was tried.
+        next_at: Not tried before.
+        finished_at: When it was delivered, or dropped since the alert had gone on; None: it waits.
+        reference: What the place calls it: an issue's number.
+        error: Of the last attempt.
+    """
+
+    id: int
+    alert_id: int
+    sink: str
+    stage: str
+    state: DeliveryState
+    attempts: int
+    next_at: datetime
+    finished_at: datetime | None = None
+    reference: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

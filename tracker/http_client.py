@@ -113,16 +113,23 @@ class Api:
             self._sleep(wait)
         raise AssertionError("every last try returns or raises")
 
-    def pages(self, path: str, *, most: int = 50) -> list[Any]:
+    def pages(
+        self, path: str, *, query: Mapping[str, str] | None = None, most: int = 50
+    ) -> list[Any]:
         """Return the items of all pages of a list, 100 a page.
+
+        Args:
+            path: Of the list.
+            query: What narrows it.
+            most: Pages.
 
         Raises:
             ApiError: As `request`; or there are more than `most` pages.
         """
         items: list[Any] = []
         for page in range(1, most + 1):
-            query = {"per_page": "100", "page": str(page)}
-            content = self.request("GET", path, query=query)
+            paged = {"per_page": "100", "page": str(page), **(query or {})}
+            content = self.request("GET", path, query=paged)
             if not isinstance(content, list):
                 raise ApiError(f"GET {path}: the answer is no list")
             items += content

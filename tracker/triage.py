@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
 from tracker.confirmation import together
-from tracker.domain import AlertEvent, AlertInfo, AlertState, RevisionInfo
+from tracker.domain import AlertInfo, AlertState, RevisionInfo
 from tracker.errors import UsageError
 from tracker.findings import Change, Finding, finding_of, sort_findings
 
@@ -44,7 +44,6 @@ __all__ = [
     "Split",
     "Triaged",
     "alert_key",
-    "awaits_delivery",
     "check_text",
     "next_state",
     "triaged",
@@ -169,12 +168,6 @@ def check_issue(url: str) -> str:
 def alert_key(project: str, commit: str, machine: str) -> str:
     """Return the key that alerts at most once: a commit of a project on a class of machine."""
     return f"{project}/{commit}/{machine}"
-
-
-def awaits_delivery(history: Sequence[AlertEvent]) -> bool:
-    """Whether no delivery was tried yet, the last one failed, or an acceptance expired since."""
-    tries = [e.action for e in history if e.action in ("delivered", "undelivered", "expired")]
-    return not tries or tries[-1] != "delivered"
 
 
 @dataclass(frozen=True, slots=True)

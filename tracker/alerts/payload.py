@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 
+from tracker.alerts.message import Message
 from tracker.domain import AlertInfo
 
 __all__ = ["FORMAT", "alert_document", "webhook_payload"]
@@ -36,12 +37,18 @@ def alert_document(alert: AlertInfo) -> dict[str, object]:
     }
 
 
-def webhook_payload(alert: AlertInfo) -> dict[str, object]:
+def webhook_payload(message: Message) -> dict[str, object]:
     """What is POSTed: `text` for chat services, the same alert in fields under `pacekeeper`."""
-    text = f"*{alert.project}* {alert.title}\n{alert.detail}"
+    alert = message.alert
     return {
-        "text": _escape(text),
-        "pacekeeper": {"format": FORMAT, "event": "alert", "alert": alert_document(alert)},
+        "text": _escape(f"*{alert.project}* {message.title}\n{message.text}"),
+        "pacekeeper": {
+            "format": FORMAT,
+            "event": "alert",
+            "stage": message.stage,
+            "delivery": message.delivery_key,
+            "alert": alert_document(alert),
+        },
     }
 
 

@@ -10,17 +10,19 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from tracker.alerts.config import AlertsConfig
-from tracker.alerts.delivery import Failure, deliver
+from tracker.alerts.delivery import Failure, send_due
 from tracker.alerts.mended import close_mended
 from tracker.alerts.paired import note_confirmations
+from tracker.alerts.recovered import close_recovered
 from tracker.alerts.rules import NewAlert, alert_of, gate_alert, key_of, new_alerts
+from tracker.alerts.silence import silences, spoke_again
 from tracker.alerts.sinks import sinks_of
 from tracker.alerts.withdrawn import note_withdrawn
 from tracker.domain import AlertInfo, GateInfo
 from tracker.findings import Finding
 from tracker.store import Store, queries
 from tracker.stored_findings import stored_findings
-from tracker.triage import ALL_STATES, alert_key, awaits_delivery
+from tracker.triage import ALL_STATES, alert_key
 
 __all__ = ["Notified", "alert_for_finding", "alert_for_gate", "notify"]
 
@@ -41,8 +43,9 @@ def notify(
     *,
     findings: tuple[Finding, ...] | None = None,
     stream: TextIO | None = None,
+    now: datetime | None = None,
 ) -> Notified:
-    """Open an alert for each new regression among the level shifts, and send what is unsent.
+    """Open an alert for each new regression and each silent machine, and send what is due.
 
     A commit alerts once on a class of machine, whatever the state of that alert. Later results of
     paired runs are noted on the alert; an open alert that is refuted is resolved. A failed delivery
@@ -55,21 +58,28 @@ def notify(
         findings: What `changepoints.analyze` just found, where the caller has it; else the
             shifts that the store holds.
         stream: Of the console sink; standard error unless given.
+        now: The present time unless given.
 
     Raises:
         StoreError: The store cannot be read or written. A sink never raises.
     """
+    now = now or datetime.now(UTC)
     if findings is None:
         findings = stored_findings(store, project)
     findings = tuple(finding for finding in findings if finding.project == project)
     _reopen_expired(store, project)
     before = queries.list_alerts(store, project, states=ALL_STATES, merged=True)
     known = {alert.key: alert for alert in before if alert.key}
-    closed = note_confirmations(store, known, findings, now=datetime.now(UTC))
+    closed = note_confirmations(store, known, findings, now=now)
+    closed += close_recovered(store, known, findings, now=now)
     # All that is stored, since `findings` may be of one machine or one search alone.
     stored = {key_of(finding) for finding in stored_findings(store, project)}
-    current = {alert.key: alert for alert in queries.list_alerts(store, project) if alert.key}
-    note_withdrawn(store, current, stored, now=datetime.now(UTC))
+    current = {
+        alert.key: alert
+        for alert in queries.list_alerts(store, project)
+        if alert.key and alert.revision is not None
+    }
+    note_withdrawn(store, current, stored, now=now)
     moved = {
         alert_key(project, alert.revision.commit, alert.machine)
         for alert in before
@@ -85,8 +95,9 @@ def notify(
     ids = [
         alert_id for new in alerts for alert_id, is_new in [_open(store, project, new)] if is_new
     ]
+    ids += _open_silences(store, project, config, now)
     opened = [queries.get_alert(store, alert_id) for alert_id in ids]
-    failures = _send_unsent(store, project, config, stream)
+    failures = _send(store, project, config, stream, now)
     return Notified(tuple(opened), tuple(closed), tuple(failures))
 
 
@@ -97,6 +108,7 @@ def alert_for_gate(
     *,
     is_ancestor: Callable[[str, str], bool] = operator.eq,
     stream: TextIO | None = None,
+    now: datetime | None = None,
 ) -> AlertInfo | None:
     """Open the alert of a finished gate that blocked, and send it; close those that it shows mended.
 
@@ -106,15 +118,17 @@ def alert_for_gate(
         config: The `[alerts]` table; None opens the alert and leaves sending to `notify`.
         is_ancestor: Whether the history of the second commit holds the first; see `close_mended`.
         stream: Of the console sink; standard error unless given.
+        now: The present time unless given.
 
     Returns:
         The alert, or None where nothing is worse or the commit has alerted before.
     """
-    close_mended(store, gate, is_ancestor, now=datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    close_mended(store, gate, is_ancestor, now=now)
     new = gate_alert(gate)
     alert_id, is_new = (0, False) if new is None else _open(store, gate.project, new)
     if config is not None:
-        _send_unsent(store, gate.project, config, stream)
+        _send(store, gate.project, config, stream, now)
     return queries.get_alert(store, alert_id) if is_new else None
 
 
@@ -143,16 +157,31 @@ def _open(store: Store, project: str, new: NewAlert) -> tuple[int, bool]:
     )
 
 
-def _send_unsent(
-    store: Store, project: str, config: AlertsConfig, stream: TextIO | None
+def _open_silences(store: Store, project: str, config: AlertsConfig, now: datetime) -> list[int]:
+    """Open alerts for silent machines, and close those of machines that measure again."""
+    machines = queries.machine_uses(store, project)
+    opened = []
+    for silence in silences(project, machines, config, now=now):
+        alert_id, is_new = store.open_alert(
+            project,
+            key=silence.key,
+            title=silence.title,
+            detail=silence.detail,
+            machine=silence.machine,
+        )
+        if is_new:
+            opened.append(alert_id)
+    for alert_id, measured in spoke_again(queries.list_alerts(store, project), machines).items():
+        text = f"it measured again at {measured:%Y-%m-%d %H:%M} UTC"
+        store.note_alert(alert_id, "reported", text, now=now, move="resolve")
+    return opened
+
+
+def _send(
+    store: Store, project: str, config: AlertsConfig, stream: TextIO | None, now: datetime
 ) -> list[Failure]:
     # Read back rather than remembered: another run may have died between opening and sending.
-    unsent = [
-        alert
-        for alert in queries.list_alerts(store, project, states=("open",))
-        if awaits_delivery(alert.history)
-    ]
-    return deliver(store, unsent, sinks_of(config, stream=stream or sys.stderr))
+    return send_due(store, project, config, sinks_of(config, stream=stream or sys.stderr), now=now)
 
 
 def _newest(store: Store, project: str) -> datetime | None:

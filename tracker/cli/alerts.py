@@ -83,6 +83,29 @@ def show(settings: Settings, alert_id: int, as_json: bool) -> None:
     _print(alert_text(alert))
 
 
+@command.command("send")
+@click.option("--project", metavar="NAME", help="Only this project (default: this directory's).")
+@click.pass_obj
+def send(settings: Settings, project: str | None) -> int:
+    """Send what is due: repeated deliveries, escalations, notices, machines that fell silent.
+
+    Run it every few minutes where a machine that measures may itself be the one that stops; the
+    [alerts] table of this directory's pacekeeper.toml says where messages go. Exits 5 if one was
+    not delivered; it is tried again later.
+    """
+    from tracker.alerts.service import notify
+    from tracker.cli.project import stored_project
+    from tracker.gate.policy_file import load_policy
+
+    policy = load_policy()
+    with Store.open(settings.db) as store:
+        name = stored_project(store, project or policy.name)
+        result = notify(store, name, policy.alerts)
+    for failure in result.failures:
+        click.echo(f"warning: {failure}", err=True)
+    return 5 if result.failures else 0
+
+
 _ids = click.argument("alert_ids", metavar="ID...", type=int, nargs=-1, required=True)
 _by = click.option("--by", metavar="NAME", help="Who does this (default: the user of this shell).")
 _note = click.option("--note", metavar="TEXT", help="Stored with the alert.")

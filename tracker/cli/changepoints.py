@@ -78,7 +78,7 @@ def command(
         if policy is not None and name is not None:
             result = notify(store, name, policy.alerts, findings=analysis.findings)
             for closed in result.closed:
-                click.echo(f"alert {closed.id} is resolved: a paired run refuted it", err=True)
+                click.echo(f"alert {closed.id} is {closed.history[-1].text}", err=True)
             for failure in result.failures:
                 click.echo(f"warning: {failure}", err=True)
     if as_json:

@@ -240,6 +240,6 @@ def find_and_alert(store: Store, root: str, project: str, machine: str) -> None:
     for alert in result.opened:
         _log.warning("alert %d: %s", alert.id, alert.title)
     for alert in result.closed:
-        _log.info("alert %d is resolved: a paired run refuted it", alert.id)
+        _log.info("alert %d is %s", alert.id, alert.history[-1].text)
     for failure in result.failures:
         _log.warning("%s", failure)

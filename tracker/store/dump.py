@@ -111,6 +111,7 @@ _KINDS = (
         },
     ),
     _Kind(t.alert_event, (), {"alert_id": "alert"}),
+    _Kind(t.delivery, ("alert_id", "sink", "stage"), {"alert_id": "alert"}),
     _Kind(
         t.calibration,
         ("project_id", "machine_id", "started_at"),

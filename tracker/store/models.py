@@ -375,6 +375,31 @@ class AlertEventRow(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
+class Delivery(Base):
+    """A message about an alert on its way to one place; once for each stage of the alert.
+
+    It is `waiting`, `delivered`, or `dropped` because the alert went on before. A process that sends
+    it holds it until `claimed_until`; one that is killed holds it no longer than that.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (UniqueConstraint("alert_id", "sink", "stage"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id"))
+    sink: Mapped[str] = mapped_column(String(16))
+    stage: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reference: Mapped[str | None] = mapped_column(
+        Text
+    )  # what the place calls it: an issue's number
+    error: Mapped[str | None] = mapped_column(Text)  # of the last attempt
+
+
 class Job(Base):
     """Work that somebody asked the service of a machine for.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -49,6 +49,7 @@ from tracker.store.schema import create_schema, read_schema, require_current
 from tracker.store.transaction import Cache, Transaction
 from tracker.store.writes import (
     accounts,
+    deliveries,
     expectations,
     explanations,
     jobs,
@@ -448,6 +449,38 @@ class Store:
             StoreError: The database failed.
         """
         self.write(lambda tx: triage.note(tx, alert_id, action, text, now, move))
+
+    # --- deliveries of alerts ----------------------------------------------------------------
+
+    def plan_deliveries(
+        self,
+        wanted: Iterable[tuple[int, str, str]],
+        *,
+        dropped: Iterable[int] = (),
+        now: datetime,
+    ) -> None:
+        """Plan deliveries (alert, sink, stage) that are not there yet; give up `dropped` ones."""
+        listed, given_up = list(wanted), list(dropped)
+
+        def act(tx: Transaction) -> None:
+            deliveries.plan(tx, listed, now)
+            deliveries.drop(tx, given_up, now)
+
+        self.write(act)
+
+    def claim_delivery(self, delivery_id: int, *, now: datetime, lease: timedelta) -> bool:
+        """Hold a delivery that is due for `lease`; return whether no other process holds it."""
+        return self.write(lambda tx: deliveries.claim(tx, delivery_id, now, lease))
+
+    def finish_delivery(self, delivery_id: int, *, reference: str | None, now: datetime) -> None:
+        """Say that it arrived, on the alert as well."""
+        self.write(lambda tx: deliveries.finish(tx, delivery_id, reference, now))
+
+    def fail_delivery(
+        self, delivery_id: int, error: str, *, next_at: datetime, now: datetime
+    ) -> None:
+        """Say why it did not arrive, on the alert as well; it is tried again from `next_at` on."""
+        self.write(lambda tx: deliveries.fail(tx, delivery_id, error, next_at, now))
 
     def say_fixed_by(self, alert_id: int, commit: str, *, by: str, now: datetime) -> None:
         """Keep which commit is said to fix an alert, by its full hash; its state stays.

@@ -9,8 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextmanager
-def webhook_server(*answers):
+def webhook_server(*answers, on_request=lambda: None, answer_first=False):
     """Yield (url, received). Each request takes the next of `answers`, the last one forever.
+
+    `on_request` is called before a request is answered, or after it.
 
     An answer is a status code, "slow" (no answer for 1.5 s), "drip" (a byte of the header every
     0.1 s) or "hang up".
@@ -25,6 +27,8 @@ def webhook_server(*answers):
             with lock:
                 received.append((dict(self.headers), json.loads(body)))
                 answer = left.pop(0) if len(left) > 1 else left[0]
+            if not answer_first:
+                on_request()
             if answer == "hang up":
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
@@ -34,8 +38,13 @@ def webhook_server(*answers):
             if answer == "drip":
                 self._drip()
                 return
-            self.send_response(answer)
-            self.end_headers()
+            try:
+                self.send_response(answer)
+                self.end_headers()
+            except OSError:
+                pass  # the client was killed
+            if answer_first:
+                on_request()
 
         def _drip(self):
             try:

@@ -6,8 +6,9 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
-from tests.tracker.alerts.samples import alert, change, findings
+from tests.tracker.alerts.samples import NOW, alert, change, findings
 from tracker.alerts import AlertsConfig, alerts_config
+from tracker.alerts.message import message_of
 from tracker.alerts.payload import webhook_payload
 from tracker.alerts.sinks import WebhookSink
 from tracker.errors import UsageError
@@ -20,8 +21,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "alerts.md").read_text()
 
 
 def block(language):
-    (text,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return text
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)[0]
 
 
 def shape(value):
@@ -29,13 +29,22 @@ def shape(value):
 
 
 def test_the_payload_has_the_fields_it_shows():
-    assert shape(json.loads(block("json"))) == shape(webhook_payload(alert()))
+    assert shape(json.loads(block("json"))) == shape(
+        webhook_payload(message_of(alert(), "opened", now=NOW))
+    )
 
 
 def test_the_configuration_is_the_default_beside_the_webhook():
     config = alerts_config(Table(tomllib.loads(block("toml"))["alerts"], "[alerts]"))
     assert config.webhook_variable == "PACEKEEPER_WEBHOOK"
     assert replace(config, webhook=None) == AlertsConfig()
+
+
+def test_the_further_places_are_read():
+    text = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)[1]
+    config = alerts_config(Table(tomllib.loads(text)["alerts"], "[alerts]"))
+    assert config.email.password_variable == "PACEKEEPER_SMTP_PASSWORD"
+    assert (config.github.place, config.gitlab.place) == ("org/engine", "group/engine")
 
 
 def test_the_table_of_states_is_the_state_machine():

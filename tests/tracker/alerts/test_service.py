@@ -1,6 +1,8 @@
 """From shifts in a store to alerts that are opened once, sent, and triaged."""
 
 import io
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -83,18 +85,23 @@ def test_an_alert_is_sent_once_and_the_note_says_so(store):
     stream = io.StringIO()
     with webhook_server(200) as (url, received):
         for _ in range(2):
-            result = notify(store, "engine", AlertsConfig(webhook=url), stream=stream)
+            result = notify(
+                store, "engine", AlertsConfig(webhook=url, allow_private=True), stream=stream
+            )
             assert result.failures == ()
     assert len(received) == 1
     assert stream.getvalue().count("alert ") == 1
     (alert,) = all_alerts(store)
-    assert alert.note.endswith(" delivered to console, webhook")
+    assert [event.text for event in alert.history] == [
+        "delivered to console",
+        "delivered to webhook",
+    ]
     assert received[0][1]["pacekeeper"]["alert"]["key"] == alert.key
 
 
 def test_a_failed_delivery_is_noted_and_made_up_for(store):
     regressed(store)
-    config = AlertsConfig(console=False, webhook=closed_port_url())
+    config = AlertsConfig(console=False, webhook=closed_port_url(), allow_private=True)
     (failure,) = notify(store, "engine", config).failures
     assert (failure.sink, failure.alert_id) == ("webhook", all_alerts(store)[0].id)
     (alert,) = all_alerts(store)
@@ -102,7 +109,11 @@ def test_a_failed_delivery_is_noted_and_made_up_for(store):
     assert "not delivered to webhook (no connection: Connection refused, 3 tries)" in alert.note
     assert "s3cret" not in alert.note
     with webhook_server(500, 200) as (url, received):
-        result = notify(store, "engine", AlertsConfig(console=False, webhook=url))
+        now_reachable = replace(config, webhook=url)
+        notify(store, "engine", now_reachable)  # too early for another try
+        assert received == []
+        later = datetime.now(UTC) + timedelta(minutes=1)
+        result = notify(store, "engine", now_reachable, now=later)
     assert (result.opened, result.failures, len(received)) == ((), (), 2)
     (alert,) = all_alerts(store)
     assert len(alert.note.splitlines()) == 2
@@ -113,7 +124,9 @@ def test_a_dead_webhook_is_tried_for_one_alert_only(store):
     regressed(store)
     regressed(store, machine="gpu-2")
     with webhook_server(500) as (url, received):
-        failures = notify(store, "engine", AlertsConfig(console=False, webhook=url)).failures
+        failures = notify(
+            store, "engine", AlertsConfig(console=False, webhook=url, allow_private=True)
+        ).failures
     assert len(failures) == 2
     assert len(received) == 3
     assert all("not delivered to webhook" in alert.note for alert in all_alerts(store))
@@ -122,20 +135,21 @@ def test_a_dead_webhook_is_tried_for_one_alert_only(store):
 def test_an_unset_variable_fails_the_delivery_and_nothing_else(store, monkeypatch):
     monkeypatch.delenv("PACEKEEPER_WEBHOOK", raising=False)
     regressed(store)
-    config = AlertsConfig(console=False, webhook="$PACEKEEPER_WEBHOOK")
+    config = AlertsConfig(console=False, webhook="$PACEKEEPER_WEBHOOK", allow_private=True)
     (failure,) = notify(store, "engine", config).failures
     assert failure.reason == "environment variable PACEKEEPER_WEBHOOK is not set"
     with webhook_server(200) as (url, received):
         monkeypatch.setenv("PACEKEEPER_WEBHOOK", url)
-        assert notify(store, "engine", config).failures == ()
+        later = datetime.now(UTC) + timedelta(minutes=1)
+        assert notify(store, "engine", config, now=later).failures == ()
     assert len(received) == 1
 
 
 def test_triage_while_sending_is_kept(store, monkeypatch):
     regressed(store)
 
-    def acks_meanwhile(sink, alert):
-        move_alert(store, alert.id, "ack", note="mine")
+    def acks_meanwhile(sink, message, reference):
+        move_alert(store, message.alert.id, "ack", note="mine")
 
     monkeypatch.setattr(sinks_module.WebhookSink, "send", acks_meanwhile)
     notify(store, "engine", AlertsConfig(console=False, webhook="https://chat.example/x"))
@@ -147,10 +161,12 @@ def test_triage_while_sending_is_kept(store, monkeypatch):
 
 def test_what_is_triaged_is_not_sent_any_more(store):
     regressed(store)
-    notify(store, "engine", AlertsConfig(console=False, webhook=closed_port_url()))
+    notify(
+        store, "engine", AlertsConfig(console=False, webhook=closed_port_url(), allow_private=True)
+    )
     move_alert(store, all_alerts(store)[0].id, "ack")
     with webhook_server(200) as (url, received):
-        notify(store, "engine", AlertsConfig(console=False, webhook=url))
+        notify(store, "engine", AlertsConfig(console=False, webhook=url, allow_private=True))
     assert received == []
 
 
@@ -184,7 +200,7 @@ def test_a_gate_opens_one_alert_and_sends_it(store):
 def test_a_gate_without_a_configuration_leaves_sending_to_notify(store):
     assert alert_for_gate(store, finished_gate(store)).note is None
     with webhook_server(200) as (url, received):
-        notify(store, "engine", AlertsConfig(console=False, webhook=url))
+        notify(store, "engine", AlertsConfig(console=False, webhook=url, allow_private=True))
     assert len(received) == 1
 
 

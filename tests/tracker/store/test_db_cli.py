@@ -71,6 +71,7 @@ def fill(store: Store) -> None:
     facts = {"title": "t", "detail": "d", "revision_commit": commit(1), "machine": "box"}
     alert, _ = store.open_alert("p", key="k", **facts)
     part, _ = store.open_alert("p", key="k2", **facts)
+    store.plan_deliveries([(alert, "webhook", "opened")], now=START)
     store.triage([alert], Assign("Bo"), by="ann", now=START)
     store.triage([alert], MoveCommit("earlier"), by="ann", now=START)
     store.triage([part], Merge(alert), by="ann", now=START)

@@ -8,6 +8,7 @@ from tracker.store.queries.accounts import list_accounts, role_of
 from tracker.store.queries.alerts import alerts_at, get_alert, list_alerts, neighbour
 from tracker.store.queries.attempts import attempts
 from tracker.store.queries.compare import compare, paired_values
+from tracker.store.queries.deliveries import list_deliveries
 from tracker.store.queries.expectations import list_expectations
 from tracker.store.queries.explanations import list_explanations
 from tracker.store.queries.export import export_rows
@@ -66,6 +67,7 @@ __all__ = [
     "last_searches",
     "list_accounts",
     "list_alerts",
+    "list_deliveries",
     "list_expectations",
     "list_explanations",
     "list_gates",

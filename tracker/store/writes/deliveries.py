@@ -1,0 +1,74 @@
+"""Deliveries: planned once, held by one process at a time, finished with a line in the history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, or_, select, update
+
+from tracker.store import tables as t
+from tracker.store.transaction import Transaction
+from tracker.store.writes.triage import add_event
+
+_d = t.delivery.c
+
+
+def plan(tx: Transaction, wanted: Iterable[tuple[int, str, str]], now: datetime) -> None:
+    """Insert deliveries (alert, sink, stage) that are not there."""
+    rows = [
+        {"alert_id": alert_id, "sink": sink, "stage": stage, "state": "waiting", "attempts": 0,
+         "next_at": now}
+        for alert_id, sink, stage in sorted(wanted)
+    ]  # fmt: skip
+    tx.insert_missing(t.delivery, rows)
+
+
+def drop(tx: Transaction, delivery_ids: Iterable[int], now: datetime) -> None:
+    """Give up what nobody holds; the alert has gone on."""
+    for delivery_id in sorted(delivery_ids):
+        tx.conn.execute(
+            update(t.delivery)
+            .where(_d.id == delivery_id, _d.state == "waiting", _is_free(now))
+            .values(state="dropped", finished_at=now)
+        )
+
+
+def claim(tx: Transaction, delivery_id: int, now: datetime, lease: timedelta) -> bool:
+    """Hold a delivery that is due; return whether it is now this process' to send."""
+    changed = tx.conn.execute(
+        update(t.delivery)
+        .where(_d.id == delivery_id, _d.state == "waiting", _d.next_at <= now, _is_free(now))
+        .values(claimed_until=now + lease, attempts=_d.attempts + 1)
+    )
+    return changed.rowcount == 1
+
+
+def finish(tx: Transaction, delivery_id: int, reference: str | None, now: datetime) -> None:
+    row = tx.conn.execute(select(_d.alert_id, _d.sink, _d.stage).where(_d.id == delivery_id)).one()
+    tx.conn.execute(
+        update(t.delivery)
+        .where(_d.id == delivery_id)
+        .values(
+            state="delivered", finished_at=now, claimed_until=None, reference=reference, error=None
+        )
+    )
+    what = "" if row.stage == "opened" else f"{row.stage.partition(' ')[0]}, "
+    add_event(tx, row.alert_id, "delivered", f"{what}delivered to {row.sink}", None, now)
+
+
+def fail(tx: Transaction, delivery_id: int, error: str, next_at: datetime, now: datetime) -> None:
+    """Let it go until `next_at`; the history gets a line where the reason is a new one."""
+    row = tx.conn.execute(select(_d.alert_id, _d.sink, _d.error).where(_d.id == delivery_id)).one()
+    tx.conn.execute(
+        update(t.delivery)
+        .where(_d.id == delivery_id)
+        .values(claimed_until=None, next_at=next_at, error=error)
+    )
+    if row.error != error:
+        text = f"not delivered to {row.sink} ({error})"
+        add_event(tx, row.alert_id, "undelivered", text, None, now)
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(_d.claimed_until.is_(None), _d.claimed_until <= now)
