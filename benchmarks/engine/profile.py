@@ -110,8 +110,10 @@ def _capture(target: Any, benchmark: str, scenario: Scenario, directory: Path) -
         counters = {name: value - before[name] for name, value in engine.counters().items()}
         gc.disable()  # what the tracers keep would make it run at times of its own
         timer = CallTimer(tree, clock=watch.clock)
+        watch.timer = timer
         with timer.recording():
             steps = run(2)
+        watch.timer = None
         counter = LineCounter(tree, clock=watch.clock)
         counted: dict[str, CallNode] = {}
         watch.on_step = lambda kind: counted.setdefault(kind, CallNode()).add(counter.take())
@@ -144,6 +146,7 @@ class _Watch:
         self.on_step: Callable[[str], None] | None = None  # called where a part ends, with its kind
         self.around: Around = lambda number: nullcontext()
         self.clock = own_clock()
+        self.timer: CallTimer | None = None  # is told of every step
         self._engine = engine
         self.submit = engine.submit
         self.output = engine.output
@@ -157,8 +160,12 @@ class _Watch:
         before = self._counters()
         with self.around(len(self.marks)):
             began = self.clock()
+            if self.timer is not None:
+                self.timer.begin_step(began)
             events = self._engine.step()
             ended = self.clock()
+            if self.timer is not None:
+                self.timer.end_step(ended)
         after = self._counters()
         is_prefill = after.get("prefill_steps", 0) > before.get("prefill_steps", 0)
         kind = "prefill" if is_prefill else "decode"

@@ -46,7 +46,7 @@ def explain(
     alike = [math.expm1(speed) * step for speed in speeds]
     # Judged apart: what all places have in common is noisier than any of them.
     (total,), (everywhere,) = (judged_differences([row], step) for row in (totals, alike))
-    places = judged_differences([[s / steps for s in c.seconds] for c in charged], step)
+    places = judged_differences([[s / steps for s in c.seconds] for c in charged], step, totals)
     rows = [
         _row(charge, difference, total, steps, changed)
         for charge, difference in zip(charged, places, strict=True)

@@ -20,6 +20,7 @@ ALPHA = 0.01
 LEAST_PAIRS = 7  # below, no arrangement of the signs is rare enough
 _BEYOND = 0.025  # chance on each side of an interval
 _RELEVANT = 0.01  # of a step: a difference that matters
+_RELEVANT_SHARE = 0.1  # of the typical absolute difference of the whole, likewise
 
 Floats = NDArray[np.float64]
 
@@ -43,12 +44,16 @@ class Difference:
         self.is_certain = is_certain
 
 
-def judged_differences(rows: Sequence[Sequence[float]], step: float) -> list[Difference]:
+def judged_differences(
+    rows: Sequence[Sequence[float]], step: float, whole: Sequence[float] = ()
+) -> list[Difference]:
     """Return the differences of every place, judged together.
 
     Args:
         rows: Of each place, its differences by pair, seconds a step; at least one pair.
         step: Seconds of a step of the base.
+        whole: The whole difference by pair, of which the rows are parts. Only its sizes count, which
+            no exchange of the arms changes: beside a large difference a small one does not matter.
 
     Assumptions:
         Base and head of a pair are exchangeable where they do not differ: their order is drawn.
@@ -56,7 +61,9 @@ def judged_differences(rows: Sequence[Sequence[float]], step: float) -> list[Dif
     if not rows:
         return []
     table = np.array(rows, dtype=np.float64).T  # [pairs, places]
-    relevant = np.full(table.shape[1], max(_RELEVANT * step, 1e-12))
+    typical = float(np.median(np.abs(whole))) if len(whole) else 0.0
+    least = max(_RELEVANT * step, _RELEVANT_SHARE * typical, 1e-12)
+    relevant = np.full(table.shape[1], least)
     worse = _p_values(table, relevant)
     better = _p_values(-table, relevant)
     return [

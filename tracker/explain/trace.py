@@ -9,11 +9,9 @@ import gzip
 import json
 import re
 import zlib
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -154,28 +152,20 @@ def _nested(events: Sequence[Mapping[str, Any]]) -> dict[str, _Span]:
     """Return the spans of the host, added up by place, under each kind of step.
 
     Args:
-        events: Of the host, calls in the order in which they began.
+        events: Of the host: steps and calls in the order in which they began.
     """
-    steps = sorted((event for event in events if event["cat"] == "step"), key=itemgetter("ts"))
-    starts = [step["ts"] for step in steps]
     roots: dict[str, _Span] = {}
-    for step in steps:
-        span = roots.setdefault(step["args"]["kind"], _Span())
-        span.add(step["dur"])
-        span.size += step["args"]["tokens"]
     stack: list[_Span] = []
     for event in events:
-        if event["cat"] != "python":
-            continue
         arguments = event["args"]
         del stack[arguments["depth"] :]
-        if stack:
-            parent = stack[-1]
-        else:
-            place = bisect_right(starts, event["ts"]) - 1
-            inside = place >= 0 and event["ts"] < starts[place] + steps[place]["dur"]
-            kind = steps[place]["args"]["kind"] if inside else BETWEEN
-            parent = roots.setdefault(kind, _Span())
+        if event["cat"] == "step":
+            span = roots.setdefault(arguments["kind"], _Span())
+            span.add(event["dur"])
+            span.size += arguments["tokens"]
+            stack.append(span)
+            continue
+        parent = stack[-1] if stack else roots.setdefault(BETWEEN, _Span())
         key = arguments["site"], arguments["function"]
         span = parent.children.setdefault(key, _Span())
         span.add(event["dur"])

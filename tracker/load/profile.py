@@ -40,6 +40,7 @@ FORMAT = 1
 SUFFIX = ".trace.json.gz"
 _ROUNDS = 2000  # empty calls that measure the tracer's own cost
 _HOST = 1  # process of the trace
+_STEP = -2  # in the place of a function's number
 _GAP = 50_000  # ns between two looks at the clock; the kernel takes a core away for longer
 
 Clock = Callable[[], int]
@@ -190,6 +191,14 @@ class CallTimer:
             yield
         finally:
             sys.settrace(previous)
+
+    def begin_step(self, at: int) -> None:
+        """Say that what is called from now on is part of a step that began at a time, ns."""
+        self.events.append((at, _STEP, -1))
+
+    def end_step(self, at: int) -> None:
+        """Say that the step has ended."""
+        self.events.append((at,))
 
     def cost(self) -> tuple[float, float]:
         """Return the nanoseconds that tracing adds to a call: inside its own time, and in its caller's."""
@@ -383,7 +392,7 @@ def write_trace(
         directory: Of the launch's artifacts; made if it is not there.
         benchmark: The suite, as its launch artifact names it.
         tree: The functions that were traced.
-        steps: Of the run that the timer recorded.
+        steps: Of the run that the timer recorded, in order.
         untraced: Of a run that nothing traced.
         timer: With its record.
         counted: By kind of step; what ran outside of steps under ``"between steps"``.
@@ -395,34 +404,32 @@ def write_trace(
     events: list[dict[str, Any]] = [
         {"ph": "M", "name": "process_name", "pid": _HOST, "args": {"name": f"host: {benchmark}"}}
     ]
-    events += [
-        {
-            "ph": "X", "cat": "step", "name": f"step {step.kind}", "pid": _HOST, "tid": 1,
-            "ts": (step.start - origin) / 1e3, "dur": (step.end - step.start) / 1e3,
-            "args": {"kind": step.kind, "tokens": step.tokens},
-        }
-        for step in steps
-    ]  # fmt: skip
     sites = set(_sites(counted.values()))
     spans: list[dict[str, Any]] = []  # in the order in which they began
     running: list[dict[str, Any]] = []
+    kinds = iter(steps)
     for event in timer.events:
         if len(event) == 1:
             span = running.pop()
             span["dur"] = (event[0] - origin) / 1e3 - span["ts"]
             continue
         began, number, site = event
-        if running:
-            sites.add((running[-1]["args"]["function"], site))
-        span = {
-            "ph": "X", "cat": "python", "name": "", "pid": _HOST, "tid": 1,
-            "ts": (began - origin) / 1e3, "dur": 0.0,
-            "args": {"function": number, "site": site, "depth": len(running)},
-        }  # fmt: skip
+        common = {"ph": "X", "pid": _HOST, "tid": 1, "ts": (began - origin) / 1e3, "dur": 0.0}
+        if number == _STEP:
+            step = next(kinds)
+            arguments = {"kind": step.kind, "tokens": step.tokens, "depth": len(running)}
+            span = {"cat": "step", "name": f"step {step.kind}", **common, "args": arguments}
+        else:
+            if running and "function" in running[-1]["args"]:
+                sites.add((running[-1]["args"]["function"], site))
+            arguments = {"function": number, "site": site, "depth": len(running)}
+            span = {"cat": "python", "name": "", **common, "args": arguments}
         spans.append(span)
         running.append(span)
     functions = tree.described(sites)
     for span in spans:
+        if span["cat"] == "step":
+            continue
         function = functions[span["args"]["function"]]
         span["name"] = f"{function['file']}({function['line']}): {function['function']}"
     for number, function in enumerate(functions):

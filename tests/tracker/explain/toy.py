@@ -105,18 +105,23 @@ def toy_trace(
     tree = SourceTree(folder)
     engine = names["engine"].Engine(clock.spend, names["ops"], names["queue"])
 
-    def run() -> list[Step]:
+    timer = CallTimer(tree, clock=clock)
+
+    def run(*, timed: bool) -> list[Step]:
         done = []
         for kind, tokens in steps:
             begun = clock.now
+            if timed:
+                timer.begin_step(begun)
             engine.step([0] * tokens)
+            if timed:
+                timer.end_step(clock.now)
             done.append(Step(kind, begun, clock.now, tokens))
         return done
 
-    untraced = run()
-    timer = CallTimer(tree, clock=clock)
+    untraced = run(timed=False)
     with timer.recording():
-        traced = run()
+        traced = run(timed=True)
     counter = LineCounter(tree, clock=clock)
     counted: dict[str, CallNode] = {}
     with counter.recording():

@@ -1,0 +1,33 @@
+"""From a commit to the place that it made slower, for real: a clone, asv, the engine, the store."""
+
+import pytest
+
+from tests.e2e.explain_evidence import Clone, first_row, named_first
+from tests.e2e.planted_slowdowns import PLANTED
+
+pytestmark = pytest.mark.e2e
+# One that is slower in its own code, one that calls more, one that has other steps; the others are in
+# `python -m tests.e2e.explain_evidence`.
+CHOSEN = ("a copy per step", "an op called twice", "smaller chunks")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    return Clone(tmp_path_factory.mktemp("evidence") / "home")
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_planted_slowdown_is_named_first(clone, name):
+    planted = next(p for p in PLANTED if p.name == name)
+    # Two pairs: the counts are exact, and the place with the largest difference stands first.
+    suite = clone.explain(clone.plant(planted), planted.bench, 2)
+    assert suite["pairs"] == 2
+    if name == "a copy per step":
+        assert suite["total"]["low"] is None, "two pairs decide nothing"
+    else:
+        assert named_first(planted, suite), first_row(suite)
+
+
+def test_every_planted_edit_applies(clone):
+    commits = {clone.plant(planted) for planted in PLANTED}
+    assert len(commits) == len(PLANTED) == 10
