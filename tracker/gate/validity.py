@@ -103,6 +103,7 @@ def pair_complaints(
     ]
     complaints += _work(base, head, base_tokens, same_work)
     complaints += _environment(base, head, environment)
+    complaints += _co_tenants(base, head)[0]
     for arm, launch in (("base", base), ("head", head)):
         complaints += _errors(arm, launch)
         complaints += _machine(arm, launch)
@@ -115,6 +116,7 @@ def pair_warnings(base: LaunchResult, head: LaunchResult, base_tokens: BaseToken
     What they did differently, and what could not be proved of the code that ran.
     """
     warnings = [_prefix_warning(base, head), _token_warning(base, head, base_tokens)]
+    warnings += _co_tenants(base, head)[1]
     for note in dict.fromkeys((*base.notes, *head.notes)):
         arms = [arm for arm, one in (("base", base), ("head", head)) if note in one.notes]
         warnings.append(note if len(arms) == 2 else f"{arms[0]}: {note}")
@@ -216,24 +218,63 @@ def _errors(arm: Arm | str, launch: LaunchResult) -> list[Complaint]:
 
 
 def _machine(arm: str, launch: LaunchResult) -> list[Complaint]:
-    """Complain of a GPU that was too hot, or slowed down by its hardware: alike for both arms.
+    """Complain of a GPU that was too hot, slowed down by its hardware, or failed: in both arms alike.
 
     Not of its power cap: a GPU under load runs at it, with either commit.
     """
     complaints: list[Complaint] = []
     for header in launch.launches:
-        telemetry = _mapping(header.header.get("telemetry"))
-        gpus = telemetry.get("gpus")
-        for number, gpu in enumerate(gpus if isinstance(gpus, list) else [telemetry]):
+        for number, gpu in _gpus(header).items():
             slowed = ", ".join(
                 f"{reason} in {share:.0%} of the samples"
-                for reason, share in _throttled(_mapping(gpu)).items()
+                for reason, share in _throttled(gpu).items()
                 if reason not in _NORMAL and share > _MOSTLY_FREE
             )
+            where = f"during {header.benchmark} in {arm}"
             if slowed:
-                text = f"GPU {number} was throttled during {header.benchmark} in {arm}: {slowed}"
+                text = f"GPU {number} was throttled {where}: {slowed}"
                 complaints.append(Complaint("machine", (header.benchmark, "throttled"), text))
+            if _share(gpu.get("failed_samples"), gpu.get("samples")) > _MOSTLY_FREE:
+                text = f"GPU {number} could not be read {where}: {gpu.get('problem')}"
+                complaints.append(Complaint("machine", (header.benchmark, "GPU"), text))
     return complaints
+
+
+def _co_tenants(base: LaunchResult, head: LaunchResult) -> tuple[list[Complaint], list[str]]:
+    """Complain of other processes on a GPU in one arm only; warn of those in both."""
+    complaints: list[Complaint] = []
+    warnings: list[str] = []
+    for scenario, launches in _by_scenario(base, head).items():
+        of_base, of_head = (
+            {
+                n: bool(gpu["co_tenants"])
+                for n, gpu in _gpus(launch).items()
+                if gpu.get("co_tenants") is not None
+            }
+            for launch in launches
+        )
+        for number in sorted(of_base.keys() & of_head.keys()):
+            text = f"other processes were on GPU {number} during {scenario}"
+            if of_base[number] != of_head[number]:
+                arm = "base" if of_base[number] else "head"
+                subject = (scenario, "co-tenants")
+                complaints.append(Complaint("machine", subject, f"{text} in {arm} only"))
+            elif of_base[number]:
+                warnings.append(f"{text}, in both commits")
+    return complaints, warnings
+
+
+def _gpus(header: Launch) -> dict[int, Mapping[str, object]]:
+    """The telemetry of the GPUs that served the load, by number."""
+    telemetry = _mapping(header.header.get("telemetry"))
+    gpus = telemetry.get("gpus")  # without it: one GPU, of an earlier version
+    entries = map(_mapping, gpus if isinstance(gpus, list) else [telemetry])
+    return {n: gpu for n, gpu in enumerate(entries) if gpu.get("serves") is not False}
+
+
+def _share(part: object, whole: object) -> float:
+    known = isinstance(part, int) and isinstance(whole, int) and whole > 0
+    return part / whole if known else 0.0  # type: ignore[operator]
 
 
 def _throttled(gpu: Mapping[str, object]) -> dict[str, float]:

@@ -435,6 +435,24 @@ def test_a_benchmark_that_takes_its_own_proof_with_it_is_broken_and_not_invalid(
     assert gate(measure)[1].outcome == "invalid"
 
 
+def test_other_processes_on_a_gpu_are_a_fault_in_one_arm_and_a_warning_in_both():
+    def shared(*pids):
+        def changed(result):
+            (header,) = result.launches
+            telemetry = {"gpus": [{"co_tenants": []}, {"co_tenants": list(pids)}]}
+            header = dataclasses.replace(header, header=header.header | {"telemetry": telemetry})
+            return dataclasses.replace(result, launches=(header,))
+
+        return changed
+
+    alone, visited = shared(), shared(7)
+    session, report = gate(Lab(script={0: alone, 1: visited}))
+    assert (session.course.dropped, report.outcome) == (1, "pass")
+    session, report = gate(Lab(script={0: visited, 1: visited}))
+    assert (session.course.dropped, report.outcome) == (0, "pass")
+    assert "other processes were on GPU 1 during suite.A, in both commits" in report.warnings
+
+
 def test_what_a_launch_could_not_prove_is_in_every_report():
     def noted(*notes):
         return lambda result: dataclasses.replace(result, notes=notes)
@@ -523,6 +541,9 @@ def test_the_same_seed_gives_the_same_verdict():
         ({"throttled_share": {"hw_thermal_slowdown": 0.04}}, 0),
         ({"throttled_share": {"hw_thermal_slowdown": 0.2}}, 1),
         ({"gpus": [{"throttled_share": {}}, {"throttled_share": {"hw_slowdown": 0.5}}]}, 1),
+        ({"gpus": [{"serves": False, "throttled_share": {"hw_slowdown": 1.0}}]}, 0),
+        ({"gpus": [{"failed_samples": 9, "samples": 10, "problem": "GPU is lost"}]}, 1),
+        ({"gpus": [{"failed_samples": 0, "samples": 10, "problem": None}]}, 0),
         ({"throttle_reasons": ["hw_power_brake_slowdown"]}, 1),
         ({"throttle_reasons": ["sw_power_cap"]}, 0),
         (None, 0),
