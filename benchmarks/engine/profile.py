@@ -48,7 +48,9 @@ PHASES: tuple[tuple[str, str | None], ...] = (
     (r"^inference/ops/", ""),
     (r"^inference/", "host gap"),
 )
-_KEPT = frozenset({"cpu_op", "kernel", "gpu_memcpy", "gpu_memset", "user_annotation"})
+_KEPT = frozenset(
+    {"cpu_op", "cuda_runtime", "kernel", "gpu_memcpy", "gpu_memset", "user_annotation"}
+)
 _ARGUMENTS = (
     "Input Dims", "External id", "correlation", "stream", "grid", "block",
     "registers per thread", "shared memory",

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+import numpy as np
+
 from tracker.explain.blame import WORK, Charge, Effect, charges, heaviest_line
 from tracker.explain.changed import ChangedCode
 from tracker.explain.differences import Difference, judged_differences
@@ -72,10 +74,31 @@ def explain(
             for name in sorted(base[0].counters.keys() | head[0].counters.keys())
             if base[0].counters.get(name, 0) != head[0].counters.get(name, 0)
         },
+        ops=_ops(base, head, steps, step, totals),
         ops_note=head[0].ops_problem or base[0].ops_problem,
         frames=tuple(_frames(matches, steps, step)),
         traces=(base[-1].path, head[-1].path),
     )
+
+
+def _ops(
+    base: Sequence[Trace], head: Sequence[Trace], steps: int, step: float, whole: Sequence[float]
+) -> tuple[Row, ...]:
+    """Return the ops and kernels that differ beyond the noise, or in number; the largest first."""
+    if not all(trace.ops for trace in (*base, *head)):
+        return ()
+    matches = matched(combine([t.ops for t in base]), combine([t.ops for t in head]))
+    without_common_speed(matches)
+    charged = [charge for charge in charges(matches) if charge.effects]
+    judged = judged_differences([[s / steps for s in c.seconds] for c in charged], step, whole)
+    nothing = Difference(np.zeros(len(base)), is_certain=False)
+    rows = [
+        _row(charge, difference, nothing, steps, ())
+        for charge, difference in zip(charged, judged, strict=True)
+        if charge.owner != WORK
+    ]
+    rows.sort(key=lambda row: _rank(row, slower=True))
+    return tuple(row for row in rows if row.is_certain or row.is_exact)[:_SHOWN]
 
 
 def _untraced(trace: Trace) -> float:
@@ -157,7 +180,7 @@ def _row(
     is_exact = effect.kind != "slower" and any(e.kind != "slower" for e, _ in charge.effects)
     phase = max(charge.phases, key=lambda name: abs(charge.phases[name]))
     where, code = _place(charge, effect, changed)
-    function = "" if charge.owner == WORK else charge.owner.partition(": ")[2] or charge.owner
+    function = charge.owner.partition(": ")[2]
     return Row(
         where=where,
         function=function,
@@ -202,7 +225,12 @@ def _place(charge: Charge, effect: Effect, changed: Sequence[ChangedCode]) -> tu
     node = effect.at.node
     if charge.owner == WORK:
         return WORK, ""
-    file = charge.owner.partition(": ")[0]
+    file, _, function = charge.owner.partition(": ")
+    if not function:  # an op: what was compiled stands in the place of a line
+        before = effect.at.base.site[1] if effect.at.base is not None else node.site[1]
+        return charge.owner, node.site[1] if before == node.site[
+            1
+        ] else f"{before} → {node.site[1]}"
     if effect.kind == "slower":
         line = heaviest_line(effect)
         return (f"{file}:{line.number}", line.text) if line else (f"{file}:{node.line}", "")

@@ -141,7 +141,7 @@ def _cause(match: Match) -> Effect | None:
             return inherited
     elif not _equal(match.base.calls, match.head.calls):
         # Called from the step itself, or from outside of steps, by whoever drives the engine.
-        return _cause(parent) or Effect("work", parent)
+        return _cause(parent) or Effect("calls", match)
     above = _cause(parent)
     if not _same_size(match.base, match.head):
         return above or Effect("size", match)

@@ -94,6 +94,12 @@ def _pairs(base: Sequence[Node], head: Sequence[Node]) -> list[tuple[Node | None
             pairs.append((node, other))
             firsts.remove(node)
             seconds.remove(other)
+    for node in tuple(firsts):  # made elsewhere, by another name: where only one can be meant
+        others = [other for other in seconds if _renamed([node], [other])]
+        if len(others) == 1 and sum(bool(_renamed([n], others)) for n in firsts) == 1:
+            pairs.append((node, others[0]))
+            firsts.remove(node)
+            seconds.remove(others[0])
     return [*pairs, *((node, None) for node in firsts), *((None, node) for node in seconds)]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.errors import MeasurementError
+from tracker.explain.ops import op_counts, op_roots
 from tracker.explain.tree import Line, Node
 from tracker.load.profile import FORMAT
 
@@ -142,7 +143,8 @@ def _parse(events: Sequence[Mapping[str, Any]], own: Mapping[str, Any], path: st
             kind: StepFacts(len(steps), sum(t for _, t in steps), sum(s for s, _ in steps))
             for kind, steps in sorted(untraced.items())
         },
-        counters=own["counters"],
+        counters={**own["counters"], **op_counts(events)},
+        ops=op_roots(events, own.get("device", "cpu")),
         ops_problem=own.get("device_problem"),
         device=own.get("device", "cpu"),
     )

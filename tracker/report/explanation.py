@@ -117,6 +117,11 @@ def _suite_lines(suite: Explained) -> list[str]:
     if suite.problem is not None:
         return lines
     lines += ["", *_rows(suite)] if suite.rows else []
+    if suite.ops:
+        ops = [(op.where, op.what, *_cells(op)[2:6]) for op in suite.ops]
+        lines += ["", *_table([("op or kernel", *_HEADER[1:6]), *ops])]
+    elif suite.ops_note:
+        lines += ["", f"no ops or kernels: {suite.ops_note}"]
     if suite.counters:
         lines += ["", "counted otherwise: " + _counters(suite)]
     if suite.within_noise and suite.rows:

@@ -78,6 +78,7 @@ def toy_trace(
     steps: Sequence[tuple[str, int]] = (("prefill", 64), *(("decode", 8),) * 20),
     noise: float = 0.05,
     counters: dict[str, int] | None = None,
+    device_events: Sequence[dict[str, Any]] = (),
 ) -> Path:
     """Run the toy under the tracers and return the file.
 
@@ -88,6 +89,7 @@ def toy_trace(
         steps: Kind and tokens of each.
         noise: Relative, of every stretch of time.
         counters: What the engine says it counted.
+        device_events: As torch's profiler saw a GPU.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clock = Clock(random.Random(launch), noise)
@@ -130,7 +132,8 @@ def toy_trace(
             counted.setdefault(kind, CallNode()).add(counter.take())
     return write_trace(
         folder, "toy.Suite", tree=tree, steps=traced, untraced=untraced, timer=timer, counted=counted,
-        facts={"phases": PHASES, "counters": counters or {}},
+        facts={"phases": PHASES, "counters": counters or {}, "device": "cuda"},
+        device_events=device_events,
     )  # fmt: skip
 
 
