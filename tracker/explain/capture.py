@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from tracker.domain import Arm, Fingerprint
 from tracker.explain.trace import Trace, TraceError, read_trace
+from tracker.gate.complaint import Complaint
 from tracker.gate.order import PairOrder
-from tracker.gate.validity import BaseTokens, Complaint, pair_complaints
+from tracker.gate.validity import BaseTokens, pair_complaints
 from tracker.load.profile import SUFFIX
 from tracker.measure.launch import LaunchResult, Runner
 

@@ -19,7 +19,7 @@ from statistics import fmean, median, stdev
 
 from tracker.artifacts import control_seconds
 from tracker.domain import GateLaunch, Launch
-from tracker.gate.validity import Complaint
+from tracker.gate.complaint import Complaint
 from tracker.stats.contrasts import Arms
 
 __all__ = [

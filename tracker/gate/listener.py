@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tracker.domain import Arm
-from tracker.gate.validity import Complaint
+from tracker.gate.complaint import Complaint
 from tracker.measure.launch import LaunchResult
 from tracker.stats import Verdict
 

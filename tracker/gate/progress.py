@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from tracker.domain import Arm
+from tracker.gate.complaint import Complaint
 from tracker.gate.listener import Standing
-from tracker.gate.validity import Complaint
 from tracker.measure.launch import LaunchResult
 from tracker.report.numbers import count_of, duration, interval, percent
 

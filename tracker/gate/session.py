@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tracker.domain import Arm, BenchmarkInfo, Expectation, Fingerprint, Launch
 from tracker.errors import MeasurementError
+from tracker.gate.complaint import Complaint
 from tracker.gate.control import ControlWatch, control_times
 from tracker.gate.course import Course
 from tracker.gate.failures import failures_of, with_log, without_lost_proof
@@ -20,7 +21,7 @@ from tracker.gate.judge import Judge, Pair
 from tracker.gate.listener import Listener, Standing
 from tracker.gate.order import PairOrder
 from tracker.gate.policy import Policy
-from tracker.gate.validity import BaseTokens, Complaint, pair_complaints, pair_warnings
+from tracker.gate.validity import BaseTokens, pair_complaints, pair_warnings
 from tracker.measure.launch import LaunchResult, benchmarks_by_metric
 from tracker.report import Missing
 from tracker.report.numbers import some_of

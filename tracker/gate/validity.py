@@ -9,57 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Literal
 
 from tracker.domain import Arm, Fingerprint, Launch
+from tracker.gate.complaint import Complaint, by_scenario, mapping
+from tracker.gate.gpus import co_tenants, gpu_complaints
 from tracker.gate.policy import SameWork
 from tracker.measure.launch import LaunchResult
 
-__all__ = ["BaseTokens", "Complaint", "pair_complaints", "pair_warnings"]
-
-ComplaintKind = Literal[
-    "code",
-    "work",
-    "fingerprint",
-    "errors",
-    "launch fails",
-    "fails",
-    "machine",
-    "node",
-]
+__all__ = ["BaseTokens", "pair_complaints", "pair_warnings"]
 
 # The digest of the generated tokens; compared unless the policy says that only counts matter.
 _DIGEST = "tokens_sha256"
 # How the work was done, not what it was: a lost prefix is a regression of its counter and of the
 # first token's time, and must not hide behind an invalid measurement.
 _HOW = "cached_tokens"
-# What holds clocks down without a fault: load at the power limit, and what somebody has set.
-_NORMAL = frozenset({"sw_power_cap", "sync_boost", "gpu_idle", "applications_clocks_setting"})
-_MOSTLY_FREE = 0.05  # share of samples in which a GPU may be slowed down
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """Why a pair cannot be used.
-
-    Attributes:
-        kind: What sort of reason; "machine" and "node" come and go, the others are expected to
-            persist.
-        subject: What it is about: scenarios, metrics, fields.
-        text: A sentence for the report.
-    """
-
-    kind: ComplaintKind
-    subject: tuple[str, ...]
-    text: str
-
-    @property
-    def persists(self) -> bool:
-        return self.kind not in ("machine", "node")
-
-    @property
-    def key(self) -> tuple[str, tuple[str, ...]]:
-        return (self.kind, self.subject)
 
 
 @dataclass(slots=True)
@@ -70,7 +33,7 @@ class BaseTokens:
 
     def add(self, launches: Sequence[Launch]) -> None:
         for launch in launches:
-            digest = _mapping(launch.header.get("work")).get(_DIGEST)
+            digest = mapping(launch.header.get("work")).get(_DIGEST)
             if isinstance(digest, str):
                 self.digests.setdefault(launch.benchmark, set()).add(digest)
 
@@ -103,10 +66,10 @@ def pair_complaints(
     ]
     complaints += _work(base, head, base_tokens, same_work)
     complaints += _environment(base, head, environment)
-    complaints += _co_tenants(base, head)[0]
+    complaints += co_tenants(base, head)[0]
     for arm, launch in (("base", base), ("head", head)):
         complaints += _errors(arm, launch)
-        complaints += _machine(arm, launch)
+        complaints += gpu_complaints(arm, launch)
     return complaints
 
 
@@ -116,7 +79,7 @@ def pair_warnings(base: LaunchResult, head: LaunchResult, base_tokens: BaseToken
     What they did differently, and what could not be proved of the code that ran.
     """
     warnings = [_prefix_warning(base, head), _token_warning(base, head, base_tokens)]
-    warnings += _co_tenants(base, head)[1]
+    warnings += co_tenants(base, head)[1]
     for note in dict.fromkeys((*base.notes, *head.notes)):
         arms = [arm for arm, one in (("base", base), ("head", head)) if note in one.notes]
         warnings.append(note if len(arms) == 2 else f"{arms[0]}: {note}")
@@ -182,7 +145,7 @@ def _environment(
     base: LaunchResult, head: LaunchResult, first: Mapping[str, Fingerprint]
 ) -> list[Complaint]:
     changed: dict[str, tuple[object, object]] = {}
-    for scenario, launches in _by_scenario(base, head).items():
+    for scenario, launches in by_scenario(base, head).items():
         reference = first.get(scenario, launches[0].fingerprint)
         for launch in launches:
             for item in fields(Fingerprint):
@@ -197,7 +160,7 @@ def _environment(
 
 def _errors(arm: Arm | str, launch: LaunchResult) -> list[Complaint]:
     rates = {
-        header.benchmark: _mapping(header.header.get("metrics")).get("error_rate")
+        header.benchmark: mapping(header.header.get("metrics")).get("error_rate")
         for header in launch.launches
     }
     # Without artifacts the suites' own metric says it.
@@ -217,95 +180,10 @@ def _errors(arm: Arm | str, launch: LaunchResult) -> list[Complaint]:
     ]
 
 
-def _machine(arm: str, launch: LaunchResult) -> list[Complaint]:
-    """Complain of a GPU that was too hot, slowed down by its hardware, or failed: in both arms alike.
-
-    Not of its power cap: a GPU under load runs at it, with either commit.
-    """
-    complaints: list[Complaint] = []
-    for header in launch.launches:
-        for number, gpu in _gpus(header).items():
-            slowed = ", ".join(
-                f"{reason} in {share:.0%} of the samples"
-                for reason, share in _throttled(gpu).items()
-                if reason not in _NORMAL and share > _MOSTLY_FREE
-            )
-            where = f"during {header.benchmark} in {arm}"
-            if slowed:
-                text = f"GPU {number} was throttled {where}: {slowed}"
-                complaints.append(Complaint("machine", (header.benchmark, "throttled"), text))
-            if _share(gpu.get("failed_samples"), gpu.get("samples")) > _MOSTLY_FREE:
-                text = f"GPU {number} could not be read {where}: {gpu.get('problem')}"
-                complaints.append(Complaint("machine", (header.benchmark, "GPU"), text))
-    return complaints
-
-
-def _co_tenants(base: LaunchResult, head: LaunchResult) -> tuple[list[Complaint], list[str]]:
-    """Complain of other processes on a GPU in one arm only; warn of those in both."""
-    complaints: list[Complaint] = []
-    warnings: list[str] = []
-    for scenario, launches in _by_scenario(base, head).items():
-        of_base, of_head = (
-            {
-                n: bool(gpu["co_tenants"])
-                for n, gpu in _gpus(launch).items()
-                if gpu.get("co_tenants") is not None
-            }
-            for launch in launches
-        )
-        for number in sorted(of_base.keys() & of_head.keys()):
-            text = f"other processes were on GPU {number} during {scenario}"
-            if of_base[number] != of_head[number]:
-                arm = "base" if of_base[number] else "head"
-                subject = (scenario, "co-tenants")
-                complaints.append(Complaint("machine", subject, f"{text} in {arm} only"))
-            elif of_base[number]:
-                warnings.append(f"{text}, in both commits")
-    return complaints, warnings
-
-
-def _gpus(header: Launch) -> dict[int, Mapping[str, object]]:
-    """The telemetry of the GPUs that served the load, by number."""
-    telemetry = _mapping(header.header.get("telemetry"))
-    gpus = telemetry.get("gpus")  # without it: one GPU, of an earlier version
-    entries = map(_mapping, gpus if isinstance(gpus, list) else [telemetry])
-    return {n: gpu for n, gpu in enumerate(entries) if gpu.get("serves") is not False}
-
-
-def _share(part: object, whole: object) -> float:
-    known = isinstance(part, int) and isinstance(whole, int) and whole > 0
-    return part / whole if known else 0.0  # type: ignore[operator]
-
-
-def _throttled(gpu: Mapping[str, object]) -> dict[str, float]:
-    """The share of samples in which each reason held the clocks down; 1 where only its name is kept."""
-    shares = {
-        reason: float(share)
-        for reason, share in _mapping(gpu.get("throttled_share")).items()
-        if isinstance(share, int | float)
-    }
-    reasons = gpu.get("throttle_reasons")
-    return shares or dict.fromkeys(reasons if isinstance(reasons, list | tuple) else (), 1.0)
-
-
-def _by_scenario(base: LaunchResult, head: LaunchResult) -> dict[str, tuple[Launch, Launch]]:
-    """The artifacts of base and head of each scenario that both ran."""
-    of_base, of_head = (
-        {header.benchmark: header for header in launch.launches} for launch in (base, head)
-    )
-    return {
-        name: (of_base[name], of_head[name]) for name in sorted(of_base.keys() & of_head.keys())
-    }
-
-
 def _work_of_both(
     base: LaunchResult, head: LaunchResult
 ) -> dict[str, tuple[Mapping[str, object], Mapping[str, object]]]:
     return {
-        scenario: (_mapping(before.header.get("work")), _mapping(after.header.get("work")))
-        for scenario, (before, after) in _by_scenario(base, head).items()
+        scenario: (mapping(before.header.get("work")), mapping(after.header.get("work")))
+        for scenario, (before, after) in by_scenario(base, head).items()
     }
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
