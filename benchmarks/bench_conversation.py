@@ -11,10 +11,13 @@ from typing import Any
 
 from benchmarks.engine.in_process import suite
 from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
+from benchmarks.engine.served import Served
 from tracker.load import utilization
 from tracker.load.lengths import Fixed
 from tracker.load.scenario import ClosedLoop, Conversations, Model, Scenario
+from tracker.load.suite import Turns
 
+BY_TURN = ("ttft_turn", "ttft_turn_growth", "tpot_p50", "error_rate")
 METRICS = (
     "ttft_first_turn",
     "ttft_last_turn",
@@ -57,6 +60,16 @@ class TinyTurnsUnshared:
     """The same without prefix sharing: what it saves."""
 
 
+@suite(Turns(_turns(TINY, chats=8, new=96)), *BY_TURN)
+class EveryTurnTiny:
+    """The tiny preset, time to first token of each of ten turns: how it grows."""
+
+
+@suite(Turns(_turns(TINY, chats=8, new=96)), *BY_TURN, target=Served)
+class EveryTurnHttpTiny:
+    """The tiny preset over HTTP, time to first token of each of ten turns."""
+
+
 @suite(_turns(SMOLLM2, chats=2, new=32, max_num_seqs=2), *METRICS)
 class SmolTurns:
     """SmolLM2-135M, ten turns of 32 new tokens."""
@@ -65,6 +78,11 @@ class SmolTurns:
 @suite(_turns(QWEN3_0_6B, chats=8, new=512), *ON_GPU)
 class Qwen06Turns:
     """Qwen3-0.6B's shape on a GPU, ten turns of 512 new tokens."""
+
+
+@suite(Turns(_turns(QWEN3_8B, chats=8, new=1024)), *BY_TURN)
+class EveryTurnQwen8:
+    """Qwen3-8B's shape on a GPU, time to first token of each of ten turns: at most 1.3 times the first's."""
 
 
 @suite(_turns(QWEN3_8B, chats=8, new=1024), *ON_GPU)

@@ -20,7 +20,7 @@ from dataclasses import replace
 from statistics import fmean, stdev
 from typing import Any
 
-from benchmarks.bench_decode import Qwen06B1, TinyB8
+from benchmarks import bench_decode
 from benchmarks.engine.in_process import InProcess
 from tracker.load.nvml import NvmlReading
 from tracker.load.run import run_scenario
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.pairs < 2:
         parser.error("give at least 2 pairs")
-    scenario = (TinyB8 if options.device == "cpu" else Qwen06B1).work
+    scenario = (bench_decode.TinyB8 if options.device == "cpu" else bench_decode.Qwen06B1).work
     if options.requests:
         scenario = replace(scenario, workload=replace(scenario.workload, requests=options.requests))
     lost = cost(scenario, options.pairs)

@@ -115,6 +115,7 @@ class InProcess:
         tokens = total(r.output_tokens for r in done.records)
         metrics: Values = {
             **counter_metrics(counters),
+            "blocks_leaked": self._blocks_in_use(),
             **_startup(
                 self._imported.seconds,
                 self._construct_time,
@@ -165,6 +166,11 @@ class InProcess:
             ignore_eos=not self._scenario.natural_end,
             seed=self._scenario.seed + request.index,
         )
+
+    def _blocks_in_use(self) -> float | None:
+        if not hasattr(self._engine, "occupancy"):  # an older commit
+            return None
+        return float(self._engine.occupancy()["blocks_used"])
 
     def _peaks_now(self) -> Values:
         device = self._scenario.model.device

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,13 @@ import pytest
 
 from benchmarks import bench_host, bench_kernels
 from benchmarks.engine.find import scenarios, suites
+from tracker.gate.limits import DEFAULT_LIMITS
 from tracker.load import utilization
 from tracker.load.scenario import describe
 from tracker.load.suite import benchmark_name
 
 ROOT = Path(__file__).parents[2]
+MADE_BY_TRACK = re.compile(r"^(?!bench_batching\.)\w+\.Tiny")  # .ci/track
 VERSIONS = Path(__file__).with_name("scenario_versions.json")
 
 LIST = """
@@ -105,6 +108,23 @@ def test_nothing_that_a_ragged_batch_keeps_constant_is_judged(discovered):
     judged = {name.rpartition("track_")[2] for name in names}
     assert "attention_efficiency" in judged
     assert not judged & {"batching_efficiency", "padded_tokens"}
+
+
+def test_scenarios_of_a_serving_team_are_held_to_what_a_user_may_experience(discovered):
+    published = {}
+    for benchmark in discovered["found"]:
+        owner, _, name = benchmark["name"].rpartition(".track_")
+        published.setdefault(owner, set()).add(name)
+    of_team = {
+        o: names for o, names in published.items() if o.startswith(("bench_sweep", "bench_team"))
+    }
+    assert len(of_team) > 30
+    for owner, names in of_team.items():
+        for metric in ("ttft_p50", "tpot_p50", "error_rate"):
+            assert metric in names, owner
+            assert any(limit.applies(f"{owner}.track_{metric}(8)", "s" if metric != "error_rate" else "1")
+                       for limit in DEFAULT_LIMITS)  # fmt: skip
+    assert not any(MADE_BY_TRACK.search(owner) for owner in of_team), "make track stays short"
 
 
 def test_changed_work_raises_its_version():

@@ -13,13 +13,14 @@ from benchmarks.engine.find import find_suite, scenarios
 from benchmarks.engine.in_process import suite
 from benchmarks.engine.models import QWEN3_8B, TINY
 from tracker.errors import MeasurementError
+from tracker.load.capacity import Capacity
 from tracker.load.catalogue import CATALOGUE, pick
 from tracker.load.drive import Drive
 from tracker.load.errors import ScenarioError, UnavailableError
 from tracker.load.lengths import Fixed
 from tracker.load.records import RequestRecord
-from tracker.load.scenario import ClosedLoop, Independent, Scenario
-from tracker.load.suite import Sweep, benchmark_name
+from tracker.load.scenario import ClosedLoop, Conversations, Independent, OpenLoop, Scenario
+from tracker.load.suite import Sweep, Turns, benchmark_name
 from tracker.load.suite import suite as load_suite
 from tracker.load.target import Observation
 
@@ -149,6 +150,84 @@ def test_a_sweep_is_one_launch_for_each_value_of_its_parameter(monkeypatch):
     instance.setup(cache, 2)
     with pytest.raises(NotImplementedError, match="no room for four"):
         instance.setup(cache, 4)
+
+
+CHATS = replace(
+    SCENARIO, workload=Conversations(2, turns=3, system=4, user=Fixed(4), output=Fixed(2))
+)
+
+
+class Growing(Scripted):
+    """A target whose n-th turn waits n tenths of a second for its first token."""
+
+    def drive(self, requests, concurrency):
+        turns = [(r.index // 2 + 1) / 10 for r in requests]
+        records = tuple(
+            RequestRecord(r.index, 8, 2, 0.0, (wait, wait + 0.1), "length")
+            for r, wait in zip(requests, turns, strict=True)
+        )
+        return Drive(0.0, 1.0, records, ((),) * len(records), ((),) * len(records))
+
+
+def test_every_turn_of_a_chat_is_a_point(monkeypatch):
+    monkeypatch.delenv("PACEKEEPER_ARTIFACTS", raising=False)
+
+    @suite(Turns(CHATS), "ttft_turn", "ttft_turn_growth", target=Growing)
+    class Chats:
+        """Chats."""
+
+    instance = Chats()
+    assert (instance.param_names, instance.params) == (["turn"], [[1, 2, 3]])
+    cache = instance.setup_cache()
+    assert [instance.track_ttft_turn(cache, t) for t in (1, 2, 3)] == pytest.approx([0.1, 0.2, 0.3])
+    assert instance.track_ttft_turn_growth(cache, 3) == pytest.approx(3.0)
+    with pytest.raises(ScenarioError, match="Conversations"):
+        Turns(SCENARIO)
+
+
+class Limited(Scripted):
+    """A target that holds 12 requests a second, and whose client is the limit at 900."""
+
+    def __init__(self, scenario):
+        self.rate = scenario.load.rate
+
+    def drive(self, requests, concurrency):
+        wait = 0.1 if self.rate <= 12 else 9.0
+        records = tuple(
+            RequestRecord(r.index, 8, 2, 0.0, (wait, wait + 0.1), "length") for r in requests
+        )
+        return Drive(0.0, 1.0, records, ((),) * len(records), ((),) * len(records))
+
+    def finish(self, warm, done):
+        late = "the client was late" if self.rate >= 900 else None
+        return Observation({}, {}, {}, {}, client_bound=late)
+
+
+@pytest.mark.parametrize("start", [1.0, 64.0])
+def test_a_search_publishes_the_highest_rate_and_the_load_at_it(monkeypatch, start):
+    monkeypatch.delenv("PACEKEEPER_ARTIFACTS", raising=False)
+    measured = search(start).setup_cache()
+    assert 12 / 1.15 <= measured["metrics"]["max_rate"] <= 12
+    assert measured["metrics"]["ttft_p95"] == pytest.approx(0.1)
+    assert measured["void"] is None
+
+
+def test_a_search_that_finds_nothing_is_no_pass(monkeypatch):
+    monkeypatch.delenv("PACEKEEPER_ARTIFACTS", raising=False)
+    instance = search(800.0)
+    with pytest.raises(MeasurementError, match="no rate down to 50 requests/s held"):
+        instance.track_max_rate(instance.setup_cache())
+    late = search(900.0)
+    with pytest.raises(NotImplementedError, match="client was late"):
+        late.setup(late.setup_cache())
+
+
+def search(start):
+    @suite(Capacity(replace(SCENARIO, load=OpenLoop(start))), "max_rate", target=Limited)
+    class Searched:
+        """A search."""
+
+    return Searched()
 
 
 def test_points_of_a_sweep_have_one_engine():

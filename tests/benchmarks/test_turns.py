@@ -41,7 +41,13 @@ def test_each_turn_is_the_median_over_chats():
     done = records(0.1, 0.2, 0.9, 0.5, 0.4, 0.3)
     assert turn_ttfts(done, CHATS) == pytest.approx([0.2, 0.4])
     assert turn_metrics(done, CHATS) == pytest.approx(
-        {"ttft_first_turn": 0.2, "ttft_last_turn": 0.4, "ttft_growth": 2.0}
+        {
+            "ttft_turn_1": 0.2,
+            "ttft_turn_2": 0.4,
+            "ttft_first_turn": 0.2,
+            "ttft_last_turn": 0.4,
+            "ttft_growth": 2.0,
+        }
     )
 
 

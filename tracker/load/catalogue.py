@@ -48,6 +48,7 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
         "ttft_p50": "Time to first token, median",
         "ttft_p95": "Time to first token, p95",
         "ttft_p99": "Time to first token, p99",
+        "ttft_turn": "Time to first token by turn of a chat",
         "ttft_first_turn": "Time to first token, first turn of a chat",
         "ttft_last_turn": "Time to first token, last turn of a chat",
         "tpot_p50": "Time per output token, median",
@@ -62,6 +63,10 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
         "icl_max": "Longest gap between chunks",
         "first_answer_p50": "Time to first answer token, median",
         "first_answer_p95": "Time to first answer token, p95",
+        "queue_time_p50": "Wait until the engine takes a request up, median",
+        "queue_time_p95": "Wait until the engine takes a request up, p95",
+        "probe_gap_p50": "Gap between tokens of a stream beside long prompts, median",
+        "probe_gap_max": "Longest stall of a stream beside long prompts",
         "e2e_p50": "Submitted to last token, median",
         "e2e_p95": "Submitted to last token, p95",
         "cpu_time_per_token": "Processor time per output token",
@@ -69,6 +74,7 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
     },
     ("lower", "1", "timing", True): {
         "ttft_growth": "Time to first token, last turn over first",
+        "ttft_turn_growth": "Time to first token of a turn over the first turn's",
         "tpot_attenuation": "Time per output token over that of the first load of a sweep",
     },
     ("higher", "tokens/s", "rate", True): {
@@ -78,6 +84,7 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
         "prefill_throughput": "Prompt tokens per second",
     },
     ("higher", "req/s", "rate", True): {
+        "max_rate": "Highest arrival rate that holds the limits",
         "goodput_relaxed": "Requests per second within the relaxed SLO",
         "goodput_strict": "Requests per second within the strict SLO",
     },
@@ -98,6 +105,7 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
     },
     ("lower", "requests", "exact", True): {"preemptions": "Requests preempted"},
     ("lower", "blocks", "exact", True): {
+        "blocks_leaked": "KV blocks in use after the load",
         "blocks_allocated": "KV blocks allocated",
         "blocks_evicted": "KV blocks evicted",
         "peak_blocks_used": "Most KV blocks in use",

@@ -62,6 +62,7 @@ class _Live:
     finish_reason: str | None = None
     error: str | None = None
     output: Any = None
+    cancelled: bool = False
 
 
 def drive(
@@ -131,10 +132,18 @@ def drive(
             continue
         for event in engine.step():
             request_id, token, at = event
+            if request_id not in live:
+                continue  # cancelled by an event of the same step
             item = live[request_id]
             item.tokens.append(token)
             item.times.append(at - start)
-            if event.finish_reason is not None:
+            if event.finish_reason is None and len(item.tokens) == item.request.cancel_after:
+                engine.abort(request_id)
+                item.cancelled = True
+                item.output = engine.output(request_id)
+                del live[request_id]
+                finish(item)
+            elif event.finish_reason is not None:
                 item.finish_reason = event.finish_reason
                 item.output = engine.output(request_id)
                 del live[request_id]
@@ -184,6 +193,7 @@ def _collect(
             item.error = f"{TIMED_OUT}: never submitted within {limit:g} s"
         error = item.error or getattr(item.output, "error", None)
         counted = getattr(item.output, "num_prompt_tokens", None)
+        scheduled = getattr(getattr(item.output, "timing", None), "scheduled", None)
         records.append(
             RequestRecord(
                 index=request.index,
@@ -194,6 +204,8 @@ def _collect(
                 finish_reason=item.finish_reason,
                 cached_tokens=getattr(item.output, "num_cached_tokens", 0),
                 error=error,
+                scheduled=None if scheduled is None else scheduled - start,
+                cancelled=item.cancelled,
             )
         )
         prompts.append(item.prompt)

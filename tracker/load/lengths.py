@@ -9,7 +9,7 @@ from tracker.errors import did_you_mean
 from tracker.load.errors import ScenarioError
 from tracker.load.tables import TABLES
 
-__all__ = ["Fixed", "Lengths", "Production", "draw"]
+__all__ = ["Between", "Fixed", "Lengths", "Production", "draw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,27 @@ class Production:
         return min(max(round(TABLES[self.table].at(level) * self.scale), self.least), self.most)
 
 
-Lengths = Fixed | Production
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Counts spread evenly over a range.
+
+    Args:
+        least, most: Tokens, 1 <= least <= most.
+    """
+
+    least: int
+    most: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.least <= self.most:
+            raise ScenarioError(f"least {self.least} and most {self.most}: give 1 <= least <= most")
+
+    def at(self, level: float) -> int:
+        """Return the count at ``level`` in [0, 1]."""
+        return round(self.least + level * (self.most - self.least))
+
+
+Lengths = Fixed | Between | Production
 
 
 def draw(lengths: Lengths, count: int, rng: random.Random) -> list[int]:

@@ -128,7 +128,7 @@ def prefill_throughput(records: Records) -> float | None:
 def goodput(records: Records, slo: Slo) -> float | None:
     """Return requests within ``slo`` / ``duration``, requests/s.
 
-    A failed request is never good; one with a single token has no TPOT and is held to TTFT alone.
+    A failed request is never good, nor a cancelled one; one with a single token has no TPOT and is held to TTFT alone.
     None where replies were not streamed, for then neither is known.
     """
     if not all(r.streamed for r in records):
@@ -150,7 +150,9 @@ def latency_metrics(records: Records, slos: tuple[Slo, Slo] = (RELAXED, STRICT))
         records: All requests of the timed part.
         slos: The relaxed and the strict service level.
     """
-    whole = [r for r in records if r.failure is None]  # a failed request has no latency
+    # A failed request has no latency, and nobody waited for a cancelled one.
+    whole = [r for r in records if r.failure is None and not r.cancelled]
+    queue = [r.queue_time for r in whole if r.queue_time is not None]
     ttft = [r.ttft for r in whole if r.ttft is not None]
     tpot = [r.tpot for r in whole if r.tpot is not None]
     e2e = [r.e2e for r in whole if r.e2e is not None]
@@ -177,6 +179,8 @@ def latency_metrics(records: Records, slos: tuple[Slo, Slo] = (RELAXED, STRICT))
         "first_answer_p95": quantile(answer, 0.95),
         "e2e_p50": quantile(e2e, 0.5),
         "e2e_p95": quantile(e2e, 0.95),
+        "queue_time_p50": quantile(queue, 0.5),
+        "queue_time_p95": quantile(queue, 0.95),
         "duration": duration(records),
         "throughput": throughput(records),
         "throughput_steady": steady_throughput(records),
@@ -242,7 +246,9 @@ def counter_metrics(counters: Mapping[str, float]) -> Values:
 
 
 def _is_good(record: RequestRecord, slo: Slo) -> bool:
-    if record.failure is not None or record.ttft is None or record.ttft > slo.ttft:
+    if record.failure is not None or record.cancelled:
+        return False
+    if record.ttft is None or record.ttft > slo.ttft:
         return False
     return record.tpot is None or record.tpot <= slo.tpot
 

@@ -23,6 +23,7 @@ class LoadRequest:
         max_tokens: Output tokens asked for.
         due: Seconds after the load's start at which it arrives; None: when a slot is free.
         follows: Index of the turn before it, whose prompt and output its prompt begins with.
+        cancel_after: Tokens after which the client goes away; None: it waits for the end.
     """
 
     index: int
@@ -30,6 +31,7 @@ class LoadRequest:
     max_tokens: int
     due: float | None = None
     follows: int | None = None
+    cancel_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,9 @@ class RequestRecord:
         lag: What the client itself adds to the time to first token: sent too late, read too late.
             None for an engine in this process.
         read_delays: For how long each read of the reply may have waited for the client.
+        scheduled: When the engine first took it up; None where it does not say.
+        cancelled: Whether the client went away on purpose; such a request has not failed, and its
+            latencies are no user's.
     """
 
     index: int
@@ -68,6 +73,8 @@ class RequestRecord:
     first_answer: float | None = None
     lag: float | None = None
     read_delays: tuple[float, ...] = ()
+    scheduled: float | None = None
+    cancelled: bool = False
 
     @property
     def times(self) -> RequestTimes:
@@ -97,6 +104,11 @@ class RequestRecord:
         return self.times.e2e
 
     @property
+    def queue_time(self) -> float | None:
+        """Taken up by the engine - submitted, s."""
+        return None if self.scheduled is None else self.scheduled - self.submitted
+
+    @property
     def gaps(self) -> tuple[float, ...]:
         """Seconds between consecutive tokens."""
         return self.times.gaps
@@ -106,6 +118,8 @@ class RequestRecord:
         """Why the request counts as failed: an error, an abort, or a wrong length; else None."""
         if self.error is not None:
             return self.error
+        if self.cancelled:
+            return None
         if self.finish_reason not in _WHOLE:
             return f"ended with {self.finish_reason!r}"
         if self._wrong_length:

@@ -19,9 +19,10 @@ from tracker.load.artifact import (
     work_of,
     write_artifact,
 )
-from tracker.load.metrics import Values, latency_metrics, total
+from tracker.load.metrics import Values, latency_metrics, quantile, total
 from tracker.load.records import RequestRecord
-from tracker.load.scenario import Conversations, Replay, Scenario, describe
+from tracker.load.scenario import Conversations, Probed, Replay, Scenario, describe
+from tracker.load.slices import time_slices
 from tracker.load.target import OpenTarget
 from tracker.load.telemetry import (
     Sampler,
@@ -111,7 +112,7 @@ def run_scenario(
     void = _too_many(failures, len(done.records), scenario.max_error_rate) or observed.client_bound
     metrics: Values = {
         **latency_metrics(done.records, scenario.slos),
-        **_turns(scenario, done.records),
+        **_of_workload(scenario, done.records),
         **of_gpus,
         **observed.metrics,
     }
@@ -132,6 +133,7 @@ def run_scenario(
         "work": work_of(done),
         "telemetry": telemetry,
         "utilization": observed.utilization,
+        "time": time_slices(done.records),
         "tiers": {**tiers, **analytic_tiers(metrics)},
         "void": void,
     }
@@ -159,10 +161,17 @@ def _too_many(failures: tuple[str, ...], count: int, accepted: float) -> str | N
     return f"{len(failures)} of {count} requests failed; the first: {failures[0]}"
 
 
-def _turns(scenario: Scenario, records: tuple[RequestRecord, ...]) -> Values:
-    if not isinstance(scenario.workload, Conversations):
-        return {}
-    return turn_metrics(records, scenario.workload)
+def _of_workload(scenario: Scenario, records: tuple[RequestRecord, ...]) -> Values:
+    match scenario.workload:
+        case Conversations() as chats:
+            return turn_metrics(records, chats)
+        case Probed():
+            gaps = records[0].gaps if records[0].failure is None else ()
+            return {
+                "probe_gap_p50": quantile(gaps, 0.5),
+                "probe_gap_max": max(gaps, default=None),
+            }
+    return {}
 
 
 def _with_trace(fingerprint: Mapping[str, Any], scenario: Scenario) -> dict[str, Any]:

@@ -18,6 +18,7 @@ __all__ = [
     "Load",
     "Model",
     "OpenLoop",
+    "Probed",
     "Ramp",
     "Replay",
     "Scenario",
@@ -119,12 +120,33 @@ class Independent:
         requests: How many.
         prompt, output: Their lengths, tokens.
         text: Prompts are text, for the engine to tokenize; else random token ids.
+        cancel_every: The client of every so many-th request goes away; None: all wait.
+        cancel_after: Tokens that it reads first.
     """
 
     requests: int
     prompt: Lengths
     output: Lengths
     text: bool = False
+    cancel_every: int | None = None
+    cancel_after: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """One short request that streams to its end while long prompts arrive: it shows every stall.
+
+    Args:
+        requests: How many in all; the first is the probe.
+        prompt, output: Lengths of the others, tokens.
+        probe_prompt, probe_output: Tokens of the probe.
+    """
+
+    requests: int
+    prompt: Lengths
+    output: Lengths
+    probe_prompt: int
+    probe_output: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +218,7 @@ class Scenario:
 
     version: str
     model: Model | None = None
-    workload: Independent | Conversations | Replay
+    workload: Independent | Probed | Conversations | Replay
     load: Load
     engine: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -234,6 +256,8 @@ def describe(scenario: Scenario) -> dict[str, Any]:
         del plain["max_error_rate"]
     if isinstance(scenario.workload, Conversations) and not scenario.workload.text:
         del plain["workload"]["text"]
+    if isinstance(scenario.workload, Independent) and scenario.workload.cancel_every is None:
+        del plain["workload"]["cancel_every"], plain["workload"]["cancel_after"]
     for key in ("workload", "load"):
         plain[key] = {"type": type(getattr(scenario, key)).__name__, **plain[key]}
     plain["slos"] = list(plain["slos"])

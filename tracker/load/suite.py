@@ -22,16 +22,20 @@ from typing import Any, TypeVar
 
 from tracker.errors import MeasurementError
 from tracker.load.artifact import artifact_directory
+from tracker.load.capacity import Capacity, highest_rate, holds, probe_scenario
 from tracker.load.catalogue import Metric, pick
 from tracker.load.errors import ScenarioError, UnavailableError
 from tracker.load.metrics import Values
 from tracker.load.profile import profile_requested
 from tracker.load.run import run_scenario
-from tracker.load.scenario import Scenario
+from tracker.load.scenario import Conversations, OpenLoop, Scenario
 from tracker.load.target import OpenTarget
+from tracker.load.turns import turn_name
 
 __all__ = [
     "Sweep",
+    "Turns",
+    "Work",
     "benchmark_name",
     "kept_target",
     "labelled",
@@ -76,8 +80,32 @@ class Sweep:
                 )
 
 
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """One launch of chats whose figures are those of every turn: ``turn`` is the parameter.
+
+    Raises:
+        ScenarioError: The scenario is not of chats.
+    """
+
+    scenario: Scenario
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.scenario.workload, Conversations):
+            raise ScenarioError("figures by turn need Conversations")
+
+    @property
+    def values(self) -> list[int]:
+        """The turns, from 1."""
+        assert isinstance(self.scenario.workload, Conversations)
+        return list(range(1, self.scenario.workload.turns + 1))
+
+
+Work = Scenario | Sweep | Turns | Capacity
+
+
 def suite(
-    work: Scenario | Sweep, *metrics: str, target: OpenTarget | None = None
+    work: Work, *metrics: str, target: OpenTarget | None = None
 ) -> Callable[[type[T]], type[T]]:
     """Return a class decorator that adds ``track_<metric>`` for each of ``metrics``.
 
@@ -85,7 +113,7 @@ def suite(
     version is a new series.
 
     Args:
-        work: What a launch runs; of a ``Sweep`` every point.
+        work: What a launch runs; of a ``Sweep`` every point, of a ``Capacity`` the loads of the search.
         metrics: Names of the catalogue.
         target: What serves the load; None where the class has a ``setup_cache`` of its own.
 
@@ -140,11 +168,11 @@ def benchmark_name(cls: type) -> str:
     return f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}"
 
 
-def labelled(name: str, work: Scenario | Sweep) -> dict[str, Scenario]:
+def labelled(name: str, work: Work) -> dict[str, Scenario]:
     """Return the scenarios of a suite class called ``name``, by the name of each one's launch."""
     if isinstance(work, Sweep):
         return {f"{name}({value!r})": scenario for value, scenario in work.points.items()}
-    return {name: work}
+    return {name: work if isinstance(work, Scenario) else work.scenario}
 
 
 def kept_target(open_target: OpenTarget) -> AbstractContextManager[OpenTarget]:
@@ -173,15 +201,69 @@ def measure_on(instance: Any, open_target: OpenTarget) -> dict[str, Any]:
         neither a result nor a failure of what it loads. Of a sweep ``points``: these by value.
     """
     cls = type(instance)
-    scenarios = labelled(benchmark_name(cls), cls.work)
-    if not isinstance(cls.work, Sweep):
-        ((name, scenario),) = scenarios.items()
-        return _measured(name, scenario, open_target)
+    name, work = benchmark_name(cls), cls.work
     with kept_target(open_target) as opened:
-        measured = [_measured(name, scenario, opened) for name, scenario in scenarios.items()]
-    points = dict(zip(cls.work.points, measured, strict=True))
-    _add_attenuation([point["metrics"] for point in points.values() if "metrics" in point])
+        match work:
+            case Sweep():
+                return _swept(name, work, opened)
+            case Capacity():
+                return _searched(name, work, opened)
+            case Turns(scenario):
+                return _by_turn(work, _measured(name, scenario, opened))
+        return _measured(name, work, open_target)
+
+
+def _swept(name: str, sweep: Sweep, open_target: OpenTarget) -> dict[str, Any]:
+    launches = labelled(name, sweep).items()
+    measured = [_measured(label, scenario, open_target) for label, scenario in launches]
+    points = dict(zip(sweep.points, measured, strict=True))
+    _add_attenuation([point["metrics"] for point in measured if "metrics" in point])
     return {"points": points}
+
+
+def _by_turn(turns: Turns, measured: dict[str, Any]) -> dict[str, Any]:
+    if "skipped" in measured:
+        return {"points": dict.fromkeys(turns.values, measured)}
+    ttfts = {turn: measured["metrics"].get(turn_name(turn)) for turn in turns.values}
+    first = ttfts[1]
+    return {
+        "points": {
+            turn: {
+                "metrics": {
+                    **measured["metrics"],
+                    "ttft_turn": ttft,
+                    "ttft_turn_growth": ttft / first if first and ttft is not None else None,
+                },
+                "void": measured["void"],
+            }
+            for turn, ttft in ttfts.items()
+        }
+    }
+
+
+def _searched(name: str, search: Capacity, open_target: OpenTarget) -> dict[str, Any]:
+    """Return the highest rate, and the metrics of the load at it."""
+    loads: dict[float, dict[str, Any]] = {}
+
+    def holds_at(rate: float) -> bool:
+        scenario = probe_scenario(search, rate, len(loads))
+        loads[rate] = measured = _measured(f"{name}({rate:g})", scenario, open_target)
+        if "skipped" in measured:
+            raise UnavailableError(measured["skipped"])  # says nothing about the target
+        return measured["void"] is None and holds(measured["metrics"], search.limits)
+
+    assert isinstance(search.scenario.load, OpenLoop)
+    try:
+        rate = highest_rate(
+            holds_at, search.scenario.load.rate, step=search.step, most_loads=search.most_loads
+        )
+    except UnavailableError as reason:
+        return {"skipped": str(reason)}
+    if rate is None:
+        lowest = min(loads)
+        void = f"no rate down to {lowest:.3g} requests/s held the limits"
+        return {"metrics": loads[lowest]["metrics"], "void": void}
+    return {"metrics": {**loads[rate]["metrics"], "max_rate": rate}, "void": None}
 
 
 def _measured(name: str, scenario: Scenario, open_target: OpenTarget) -> dict[str, Any]:
@@ -205,16 +287,26 @@ def _add_attenuation(points: list[Values]) -> None:
         point["tpot_attenuation"] = own / first if first and own is not None else None
 
 
-def _publish_work(cls: Any, work: Scenario | Sweep, metrics: tuple[Metric, ...]) -> None:
+def _publish_work(cls: Any, work: Work, metrics: tuple[Metric, ...]) -> None:
     scenarios = list(labelled("", work).values())
+    loads = work.most_loads if isinstance(work, Capacity) else 1
     publish(
         cls,
         metrics,
         version=scenarios[0].version,
-        timeout=sum(scenario.limit for scenario in scenarios) + LOAD_SECONDS,
-        parameter=(work.name, list(work.points)) if isinstance(work, Sweep) else None,
+        timeout=sum(scenario.limit for scenario in scenarios) * loads + LOAD_SECONDS,
+        parameter=_parameter(work),
     )
     cls.work = work
+
+
+def _parameter(work: Work) -> tuple[str, list[Any]] | None:
+    match work:
+        case Sweep(name, points):
+            return name, list(points)
+        case Turns():
+            return "turn", work.values
+    return None
 
 
 def _add_setup_cache(cls: Any, target: OpenTarget, place: FrameType) -> None:

@@ -8,7 +8,7 @@ from tracker.load.metrics import Values, quantile
 from tracker.load.records import RequestRecord
 from tracker.load.scenario import Conversations
 
-__all__ = ["turn_metrics", "turn_ttfts"]
+__all__ = ["turn_metrics", "turn_name", "turn_ttfts"]
 
 
 def turn_ttfts(records: Sequence[RequestRecord], chats: Conversations) -> list[float | None]:
@@ -25,14 +25,20 @@ def turn_ttfts(records: Sequence[RequestRecord], chats: Conversations) -> list[f
     return [quantile(turn, 0.5) for turn in waits]
 
 
+def turn_name(turn: int) -> str:
+    """Return the name of a turn's TTFT among a launch's metrics; the first is turn 1."""
+    return f"ttft_turn_{turn}"
+
+
 def turn_metrics(records: Sequence[RequestRecord], chats: Conversations) -> Values:
-    """Return TTFT of the first and of the last turn, and how many times the first the last is.
+    """Return TTFT of every turn, and how many times that of the first the last is.
 
     The growth says what history costs only where every turn adds as many tokens as the first.
     """
     ttfts = turn_ttfts(records, chats)
     first, last = ttfts[0], ttfts[-1]
     return {
+        **{turn_name(turn): ttft for turn, ttft in enumerate(ttfts, start=1)},
         "ttft_first_turn": first,
         "ttft_last_turn": last,
         "ttft_growth": last / first if first and last is not None else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 from tracker.load.arrivals import bursts, poisson, ramp
@@ -18,6 +19,7 @@ from tracker.load.scenario import (
     Independent,
     Load,
     OpenLoop,
+    Probed,
     Ramp,
     Replay,
     Scenario,
@@ -45,13 +47,13 @@ def make_requests(scenario: Scenario, vocab_size: int) -> list[LoadRequest]:
         return conversation_requests(work, vocab_size, rng)
     if isinstance(work, Replay):
         return _replayed(work, scenario.load, vocab_size, scenario.seed)
-    requests = _independent(work, vocab_size, rng)
+    if isinstance(work, Probed):
+        requests = _probed(work, vocab_size, rng)
+    else:
+        requests = _independent(work, vocab_size, rng)
     due = _arrivals(scenario.load, len(requests), rng)
     if due is not None:
-        requests = [
-            LoadRequest(r.index, r.prompt, r.max_tokens, due=at)
-            for r, at in zip(requests, due, strict=True)
-        ]
+        requests = [replace(r, due=at) for r, at in zip(requests, due, strict=True)]
     return requests
 
 
@@ -114,8 +116,18 @@ def _independent(work: Independent, vocab_size: int, rng: random.Random) -> list
             prompt = text_of(length, rng)
         else:
             prompt = tuple(rng.randrange(vocab_size) for _ in range(length))
-        requests.append(LoadRequest(index, prompt, output))
+        leaves = work.cancel_every is not None and index % work.cancel_every == 0
+        requests.append(
+            LoadRequest(index, prompt, output, cancel_after=work.cancel_after if leaves else None)
+        )
     return requests
+
+
+def _probed(work: Probed, vocab_size: int, rng: random.Random) -> list[LoadRequest]:
+    others = Independent(work.requests, work.prompt, work.output)
+    requests = _independent(others, vocab_size, rng)
+    probe = tuple(rng.randrange(vocab_size) for _ in range(work.probe_prompt))
+    return [LoadRequest(0, probe, work.probe_output), *requests[1:]]
 
 
 def _replayed(work: Replay, load: Load, vocab_size: int, seed: int) -> list[LoadRequest]:

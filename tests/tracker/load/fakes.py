@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,9 @@ class FakeClock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        self.now += seconds
+        # At least to the next number: a real clock goes on, however short the sleep.
+        least = math.nextafter(self.now, math.inf) if seconds > 0 else -math.inf
+        self.now = max(self.now + seconds, least)
 
 
 class Event(tuple):
@@ -36,12 +39,14 @@ class _Running:
     tokens: list[int] = field(default_factory=list)
     finish_reason: str | None = None
     error: str | None = None
+    scheduled: float | None = None
 
 
 class FakeEngine:
-    """One token a step for every running request; a step takes ``step_time``."""
+    """One token a step for each of the first ``seats`` requests; a step takes ``step_time``."""
 
-    def __init__(self, clock: FakeClock, step_time: float = 0.01) -> None:
+    def __init__(self, clock: FakeClock, step_time: float = 0.01, seats: int | None = None) -> None:
+        self.seats = seats
         self.clock = clock
         self.step_time = step_time
         self.requests: dict[int, _Running] = {}
@@ -60,11 +65,14 @@ class FakeEngine:
         return request_id
 
     def step(self):
+        began = self.clock.now
         self.clock.now += self.step_time
         events = []
         if self.stuck:
             return events
-        for request_id, item in self._running().items():
+        for request_id, item in list(self._running().items())[: self.seats]:
+            if item.scheduled is None:
+                item.scheduled = began
             if item.max_tokens == 13:  # the unlucky one ends without a token
                 item.finish_reason, item.error = "error", "logits were not finite"
                 continue
@@ -81,6 +89,7 @@ class FakeEngine:
             error=item.error,
             num_prompt_tokens=len(item.prompt),
             num_cached_tokens=0,
+            timing=SimpleNamespace(scheduled=item.scheduled),
         )
 
     def abort(self, request_id):

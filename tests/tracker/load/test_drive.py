@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from tests.tracker.load.fakes import FakeClock, FakeEngine
 from tracker.load.drive import drive
-from tracker.load.metrics import error_rate
+from tracker.load.metrics import Slo, error_rate, goodput, latency_metrics
 from tracker.load.records import LoadRequest
 
 
@@ -128,3 +129,26 @@ def test_what_a_step_raises_is_not_swallowed(engine):
     engine.step = broken
     with pytest.raises(RuntimeError, match="device lost"):
         run(engine, plain(1))
+
+
+def test_a_client_that_goes_away_is_no_failure_and_has_no_latency(engine):
+    leaving = [replace(r, cancel_after=2) if r.index == 1 else r for r in plain(3, tokens=4)]
+    done = run(engine, leaving, concurrency=3)
+    cancelled = done.records[1]
+    assert engine.aborted == [1001]
+    assert (cancelled.cancelled, cancelled.failure, cancelled.output_tokens) == (True, None, 2)
+    assert error_rate(done.records) == 0.0
+    metrics = latency_metrics(done.records)
+    assert metrics["e2e_p50"] == pytest.approx(0.04), "of the two that waited"
+    assert goodput(done.records, Slo(1.0, 1.0)) == pytest.approx(2 / 0.04)
+    # A request that ends with its last token has not been cancelled.
+    whole = run(engine, [replace(r, cancel_after=4) for r in plain(1, tokens=4)])
+    assert not whole.records[0].cancelled
+
+
+def test_queueing_is_from_submission_until_the_engine_takes_a_request_up(clock):
+    engine = FakeEngine(clock, seats=2)
+    done = run(engine, [replace(r, due=0.0) for r in plain(4, tokens=3)], concurrency=None)
+    # Two seats, three steps of 10 ms each: the second pair waits for the first to end.
+    assert [r.queue_time for r in done.records] == pytest.approx([0.0, 0.0, 0.03, 0.03])
+    assert latency_metrics(done.records)["queue_time_p95"] == pytest.approx(0.03)

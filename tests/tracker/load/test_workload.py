@@ -12,12 +12,13 @@ import pytest
 from benchmarks.engine.models import TINY
 from tracker.load.arrivals import poisson
 from tracker.load.errors import ScenarioError, UnavailableError
-from tracker.load.lengths import Fixed, Production
+from tracker.load.lengths import Between, Fixed, Production
 from tracker.load.scenario import (
     ClosedLoop,
     Conversations,
     Independent,
     OpenLoop,
+    Probed,
     Replay,
     Scenario,
     describe,
@@ -160,6 +161,21 @@ def test_a_replay_without_a_trace_is_skipped_and_says_what_is_missing(monkeypatc
 def test_impossible_scenarios_are_refused(wrong):
     with pytest.raises(ScenarioError):
         scenario(**wrong)
+
+
+def test_a_probe_streams_beside_long_prompts_and_every_third_client_leaves():
+    probed = Scenario(
+        version="1",
+        workload=Probed(4, Between(30, 50), Fixed(2), probe_prompt=5, probe_output=70),
+        load=OpenLoop(2.0),
+    )
+    requests = make_requests(probed, 100)
+    assert (len(requests[0].prompt), requests[0].max_tokens) == (5, 70)
+    assert all(30 <= len(r.prompt) <= 50 and r.max_tokens == 2 for r in requests[1:])
+    assert requests[-1].due == pytest.approx(1.5)
+    work = Independent(7, Fixed(3), Fixed(9), cancel_every=3, cancel_after=4)
+    leaving = make_requests(Scenario(version="1", workload=work, load=ClosedLoop(2)), 100)
+    assert [r.cancel_after for r in leaving] == [4, None, None, 4, None, None, 4]
 
 
 def test_impossible_loads_are_refused():

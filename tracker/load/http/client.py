@@ -20,6 +20,7 @@ from tracker.load.http.failure import RequestFailure
 __all__ = ["Exchange", "HttpSession", "exchange", "failure_of", "open_session"]
 
 _DONE = b"[DONE]"
+_EVENT = b"data:"
 _GRACE = 1.0  # seconds that a server has to end the body after [DONE]
 
 
@@ -34,6 +35,9 @@ class Exchange:
         ended: When the body was whole or given up.
         delays: For how long each of the reads may have waited for this process.
         failure: Why there is no whole body; None if there is.
+        cancel_after: Events of the stream after which the client closes the connection; None: it
+            reads to the end.
+        cancelled: Whether it did.
     """
 
     scheduled: float
@@ -42,6 +46,8 @@ class Exchange:
     ended: float | None = None
     delays: list[float] = field(default_factory=list)
     failure: RequestFailure | None = None
+    cancel_after: int | None = None
+    cancelled: bool = False
 
 
 class _Delay(Protocol):
@@ -88,7 +94,7 @@ async def exchange(session: HttpSession, url: str, body: bytes, done: Exchange) 
         body: JSON.
         done: Filled in as things happen, so that a reply that is given up keeps what came of it.
     """
-    clock, delay, reads = session.clock, session.delay, done.reads
+    clock, delay, reads, events = session.clock, session.delay, done.reads, 0
     try:
         done.sent = clock()
         headers = {"Content-Type": "application/json"}
@@ -100,6 +106,12 @@ async def exchange(session: HttpSession, url: str, body: bytes, done: Exchange) 
                 reads.append((now, received))
                 if delay is not None:
                     done.delays.append(delay.seconds(now))
+                if done.cancel_after is not None:
+                    events += received.count(_EVENT)
+                    if events >= done.cancel_after and _DONE not in received:
+                        done.cancelled = True
+                        response.close()
+                        return
                 if _DONE in received:
                     await _end_of_body(response)
                     break

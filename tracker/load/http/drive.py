@@ -59,7 +59,7 @@ async def drive_http(
 
     async def send(request: LoadRequest, due: float) -> None:
         while True:
-            done[request.index] = item = Exchange(due)
+            done[request.index] = item = Exchange(due, cancel_after=request.cancel_after)
             body = bodies.pop(request.index, None) or body_of(request, turns)
             await exchange(session, url, body, item)
             following = after.get(request.index)

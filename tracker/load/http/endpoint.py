@@ -357,7 +357,7 @@ class HttpTarget:
             and request.follows is None
         ):
             prompt_tokens = len(request.prompt)
-        failure = reply.failure
+        failure = None if item.cancelled else reply.failure
         finish = reply.finish_reason or (None if failure else "[DONE]")
         late = 0.0 if item.sent is None else item.sent - item.scheduled
         return RequestRecord(
@@ -376,6 +376,7 @@ class HttpTarget:
             first_answer=None if reply.first_answer is None else reply.first_answer - began,
             lag=late + (item.delays[0] if item.delays else 0.0),
             read_delays=tuple(item.delays),
+            cancelled=item.cancelled,
         )
 
     def _described(self, records: Sequence[RequestRecord]) -> dict[str, Any]:

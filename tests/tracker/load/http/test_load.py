@@ -65,6 +65,17 @@ def test_a_closed_loop_sends_the_next_when_one_ends(tmp_path):
     assert [r.index for r in done.records] == list(range(5))
 
 
+def test_a_client_that_goes_away_closes_its_connection_and_is_no_failure(tmp_path):
+    tokens = [(0.5 * i, event(text_chunk("a"))) for i in range(1, 9)]
+    server = Scripted([[*tokens, *answer(5.0)]])
+    done = driven(server, tmp_path, requests(2, cancel_after=lambda i: 3 if i == 0 else None))
+    left, stayed = done.records
+    assert (left.cancelled, left.failure) == (True, None)
+    assert left.chunk_times == pytest.approx((0.5, 1.0, 1.5))
+    assert not stayed.cancelled
+    assert len(stayed.chunk_times) == 9
+
+
 def test_an_open_loop_sends_when_requests_are_due(tmp_path):
     server = Scripted([answer(10.0)])
     done = driven(server, tmp_path, requests(3, due=lambda i: 0.25 * i), concurrency=None)
