@@ -122,6 +122,7 @@ def test_a_project_whose_results_are_missing_reads_nothing(store: Store, tmp_pat
 DYING = """
 import os, signal, sys
 from sqlalchemy import Engine, event
+from tracker import ingest
 from tracker.ingest import ingest_directory
 from tracker.store import Store
 url, path, deadline = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -132,6 +133,7 @@ def die(*_):
     count += 1
     if count == deadline:
         os.kill(os.getpid(), signal.SIGKILL)
+ingest._BATCH_RESULTS = 12
 with Store.open(url) as store:
     ingest_directory(store, path, project="toy")
 """
@@ -146,13 +148,16 @@ def test_killed_at_any_statement_and_begun_anew_it_ends_the_same(
         ingest_directory(undisturbed, results, project="toy")
         expected = content(undisturbed)
     rng = random.Random(20240229)
-    for deadline in sorted(rng.sample(range(2, 240), 7)):
+    codes = []
+    for deadline in sorted(rng.sample(range(2, 140), 7)):
         done = subprocess.run(
             [sys.executable, "-c", DYING, store_url, str(results), str(deadline)],
             capture_output=True,
             text=True,
         )
         assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        codes.append(done.returncode)
+    assert codes.count(-signal.SIGKILL) >= 4
     with Store.open(store_url) as store:
         ingest_directory(store, results, project="toy")
         assert content(store) == expected
