@@ -56,7 +56,7 @@ def read_object(path: Path) -> JsonObject | Problem:
         return Problem(name, f"not readable as JSON: {str(error).partition(';')[0]}")
     if not isinstance(data, dict):
         return Problem(name, f"not a result file: holds a {type(data).__name__}, not an object")
-    lowered = raw.lower()
+    lowered = raw.lower() if b"\\u" in raw else b""
     odd = b"\\u0000" in lowered or b"\\ud" in lowered
     return JsonObject(data, hashlib.sha256(raw).hexdigest(), odd)
 

@@ -73,11 +73,12 @@ def _read(path: Path, found: JsonObject) -> ResultFile:
     python = str(python) if python is not None and is_storable(str(python)) else None
     measurements: list[Measurement] = []
     problems: list[Problem] = []
-    for name, row in _rows(path, data, int(format_version), problems):
-        _read_benchmark(str(path), name, row, found.odd_text, measurements, problems)
+    file = str(path)
+    for name, row in _rows(file, data, int(format_version), problems):
+        _read_benchmark(file, name, row, found.odd_text, measurements, problems)
     fields = {key: value for key, value in params.items() if key in MACHINE_FIELDS}
     return ResultFile(
-        path=str(path),
+        path=file,
         digest=found.digest,
         format_version=int(format_version),
         machine=params.get("machine") or path.parent.name,
@@ -111,7 +112,7 @@ def _texts(raw: Any) -> dict[str, str]:
 
 
 def _rows(
-    path: Path, data: Mapping[str, Any], format_version: int, problems: list[Problem]
+    path: str, data: Mapping[str, Any], format_version: int, problems: list[Problem]
 ) -> Iterator[tuple[str, Row]]:
     if format_version == 1:
         for name, cells_of in rows_of_format1(data):
@@ -124,7 +125,7 @@ def _rows(
         raise BadValueError("not a result file: 'result_columns' holds more than names")
     unknown = [column for column in columns if column not in COLUMNS]
     if unknown:
-        problems.append(Problem(str(path), f"unknown columns, ignored: {', '.join(unknown)}"))
+        problems.append(Problem(path, f"unknown columns, ignored: {', '.join(unknown)}"))
     place = {column: number for number, column in enumerate(columns)}
     # A column that the file lacks is read at the end of its rows, where there is always a None.
     pick = itemgetter(*(place.get(column, len(columns)) for column in READ))
@@ -132,12 +133,12 @@ def _rows(
     for name, cells in data["results"].items():
         if not isinstance(cells, list):
             reason = f"its row is a {type(cells).__name__}, not a list of columns"
-            problems.append(Problem(str(path), reason, name))
+            problems.append(Problem(path, reason, name))
         elif len(cells) > len(columns):
             reason = f"wrong column count: {len(cells)} cells for {len(columns)} columns"
-            problems.append(Problem(str(path), reason, name))
+            problems.append(Problem(path, reason, name))
         elif not cells:
-            problems.append(Problem(str(path), "wrong column count: an empty row", name))
+            problems.append(Problem(path, "wrong column count: an empty row", name))
         else:
             # asv leaves out the nulls at a row's end.
             yield name, pick(cells + padding[len(cells) :])
@@ -169,9 +170,12 @@ def _read_benchmark(
     except BadValueError as error:
         problem(str(error))
         return
+    size = len(points)
     for column, cells in enumerate(statistics):
+        if type(cells) is list and len(cells) == size:
+            continue
         try:
-            statistics[column] = _cells(cells, STATISTICS[column], len(points))
+            statistics[column] = _cells(cells, STATISTICS[column], size)
         except BadValueError as error:
             problem(f"{error}; ignored")
             statistics[column] = None

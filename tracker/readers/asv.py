@@ -50,6 +50,8 @@ class AsvReader:
 
 def _completed(file: ResultFile, given: Given) -> ResultFile:
     """Return the file with what is given; another machine makes it another run."""
+    if not any((given.commit, given.committed_at, given.machine, given.environment)):
+        return file
     completed = replace(
         file,
         commit=given.commit or file.commit,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -276,8 +276,11 @@ def record_seen(tx: Transaction, project: str, seen: Mapping[str, SeenFile]) -> 
     for start in range(0, len(keys), CHUNK):
         same = c.digest.in_(keys[start : start + CHUNK])
         tx.conn.execute(delete(t.seen_file).where(c.project_id == project_id, same))
-    rows = [{"project_id": project_id, "digest": key, **asdict(seen[key])} for key in keys]
-    tx.insert_missing(t.seen_file, rows)
+    columns = ("project_id", "digest", "size", "mtime_ns", "num_results", "content")
+    as_stored = attrgetter(*columns[2:])
+    tx.insert_tuples(
+        t.seen_file, columns, [(project_id, key, *as_stored(file)) for key, file in seen.items()]
+    )
 
 
 def _machine(file: ResultFile) -> MachineInfo:
