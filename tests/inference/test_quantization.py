@@ -18,7 +18,7 @@ from inference.ops.linear import linear
 from inference.ops.matrix import Matrix
 from inference.ops.scaled_matrix import ScaledMatrix
 
-OUT, WIDTH = 48, 96
+OUT, WIDTH = 64, 96
 # Root-mean-square error of the product of Gaussian weights over its own; twice what is seen.
 SCHEMES: dict[str, tuple[Callable[[Tensor], Matrix], float]] = {
     "half": (HalfMatrix, 5e-4),

@@ -2,10 +2,10 @@
 // queries, the gated activation. `library.py` compiles it for the CPU that it runs on; all arrays are
 // row-major.
 //
-// Products, y = x @ weight.T: a weight of [outputs, width] lies in panels of 16 outputs. A panel holds, input after input (in
-// groups of 4 or 8 for integers), the 16 values that meet it. So one vector of weights is loaded
-// once and multiplied by a value of each row of x, memory is read as one stream whatever the number
-// of rows, and no sum crosses lanes. `packed_matrix.py` makes the layouts.
+// Products, y = x @ weight.T: a weight of [outputs, width] lies in panels of PANEL outputs. A panel holds,
+// input after input (in groups of 4 or 8 for integers), the values that meet it. So a vector of weights
+// is loaded once and multiplied by a value of each row of x, memory is read as one stream whatever the
+// number of rows, and no sum crosses lanes. `packed_matrix.py` makes the layouts.
 
 #include <cstdint>
 #include <cstring>
@@ -15,22 +15,19 @@
 
 namespace {
 
-constexpr int PANEL = 16;
 #if defined(__AVX512F__)
 constexpr int LANES = 16;
-constexpr int SUMS = 24;  // registers of 32 that hold sums
+constexpr int SUMS = 24;  // registers that hold sums, of 32
 #elif defined(__AVX__)
 constexpr int LANES = 8;
 constexpr int SUMS = 12;  // of 16
 #else
 constexpr int LANES = 4;
-constexpr int SUMS = 8;
+constexpr int SUMS = 12;
 #endif
-constexpr int VECTORS = PANEL / LANES;            // registers of one panel
-constexpr int WIDE = SUMS / VECTORS >= 24 ? 2 : 1;  // panels of a tile of several rows
-constexpr int NARROW = 4;                         // of a tile of one or two rows: streams of memory
-constexpr long AHEAD = 4096;                      // bytes of a panel, fetched while others are used
-constexpr long BLOCK_BYTES = 256 * 1024;          // of x, which stays in the second cache
+constexpr int VECTORS = 2;  // of a panel: one waits for memory while the other is added
+constexpr int PANEL = VECTORS * LANES;
+constexpr long BLOCK_BYTES = 256 * 1024;  // of x, which stays in the second cache
 
 typedef float Floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t Ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -43,20 +40,20 @@ typedef uint32_t Bits __attribute__((vector_size(4 * LANES), aligned(4), may_ali
 INLINE Floats first_half(Bits both) { return (Floats)(both << 16); }
 INLINE Floats second_half(Bits both) { return (Floats)(both & 0xffff0000u); }
 
-INLINE void fetch(const void *at) { __builtin_prefetch((const char *)at + AHEAD); }
+INLINE void fetch(const void *at) { __builtin_prefetch(at); }
 
 INLINE Floats broadcast(float value) { return value - Floats{}; }
 
 // ---- weights in floating point ------------------------------------------------------------------
 
-// Float32: [panels][width][16].
+// Float32: [panels][width][PANEL].
 struct Float32 {
     using Element = float;
     static constexpr int inputs = 1;  // of a lane
     INLINE void load(const float *at, Floats *values) { values[0] = *(const Floats *)at; }
 };
 
-// Bfloat16: [panels][width / 2][16][2].
+// Bfloat16: [panels][width / 2][PANEL][2].
 struct BFloat16 {
     using Element = uint16_t;
     static constexpr int inputs = 2;
@@ -72,38 +69,33 @@ template <typename Weight> struct FloatProduct {
     long width;
     const typename Weight::Element *weight;
     float *y;
-    long stride;  // of y
+    long panels;
 
-    static constexpr int most_rows = SUMS / VECTORS / WIDE;
+    static constexpr int most_rows = SUMS / VECTORS;
 
     long bytes_of_a_row() const { return 4 * width; }
 
-    template <int rows, int panels> INLINE void tile(const FloatProduct &self, long row, long panel) {
-        const long width = self.width, size = width * PANEL;
-        const float *x = self.x + row * width;
-        const typename Weight::Element *w = self.weight + panel * size;
-        Floats sum[rows][panels][VECTORS] = {};
+    template <int rows> void tile(long row, long panel) const {
         constexpr int inputs = Weight::inputs;
+        const long size = width * PANEL, stride = panels * PANEL;
+        const float *xs = x + row * width;
+        const typename Weight::Element *w = weight + panel * size;
+        Floats sum[rows][VECTORS] = {};
         for (long k = 0; k < width; k += inputs) {
-            Floats value[panels][VECTORS][inputs];
-            UNROLL for (int p = 0; p < panels; p++)
-                UNROLL for (int v = 0; v < VECTORS; v++) {
-                    const auto *at = w + p * size + k * PANEL + inputs * v * LANES;
-                    // One row of float32 is waited for by nothing else: the CPU runs ahead itself.
-                    if (rows > 1 || inputs > 1) fetch(at);
-                    Weight::load(at, value[p][v]);
-                }
+            Floats value[VECTORS][inputs];
+            UNROLL for (int v = 0; v < VECTORS; v++) {
+                const auto *at = w + k * PANEL + inputs * v * LANES;
+                fetch(at + size);
+                Weight::load(at, value[v]);
+            }
             UNROLL for (int i = 0; i < inputs; i++)
                 UNROLL for (int r = 0; r < rows; r++)
-                    UNROLL for (int p = 0; p < panels; p++)
-                        UNROLL for (int v = 0; v < VECTORS; v++)
-                            sum[r][p][v] += value[p][v][i] * x[r * width + k + i];
+                    UNROLL for (int v = 0; v < VECTORS; v++)
+                        sum[r][v] += value[v][i] * xs[r * width + k + i];
         }
-        float *y = self.y + row * self.stride + panel * PANEL;
         UNROLL for (int r = 0; r < rows; r++)
-            UNROLL for (int p = 0; p < panels; p++)
-                UNROLL for (int v = 0; v < VECTORS; v++)
-                    *(Floats *)(y + r * self.stride + p * PANEL + v * LANES) = sum[r][p][v];
+            UNROLL for (int v = 0; v < VECTORS; v++)
+                *(Floats *)(y + (row + r) * stride + panel * PANEL + v * LANES) = sum[r][v];
     }
 };
 
@@ -184,7 +176,7 @@ INLINE int32_t total(const int8_t *values, long count) {
     return sum;
 }
 
-// Int8: stored as value + 128, [panels][width / 4][16][4], with a scale per output. A row of x is two
+// Int8: stored as value + 128, [panels][width / 4][PANEL][4], with a scale per output. A row of x is two
 // rows of integers, coarse and fine, so that about 14 bits of it count.
 struct Int8Product {
     const int8_t *coarse, *fine;
@@ -194,56 +186,48 @@ struct Int8Product {
     const uint8_t *weight;
     const float *scales;
     float *y;
-    long stride;
+    long panels;
 
-    static constexpr int most_rows = SUMS / VECTORS / WIDE / 2;
+    static constexpr int most_rows = SUMS / VECTORS / 2;
     static constexpr int steps = 63;
 
     long bytes_of_a_row() const { return 2 * width; }
 
-    template <int rows, int panels> INLINE void tile(const Int8Product &self, long row, long panel) {
-        const long width = self.width, size = width * PANEL;
-        const int8_t *coarse = self.coarse + row * width, *fine = self.fine + row * width;
-        const uint8_t *w = self.weight + panel * size;
-        Ints high[rows][panels][VECTORS] = {}, low[rows][panels][VECTORS] = {};
+    template <int rows> void tile(long row, long panel) const {
+        const long size = width * PANEL, stride = panels * PANEL;
+        const int8_t *first = coarse + row * width, *second = fine + row * width;
+        const uint8_t *w = weight + panel * size;
+        Ints high[rows][VECTORS] = {}, low[rows][VECTORS] = {};
         for (long k = 0; k < width; k += 4) {
-            Ints value[panels][VECTORS];
-            UNROLL for (int p = 0; p < panels; p++)
-                UNROLL for (int v = 0; v < VECTORS; v++) {
-                    const uint8_t *at = w + p * size + k * PANEL + 4 * v * LANES;
-                    fetch(at);
-                    value[p][v] = *(const Ints *)at;
-                }
-            UNROLL for (int r = 0; r < rows; r++) {
-                const int32_t first = four_bytes(coarse + r * width + k);
-                const int32_t second = four_bytes(fine + r * width + k);
-                UNROLL for (int p = 0; p < panels; p++)
-                    UNROLL for (int v = 0; v < VECTORS; v++) {
-                        high[r][p][v] = dot4(high[r][p][v], value[p][v], first);
-                        low[r][p][v] = dot4(low[r][p][v], value[p][v], second);
-                    }
+            Ints value[VECTORS];
+            UNROLL for (int v = 0; v < VECTORS; v++) {
+                const uint8_t *at = w + k * PANEL + 4 * v * LANES;
+                fetch(at + size);
+                value[v] = *(const Ints *)at;
             }
+            UNROLL for (int r = 0; r < rows; r++)
+                UNROLL for (int v = 0; v < VECTORS; v++) {
+                    high[r][v] = dot4(high[r][v], value[v], four_bytes(first + r * width + k));
+                    low[r][v] = dot4(low[r][v], value[v], four_bytes(second + r * width + k));
+                }
         }
         UNROLL for (int r = 0; r < rows; r++) {
-            const Floats scale = broadcast(self.row_scales[row + r]);
-            const int32_t offset = 128 * self.coarse_sums[row + r];
-            const int32_t rest = 128 * self.fine_sums[row + r];
-            UNROLL for (int p = 0; p < panels; p++)
-                UNROLL for (int v = 0; v < VECTORS; v++) {
-                    const long at = (panel + p) * PANEL + v * LANES;
-                    const Floats sum = __builtin_convertvector(high[r][p][v] - offset, Floats) +
-                                       __builtin_convertvector(low[r][p][v] - rest, Floats) /
-                                           (float)(2 * steps);
-                    *(Floats *)(self.y + (row + r) * self.stride + at) =
-                        sum * scale * *(const Floats *)(self.scales + at);
-                }
+            const Floats scale = broadcast(row_scales[row + r]);
+            const int32_t offset = 128 * coarse_sums[row + r], rest = 128 * fine_sums[row + r];
+            UNROLL for (int v = 0; v < VECTORS; v++) {
+                const long at = panel * PANEL + v * LANES;
+                const Floats sum =
+                    __builtin_convertvector(high[r][v] - offset, Floats) +
+                    __builtin_convertvector(low[r][v] - rest, Floats) / (float)(2 * steps);
+                *(Floats *)(y + (row + r) * stride + at) = sum * scale * *(const Floats *)(scales + at);
+            }
         }
     }
 };
 
-// Int4: two values a byte, [panels][width / 8][16][4]; the low halves of a group of eight inputs are
+// Int4: two values a byte, [panels][width / 8][PANEL][4]; the low halves of a group of eight inputs are
 // the first four. Each group of `group` inputs has, for each output, a step and the value of 0, both
-// bfloat16: [panels][width / group][16][2]. x is quantized by the same groups.
+// bfloat16: [panels][width / group][PANEL][2]. x is quantized by the same groups.
 struct Int4Product {
     const int8_t *x;
     const float *x_scales;  // [rows][groups]
@@ -252,89 +236,74 @@ struct Int4Product {
     const uint8_t *weight;
     const uint16_t *pairs;
     float *y;
-    long stride;
+    long panels;
 
-    static constexpr int most_rows = SUMS / VECTORS < 3 ? 1 : SUMS / VECTORS / 3;
+    static constexpr int most_rows = SUMS / VECTORS / 3;
     static constexpr int steps = 127;
 
     long bytes_of_a_row() const { return width; }
 
-    template <int rows, int panels> INLINE void tile(const Int4Product &self, long row, long panel) {
-        const long width = self.width, groups = width / self.group, size = width * PANEL / 2;
-        Floats sum[rows][panels][VECTORS] = {};
-        for (long g = 0; g < groups; g++) {
-            Ints dots[rows][panels][VECTORS] = {};
-            for (long k = g * self.group; k < (g + 1) * self.group; k += 8) {
-                UNROLL for (int p = 0; p < panels; p++)
-                    UNROLL for (int v = 0; v < VECTORS; v++) {
-                        const uint8_t *at =
-                            self.weight + (panel + p) * size + k * PANEL / 2 + 4 * v * LANES;
-                        fetch(at);
-                        const Ints both = *(const Ints *)at;
-                        const Ints first = both & 0x0f0f0f0f, second = (both >> 4) & 0x0f0f0f0f;
-                        UNROLL for (int r = 0; r < rows; r++) {
-                            const int8_t *x = self.x + (row + r) * width + k;
-                            dots[r][p][v] = dot4(dots[r][p][v], first, four_bytes(x));
-                            dots[r][p][v] = dot4(dots[r][p][v], second, four_bytes(x + 4));
-                        }
-                    }
-            }
-            UNROLL for (int p = 0; p < panels; p++)
+    template <int rows> void tile(long row, long panel) const {
+        const long groups = width / group, size = width * PANEL / 2, stride = panels * PANEL;
+        const uint8_t *w = weight + panel * size;
+        const uint16_t *pair = pairs + panel * groups * 2 * PANEL;
+        Floats sum[rows][VECTORS] = {};
+        for (long g = 0; g < groups; g++, pair += 2 * PANEL) {
+            Ints dots[rows][VECTORS] = {};
+            for (long k = g * group; k < (g + 1) * group; k += 8) {
                 UNROLL for (int v = 0; v < VECTORS; v++) {
-                    const Bits pair = *(const Bits *)(self.pairs + 2 * v * LANES +
-                                                      ((panel + p) * groups + g) * 2 * PANEL);
-                    const Floats step = first_half(pair), zero = second_half(pair);
+                    const uint8_t *at = w + k * PANEL / 2 + 4 * v * LANES;
+                    fetch(at + size);
+                    const Ints both = *(const Ints *)at;
+                    const Ints first = both & 0x0f0f0f0f, second = (both >> 4) & 0x0f0f0f0f;
                     UNROLL for (int r = 0; r < rows; r++) {
-                        const long at = (row + r) * groups + g;
-                        sum[r][p][v] += __builtin_convertvector(dots[r][p][v], Floats) *
-                                            (step * self.x_scales[at]) +
-                                        zero * self.x_sums[at];
+                        const int8_t *xs = x + (row + r) * width + k;
+                        dots[r][v] = dot4(dots[r][v], first, four_bytes(xs));
+                        dots[r][v] = dot4(dots[r][v], second, four_bytes(xs + 4));
                     }
                 }
+            }
+            UNROLL for (int v = 0; v < VECTORS; v++) {
+                const Bits both = *(const Bits *)(pair + 2 * v * LANES);
+                const Floats step = first_half(both), zero = second_half(both);
+                UNROLL for (int r = 0; r < rows; r++) {
+                    const long at = (row + r) * groups + g;
+                    sum[r][v] += __builtin_convertvector(dots[r][v], Floats) * (step * x_scales[at]) +
+                                 zero * x_sums[at];
+                }
+            }
         }
         UNROLL for (int r = 0; r < rows; r++)
-            UNROLL for (int p = 0; p < panels; p++)
-                UNROLL for (int v = 0; v < VECTORS; v++)
-                    *(Floats *)(self.y + (row + r) * self.stride + (panel + p) * PANEL + v * LANES) =
-                        sum[r][p][v];
+            UNROLL for (int v = 0; v < VECTORS; v++)
+                *(Floats *)(y + (row + r) * stride + panel * PANEL + v * LANES) = sum[r][v];
     }
 };
 
 // ---- all of a product ---------------------------------------------------------------------------
 
-// Computes `count` rows of one tile: the number is a constant inside `tile`, whose sums then stay in
+// Computes `count` rows of one panel. The number is a constant inside `tile`, whose sums then stay in
 // registers.
-template <typename Product, int panels, int rows = Product::most_rows>
+template <typename Product, int rows = Product::most_rows>
 INLINE void tile_of(const Product &product, long count, long row, long panel) {
     if constexpr (rows > 0) {
         if (count == rows)
-            Product::template tile<rows, panels>(product, row, panel);
+            product.template tile<rows>(row, panel);
         else
-            tile_of<Product, panels, rows - 1>(product, count, row, panel);
+            tile_of<Product, rows - 1>(product, count, row, panel);
     }
 }
 
-template <typename Product> void multiply(const Product &product, long rows, long panels) {
+template <typename Product> void multiply(const Product &product, long rows) {
     constexpr int most = Product::most_rows;
-    constexpr int narrow = most * WIDE >= NARROW ? NARROW : 1;
     long block = BLOCK_BYTES / product.bytes_of_a_row() / most * most;
     if (block < most) block = most;
     for (long first = 0; first < rows; first += block) {
         const long count = rows - first < block ? rows - first : block;
         const long tiles = (count + most - 1) / most;
-        long panel = 0;
-        if (count == 1)
-            for (; panel + narrow <= panels; panel += narrow)
-                Product::template tile<1, narrow>(product, first, panel);
-        for (; panel + WIDE <= panels; panel += WIDE)
+        for (long panel = 0; panel < product.panels; panel++)
             for (long t = 0; t < tiles; t++) {  // of nearly equal size
                 const long from = count * t / tiles, to = count * (t + 1) / tiles;
-                tile_of<Product, WIDE>(product, to - from, first + from, panel);
-            }
-        for (; panel < panels; panel++)
-            for (long t = 0; t < tiles; t++) {
-                const long from = count * t / tiles, to = count * (t + 1) / tiles;
-                tile_of<Product, 1>(product, to - from, first + from, panel);
+                tile_of(product, to - from, first + from, panel);
             }
     }
 }
@@ -467,13 +436,15 @@ void silu_mul(const float *gate_up, long rows, long stride, long half, float *ou
     }
 }
 
+int panel_width() { return PANEL; }
+
 void float32_product(const float *x, long rows, long width, const float *weight, long panels, float *y) {
-    multiply(FloatProduct<Float32>{x, width, weight, y, panels * PANEL}, rows, panels);
+    multiply(FloatProduct<Float32>{x, width, weight, y, panels}, rows);
 }
 
 void bfloat16_product(const float *x, long rows, long width, const uint16_t *weight, long panels,
                       float *y) {
-    multiply(FloatProduct<BFloat16>{x, width, weight, y, panels * PANEL}, rows, panels);
+    multiply(FloatProduct<BFloat16>{x, width, weight, y, panels}, rows);
 }
 
 // `work` holds 2 * rows * padded bytes and 3 * rows floats after them.
@@ -487,9 +458,8 @@ void int8_product(const float *x, long rows, long width, long padded, const uint
         coarse_sums[r] = total(coarse + r * padded, padded);
         fine_sums[r] = total(fine + r * padded, padded);
     }
-    multiply(Int8Product{coarse, fine, row_scales, coarse_sums, fine_sums, padded, weight, scales, y,
-                         panels * PANEL},
-             rows, panels);
+    multiply(Int8Product{coarse, fine, row_scales, coarse_sums, fine_sums, padded, weight, scales, y, panels},
+             rows);
 }
 
 // `work` holds rows * width bytes and 2 * rows * width / group floats after them.
@@ -500,8 +470,7 @@ void int4_product(const float *x, long rows, long width, long group, const uint8
     quantize(x, rows, width, width, group, Int4Product::steps, whole, nullptr, scales);
     for (long i = 0; i < rows * (width / group); i++)
         sums[i] = scales[i] * (float)total(whole + i * group, group);
-    multiply(Int4Product{whole, scales, sums, width, group, weight, pairs, y, panels * PANEL}, rows,
-             panels);
+    multiply(Int4Product{whole, scales, sums, width, group, weight, pairs, y, panels}, rows);
 }
 
 }  // extern "C"

@@ -38,7 +38,11 @@ _ARGUMENTS = {
 
 
 class Library:
-    """The compiled functions, as attributes; ``kernels.cpp`` describes their arguments."""
+    """The compiled functions, as attributes; ``kernels.cpp`` describes their arguments.
+
+    Attributes:
+        panel_width: Outputs of a weight that lie together.
+    """
 
     def __init__(self, path: Path) -> None:
         library = ctypes.CDLL(str(path))
@@ -46,6 +50,7 @@ class Library:
             function = getattr(library, name)
             function.argtypes, function.restype = [_TYPES[kind] for kind in arguments], None
             setattr(self, name, function)
+        self.panel_width: int = library.panel_width()
 
     def __getattr__(self, name: str) -> ctypes._NamedFuncPointer:
         # Reached only for names __init__ did not set; declares the type of those it did.

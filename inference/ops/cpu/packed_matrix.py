@@ -1,4 +1,4 @@
-"""Weight matrices in panels of 16 outputs, for the compiled products.
+"""Weight matrices in panels of some outputs, for the compiled products.
 
 ``products.cpp`` reads these layouts; every class here is one, and the product that belongs to it.
 """
@@ -17,7 +17,6 @@ from inference.ops.cpu.library import Library
 
 __all__ = ["PackedFloat", "PackedInt4", "PackedInt8", "PackedMatrix"]
 
-PANEL = 16
 _GROUPS = (32, 64, 128)  # of int4 values that share a scale, the fewest that divide the row first
 
 
@@ -36,7 +35,8 @@ class PackedMatrix:
         self._library = library
         self._arrays = arrays  # kept: the pointers below are into them
         self._pointers = [array.ctypes.data for array in arrays]
-        self._panels = -(-shape[0] // PANEL)
+        self._width = library.panel_width
+        self._panels = -(-shape[0] // self._width)
 
     def multiply(self, x: Tensor) -> Tensor:
         """Return ``x @ weight.T``, ``[T, out]``, computed in float32."""
@@ -44,8 +44,8 @@ class PackedMatrix:
         return torch.from_numpy(self.multiply_array(wide)).to(x.dtype)
 
     def multiply_array(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return ``x @ weight.T`` for contiguous ``[T, in]``; a view where 16 does not divide ``out``."""
-        product = np.empty((len(x), self._panels * PANEL), np.float32)
+        """Return ``x @ weight.T`` for contiguous ``[T, in]``; a view where no panel ends with ``out``."""
+        product = np.empty((len(x), self._panels * self._width), np.float32)
         self._fill(np.ascontiguousarray(x), product)
         return product[:, : self.shape[0]]
 
@@ -66,10 +66,10 @@ class PackedFloat(PackedMatrix):
 
     def __init__(self, library: Library, weight: Tensor) -> None:
         if weight.dtype is torch.bfloat16 and weight.shape[1] % 2 == 0:
-            values = _panels(weight.contiguous().view(torch.int16).numpy(), of=2)
+            values = _panels(library, weight.contiguous().view(torch.int16).numpy(), of=2)
             self._product = library.bfloat16_product
         else:
-            values = _panels(weight.float().contiguous().numpy())
+            values = _panels(library, weight.float().contiguous().numpy())
             self._product = library.float32_product
         super().__init__(library, tuple(weight.shape), values)
 
@@ -103,8 +103,8 @@ class PackedInt8(PackedMatrix):
         super().__init__(
             library,
             tuple(weight.shape),
-            _panels(values, of=4, fill=128),
-            _rows(scales, fill=0),
+            _panels(library, values, of=4, fill=128),
+            _rows(library, scales, fill=0),
         )
 
     def _fill(self, x: NDArray[np.float32], product: NDArray[np.float32]) -> None:
@@ -153,8 +153,8 @@ class PackedInt4(PackedMatrix):
         super().__init__(
             library,
             (out, width),
-            _panels(halves, of=4),
-            _panels(pairs.reshape(out, -1), of=2),
+            _panels(library, halves, of=4),
+            _panels(library, pairs.reshape(out, -1), of=2),
         )
 
     def _fill(self, x: NDArray[np.float32], product: NDArray[np.float32]) -> None:
@@ -167,9 +167,9 @@ class PackedInt4(PackedMatrix):
         )
 
 
-def _rows(values: NDArray[Any], *, fill: int) -> NDArray[Any]:
+def _rows(library: Library, values: NDArray[Any], *, fill: int) -> NDArray[Any]:
     """Return the values with rows of ``fill`` after them, to a multiple of a panel."""
-    missing = -len(values) % PANEL
+    missing = -len(values) % library.panel_width
     return np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1), constant_values=fill)
 
 
@@ -178,8 +178,9 @@ def _columns(values: NDArray[Any], width: int, *, fill: int) -> NDArray[Any]:
     return np.pad(values, [(0, 0), (0, missing)], constant_values=fill) if missing else values
 
 
-def _panels(values: NDArray[Any], *, of: int = 1, fill: int = 0) -> NDArray[Any]:
-    """Return ``[out, width]`` as ``[out / 16, width / of, 16, of]``, contiguous."""
-    padded = _rows(values, fill=fill)
-    panels = padded.reshape(len(padded) // PANEL, PANEL, -1, of)
+def _panels(library: Library, values: NDArray[Any], *, of: int = 1, fill: int = 0) -> NDArray[Any]:
+    """Return ``[out, width]`` as ``[out / panel, width / of, panel, of]``, contiguous."""
+    padded = _rows(library, values, fill=fill)
+    width = library.panel_width
+    panels = padded.reshape(len(padded) // width, width, -1, of)
     return np.ascontiguousarray(panels.transpose(0, 2, 1, 3))
