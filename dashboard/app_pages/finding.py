@@ -376,6 +376,8 @@ def _other_alerts(here: scope.Scope, commit: RevisionInfo, items: Sequence[Triag
         with st.container(border=True, key=f"other-{alert.id}"):
             _state(here, commit.commit, alert)
             st.markdown(f"**{plain(alert.title)}**")
+            for line in alert.detail.splitlines():
+                st.markdown(f":small[{plain(line)}]")
             placed = alert.revision
             if placed is not None and placed.commit != commit.commit:
                 st.page_link(
