@@ -8,7 +8,7 @@ from statistics import median
 
 import numpy as np
 
-from tracker.explain.blame import WORK, Charge, Effect, charges, heaviest_line
+from tracker.explain.blame import WORK, Charge, Effect, charges, heaviest_line, without_shapes
 from tracker.explain.changed import ChangedCode
 from tracker.explain.differences import Difference, judged_differences
 from tracker.explain.explanation import Explained, Frame, Row, StepChange
@@ -21,6 +21,7 @@ __all__ = ["explain"]
 
 _SHOWN = 12
 _GUESSES = 3
+_CAUSES = 4  # changed functions that are named beside other work
 _LEAST_FRAME = 0.002  # of a step: smaller boxes cannot be seen
 
 
@@ -98,7 +99,10 @@ def _ops(
         if charge.owner != WORK
     ]
     rows.sort(key=lambda row: _rank(row, slower=True))
-    return tuple(row for row in rows if row.is_certain or row.is_exact)[:_SHOWN]
+    counted = (row.calls is not None and row.calls[0] != row.calls[1] for row in rows)
+    return tuple(row for row, other in zip(rows, counted, strict=True) if row.is_certain or other)[
+        :_SHOWN
+    ]
 
 
 def _untraced(trace: Trace) -> float:
@@ -224,7 +228,7 @@ def _place(charge: Charge, effect: Effect, changed: Sequence[ChangedCode]) -> tu
     """Return "file:line" in the head, and the line's text."""
     node = effect.at.node
     if charge.owner == WORK:
-        return WORK, ""
+        return WORK, ", ".join(code.text for code in changed[:_CAUSES])
     file, _, function = charge.owner.partition(": ")
     if not function:  # an op: what was compiled stands in the place of a line
         before = effect.at.base.site[1] if effect.at.base is not None else node.site[1]
@@ -250,7 +254,7 @@ def _op(effect: Effect) -> str:
         if len(below) < 2:
             break
         match = match.children[0]
-    return match.node.function
+    return without_shapes(match.node.function)
 
 
 def _calls(charge: Charge, effect: Effect, steps: int) -> tuple[float, float] | None:
@@ -264,7 +268,7 @@ def _calls(charge: Charge, effect: Effect, steps: int) -> tuple[float, float] | 
         parent = effect.at.parent
         name = _op(effect)
         own = parent.children if parent is not None else [effect.at]
-        places = [m for child in own for m in child.walk() if m.node.function == name]
+        places = [m for c in own for m in c.walk() if without_shapes(m.node.function) == name]
     counts = [
         sum(node.calls for match in places if (node := getattr(match, side)) is not None)
         for side in ("base", "head")
@@ -288,6 +292,9 @@ def _what(charge: Charge, effect: Effect) -> str:
             parts.append(f"{tokens[0]} → {tokens[1]} tokens")
         return f"{node.name}: {', '.join(parts)}"
     op = _op(effect)
+    if op == charge.owner:  # an op of the step itself
+        calls = _calls(charge, effect, 1)
+        return "" if calls is None else f"{calls[0]:.0f} → {calls[1]:.0f} calls"
     if effect.kind == "size":
         base_size = effect.at.base.size if effect.at.base else 0.0
         return f"{op}: {base_size:.0f} → {node.size:.0f} elements a call"

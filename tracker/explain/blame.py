@@ -20,10 +20,11 @@ from typing import Literal
 from tracker.explain.match import Match
 from tracker.explain.tree import Line, Node
 
-__all__ = ["WORK", "Charge", "Effect", "EffectKind", "charges"]
+__all__ = ["WORK", "Charge", "Effect", "EffectKind", "charges", "heaviest_line", "without_shapes"]
 
 EffectKind = Literal["slower", "calls", "size", "work"]
 WORK = "the steps themselves"
+_Functions = tuple[frozenset[str], frozenset[str]]  # names in base and head
 _FEW = 0.02  # relative change of counts and sizes up to which they are equal
 
 
@@ -83,15 +84,22 @@ def charges(matches: Iterable[Match]) -> list[Charge]:
             own[i] += value
         known.phases[phase] = known.phases.get(phase, 0.0) + sum(seconds) / len(seconds)
 
-    for root in matches:
+    roots = list(matches)
+    listed = [match for root in roots for match in root.walk()]
+    functions = (
+        frozenset(match.base.name for match in listed if match.base is not None),
+        frozenset(match.head.name for match in listed if match.head is not None),
+    )
+    for root in roots:
+        other_work = _other_work(root)
         for match in root.walk():
             differences = match.differences()
-            cause = _cause(match)
+            cause = _cause_in_other_work(match, root, functions) if other_work else _cause(match)
             slower = Effect("slower", match)
             if cause is None:
                 charge(slower, differences, match.node.phase)
                 continue
-            share = _by_count(match)
+            share = None if other_work else _by_count(match)
             if share is None:
                 charge(cause, differences, match.node.phase)
                 continue
@@ -104,26 +112,52 @@ def charges(matches: Iterable[Match]) -> list[Charge]:
 
 
 def _owner(effect: Effect) -> str:
+    match = effect.at
     if effect.kind == "work":
         return WORK
     if effect.kind == "slower":
-        return effect.at.node.name if effect.at.parent is not None else WORK
-    parent = effect.at.parent
+        return without_shapes(match.node.name) if match.parent is not None else WORK
+    parent = match.parent
     assert parent is not None
-    return parent.node.name if parent.parent is not None else effect.at.node.name
+    caller = parent if parent.parent is not None else match
+    return without_shapes(caller.node.name)
+
+
+def without_shapes(name: str) -> str:
+    """Return an op's name without the shapes of its arguments; a function's as it is."""
+    return name.partition(" [")[0]
+
+
+def _other_work(root: Match) -> bool:
+    """Whether there are other steps of a kind, or they have other tokens."""
+    if root.base is None or root.head is None:
+        return True
+    return not (_equal(root.base.calls, root.head.calls) and _same_size(root.base, root.head))
+
+
+def _cause_in_other_work(match: Match, root: Match, functions: _Functions) -> Effect:
+    """Return the cause of a difference below steps that do other work: new code, else the work."""
+    base, head = functions
+    new = match.base is None and match.node.name not in base
+    gone = match.head is None and match.node.name not in head
+    if not (new or gone) or match.parent is None:
+        return Effect("work", root)
+    above = _cause_in_other_work(match.parent, root, functions)
+    return above if above.kind == "calls" else Effect("calls", match)
 
 
 def _cause(match: Match) -> Effect | None:
-    """Return why a place has another number of calls, or other arguments; None where it has neither."""
+    """Return why a place has another number of calls, or other arguments; None where it has neither.
+
+    Args:
+        match: Below steps that do the same work.
+    """
     parent = match.parent
+    if parent is None:
+        return None
     if match.base is None or match.head is None:
-        if parent is None:
-            return Effect("work", match)
         one_sided = parent.base is None or parent.head is None
         return _cause(parent) if one_sided else Effect("calls", match)
-    if parent is None:
-        same = _equal(match.base.calls, match.head.calls) and _same_size(match.base, match.head)
-        return None if same else Effect("work", match)
     if parent.base is not None and parent.head is not None and parent.parent is not None:
         before = match.base.calls / max(parent.base.calls, 1)
         after = match.head.calls / max(parent.head.calls, 1)
@@ -140,13 +174,10 @@ def _cause(match: Match) -> Effect | None:
                 return Effect("calls", match)
             return inherited
     elif not _equal(match.base.calls, match.head.calls):
-        # Called from the step itself, or from outside of steps, by whoever drives the engine.
-        return _cause(parent) or Effect("calls", match)
+        return Effect("calls", match)  # by whoever drives the engine
     above = _cause(parent)
     if not _same_size(match.base, match.head):
         return above or Effect("size", match)
-    if above is not None and _equal(match.base.calls, match.head.calls) and match.base.size > 0:
-        return None  # as often, and the same arguments
     return above
 
 

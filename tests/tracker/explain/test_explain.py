@@ -176,3 +176,18 @@ def test_the_clock_leaves_out_what_others_ran_on_the_core(tmp_path):
     wall = time.perf_counter_ns() - began
     assert 0 <= clock() - before < wall - 18_000_000
     assert own_clock(tmp_path / "none") is time.perf_counter_ns
+
+
+def test_other_work_takes_the_blame_for_all_below_it_but_new_code(tmp_path):
+    """Longer prompts make every op slower; a function that the base does not have is named beside."""
+    sources = edited(
+        "queue.py", "    spend(5_000)\n",
+        "    spend(5_000)\n    look(spend)\n\n\ndef look(spend):\n    spend(900_000)\n",
+    )  # fmt: skip
+    decode = (("decode", 8),) * 20
+    base, head = ((("prefill", tokens), *decode) for tokens in (64, 640))
+    result = explain(*toy_pairs(tmp_path, {"steps": base}, {"steps": head, "sources": sources}))
+    rows = {row.where: row for row in result.rows}
+    assert rows["the steps themselves"].what == "prefill: 64 → 640 tokens"
+    assert rows["queue.py:3"].what == "calls look here, new"
+    assert set(rows) == {"the steps themselves", "queue.py:3"}
