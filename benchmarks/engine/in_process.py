@@ -116,6 +116,8 @@ class InProcess:
         metrics: Values = {
             **counter_metrics(counters),
             "blocks_leaked": self._blocks_in_use(),
+            # A CPU has no graphs to lose: no value there, rather than 0.
+            **({} if self._scenario.model.device == "cuda" else {"graph_replay_share": None}),
             **_startup(
                 self._imported.seconds,
                 self._construct_time,

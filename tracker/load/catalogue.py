@@ -93,6 +93,7 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
         "batching_efficiency": "Useful share of computed tokens",
         "attention_efficiency": "Useful share of KV positions read",
         "prefix_hit_rate": "Prompt tokens found in the prefix cache",
+        "graph_replay_share": "Decode steps that were one CUDA graph",
     },
     ("lower", "steps", "exact", True): {"steps": "Engine steps"},
     ("lower", "tokens", "exact", True): {
@@ -110,7 +111,16 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
         "blocks_evicted": "KV blocks evicted",
         "peak_blocks_used": "Most KV blocks in use",
     },
-    ("lower", "calls", "exact", True): {"op_calls_per_step": "Op calls per engine step"},
+    ("lower", "calls", "exact", True): {
+        "op_calls_per_step": "Op calls per engine step",
+        "torch_calls_per_step": "Calls of torch's ops per engine step",
+        "host_syncs_per_step": "Waits of the host for a value of the device per engine step",
+        "copies_per_step": "Tensors copied per engine step",
+        "allocations_per_step": "Tensors allocated per engine step",
+    },
+    ("lower", "bytes", "exact", True): {
+        "allocated_bytes_per_step": "Bytes of tensors allocated per engine step",
+    },
     ("lower", "captures", "exact", True): {"graph_captures": "CUDA graphs captured under load"},
     ("lower", "FLOP", "exact", True): {"flops_per_token": "Model FLOPs per generated token"},
     ("lower", "bytes", "exact", False): {

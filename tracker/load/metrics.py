@@ -25,6 +25,7 @@ __all__ = [
     "error_rate",
     "flops_per_token",
     "goodput",
+    "graph_replay_share",
     "latency_metrics",
     "prefill_throughput",
     "prefix_hit_rate",
@@ -219,6 +220,16 @@ def prefix_hit_rate(counters: Mapping[str, float]) -> float | None:
     return hit / prompt
 
 
+def graph_replay_share(counters: Mapping[str, float]) -> float | None:
+    """Return CUDA graph replays / decode steps; None if not counted, or no step only decoded."""
+    replays, steps, prefill = (
+        counters.get(name) for name in ("graph_replays", "steps", "prefill_steps")
+    )
+    if replays is None or steps is None or prefill is None or steps == prefill:
+        return None
+    return replays / (steps - prefill)
+
+
 def flops_per_token(counters: Mapping[str, float]) -> float | None:
     """Return model FLOPs / generated tokens, prefill's work included; None if not counted."""
     flops, tokens = counters.get("model_flops"), counters.get("tokens_generated")
@@ -241,6 +252,7 @@ def counter_metrics(counters: Mapping[str, float]) -> Values:
         "attention_efficiency": attention_efficiency(counters),
         "flops_per_token": flops_per_token(counters),
         "prefix_hit_rate": prefix_hit_rate(counters),
+        "graph_replay_share": graph_replay_share(counters),
         "op_calls_per_step": sum(calls) / steps if calls and steps else None,
     }
 

@@ -36,6 +36,7 @@ ON_GPU = (
     "pcie_traffic",
     "nvlink_traffic",
     "graph_captures",
+    "graph_replay_share",
 )
 
 

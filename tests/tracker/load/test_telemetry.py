@@ -21,7 +21,7 @@ from tests.tracker.load.fake_nvml import (
 )
 from tests.tracker.load.fakes import FakeClock
 from tracker.domain import Launch
-from tracker.gate.validity import _machine
+from tracker.gate.gpus import gpu_complaints
 from tracker.load.nvml import NvmlReading, open_gpu, open_gpus, visible_uuids
 from tracker.load.telemetry import (
     INTERVAL,
@@ -191,7 +191,7 @@ def test_a_card_that_throttles_is_named_by_reason_and_share_and_the_gate_complai
     assert gpu["throttled_share"]["sw_thermal_slowdown"] == pytest.approx(0.7, abs=0.01)
     assert (gpu["sm_clock_min"], gpu["temperature_max"]) == (1.2e9, 90)
     launch = Launch("p", "d", "l", "bench_decode.X", None, {"telemetry": summary})
-    (complaint,) = _machine("head", type("Result", (), {"launches": [launch]}))
+    (complaint,) = gpu_complaints("head", type("Result", (), {"launches": [launch]}))
     assert "hw_thermal_slowdown in 70%" in complaint.text
     assert "sw_power_cap" not in complaint.text
 
