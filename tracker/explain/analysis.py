@@ -99,10 +99,12 @@ def _ops(
         if charge.owner != WORK
     ]
     rows.sort(key=lambda row: _rank(row, slower=True))
-    counted = (row.calls is not None and row.calls[0] != row.calls[1] for row in rows)
-    return tuple(row for row, other in zip(rows, counted, strict=True) if row.is_certain or other)[
-        :_SHOWN
-    ]
+    return tuple(
+        row
+        for row in rows
+        if row.is_certain
+        or (row.is_exact and row.calls is not None and row.calls[0] != row.calls[1])
+    )[:_SHOWN]
 
 
 def _untraced(trace: Trace) -> float:

@@ -20,7 +20,16 @@ from typing import Literal
 from tracker.explain.match import Match
 from tracker.explain.tree import Line, Node
 
-__all__ = ["WORK", "Charge", "Effect", "EffectKind", "charges", "heaviest_line", "without_shapes"]
+__all__ = [
+    "WORK",
+    "Charge",
+    "Effect",
+    "EffectKind",
+    "charges",
+    "does_other_work",
+    "heaviest_line",
+    "without_shapes",
+]
 
 EffectKind = Literal["slower", "calls", "size", "work"]
 WORK = "the steps themselves"
@@ -91,7 +100,7 @@ def charges(matches: Iterable[Match]) -> list[Charge]:
         frozenset(match.head.name for match in listed if match.head is not None),
     )
     for root in roots:
-        other_work = _other_work(root)
+        other_work = does_other_work(root)
         for match in root.walk():
             differences = match.differences()
             cause = _cause_in_other_work(match, root, functions) if other_work else _cause(match)
@@ -128,7 +137,7 @@ def without_shapes(name: str) -> str:
     return name.partition(" [")[0]
 
 
-def _other_work(root: Match) -> bool:
+def does_other_work(root: Match) -> bool:
     """Whether there are other steps of a kind, or they have other tokens."""
     if root.base is None or root.head is None:
         return True

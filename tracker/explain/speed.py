@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from tracker.explain.blame import does_other_work
 from tracker.explain.match import Match
 
 __all__ = ["without_common_speed"]
@@ -55,7 +56,7 @@ def without_common_speed(matches: Sequence[Match]) -> list[float]:
 
 def _comparable(matches: Iterable[Match]) -> Iterable[tuple[list[float], list[float]]]:
     """Yield the times, in base and head, of places that do the same in both."""
-    listed = [match for root in matches for match in root.walk()]
+    listed = [match for root in matches if not does_other_work(root) for match in root.walk()]
     whole = sum(median(match.base.seconds) for match in listed if match.base is not None)
     for match in listed:
         base, head = match.base, match.head
