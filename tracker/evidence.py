@@ -35,7 +35,8 @@ def evidence(
     `interval`: `low` and `high` of after/before - 1, `pairs` and `gate`, from the newest valid
     paired run that judged the series, or null where none did), `suspects` (commits after the last
     of the old level, up to this one, newest first, at most 50), `gates` (of this commit, newest
-    first), `alerts`, and `links`. A machine's `cause` is what changed there with the level: the
+    first), `explanations` (what `tracker explain` stored of it: `base`, `machine`, `created_at` and
+    its `document`), `alerts`, and `links`. A machine's `cause` is what changed there with the level: the
     code, or a part of the environment. What is not known is null.
 
     Args:
@@ -66,6 +67,15 @@ def evidence(
         "findings": [_with_intervals(finding, gates) for finding in found],
         "suspects": [revision_document(suspect, info.commit_url) for suspect in suspects],
         "gates": [gate_document(gate) for gate in gates],
+        "explanations": [
+            {
+                "base": known.base,
+                "machine": known.machine,
+                "created_at": _moment(known.created_at),
+                "document": known.document,
+            }
+            for known in queries.list_explanations(store, project, head=revision.commit)
+        ],
         "alerts": [alert_document(alert) for alert in alerts],
         "links": _links(project, revision, oldest, info.commit_url, dashboard_url),
     }

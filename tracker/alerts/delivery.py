@@ -58,7 +58,8 @@ def send_due(
     )
     waiting = [d for d in known if d.state == "waiting"]
     dropped = [d.id for d in waiting if (d.alert_id, d.sink, d.stage) not in wanted]
-    if dropped or wanted - {(d.alert_id, d.sink, d.stage) for d in known}:
+    planned = {(d.alert_id, d.sink, d.stage) for d in known if d.state != "dropped"}
+    if dropped or wanted - planned:
         store.plan_deliveries(wanted, dropped=dropped, now=now)
         known = queries.list_deliveries(store, project)
     by_name = {sink.name: sink for sink in sinks if _may_send(sink.name, known, config, now)}
@@ -102,7 +103,7 @@ def wanted_deliveries(
 ) -> set[Wanted]:
     """Return every delivery that should be made or was made, by what is known of earlier ones. Pure.
 
-    A place hears of the later stages of an alert only if it got the first.
+    A place that got nothing about an alert gets no escalation and no end of it.
     """
     reached: dict[tuple[int, str], set[str]] = defaultdict(set)
     recorded = set()
@@ -117,7 +118,7 @@ def wanted_deliveries(
                 got = reached[alert.id, sink]
                 if stage == "opened" and alert.id not in recorded and _sent_before(alert):
                     continue
-                if stage != "opened" and not got:
+                if stage.startswith(("escalated", "closed")) and not got:
                     continue
                 if stage.startswith("escalated") and sink == CONSOLE:
                     continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args
 
-from tracker.domain import AlertState, Outcome, VerdictStatus
+from tracker.domain import AlertState, JobState, Outcome, VerdictStatus
 from tracker.store.queries.service import ProjectState
 
 __all__ = ["METRICS", "exposition"]
@@ -21,6 +21,7 @@ METRICS = {
     "pacekeeper_gates_running": ("gauge", "Gates that were begun and not finished."),
     "pacekeeper_verdicts_total": ("counter", "Verdicts of finished gates by status."),
     "pacekeeper_alerts": ("gauge", "Alerts by state; open ones wait for somebody."),
+    "pacekeeper_jobs": ("gauge", "Work that somebody asked for, by state; queued is the queue."),
     "pacekeeper_newest_result_timestamp_seconds": (
         "gauge",
         "When each machine last measured; its age is time() minus this.",
@@ -64,6 +65,7 @@ def exposition(states: Sequence[ProjectState], requests: Mapping[int, int], *, v
         add("gates_running", state.unfinished_gates, project=project)
         add_each("verdicts_total", "status", get_args(VerdictStatus), state.verdicts)
         add_each("alerts", "state", get_args(AlertState), state.alerts)
+        add_each("jobs", "state", get_args(JobState), state.jobs)
         for machine, moment in state.newest_results.items():
             name = "newest_result_timestamp_seconds"
             add(name, moment.timestamp(), project=project, machine=machine)

@@ -171,10 +171,10 @@ def _measure_chosen(
         commits = choose(recent, measured_commits(store, project, machine), attempts)
         if not commits:
             _log.info("%s has no %s commit", branch, what)
-            return
         failed = _measure_each(
             store, tree, project, machine, commits, attempts, f"{what} on {branch}"
         )
+        # Also where nothing was measured: deliveries are repeated, and what stays open escalates.
         find_and_alert(store, root, project, machine)
     if failed:
         raise MeasurementError("; ".join(failed))

@@ -2,12 +2,13 @@
 
 import email
 import os
+import random
 import signal
 import socketserver
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -20,7 +21,7 @@ from tests.tracker.changepoints.stores import TTFT, record, record_history
 from tracker.alerts import AlertsConfig, notify
 from tracker.alerts import sinks as sinks_module
 from tracker.alerts.config import EmailConfig, IssueConfig
-from tracker.alerts.delivery import LEASE
+from tracker.alerts.delivery import LEASE, wanted_deliveries
 from tracker.alerts.email import EmailSink
 from tracker.alerts.failure import DeliveryError, TransientError
 from tracker.alerts.issues import IssueSink
@@ -29,7 +30,7 @@ from tracker.alerts.post import allowed_address
 from tracker.changepoints import analyze
 from tracker.domain import AlertEvent
 from tracker.store import Store, queries
-from tracker.triage import SetState
+from tracker.triage import ALL_STATES, SetState
 
 LAST = START + timedelta(days=39, hours=1)  # when the last commit was measured
 HOUR = timedelta(hours=1)
@@ -99,6 +100,16 @@ def test_what_stays_open_is_repeated_and_what_closes_is_told_once(store, places)
     notify(store, "engine", config, now=later)
     assert place.stages[4:] == ["closed 1", "reopened 1", "closed 2"]
     assert "resolved" in place.messages[4][0].text
+
+
+def test_what_is_opened_again_before_it_was_sent_is_sent(store, places):
+    quiet = AlertsConfig(quiet=(time(0), time(23, 59)))
+    night = LAST.replace(hour=3)
+    for move in ("ack", "reopen", "resolve", "reopen"):
+        notify(store, "engine", quiet, now=night)
+        triage(store, move, night)
+    notify(store, "engine", AlertsConfig(), now=LAST + 24 * HOUR)
+    assert places[0].stages == ["reopened 1"]
 
 
 def test_an_acked_alert_neither_opens_nor_escalates(store, places):
@@ -229,6 +240,64 @@ def test_a_killed_process_costs_no_message_and_no_receiver_counts_one_twice(
     assert len({headers["Idempotency-Key"] for headers, _ in received}) == 1
     (delivery,) = queries.list_deliveries(store, "engine")
     assert delivery.state == "delivered"
+
+
+class Unreliable(Recording):
+    """A place that is down now and then, and kills whoever sends to it now and then."""
+
+    def __init__(self, name, chance):
+        super().__init__(name)
+        self.chance, self.is_calm = chance, False
+
+    def send(self, message, reference):
+        fate = 1.0 if self.is_calm else self.chance.random()
+        if fate < 0.3:
+            raise TransientError("down")
+        if fate < 0.4:
+            raise KeyboardInterrupt  # as a kill does: neither sent nor noted
+        answer = super().send(message, reference)
+        if fate < 0.5:
+            raise KeyboardInterrupt  # sent and not noted
+        return answer
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_week_of_crashes_outages_and_triage_loses_nothing_and_repeats_only_by_key(
+    store, places, seed
+):
+    chance = random.Random(seed)
+    unreliable = [Unreliable("webhook", chance), Unreliable("email", chance)]
+    places[:] = unreliable
+    config = AlertsConfig(escalate_hours=24, silence_hours=36, cooldown_minutes=10)
+    record_history(store, {TTFT: noisy(0.010, 20) + noisy(0.012, 20)}, machine="gpu-2")
+    analyze(store)
+    now = datetime.now(UTC)
+    end = now + timedelta(days=7)
+    while now < end:
+        now += timedelta(minutes=chance.choice([1, 5, 60, 300, -30]))  # a clock may be set back
+        with suppress(KeyboardInterrupt):
+            notify(store, "engine", config, now=now)
+        if chance.random() < 0.2:
+            (one, *_) = queries.list_alerts(store, "engine", states=("open", "resolved"))
+            move = "reopen" if one.state == "resolved" else "resolve"
+            store.triage([one.id], SetState(move), by="me", now=now)
+    for place in unreliable:
+        place.is_calm = True
+    for hours in range(1, 4):
+        notify(store, "engine", config, now=now + LEASE + hours * HOUR)
+    deliveries = queries.list_deliveries(store, "engine")
+    assert {d.state for d in deliveries} <= {"delivered", "dropped"}
+    for place in unreliable:
+        got = [(m.alert.id, m.stage) for m, _ in place.messages]
+        noted = [(d.alert_id, d.stage) for d in deliveries
+                 if d.sink == place.name and d.state == "delivered"]  # fmt: skip
+        assert len(noted) == len(set(noted))
+        assert set(noted) <= set(got)
+    # All that should have been said at the end was said.
+    alerts = queries.list_alerts(store, "engine", states=ALL_STATES)
+    wanted = wanted_deliveries(alerts, deliveries, ["webhook", "email"], config, now=now)
+    assert wanted <= {(d.alert_id, d.sink, d.stage) for d in deliveries if d.state == "delivered"}
+    assert len(alerts) > 1
 
 
 # --- issues ------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ def test_what_is_counted(service: Service) -> None:
     assert value("verdicts_total", 'status="regression"') == 1
     assert value("verdicts_total", 'status="pass"') == 1
     assert value("alerts", 'state="open"') == 1
+    assert value("jobs", 'state="queued"') == 0
     newest = START.timestamp() + 39 * 86400 + 3600
     assert value("newest_result_timestamp_seconds", 'machine="gpu-1"') == newest
     assert value("calibration_gates_total") == 0

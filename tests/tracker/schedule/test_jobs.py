@@ -2,10 +2,12 @@
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
+from tests.tracker.alerts.server import webhook_server
 from tests.tracker.changepoints.stores import STEPS
 from tests.tracker.schedule.projects import clone, commit, git, make_project
 from tracker.calibrate import Calibration
@@ -159,7 +161,9 @@ def test_a_regression_alerts_with_the_look_that_found_it(remote, where, measured
 
 def test_a_dead_webhook_fails_no_measurement(remote, here, where, measured, monkeypatch):
     monkeypatch.delenv("NO_SUCH_HOOK", raising=False)
-    (here / "pacekeeper.toml").write_text('[alerts]\nconsole = false\nwebhook = "$NO_SUCH_HOOK"\n')
+    (here / "pacekeeper.toml").write_text(
+        '[alerts]\nconsole = false\nwebhook = "$NO_SUCH_HOOK"\nallow_private = true\n'
+    )
     jobs.new_commits(**where)
     measured.value = 180
     commit(remote, 9)
@@ -167,6 +171,14 @@ def test_a_dead_webhook_fails_no_measurement(remote, here, where, measured, monk
     with Store.open(where["db"]) as store:
         (alert,) = queries.list_alerts(store, "engine")
     assert "not delivered to webhook (environment variable NO_SUCH_HOOK is not set)" in alert.note
+    # A later look repeats the delivery, although there is no new commit.
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    monkeypatch.setattr(jobs, "notify", partial(jobs.notify, now=later))
+    with webhook_server(200) as (url, received):
+        monkeypatch.setenv("NO_SUCH_HOOK", url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        jobs.new_commits(**where)
+    assert len(received) == 1
 
 
 def test_a_gate_does_not_count_as_measured(remote, where, measured):

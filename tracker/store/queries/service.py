@@ -25,6 +25,7 @@ class ProjectState:
         gates: Finished gates by outcome; "unknown" where an earlier version stored none.
         verdicts: Verdicts of finished gates by status.
         alerts: By state.
+        jobs: Work that somebody asked for, by state.
         newest_results: When each machine last measured.
         calibration: Of all A/A gates.
         gate_seconds: Wall time of finished gates: both arms and what came between.
@@ -37,6 +38,7 @@ class ProjectState:
     unfinished_gates: int
     verdicts: dict[str, int]
     alerts: dict[str, int]
+    jobs: dict[str, int]
     newest_results: dict[str, datetime]
     calibration: CalibrationInfo
     gate_seconds: float
@@ -81,6 +83,10 @@ def _state(conn: Connection, name: str, project_id: int) -> ProjectState:
         .where(a.project_id == project_id, a.merged_into.is_(None))
         .group_by(a.state)
     )
+    j = t.job.c
+    jobs = conn.execute(
+        select(j.state, func.count()).where(j.project_id == project_id).group_by(j.state)
+    )
     newest = conn.execute(
         select(t.machine.c.name, func.max(s.last_measured_at), func.sum(s.num_results))
         .join(t.machine, t.machine.c.id == s.machine_id)
@@ -100,6 +106,7 @@ def _state(conn: Connection, name: str, project_id: int) -> ProjectState:
         unfinished_gates=unfinished,
         verdicts={row[0]: row[1] for row in verdicts},
         alerts={row[0]: row[1] for row in alerts},
+        jobs={row[0]: row[1] for row in jobs},
         newest_results={row[0]: row[1] for row in newest if row[1] is not None},
         calibration=load_calibration(conn, project_id),
         gate_seconds=spent.total_seconds(),

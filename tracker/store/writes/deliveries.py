@@ -15,13 +15,22 @@ _d = t.delivery.c
 
 
 def plan(tx: Transaction, wanted: Iterable[tuple[int, str, str]], now: datetime) -> None:
-    """Insert deliveries (alert, sink, stage) that are not there."""
+    """Insert deliveries (alert, sink, stage) that are not there; take up those that were dropped."""
+    ordered = sorted(wanted)
     rows = [
         {"alert_id": alert_id, "sink": sink, "stage": stage, "state": "waiting", "attempts": 0,
          "next_at": now}
-        for alert_id, sink, stage in sorted(wanted)
+        for alert_id, sink, stage in ordered
     ]  # fmt: skip
     tx.insert_missing(t.delivery, rows)
+    for alert_id, sink, stage in ordered:
+        tx.conn.execute(
+            update(t.delivery)
+            .where(
+                _d.alert_id == alert_id, _d.sink == sink, _d.stage == stage, _d.state == "dropped"
+            )
+            .values(state="waiting", next_at=now, finished_at=None)
+        )
 
 
 def drop(tx: Transaction, delivery_ids: Iterable[int], now: datetime) -> None:
