@@ -266,7 +266,13 @@ def test_the_head_gets_its_gates_and_a_refuted_alpha_is_an_error(
         recorder.store.record_calibration("engine", block)
         ran = [replace(GATE, exit_code=int(number < false_blocks)) for number in range(gates)]
         return Calibration(
-            "engine", "gpu-1", measured, policy, 3, gates=ran, invalid=["the core does not start"]
+            "engine",
+            "gpu-1",
+            measured,
+            policy,
+            3,
+            gates=ran,
+            uncounted=[("invalid", "the core does not start")],
         )
 
     monkeypatch.setattr(jobs, "run_gates", run_gates)
