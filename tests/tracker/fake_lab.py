@@ -57,14 +57,18 @@ class FakeRunner:
         return replace(result, file=file, launches=(header,))
 
 
-class WanderingNode(FakeRunner):
-    """A node whose speed wanders by 10 % from launch to launch; its control says so, if `told`."""
+class NoisyNode(FakeRunner):
+    """A node whose speed varies by 10 % from launch to launch; its control shows that, if it has one."""
 
     def __init__(
-        self, root: Path, measure: Callable[[str, random.Random], dict[str, float]], *, told: bool
+        self,
+        root: Path,
+        measure: Callable[[str, random.Random], dict[str, float]],
+        *,
+        has_control: bool,
     ):
         super().__init__(root, measure)
-        self._told = told
+        self._has_control = has_control
 
     def launch(self, commit: str, *, bench: Sequence[str] | None = None) -> LaunchResult:
         result = super().launch(commit, bench=bench)
@@ -75,7 +79,9 @@ class WanderingNode(FakeRunner):
         )
         side = {"gemm": 1e-3 * speed, "copy": 1e-3}
         (one,) = result.launches
-        header = one.header | ({"control": {"before": side, "after": side}} if self._told else {})
+        header = one.header | (
+            {"control": {"before": side, "after": side}} if self._has_control else {}
+        )
         return replace(
             result,
             file=replace(result.file, measurements=values),

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.tracker.fake_lab import STEPS, TTFT, FakeRunner, WanderingNode, commits, recorder
+from tests.tracker.fake_lab import STEPS, TTFT, FakeRunner, NoisyNode, commits, recorder
 from tracker.bisect import bisect
 from tracker.errors import MeasurementError, UsageError
 from tracker.gate.measured import gate_commits
@@ -76,10 +76,10 @@ def test_the_culprit_is_named_with_few_pairs_of_few_commits(store, toy):
 def test_a_node_that_wanders_is_seen_through_where_its_control_tells(store, toy):
     history = History(toy, step(9, 6, 1.12))
     policy = Policy(margin=0.02, detect=0.1, max_pairs=50)
-    history.runner = WanderingNode(toy.root, history.measure, told=True)
+    history.runner = NoisyNode(toy.root, history.measure, has_control=True)
     told = history.bisect(store, toy, policy)
     assert told.exit_code == 0 and told.culprits[0].hash == history.hashes[6]
-    history.runner = WanderingNode(toy.root, history.measure, told=False)
+    history.runner = NoisyNode(toy.root, history.measure, has_control=False)
     untold = history.bisect(store, toy, policy, fresh=True)
     # Some 14 pairs where it tells; where not, 26 to 180 by the luck of the order, or no regression.
     assert told.pairs <= 24

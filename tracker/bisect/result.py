@@ -1,4 +1,4 @@
-"""What a bisection found."""
+"""The result of a bisection."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Bisected:
         commits: Of the range, oldest first; the last is the bad one.
         confidence: Probability at which a culprit is named.
         metric: The metric, or empty where none regressed.
-        outcome: "named": one commit. "group": some that cannot be told apart, since those between
+        outcome: "named": one commit. "group": some that cannot be distinguished, since those between
             them cannot be measured. "several": more than one change. "undecided". "no
             regression": nothing to look for. "invalid": good and bad could not be compared.
         culprits: The commit or the group.

@@ -117,7 +117,7 @@ def bisect(
             break
         number = search.next()
         if number is None:
-            result.stopped = "no measurement would tell more"
+            result.stopped = "no further measurement would be informative"
         elif measured >= max_pairs:
             result.stopped = f"{max_pairs} pairs are measured"
         elif budget is not None and clock() - started + longest > budget:

@@ -104,7 +104,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def outcome_of(code: int, report: Path, log: Path, *, base: str, head: str) -> CiResult:
-    """Return what the gate found, from its exit code and its JSON report together.
+    """Return the gate's result, from its exit code and its JSON report together.
 
     Only a report of these commits whose outcome fits the exit code is believed; all else is
     "infrastructure", with the reason.
@@ -145,5 +145,5 @@ def outcome_of(code: int, report: Path, log: Path, *, base: str, head: str) -> C
 def _last_word(log: Path) -> str | None:
     """The last line of the log that is a headline or an error."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    found = [match[0] for line in lines if (match := _LAST_WORD.fullmatch(line.strip()))]
-    return found[-1] if found else None
+    words = [match[0] for line in lines if (match := _LAST_WORD.fullmatch(line.strip()))]
+    return words[-1] if words else None

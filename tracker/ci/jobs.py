@@ -83,7 +83,7 @@ def gate_job(
     accept_expectations: bool = False,
     publish: bool = True,
 ) -> int:
-    """Judge `head` against where it left `target`; tell the CI system; return the exit code.
+    """Judge `head` against where it left `target`; publish the result; return the exit code.
 
     Args:
         here: Where the job runs.
@@ -93,11 +93,11 @@ def gate_job(
         policy: As `rules_of_base` takes it.
         config: Likewise.
         accept_expectations: Apply the Perf-expect lines of the change's own commit messages.
-        publish: Whether the CI system is told; else only files are written.
+        publish: Whether the CI system gets the result; otherwise only files are written.
 
     Raises:
         UsageError: There is no target.
-        KeyboardInterrupt: The job was interrupted; what could be said of that was said.
+        KeyboardInterrupt: The job was interrupted; that was published as far as possible.
     """
     here.reports.mkdir(parents=True, exist_ok=True)
     for name in (*REPORT_FILES, "gate.log", "comment.md"):
@@ -258,7 +258,7 @@ def _write_files(here: Surroundings, result: CiResult) -> None:
 
 
 class _Platform:
-    """The CI system at hand, whichever it is; what cannot be told to it is a warning in the log."""
+    """The CI systems of this job; what cannot be published to one is a warning in the log."""
 
     def __init__(self, here: Surroundings, publish: bool, pull: int | None = None) -> None:
         self._here = here

@@ -30,7 +30,7 @@ POLICY_FILE = "pacekeeper.toml"
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What `tracker gate` is told.
+    """The rules that `tracker gate` is called with.
 
     Attributes:
         policy: The policy file to judge by; None for the one that the gate finds itself.

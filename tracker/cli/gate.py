@@ -214,7 +214,7 @@ def _judge_stored(db: str, options: GateOptions, base: str, head: str) -> Report
 
 
 def _back_test(db: str, options: GateOptions, outputs: Outputs) -> int:
-    """Say what the policy would have said of every stored gate; 4 where there is none to try it on."""
+    """Print the outcome of every stored gate under the policy; return 4 where there is no gate."""
     from tracker.cli.project import stored_project
     from tracker.gate.backtest import backtest
     from tracker.report.backtest import BACKTEST_FORMATS

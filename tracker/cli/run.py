@@ -73,16 +73,16 @@ def command(
                 if again
                 else launches_of(part.recorder, part.runner, commits, environment=name or None)
             )
-            with _progress(console, len(commits)) as tell:
+            with _progress(console, len(commits)) as progress:
                 report = measure_range(
                     part.recorder,
                     part.runner,
                     commits,
                     repeat=repeat,
                     done_before=done_before,
-                    on_commit=tell.commit,
-                    on_launch=tell.launch,
-                    on_done=tell.done,
+                    on_commit=progress.commit,
+                    on_launch=progress.launch,
+                    on_done=progress.done,
                 )
             reports.append(report)
             if report.interrupted:
@@ -100,8 +100,8 @@ def command(
     return 0 if total.num_measured or total.num_skipped == len(total.done) else 4
 
 
-class _Teller:
-    """Says what happens to each commit: on a bar, and a line a commit."""
+class _RunProgress:
+    """Shows the progress: a bar, and a line for each commit."""
 
     def __init__(self, console: Console, bar: Progress, total: int) -> None:
         self._console = console
@@ -121,7 +121,7 @@ class _Teller:
 
 
 @contextmanager
-def _progress(console: Console, total: int) -> Iterator[_Teller]:
+def _progress(console: Console, total: int) -> Iterator[_RunProgress]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -132,7 +132,7 @@ def _progress(console: Console, total: int) -> Iterator[_Teller]:
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        yield _Teller(console, bar, total)
+        yield _RunProgress(console, bar, total)
 
 
 def _lines(done: CommitDone) -> list[str]:

@@ -60,7 +60,7 @@ class Course:
         creep = known.get("creep")
         known |= {
             "missing": [
-                Missing(**{**one, "log": tuple(one["log"])}) for one in known.get("missing", ())
+                Missing(**{**item, "log": tuple(item["log"])}) for item in known.get("missing", ())
             ],
             "creep": (creep[0], creep[1]) if creep else None,
         }

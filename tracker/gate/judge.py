@@ -209,5 +209,5 @@ class Judge:
 
 
 def _unsigned_zeros(values: Values) -> Values:
-    """-0.0 as 0.0: not every database keeps the sign, and a replay says what the gate said."""
+    """-0.0 as 0.0: not every database keeps the sign, and a replay must equal the gate."""
     return {name: value + 0.0 for name, value in values.items()}

@@ -56,7 +56,7 @@ def gate_stored(
     gate = _chosen(gates, gate_id)
     if gate is not None:
         report = replay(store, gate, policy)
-        others = ", ".join(f"{one.id} ({_end(one)})" for one in gates if one.id != gate.id)
+        others = ", ".join(f"{other.id} ({_end(other)})" for other in gates if other.id != gate.id)
         note = f"other gates of these commits are not judged here: {others}; `--gate ID` judges one"
         return replace(report, warnings=(note, *report.warnings)) if others else report
     text = (

@@ -175,7 +175,7 @@ class Session:
         assert isinstance(base, LaunchResult) and isinstance(head, LaunchResult)
         self._report_launches(launched, self.judge.pairs + 1)
         if not self.judge.pairs:
-            self._environment = {one.benchmark: one.fingerprint for one in base.launches}
+            self._environment = {header.benchmark: header.fingerprint for header in base.launches}
         self.judge.add(pair, benchmarks_by_metric(head) | benchmarks_by_metric(base))
         self.judge.leave_out(self.course.failing())
         for warning in pair_warnings(base, head, self._base_tokens):

@@ -81,13 +81,13 @@ def pair_warnings(base: LaunchResult, head: LaunchResult, base_tokens: BaseToken
     warnings = [_prefix_warning(base, head), _token_warning(base, head, base_tokens)]
     warnings += co_tenants(base, head)[1]
     for note in dict.fromkeys((*base.notes, *head.notes)):
-        arms = [arm for arm, one in (("base", base), ("head", head)) if note in one.notes]
+        arms = [arm for arm, launch in (("base", base), ("head", head)) if note in launch.notes]
         warnings.append(note if len(arms) == 2 else f"{arms[0]}: {note}")
     return [warning for warning in warnings if warning is not None]
 
 
 def _prefix_warning(base: LaunchResult, head: LaunchResult) -> str | None:
-    """Say that the arms found different parts of their prompts in the prefix cache, if they did."""
+    """Warn where the arms had different parts of their prompts in the prefix cache."""
     differing = [
         f"{scenario}: {before.get(_HOW)} prompt tokens in base, {after.get(_HOW)} in head"
         for scenario, (before, after) in _work_of_both(base, head).items()

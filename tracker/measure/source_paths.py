@@ -1,7 +1,7 @@
 """Where the importable code of a commit lies in its tree, from the project's packaging metadata.
 
-A package in `src/`, or in the subdirectory that asv's `repo_subdir` names, is found without being
-told. What a project states in `[project] source` comes before all that.
+A package in `src/`, or in the subdirectory that asv's `repo_subdir` names, needs no setting. What a
+project states in `[project] source` replaces all that.
 """
 
 from __future__ import annotations

@@ -186,8 +186,8 @@ def _lfs_pointers(tree: Repository) -> list[str]:
     places = [tree.root]
     if (tree.root / ".gitmodules").is_file():
         listing = ("submodule", "foreach", "--quiet", "--recursive")
-        found = tree.run(*listing, 'printf "%s\\0" "$toplevel/$sm_path"')
-        places += map(Path, filter(None, found.split("\0")))
+        submodules = tree.run(*listing, 'printf "%s\\0" "$toplevel/$sm_path"').split("\0")
+        places += map(Path, filter(None, submodules))
     pointers: list[str] = []
     for place in places:
         names = Repository(place).run("ls-files", "-z", ":(attr:filter=lfs)").split("\0")

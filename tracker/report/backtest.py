@@ -1,4 +1,4 @@
-"""What another policy would have said of the gates that a store holds, as text, Markdown, JSON."""
+"""The outcomes of stored gates under another policy, as text, Markdown and JSON."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The control's times on their way into a gate's verdict: measured, stored, resumed, told."""
+"""The control's times on their way into a gate's verdict: measured, stored, resumed, warned of."""
 
 import itertools
 import random
 
 import pytest
 
-from tests.tracker.fake_lab import TTFT, FakeRunner, WanderingNode, commits, recorder
+from tests.tracker.fake_lab import TTFT, FakeRunner, NoisyNode, commits, recorder
 from tests.tracker.gate.fakes import Notes
 from tracker.gate.control import control_differs, controls_of
 from tracker.gate.measured import gate_commits
@@ -20,7 +20,7 @@ class ProcessGoneError(Exception):
     """What no code of the gate catches: the process is gone."""
 
 
-def node(root, *, told=True, dies_at=None):
+def node(root, *, has_control=True, dies_at=None):
     """The toy's metric with noise of its own on a node that wanders."""
     numbers = itertools.count()
 
@@ -29,7 +29,7 @@ def node(root, *, told=True, dies_at=None):
             raise ProcessGoneError
         return {TTFT: 0.1 * 2.0 ** source.gauss(0, 0.01)}
 
-    return WanderingNode(root, measure, told=told)
+    return NoisyNode(root, measure, has_control=has_control)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_node_that_wanders_is_taken_out_and_the_store_says_the_same(gate):
 
 def test_without_its_control_the_same_node_leaves_the_gate_undecided(gate):
     run, root = gate
-    measured, replayed = run(node(root, told=False))
+    measured, replayed = run(node(root, has_control=False))
     assert measured.pairs == 12
     assert measured.rows == replayed.rows
     assert measured.rows[0].outcome == "inconclusive"
@@ -99,16 +99,16 @@ def test_a_metric_has_the_control_of_its_own_suite():
 
 
 @pytest.mark.parametrize(
-    ("lean", "pairs", "told"),
+    ("lean", "pairs", "warns"),
     [(0.2, 8, True), (0.2, 7, False), (0.02, 30, False), (0.0, 30, False)],
 )
-def test_a_control_that_one_commit_slows_is_told_of(lean, pairs, told):
+def test_a_control_that_one_commit_slows_is_a_warning(lean, pairs, warns):
     draw = random.Random(5)
     seen = [
         {"s.A": {"copy": (1.0, 1.0), "gemm": (1.0, (1 + lean) * 2.0 ** draw.gauss(0, 0.01))}}
         for _ in range(pairs)
     ]
     warnings = control_differs(seen)
-    assert len(warnings) == told
+    assert len(warnings) == warns
     assert all(w.startswith("s.A: the control workload itself differs") for w in warnings)
     assert all("(gemm +" in w and "of 8 pairs" in w for w in warnings)
