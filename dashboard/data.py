@@ -46,11 +46,12 @@ from tracker.requests import base_of
 from tracker.store import queries
 from tracker.store.engine import parse_url, shown
 from tracker.stored_findings import triaged_at
-from tracker.triage import Triaged
+from tracker.triage import ALL_STATES, Triaged
 
 __all__ = [
     "accounts",
     "alerts",
+    "all_alerts",
     "attempts",
     "before",
     "calibration_records",
@@ -260,6 +261,11 @@ def suspects(project: str, before: str, commit: str) -> Sequence[RevisionInfo]:
 def alerts(project: str, commit: str) -> Sequence[AlertInfo]:
     """Every alert that has to do with one commit, in any state, newest first."""
     return _ask(queries.alerts_at, project, commit)
+
+
+def all_alerts(project: str) -> Sequence[AlertInfo]:
+    """Every alert of a project in any state, merged ones included, newest first."""
+    return _ask(queries.list_alerts, project, states=ALL_STATES, merged=True)
 
 
 def open_alerts(project: str) -> Sequence[AlertInfo]:

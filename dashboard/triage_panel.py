@@ -44,7 +44,7 @@ def attempt(act: Callable[[], object], done: str) -> None:
     except PacekeeperError as error:
         st.error(plain(str(error)), icon=":material/block:")
         return
-    st.toast(done, icon=":material/check:")
+    st.toast(plain(done), icon=":material/check:")
     st.rerun()
 
 

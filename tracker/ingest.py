@@ -35,7 +35,7 @@ from tracker.readers import Given, Reading, read_file
 from tracker.readers.asv import AsvReader
 from tracker.seen import Look, Memory
 from tracker.store import Store, queries
-from tracker.store.queries.measured import commits_without_parents, seen_files
+from tracker.store.queries.measured import commits_to_describe, seen_files
 
 __all__ = ["IngestReport", "commit_finder", "ingest_directory", "ingest_file"]
 
@@ -283,12 +283,12 @@ class _Batch:
 
 
 def _ask_git(store: Store, project: str, repository: Repository | None) -> None:
-    """Record what git knows of commits without parents, and of those that link them."""
+    """Record what git knows of commits that it was not asked for, and of those that link them."""
     if repository is None:
         return
     store.record_revisions(
         project,
-        [_record(commit) for commit in repository.linked(commits_without_parents(store, project))],
+        [_record(commit) for commit in repository.linked(commits_to_describe(store, project))],
     )
 
 
@@ -298,7 +298,7 @@ def _record(commit: Commit) -> RevisionRecord:
         commit.committed_at,
         commit.parents,
         commit.subject,
-        author=commit.author or None,
+        author=commit.author,
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data, figure, scope, tables, url_state
+from dashboard import charts, data, figure, scope, tables, url_state, writes
 from dashboard.cards import series_card
 from dashboard.commits import commit_markdown
 from dashboard.creep import budget_frame, since_of
@@ -17,9 +17,11 @@ from dashboard.headline import headline
 from dashboard.limits import limit_of
 from dashboard.markup import Tile, badge_of, plain, shift_html, tiles_html
 from dashboard.palette import palette_for
+from dashboard.triage_panel import bulk_actions
 from dashboard.units import ago, counted, direction, format_date, format_effect
 from tracker.domain import AlertInfo, CalibrationInfo, GateInfo, LevelShift, Overview, SeriesInfo
 from tracker.findings import Change, Finding, group_by_commit
+from tracker.triage import Triaged, triaged
 
 FIRST = 5  # commits shown before "show more"
 MOST = 40
@@ -39,22 +41,22 @@ def draw() -> None:
     shown = _headline(here, found.gates)
     _numbers(found, now)
     _silent(here)
+    worse, better = (_triaged(here, pairs) for pairs in (found.worse, found.better))
     _moved(
         here,
-        found.worse,
-        found.alerts,
+        worse,
         now,
         name="worse",
         title="Worse",
         nothing="Nothing is worse than before. The level shifts are those that "
         "`tracker changepoints` found when it last ran.",
     )
-    _other_alerts(here, found, now)
+    _several(worse)
+    _other_alerts(here, found, [*worse, *better], now)
     _creep(here, list(shown.values()))
     _moved(
         here,
-        found.better,
-        found.alerts,
+        better,
         now,
         name="better",
         title="Better",
@@ -181,26 +183,31 @@ def _false_alarms(calibration: CalibrationInfo) -> tuple[str, str]:
     )
 
 
-def _place_of(finding: Finding) -> tuple[str, str]:
-    return finding.revision.commit, finding.machine
+def _triaged(
+    here: scope.Scope, pairs: Iterable[tuple[SeriesInfo, LevelShift]]
+) -> tuple[Triaged, ...]:
+    """Level shifts as triage has them, with their alerts; worst first."""
+    findings = group_by_commit(Change(series, shift) for series, shift in pairs)
+    return triaged(findings, data.all_alerts(here.project.name)) if findings else ()
 
 
-def _alert_of(finding: Finding, alerts: Sequence[AlertInfo]) -> AlertInfo | None:
-    """The alert of a finding: of its commit on its machine."""
-    commit, machine = _place_of(finding)
-    key = f"{finding.project}/{commit}/{machine}"
-    return next((alert for alert in alerts if alert.key == key), None)
+def _several(items: Sequence[Triaged]) -> None:
+    """Triage of several findings together, for those who may."""
+    alerts = [item.alert for item in items if item.alert is not None]
+    if len(alerts) > 1 and writes.user().may("triager"):
+        with st.expander("Triage several findings together", icon=":material/checklist:"):
+            bulk_actions(alerts, key="today")
 
 
-def _other_alerts(here: scope.Scope, found: Overview, now: datetime) -> None:
+def _other_alerts(
+    here: scope.Scope, found: Overview, items: Sequence[Triaged], now: datetime
+) -> None:
     """Alerts whose commit is no finding of this page: a gate opened them, or the level came back."""
-    findings = group_by_commit(Change(*pair) for pair in (*found.worse, *found.better))
-    shown = {alert.id for f in findings if (alert := _alert_of(f, found.alerts)) is not None}
+    shown = {item.alert.id for item in items if item.alert is not None}
     others = [
         alert
         for alert in found.alerts
-        if alert.id not in shown
-        and (here.machine is None or (alert.key or "").endswith(f"/{here.machine}"))
+        if alert.id not in shown and here.machine in (None, alert.machine)
     ]
     if not others:
         return
@@ -228,24 +235,23 @@ def _badge(alert: AlertInfo) -> None:
 
 def _moved(
     here: scope.Scope,
-    moved: Sequence[tuple[SeriesInfo, LevelShift]],
-    alerts: Sequence[AlertInfo],
+    items: Sequence[Triaged],
     now: datetime,
     *,
     name: str,
     title: str,
     nothing: str,
 ) -> None:
-    findings = group_by_commit(Change(series, shift) for series, shift in moved)
-    counts = f"{counted(len(findings), 'commit')}, {len(moved)} series"
-    st.subheader(f"{title} · {counts}" if moved else title, anchor=False)
-    if not moved:
+    num_series = sum(len(item.finding.changes) for item in items)
+    counts = f"{counted(len(items), 'commit')}, {num_series} series"
+    st.subheader(f"{title} · {counts}" if items else title, anchor=False)
+    if not items:
         st.info(nothing, icon=":material/check:")
         return
     wide = url_state.read("all") == name
-    for finding in findings[: MOST if wide else FIRST]:
-        _card(here, finding, _alert_of(finding, alerts), now)
-    rest = len(findings) - (MOST if wide else FIRST)
+    for item in items[: MOST if wide else FIRST]:
+        _card(here, item.finding, item.alert, now)
+    rest = len(items) - (MOST if wide else FIRST)
     if rest > 0 and not wide:
         st.button(
             f"Show {min(rest, MOST - FIRST)} more",

@@ -148,7 +148,7 @@ def test_an_alert_stands_beside_its_finding_and_any_other_below(filled, open_pag
     with Store.open(f"sqlite:///{path}") as store:
         store.open_alert(
             "sim", key=f"sim/{suite.commit(40)}/runner-a", title="of the finding", detail="",
-            revision_commit=suite.commit(40), num_series=2, worst_effect=0.31,
+            revision_commit=suite.commit(40), machine="runner-a", num_series=2, worst_effect=0.31,
         )  # fmt: skip
     app = open_page(f"sqlite:///{path}", project="sim")
     said = texts(app)

@@ -153,6 +153,21 @@ def test_what_is_asked_of_the_service_is_queued_once_and_shown(page, url):
     assert "not its fix" in app.error[0].value
 
 
+def test_several_findings_are_triaged_together_from_today(open_page, url):
+    with Store.open(url) as store:
+        facts = {"title": "memory", "detail": "", "revision_commit": suite.commit(55)}
+        key = f"sim/{suite.commit(55)}/runner-a"
+        second, _ = store.open_alert("sim", key=key, machine="runner-a", **facts)
+    app = open_page(url, user=ANN, project="sim")
+    app.multiselect(key="today:chosen").set_value([2, second]).run()
+    press(app, f"today:2-{second}:resolve")
+    states = {alert.id: alert.state for alert in everything(url)[0]}
+    assert (states[2], states[second]) == ("resolved", "resolved")
+    assert not [
+        box for box in open_page(url, project="sim").multiselect if box.key == "today:chosen"
+    ]
+
+
 WRITES = (
     lambda alert: writes.triage([alert], SetState("ack")),
     lambda alert: writes.open_alert("sim", CULPRIT, "runner-a"),

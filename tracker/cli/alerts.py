@@ -215,6 +215,27 @@ def move(
     _act(settings, alert_ids, MoveCommit(direction), by)
 
 
+@command.command("fix")
+@click.argument("alert_id", metavar="ID", type=int)
+@click.argument("commit")
+@_by
+@click.pass_obj
+def fix(settings: Settings, alert_id: int, commit: str, by: str | None) -> None:
+    """Name the COMMIT that fixes an alert, and ask the service to check it with a paired run."""
+    from tracker.requests import request_fix
+    from tracker.stored_findings import triaged_at
+
+    with Store.open(settings.db) as store:
+        alert = queries.get_alert(store, alert_id)
+        place = alert.revision
+        items = () if place is None else triaged_at(store, alert.project, place.commit)
+        item = next((i for i in items if i.alert is not None and i.alert.id == alert_id), None)
+        if item is None:
+            raise UsageError(f"alert {alert_id} covers no level shift whose end could be checked")
+        job_id, _ = request_fix(store, item, commit, by=who(by), now=datetime.now(UTC))
+    click.echo(f"job {job_id} waits for tracker schedule on {item.finding.machine}")
+
+
 def _act(settings: Settings, alert_ids: Sequence[int], act: Act, by: str | None) -> None:
     with Store.open(settings.db) as store:
         store.triage(alert_ids, act, by=who(by), now=datetime.now(UTC))

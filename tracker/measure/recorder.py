@@ -55,7 +55,7 @@ class Recorder:
                     parents=commit.parents,
                     subject=commit.subject,
                     branch=branch,
-                    author=commit.author or None,
+                    author=commit.author,
                 )
                 for commit in commits
             ],

@@ -20,10 +20,14 @@ def tracker(tmp_path):
         analyze(store)
         notify(store, "engine", AlertsConfig(console=False))
 
-    def call(*args):
-        command = [sys.executable, "-m", "tracker", "--db", url, "alerts", *args]
-        return subprocess.run(command, capture_output=True, text=True)
+    def command(*args):
+        whole = [sys.executable, "-m", "tracker", "--db", url, *args]
+        return subprocess.run(whole, capture_output=True, text=True)
 
+    def call(*args):
+        return command("alerts", *args)
+
+    call.command = command
     return call
 
 
@@ -57,3 +61,39 @@ def test_what_is_not_there_is_named(tracker):
     assert tracker("list", "--project", "engin").returncode == 2
     assert tracker("list", "--state", "closed").returncode == 2
     assert "is not a valid integer" in tracker("show", "x").stderr
+
+
+def test_every_act_of_triage_with_its_author(tracker):
+    url = "https://example.org/i/1"
+    for args, said in (
+        (("assign", "1", "--to", "Bo", "--by", "ann"), "alert 1: assigned to Bo"),
+        (("link", "1", "--issue", url, "--by", "ann"), f"alert 1: issue {url}"),
+        (("comment", "1", "--note", "seen", "--by", "ann"), "alert 1: seen"),
+        (("expect", "1", "--until", "2099-12-31", "--by", "ann"), "alert 1 is expected"),
+        (("reopen", "1", "--by", "ann"), "alert 1 is open"),
+        (("move", "1", "earlier", "--by", "ann"), "alert 1: moved earlier, from 000000000005"),
+        (("fix", "1", "0" * 12, "--by", "ann"), "job 1 waits for tracker schedule on gpu-1"),
+    ):
+        done = tracker(*args)
+        assert done.stdout.startswith(said), (done.stdout, done.stderr)
+    alert = json.loads(tracker("show", "1", "--json").stdout)
+    assert (alert["assignee"], alert["issue"], alert["fixed_by"]) == ("Bo", url, "0" * 12)
+    assert alert["note"].count("(by ann)") == 7
+    assert tracker("merge", "1", "--into", "1").returncode == 2
+    assert "is not merged" in tracker("split", "1").stderr
+    assert "write 2026-03-31" in tracker("expect", "1", "--until", "soon").stderr
+
+
+def test_users_are_added_listed_and_removed(tracker):
+    def user(*args):
+        return tracker.command("user", *args)
+
+    assert user("add", " Ann@Example.org", "--role", "admin", "--by", "me").stdout == (
+        "ann@example.org is admin\n"
+    )
+    assert user("add", "ann@example.org").stdout == "ann@example.org is triager\n"
+    assert user("list").stdout.startswith("triager   ann@example.org  (by ")
+    assert user("remove", "ANN@example.org").stdout == "ann@example.org may read\n"
+    assert user("list").stdout == ""
+    assert "no user" in user("remove", "ann@example.org").stderr
+    assert user("add", "nobody").returncode == 2

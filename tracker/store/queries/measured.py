@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import distinct, func, select, true
+from sqlalchemy import distinct, func, or_, select, true
 
 from tracker.domain import RunSource, SeenFile
 from tracker.store import tables as t
@@ -58,8 +58,8 @@ def seen_files(store: Store, project: str) -> dict[str, SeenFile]:
         return {digest: SeenFile(*facts) for digest, *facts in conn.execute(statement)}
 
 
-def commits_without_parents(store: Store, project: str) -> list[str]:
-    """Return the hashes of the measured commits whose parents the store does not know.
+def commits_to_describe(store: Store, project: str) -> list[str]:
+    """Return the hashes of the measured commits whose parents or author the store does not know.
 
     Raises:
         UsageError: No such project.
@@ -67,7 +67,9 @@ def commits_without_parents(store: Store, project: str) -> list[str]:
     r = t.revision.c
     with store.reading() as conn:
         statement = select(r.commit_hash).where(
-            r.project_id == find_project(conn, project), r.num_results > 0, r.parents.is_(None)
+            r.project_id == find_project(conn, project),
+            r.num_results > 0,
+            or_(r.parents.is_(None), r.author.is_(None)),
         )
         return list(conn.execute(statement).scalars())
 
