@@ -7,7 +7,7 @@ import pytest
 from tests.dashboard.values import gate, revision, series
 from tests.tracker.cli.commands import tracker
 from tests.tracker.store.values import BENCHMARKS, START, commit, file_of, measurement
-from tracker.domain import AlertInfo, LevelShift, RevisionInfo, Week
+from tracker.domain import AlertEvent, AlertInfo, LevelShift, RevisionInfo, Week
 from tracker.report.week import render_week
 from tracker.store import Store, queries
 
@@ -21,10 +21,11 @@ def shift(before, after, *, place=3, cause="code", better="lower"):
     )  # fmt: skip
 
 
-def alert(number, state, days, note=None):
+def alert(number, state, days, *events):
     return AlertInfo(
         number, "sim", state, f"finding *{number}*", "", None, 1, 0.1,
-        NOW - timedelta(days=days), NOW, note,
+        NOW - timedelta(days=days), NOW,
+        history=tuple(AlertEvent(NOW, "note", text) for text in events),
     )  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def test_the_report_counts_what_moved_and_lists_what_waits():
             alerts=(
                 alert(1, "open", 2),
                 alert(2, "acked", 40),
-                alert(3, "expected", 3, "opened\n2026-02-28T10:00:00Z expected: *more* memory"),
+                alert(3, "expected", 3, "opened", "expected: *more* memory"),
             ),
             gates=(gate(exit_code=1),),
         )
