@@ -18,6 +18,7 @@ from tracker.explain.match import Match
 __all__ = ["without_common_speed"]
 
 _LEAST_PLACES = 5
+_LEAST_COVERED = 0.2  # of the whole, by the places that are compared
 _LEAST_SHARE = 0.001  # of the whole; the clock of smaller places is too coarse
 
 
@@ -29,9 +30,12 @@ def without_common_speed(matches: Sequence[Match]) -> list[float]:
     Args:
         matches: Every kind of step; **changed**.
     """
-    places = list(_comparable(matches))
+    matches = list(matches)
+    whole = _time_of_base(matches)
+    places = list(_comparable(matches, _LEAST_SHARE * whole))
     pairs = len(next(iter(match.node for root in matches for match in root.walk())).seconds)
-    if len(places) < _LEAST_PLACES:
+    covered = sum(median(base) for base, _ in places)
+    if len(places) < _LEAST_PLACES or covered < _LEAST_COVERED * whole:
         return [0.0] * pairs
     speeds = [
         median(
@@ -54,13 +58,19 @@ def without_common_speed(matches: Sequence[Match]) -> list[float]:
     return speeds
 
 
-def _comparable(matches: Iterable[Match]) -> Iterable[tuple[list[float], list[float]]]:
-    """Yield the times, in base and head, of places that do the same in both."""
+def _time_of_base(matches: Iterable[Match]) -> float:
+    nodes = (match.base for root in matches for match in root.walk())
+    return sum(median(node.seconds) for node in nodes if node is not None)
+
+
+def _comparable(
+    matches: Iterable[Match], least: float
+) -> Iterable[tuple[list[float], list[float]]]:
+    """Yield the times, in base and head, of places that do the same in both and take `least` seconds."""
     listed = [match for root in matches if not does_other_work(root) for match in root.walk()]
-    whole = sum(median(match.base.seconds) for match in listed if match.base is not None)
     for match in listed:
         base, head = match.base, match.head
         if base is None or head is None or base.calls != head.calls or base.size != head.size:
             continue
-        if median(base.seconds) > _LEAST_SHARE * whole:
+        if median(base.seconds) > least:
             yield base.seconds, head.seconds
