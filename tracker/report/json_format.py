@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from tracker.explain.explanation import to_document
 from tracker.report.creep import creep_document
@@ -18,16 +19,22 @@ FORMAT = 1
 def render_json(report: Report) -> str:
     """Return the report as one JSON object, ending in a newline.
 
-    Keys: `format` (1; raised when a key changes its meaning), `project`, `machine`, `base` and
-    `head` ({`commit`, `subject`}), `configuration` (object of texts), `outcome` ("pass" |
-    "improvement" | "regression" | "broken" | "inconclusive" | "invalid" | "infrastructure";
-    inconclusive exits with 0 unless the policy blocks on it), `verdict` (the same, its older name), `headline`, `exit_code`, `alpha`, `pairs`,
-    `dropped`, `seconds`, `waited` (for the machine, not in `seconds`), `stopped`, `gate_id`, `metrics` (list; values and `difference` (where there is no ratio) in `unit`, `effect`, `low`,
-    `high`, `mde`, `sees` and `expected` as ratios), `missing` (list of {`metric`, `where`, `reason`, `fails`, `log`}: what `fails` decides the outcome,
-    `log` holds the last lines of the launch), `creep` (the drift since the last release: `release`,
-    `how`, `note`, `gate_id`, `metrics`; null where none was looked at), `tails` (list: `scenario`, `what`, `base` and `head` in seconds,
-    `effect`, `low`, `high`, `reason`), `explanation` (as `tracker explain --format json` prints it; null where none was asked for), `warnings`, `invalid`,
-    `infrastructure` and `direction_lines` (what to add to pacekeeper.toml) (lists of texts). What is not known is null; NaN and Infinity never appear.
+    What is not known is null; NaN and Infinity never appear. Keys:
+
+    - `format`: 1; raised when a key changes its meaning.
+    - `project`, `machine`, `gate_id`; `base` and `head`: `commit` and `subject`.
+    - `configuration`: object of texts.
+    - `outcome`: one of `tracker.domain.Outcome`; `verdict`: the same, its older name.
+    - `headline`, `exit_code`, `alpha`, `pairs`, `dropped`, `stopped`.
+    - `seconds`: of measuring; `waited`: seconds in which another measurement had the machine.
+    - `metrics`: values and `difference` (where there is no ratio) in `unit`; `effect`, `low`,
+      `high`, `mde`, `sees` and `expected` are ratios.
+    - `missing`: `metric`, `where`, `reason`, `fails` (whether it decides the outcome) and `log` (the
+      last lines of the launch).
+    - `creep`: the drift since the last release; null where it was not checked.
+    - `tails`: `scenario`, `what`, `base` and `head` in seconds, `effect`, `low`, `high`, `reason`.
+    - `explanation`: as `tracker explain --format json` prints it; null where none was asked for.
+    - `warnings`, `invalid`, `infrastructure`, `direction_lines` (lines for pacekeeper.toml): texts.
     """
     content = {
         "format": FORMAT,
@@ -48,16 +55,7 @@ def render_json(report: Report) -> str:
         "stopped": report.stopped,
         "gate_id": report.gate_id,
         "metrics": [_metric(row) for row in report.rows],
-        "missing": [
-            {
-                "metric": m.metric,
-                "where": m.where,
-                "reason": m.reason,
-                "fails": m.fails,
-                "log": list(m.log),
-            }
-            for m in report.missing
-        ],
+        "missing": [asdict(item) for item in report.missing],
         "creep": creep_document(report.creep),
         "tails": tail_document(report.tails),
         "explanation": None if report.explanation is None else to_document(report.explanation),
