@@ -182,6 +182,7 @@ class Run(Base):
     __tablename__ = "run"
     __table_args__ = (
         UniqueConstraint("project_id", "digest"),
+        Index(None, "project_id", "id"),
         Index(None, "revision_id"),
         Index(None, "gate_id"),
     )
@@ -253,7 +254,11 @@ class Artifact(Base):
     """A launch artifact that belongs to a run: its header; the lines below stay on disk."""
 
     __tablename__ = "artifact"
-    __table_args__ = (UniqueConstraint("project_id", "digest"), Index(None, "run_id"))
+    __table_args__ = (
+        UniqueConstraint("project_id", "digest"),
+        Index(None, "project_id", "id"),
+        Index(None, "run_id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))

@@ -58,8 +58,7 @@ def newest_launches(
             statement = statement.where(run.revision_id.in_(ids))
         else:
             oldest = (conn.scalar(select(func.max(a.id))) or 0) - LOOKED_AT
-            # As an expression, so that the table is read from its end and no index is sorted.
-            statement = statement.where(a.project_id + 0 == project_id, a.id > oldest)
+            statement = statement.where(a.project_id == project_id, a.id > oldest)
         if not of_gates:
             statement = statement.where(run.gate_id.is_(None))
         rows = conn.execute(statement).all()

@@ -28,8 +28,7 @@ def newest_runs(
         statement = (
             select(t.run, t.machine.c.name.label("machine"))
             .join(t.machine, t.machine.c.id == r.machine_id)
-            # As an expression, so that the table is read from its end and no index is sorted.
-            .where(r.project_id + 0 == project_id)
+            .where(r.project_id == project_id)
             .order_by(r.id.desc())
             .limit(limit)
         )
