@@ -31,7 +31,7 @@ from tracker.load.scenario import Scenario
 from tracker.load.target import Observation
 from tracker.load.utilization import TIER, Ceiling, Ticks, cpu_metrics, utilization_metrics
 
-__all__ = ["InProcess", "run_in_process", "suite"]
+__all__ = ["InProcess", "Restarted", "run_in_process", "suite"]
 
 
 class InProcess:
@@ -58,6 +58,7 @@ class InProcess:
         self.source = imported.path
         self._scenario = scenario
         self._closed = False
+        self._capture_time: float | None = None
         self._cpu_time = 0.0
         self._peaks: Values = {}
         self._control: dict[str, float] = {}
@@ -100,7 +101,9 @@ class InProcess:
         self._peaks = self._peaks_now()
         if self._scenario.warmup:  # else no clock is read, and the peak memory is the load's own
             if hasattr(self._engine, "warm_up"):  # an older commit has none
+                began = time.perf_counter()
                 self._engine.warm_up()  # after the first request, whose wait is a metric of its own
+                self._capture_time = time.perf_counter() - began
             dtype = str(self._engine.describe()["dtype"])
             self._ceiling = measure_ceiling(self._scenario.model.device, dtype)
         self._control = control_of(self._scenario.model.device)
@@ -123,6 +126,8 @@ class InProcess:
                 self._construct_time,
                 (*warm.records, *done.records)[0].ttft,
             ),
+            "capture_time": self._capture_time,
+            "warm_first_token_time": done.records[0].ttft if self._scenario.warmup else None,
             **_higher_of(self._peaks, self._peaks_now()),
             "cpu_time_per_token": self._cpu_time / tokens if tokens else None,
             **utilization_metrics(
@@ -177,6 +182,21 @@ class InProcess:
     def _peaks_now(self) -> Values:
         device = self._scenario.model.device
         return {"peak_rss": peak_rss(), "peak_cuda_memory": peak_cuda_memory(device)}
+
+
+class Restarted(InProcess):
+    """The same, and a second engine made after the load: what a restart in a warm process costs."""
+
+    def finish(self, warm: Drive, done: Drive) -> Observation:
+        """As of `InProcess`."""
+        observed = super().finish(warm, done)
+        began = time.perf_counter()
+        config = self._engine.config
+        with self._imported.module.LLM(locate(self._scenario.model), config):
+            seconds = time.perf_counter() - began
+        return dataclasses.replace(
+            observed, metrics={**observed.metrics, "warm_construct_time": seconds}
+        )
 
 
 def run_in_process(benchmark: str, scenario: Scenario) -> LoadResult:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench_host, bench_kernels, bench_quality
+from benchmarks import bench_data, bench_host, bench_kernels, bench_quality
 from benchmarks.engine.find import scenarios, suites
 from tracker.gate.limits import DEFAULT_LIMITS
 from tracker.load import utilization
@@ -84,9 +84,14 @@ def test_every_class_has_a_cache_of_its_own(discovered):
     assert all(len(owners) == 1 for owners in keys.values())
     kernels = {benchmark_name(cls) for cls in vars(bench_kernels).values() if hasattr(cls, "op")}
     hosts = {benchmark_name(cls) for cls in (bench_host.TinyB1, bench_host.TinyB32)}
-    quality = {benchmark_name(cls) for cls in vars(bench_quality).values() if isinstance(cls, type)}
+    others = {
+        benchmark_name(cls)
+        for module in (bench_data, bench_quality)
+        for cls in vars(module).values()
+        if isinstance(cls, type)
+    }
     owners = {owner for names in keys.values() for owner in names}
-    assert owners == set(suites()) | kernels | hosts | quality
+    assert owners == set(suites()) | kernels | hosts | others
 
 
 def test_nothing_but_suites_is_taken_for_a_benchmark(discovered):

@@ -132,6 +132,9 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
     ("lower", "s", "timing", False): {
         "import_time": "Importing the engine",
         "construct_time": "Constructing the engine",
+        "capture_time": "Compiling and capturing before the load",
+        "warm_construct_time": "Constructing a second engine in the process",
+        "warm_first_token_time": "First token of an engine that has served before",
         "first_token_time": "First token of a constructed engine",
         "cold_start_time": "Import, construct, first token",
         "control_gemm": "One product of the control workload",

@@ -6,7 +6,9 @@ import functools
 import random
 from pathlib import Path
 
-__all__ = ["text_of"]
+__all__ = ["CORPUS", "text_of"]
+
+CORPUS = Path(__file__).with_name("corpus.txt")
 
 
 def text_of(words: int, rng: random.Random) -> str:
@@ -23,4 +25,4 @@ def text_of(words: int, rng: random.Random) -> str:
 
 @functools.cache
 def _corpus() -> tuple[str, ...]:
-    return tuple(Path(__file__).with_name("corpus.txt").read_text(encoding="utf-8").split())
+    return tuple(CORPUS.read_text(encoding="utf-8").split())
