@@ -12,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -83,14 +84,14 @@ def history_tables(data_dir: Path, quick: bool) -> list[Table]:
     if not (data_dir / "evaluate.py").exists():
         return [nulls, drift]
     limit = 15 if quick else None
-    peers = (
-        [] if quick else [Job(_label(m), partial(peer_row, m, data_dir), "peer") for m in _PEERS]
-    )
     offline = Table(
         "Recorded histories: false alarms per 1,000 commits, then the share of steps of 1, 2, 5, "
         "10 and 20 % found within 5 commits",
         ("", *_POOLS.values()),
-        (Job("Pacekeeper", partial(offline_row, data_dir, limit), ALGORITHM), *peers),
+        (
+            Job("Pacekeeper", partial(offline_row, data_dir, limit), ALGORITHM),
+            *([] if quick else _peer_jobs(len(_POOLS), partial(offline_row, data_dir, limit))),
+        ),
     )
     online = Table(
         "The same histories, asked after every commit",
@@ -107,11 +108,18 @@ def history_tables(data_dir: Path, quick: bool) -> list[Table]:
     )
     long_limit = 4 if quick else 60
     long = Table(
-        f"Long histories, {9 * long_limit} series a seed",
+        f"Long histories, {9 * long_limit} series a seed; other tools: seed 1",
         ("", "F1", "precision", "recall", "false per 1,000 commits", "quiet series alarmed"),
-        tuple(
-            Job(name, partial(long_row, data_dir, long_limit, seed, half), ALGORITHM)
-            for name, seed, half in _LONG
+        (
+            *(
+                Job(name, partial(long_row, data_dir, long_limit, seed, half), ALGORITHM)
+                for name, seed, half in _LONG
+            ),
+            *(
+                []
+                if quick
+                else _peer_jobs(5, partial(long_row, data_dir, long_limit, 1, slice(None)))
+            ),
         ),
     )
     ages = Table(
@@ -168,11 +176,13 @@ def drift_row(num_series: int) -> Cells:
     return tuple(cells)
 
 
-def long_row(data_dir: Path, limit: int, seed: int, part: slice) -> Cells:
+def long_row(
+    data_dir: Path, limit: int, seed: int, part: slice, detector: Detector = detect_change_points
+) -> Cells:
     histories = _load(data_dir / "long_histories.py")
     every = histories.series
     histories.series = lambda *args: every(*args)[part]
-    scores = histories.score(detect_change_points, limit=limit, seed=seed)["all"]
+    scores = histories.score(detector, limit=limit, seed=seed)["all"]
     return tuple(
         f"{scores[key]:.{digits}f}"
         for key, digits in {
@@ -217,14 +227,6 @@ def offline_row(
         found = evaluate.recall(detector, pool, limit=limit).values()
         cells.append(f"{false:.2f}: {' '.join(f'{share:.2f}' for share in found)}")
     return tuple(cells)
-
-
-def peer_row(module: str, data_dir: Path) -> Cells:
-    try:
-        peer = importlib.import_module(module)
-    except ImportError:
-        return ("not installed",) * len(_POOLS)
-    return offline_row(data_dir, None, partial(_PEERS[module][1], peer))
 
 
 def online_row(data_dir: Path, limit: int | None, pool: str) -> Cells:
@@ -275,8 +277,8 @@ def _asv(asv: ModuleType, values: list[float]) -> list[int]:
     return [left for left, *_ in asv.detect_steps(values)[1:]]
 
 
-def _otava(otava: ModuleType, values: list[float]) -> list[int]:
-    return [point.index for point in otava.compute_change_points(values)[0]]
+def _otava(otava: ModuleType, values: list[float], **options: float) -> list[int]:
+    return [point.index for point in otava.compute_change_points(values, **options)[0]]
 
 
 def _ruptures(ruptures: ModuleType, values: list[float]) -> list[int]:
@@ -285,21 +287,40 @@ def _ruptures(ruptures: ModuleType, values: list[float]) -> list[int]:
     return pelt.predict(pen=10)[:-1]
 
 
-# Module: what of it is run, how, and the distribution it comes from.
-_PEERS: dict[str, tuple[str, Callable[[ModuleType, list[float]], list[int]], str]] = {
-    "asv.step_detect": ("asv {}, steps", _asv, "asv"),
-    "otava.analysis": ("Apache Otava {}", _otava, "apache-otava"),
-    "ruptures": ("ruptures {}, rbf, penalty 10", _ruptures, "ruptures"),
-}
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """Another tool's detector, imported in the process that runs it."""
+
+    module: str
+    detect: Callable[[ModuleType, list[float]], list[int]]
+
+    def __call__(self, values: list[float]) -> list[int]:
+        return self.detect(importlib.import_module(self.module), values)
 
 
-def _label(module: str) -> str:
-    """Name a peer with its version, so that another version is another row."""
-    label, _, distribution = _PEERS[module]
-    try:
-        return label.format(importlib.metadata.version(distribution))
-    except importlib.metadata.PackageNotFoundError:
-        return label.format("(any)")
+# Label, the distribution whose version completes it, and what is run.
+_PEERS = (
+    ("asv {}, steps", "asv", _Peer("asv.step_detect", _asv)),
+    ("Apache Otava {}", "apache-otava", _Peer("otava.analysis", _otava)),
+    (
+        "Apache Otava {}, p 1e-5",
+        "apache-otava",
+        _Peer("otava.analysis", partial(_otava, max_pvalue=1e-5)),
+    ),
+    ("ruptures {}, rbf, penalty 10", "ruptures", _Peer("ruptures", _ruptures)),
+)
+
+
+def _peer_jobs(num_cells: int, row: Callable[[Detector], Cells]) -> Iterable[Job]:
+    """Yield a row for each other tool; one that is not installed says so."""
+    for label, distribution, peer in _PEERS:
+        try:
+            version = importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            cells = ("not installed",) * num_cells
+            yield Job(label.format("(any)"), partial(tuple, cells), "peer")
+        else:
+            yield Job(label.format(version), partial(row, peer), "peer")
 
 
 def _load(path: Path) -> ModuleType:

@@ -12,7 +12,7 @@ from tracker.stats.sustained import MIN_LEVEL, splits
 
 __all__ = ["ALGORITHM", "ShiftDetector", "detect_change_points"]
 
-ALGORITHM = "proposed-confirmed-levels-3"
+ALGORITHM = "proposed-confirmed-levels-4"
 
 # Levels that have been held for a while are looked for at every such point, not at each: looks
 # that repeat themselves would add up their false alarms, and cost a scan each.
@@ -29,7 +29,7 @@ def detect_change_points(values: Sequence[float]) -> list[int]:
     What `ShiftDetector` says once it has seen all the values.
 
     Args:
-        values: The history, oldest first; at least 7 values to say anything.
+        values: The history, oldest first; at least 9 values to say anything.
 
     Raises:
         ValueError: A value is not finite (leave failed and skipped runs out), or `values` is not
@@ -55,7 +55,7 @@ class ShiftDetector:
         Noise stationary within a level, with short memory.
 
     Small samples:
-        Fewer than 7 values give no change point.
+        Fewer than 9 values give no change point.
     """
 
     def __init__(self) -> None:

@@ -15,18 +15,16 @@ from tracker.stats.relevance import relevance
 __all__ = ["onset"]
 
 _MIN_BASE = 5
-_MAX_POINTS = 40  # of the new level
+_FEWEST, _MOST = 4, 40  # points of a level that has just begun
 _UNTAINTED = 16  # newest points that the noise is not taken from, where there are others
 # -log10 of the chance that the newest points all lie so far out in a series without a shift:
 _ALONE = 5.0  # enough by itself
-_WITH_ONSET = 1.4  # enough, either way, where they also agree and set in out of the quiet
+_IN_AGREEMENT = 2.0  # enough, on either side, where they also agree and stand clear of the noise
 # Both grow with the age of the level: each doubling beyond so many points asks for as much again,
 # so that new false alarms do not grow with the age of a history.
 _YOUNG = 150
 _NEAREST = 25  # points before the new level, which must show the step by themselves
 _NEAREST_STEP = 1.5  # standard deviations; less is left to the test of held levels
-_NEAR = 0.7  # of the step: an earlier point that went so far makes the onset less clean
-_QUIET = 40  # points without such a point before two; half as many before three, and so on
 
 
 class _Noise(NamedTuple):
@@ -38,11 +36,10 @@ class _Noise(NamedTuple):
 def onset(values: Floats) -> int | None:
     """Return the index of the first point of a level that began at most 40 points ago, or None.
 
-    For the newest 2, 3, ... points: the chance that all of them (from 4 on, all but one) lie as far
+    For the newest 4, 5, ... points: the chance that all of them, or all but one, lie as far
     out as they do among the older ones, were the order of values random. A chance below 10^-5
-    decides by itself. One of 10^-1.4 to lie nearly so far out on either side decides where the new
-    points agree with each other, stand clear of the noise, and no earlier point nearby went as far:
-    outliers come scattered, of all sizes and signs; a step comes at once and stays.
+    decides by itself. One of 10^-2 to lie so far out on either side decides where the new points agree
+    with each other and stand clear of the noise: outliers are of all sizes and signs.
 
     Either way the new level must be 1.5 standard deviations from the 25 points before it (a slow
     variation is not), last longer than any earlier stretch beyond half of its step, and matter
@@ -51,14 +48,14 @@ def onset(values: Floats) -> int | None:
     false alarms as it ages.
 
     Args:
-        values: ``[n]``, finite, of one level but for the newest points; fewer than 7 say nothing.
+        values: ``[n]``, finite, of one level but for the newest points; fewer than 9 say nothing.
 
     Assumptions:
         Older points exchangeable but for autocorrelation like AR(1), which shrinks the exponent: as
         estimated, and one standard error more.
 
     Small samples:
-        Fewer than 7 points say nothing. The fewer points, the larger the standard error of their
+        Fewer than 9 points say nothing. The fewer points, the larger the standard error of their
         autocorrelation, and the more it takes.
 
     Source:
@@ -66,11 +63,11 @@ def onset(values: Floats) -> int | None:
         histories: docs/experiments.md.
     """
     n = len(values)
-    if n < _MIN_BASE + 2:
+    if n < _MIN_BASE + _FEWEST:
         return None
     noise = _noise(values)
     deviations = values - noise.level
-    newest_first = deviations[: -_MAX_POINTS - _QUIET - 1 : -1]
+    newest_first = deviations[: -_MOST - 1 : -1]
     ordered = np.sort(deviations)
     sizes = np.sort(np.abs(deviations)).tolist()
     rising = _strongest(newest_first.tolist(), ordered.tolist(), sizes, noise)
@@ -111,7 +108,7 @@ def _noise(values: Floats) -> _Noise:
     spread = max(1.4826 * usual, large / (3 * 1.645), 1e-12 * abs(level), 1e-300)
     # A new level that is older than that must not pass for memory: its points have their own mean.
     scores = normal_scores(midranks(older))
-    parts = np.split(scores, [max(n - _MAX_POINTS, half)])
+    parts = np.split(scores, [max(n - _MOST, half)])
     residuals = np.concatenate([part - part.mean() for part in parts if len(part)])
     return _Noise(level, float(spread), float(inflation(residuals, num_means=2, errors=1)))
 
@@ -131,19 +128,19 @@ def _strongest(
     strongest = (0.0, 0)
     discount = noise.inflation * (1 + max(0.0, math.log2(n / _YOUNG)))
     level: list[float] = []  # the deviations of the newest points, ascending
-    for points, deviation in enumerate(newest[: min(_MAX_POINTS, n - _MIN_BASE)], start=1):
+    for points, deviation in enumerate(newest[: n - _MIN_BASE], start=1):
         insort(level, deviation)
-        if points < 2:
+        if points < _FEWEST:
             continue
         if level[1] <= 0:
             break
         exponent = _exponent(_share_beyond(level[0], points, ordered, points), points)
-        if points >= 4 and deviation > level[0]:  # else the odd one out is the first: another start
+        if deviation > level[0]:  # else the odd one out is the first: another start
             share = _share_beyond(level[1], points - 1, ordered, points)
             exponent = max(exponent, _exponent_but_one(share, points))
-        exponent /= discount
-        if exponent >= _ALONE or (
-            _agree(level, noise.spread) and _set_in_clean(level, newest[points:], sizes, discount)
+        either = _exponent(_share_beyond(level[0], points, sizes, points), points)
+        if exponent >= _ALONE * discount or (
+            either >= _IN_AGREEMENT * discount and _agree(level, noise.spread)
         ):
             strongest = max(strongest, (exponent, points))
     return strongest
@@ -162,16 +159,6 @@ def _share_beyond(bound: float, newest: int, ordered: list[float], points: int) 
         return 1.0
     beyond = len(ordered) - bisect_left(ordered, bound) - newest
     return min(1.0, (beyond + 1) / (len(ordered) - points + 2))
-
-
-def _set_in_clean(
-    level: list[float], before: list[float], sizes: list[float], discount: float
-) -> bool:
-    """Whether points nearly as far out are rare on either side, and none came just `before`."""
-    points, near = len(level), _NEAR * level[0]
-    exponent = _exponent(_share_beyond(near, points, sizes, points), points) / discount
-    quiet = max(before[: _QUIET >> (points - 2)], default=0.0) < near
-    return quiet and exponent >= _WITH_ONSET
 
 
 def _exponent(share: float, points: int) -> float:
