@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
@@ -21,6 +22,8 @@ __all__ = [
     "STYLE",
     "Tile",
     "badge_of",
+    "code",
+    "lines_html",
     "plain",
     "shift_html",
     "shortened",
@@ -71,9 +74,30 @@ def shortened(text: str, most: int = _SHOWN) -> str:
 def plain(text: str) -> str:
     """A text as Markdown that shows it as it is: names hold underscores, stars and brackets."""
     text = shortened(text)
-    for mark in "\\`*_[]$<>~:#&|@":
+    for mark in "\\`*_[]$<>~:#&|":
         text = text.replace(mark, "\\" + mark)
-    return text.replace("www.", "www\\.")  # an address would become a link
+    return text
+
+
+def code(text: str) -> str:
+    """A name as Markdown in which nothing is markup, and no address becomes a link."""
+    return f"`{shortened(text, 80).replace('`', 'ʼ').strip() or '–'}`"
+
+
+def lines_html(lines: Iterable[tuple[str, str, str]]) -> str:
+    """Lines of a log: when, what, who; whole, as text in which no address becomes a link."""
+    items = "".join(
+        "<li>"
+        f'<span style="opacity:0.75">{escape(when)}</span> '
+        f"{escape(what.translate(_DIRECTION_CONTROLS))}"
+        + (f' <b style="font-weight:600">{escape(shortened(who, 80))}</b>' if who else "")
+        + "</li>"
+        for when, what, who in lines
+    )
+    return (
+        '<ul style="font-size:0.875rem;line-height:1.6;margin:0;padding-left:1.2rem;'
+        f'overflow-wrap:anywhere">{items}</ul>'
+    )
 
 
 _HAIRLINE = "color-mix(in srgb, currentColor 18%, transparent)"

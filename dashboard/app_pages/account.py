@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data, tables, writes
-from dashboard.markup import plain
+from dashboard.markup import code, plain
 from dashboard.triage_panel import attempt
 from tracker.domain import Role
 
@@ -50,7 +50,7 @@ def _log_in() -> None:
 
 def _logged_in(user: writes.User) -> None:
     who = user.email or str(st.user.to_dict().get("email") or "somebody without an address")
-    st.markdown(f"Logged in as **{plain(who)}**, who is **{user.role}**.")
+    st.markdown(f"Logged in as {code(who)}, who is **{user.role}**.")
     if user.reason:
         st.warning(plain(user.reason), icon=":material/lock:")
     st.button("Log out", key="logout", on_click=st.logout)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import charts, data, explained, scope, tables, url_state, writes
 from dashboard.groups import label
-from dashboard.markup import Tile, badge_of, plain, shortened, tiles_html
+from dashboard.markup import Tile, badge_of, code, lines_html, plain, shortened, tiles_html
 from dashboard.palette import palette_for
 from dashboard.triage_panel import actions, attempt
 from dashboard.units import ago, counted, format_date, format_effect, scale_for
@@ -192,7 +192,7 @@ def _state(
     colour, icon = badge_of(alert.state)
     facts = []
     if alert.assignee:
-        facts.append(f"assigned to **{plain(alert.assignee)}**")
+        facts.append(f"assigned to {code(alert.assignee)}")
     if alert.issue:
         facts.append(f"[{plain(shortened(alert.issue, 60))}]({_url(alert.issue)})")
     if alert.until:
@@ -218,15 +218,9 @@ def _url(url: str) -> str:
 
 def _history(alert: AlertInfo) -> None:
     with st.expander(f"History · {counted(len(alert.history) + 1, 'event')}", expanded=True):
-        lines = [(alert.created_at, "opened", None)]
-        lines += [(event.at, event.text, event.by) for event in alert.history]
-        st.markdown(
-            "\n".join(
-                f"- :small[{at:%Y-%m-%d %H:%M} UTC · {plain(text)}"
-                f"{f' · **{plain(by)}**' if by else ''}]"
-                for at, text, by in lines
-            )
-        )
+        events = [(alert.created_at, "opened", "")]
+        events += [(event.at, event.text, event.by or "") for event in alert.history]
+        st.html(lines_html((f"{at:%Y-%m-%d %H:%M} UTC", text, by) for at, text, by in events))
 
 
 _ASK: tuple[tuple[JobKind, str, str, str], ...] = (
@@ -283,7 +277,7 @@ def _fix(project: str, commit: str, machine: str, alert_id: int, number: int) ->
 
 def _job(here: scope.Scope, job: JobInfo) -> None:
     colour, icon = badge_of(job.state)
-    asked = f"asked by {plain(job.asked_by)} {ago(job.asked_at, _now())}"
+    asked = f"asked by {code(job.asked_by)} {ago(job.asked_at, _now())}"
     waits = " · `tracker schedule` on that machine takes it" if job.state == "queued" else ""
     again = f" · attempt {job.attempts}" if job.attempts > 1 else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

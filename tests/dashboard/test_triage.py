@@ -1,5 +1,6 @@
 """Triage from the page: what a triager does, and that nobody else can write by any route."""
 
+import re
 import shutil
 from datetime import UTC, datetime
 
@@ -97,7 +98,7 @@ def test_a_triager_acknowledges_expects_assigns_links_and_reopens(page, url):
     ]
     said = texts(app)
     assert "alert 2 · expected" in " ".join(badge.proto.body for badge in app.get("markdown"))
-    assert "pays for the new sampler" in said and r"ann\@example.org" in said
+    assert "pays for the new sampler" in said and ">ann@example.org</b>" in said
     press(app, "f0:reopen")
     assert the_alert(url).state == "open"
 
@@ -271,6 +272,12 @@ def test_hostile_notes_names_issues_and_authors_are_text(page, url):
     for user in (ANN, None):
         app = page(user)
         shown = [e.value for kind in ("markdown", "subheader", "caption") for e in app.get(kind)]
+        shown = [re.sub("`[^`]*`", "", text) for text in shown]  # in code nothing is markup
+        bodies = [element.proto.body for element in app.get("html")]
+        assert not [body for body in bodies if "<img src=x>" in body or "\u202e" in body]
+        assert [
+            body for body in bodies if "&lt;img src=x&gt; **bold**" in body and "x" * 4000 in body
+        ]
         for markup in (
             "<img src=x>",
             "**bold**",
@@ -278,10 +285,8 @@ def test_hostile_notes_names_issues_and_authors_are_text(page, url):
             ":red[r]",
             "\n# h",
             "\u202e",
-            "www.e",
         ):
             assert not [text for text in shown if markup in text], markup
-        assert not [text for text in shown if "a@b" in text]
         assert "(https://example.org/%29%3Cb>[x]%28y%29)" in "\n".join(shown)
 
 
