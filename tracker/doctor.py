@@ -17,7 +17,10 @@ from typing import Literal
 
 from tracker.fingerprint import Gpu, GpuReport, cpu_model, package_versions, read_gpus
 
-__all__ = ["Finding", "Status", "examine", "examine_gpus", "examine_host", "examine_software"]
+__all__ = [
+    "Finding", "HostFacts", "Status", "examine", "examine_gpus", "examine_host",
+    "examine_software", "read_host",
+]  # fmt: skip
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -40,6 +43,38 @@ class Finding:
     status: Status
     detail: str
     advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """The host's processor, as it is now; None is what the kernel does not say.
+
+    Attributes:
+        cores: Logical ones.
+        load: Load average of the last minute.
+        governor: Of the first core.
+        frequency: Of the first core, as a share of its highest.
+    """
+
+    cores: int
+    load: float
+    governor: str | None = None
+    frequency: float | None = None
+
+
+def read_host(root: Path = Path("/"), *, load: Callable[[], float] | None = None) -> HostFacts:
+    """Return what /proc and /sys under `root` say of the processor; see `examine_host`."""
+    scaling = root / "sys/devices/system/cpu/cpu0/cpufreq"
+    current, highest = (_read(scaling / f"{n}_freq") for n in ("scaling_cur", "cpuinfo_max"))
+    frequency = None
+    if current is not None and highest is not None and current.isdigit() and highest.isdigit():
+        frequency = int(current) / int(highest) if int(highest) else None
+    return HostFacts(
+        os.cpu_count() or 1,
+        (load or (lambda: os.getloadavg()[0]))(),
+        _read(scaling / "scaling_governor"),
+        frequency,
+    )
 
 
 def examine(python: str | None = None) -> list[Finding]:
@@ -152,9 +187,9 @@ def examine_host(root: Path, *, load: Callable[[], float] | None = None) -> Iter
         root: Where /proc and /sys are looked for.
         load: Returns the one-minute load average; the system's by default.
     """
-    cores = os.cpu_count() or 1
+    host = read_host(root, load=load)
+    cores, governor, average = host.cores, host.governor, host.load
     yield Finding("cpu", "ok", f"{cpu_model() or 'unknown'}, {cores} logical cores")
-    governor = _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     if governor is None:
         yield Finding("cpu governor", "ok", "not exposed (a virtual machine or container)")
     elif governor == "performance":
@@ -170,7 +205,6 @@ def examine_host(root: Path, *, load: Callable[[], float] | None = None) -> Iter
         )
     elif smt is not None:
         yield Finding("smt", "ok", "off")
-    average = (load or (lambda: os.getloadavg()[0]))()
     if average > 0.5 * cores:
         yield Finding(
             "load",

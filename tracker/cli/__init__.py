@@ -38,6 +38,7 @@ COMMANDS = {
     "report": "Write the triage report of a week.",
     "schedule": "Run the service that measures new commits and the nightly head.",
     "doctor": "Check whether this machine is fit to measure.",
+    "diagnose": "Say where the time is going, with figures and what to do.",
     "ci": "Run the gate in a CI job and report to the CI system.",
     "db": "Maintain the store: upgrade, check, prune, export, import.",
     "serve": "Serve the store over HTTP: results in, verdicts and findings out.",
