@@ -22,6 +22,7 @@ from benchmarks.engine.models import locate, require_device
 from benchmarks.engine.source import import_engine
 from tracker.load import suite as suites
 from tracker.load.control import control_metrics
+from tracker.load.datasheet import datasheet
 from tracker.load.drive import Drive, drive
 from tracker.load.errors import UnavailableError
 from tracker.load.metrics import Values, counter_metrics, total
@@ -29,7 +30,14 @@ from tracker.load.records import LoadRequest
 from tracker.load.run import LoadResult, run_scenario
 from tracker.load.scenario import Scenario
 from tracker.load.target import Observation
-from tracker.load.utilization import TIER, Ceiling, Ticks, cpu_metrics, utilization_metrics
+from tracker.load.utilization import (
+    TIER,
+    Ceiling,
+    Ticks,
+    against_datasheet,
+    cpu_metrics,
+    utilization_metrics,
+)
 
 __all__ = ["InProcess", "Restarted", "run_in_process", "suite"]
 
@@ -116,6 +124,7 @@ class InProcess:
         counters = dict(self._engine.counters())
         seconds = self._engine.step_seconds() if hasattr(self._engine, "step_seconds") else None
         tokens = total(r.output_tokens for r in done.records)
+        stated = datasheet(self.gpus[0].model()) if self.gpus else None
         metrics: Values = {
             **counter_metrics(counters),
             "blocks_leaked": self._blocks_in_use(),
@@ -136,6 +145,7 @@ class InProcess:
                 self._ceiling,
                 device_memory=device_memory(self._scenario.model.device),
             ),
+            **against_datasheet(counters, seconds, stated),
             **cpu_metrics(self._cpu_time, done.ended - done.started, *self._ticks),
         }
         gpu = self.gpus[0] if self.gpus else None
@@ -152,6 +162,7 @@ class InProcess:
             utilization={
                 "tier": TIER,
                 "ceiling": None if self._ceiling is None else dataclasses.asdict(self._ceiling),
+                "datasheet": None if stated is None else dataclasses.asdict(stated),
                 "step_seconds": seconds,
             },
         )

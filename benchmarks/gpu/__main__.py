@@ -66,7 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     complete = True
     for part in PARTS if options.part == "all" else [options.part]:
         complete &= run_part(
-            part, options.device, folder, limit=options.limit, say=_say, after_case=write
+            part,
+            options.device,
+            folder,
+            limit=min(options.limit, getattr(PARTS[part], "LIMIT", LIMIT)),
+            say=_say,
+            after_case=write,
         )
     _say(f"{folder}: {'complete' if complete else 'incomplete; run it again to go on'}")
     return 0 if complete else 1

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from benchmarks.gpu.records import GpuMeasurement, Record
+from tracker.load import datasheet as datasheets
 
 __all__ = ["COPY", "MATMUL", "Ceilings", "Context", "ceilings", "datasheet"]
 
@@ -26,18 +27,10 @@ class Ceilings:
     matmul: float | None = None
 
 
-# NVIDIA's datasheets of the SXM parts.
-_DATASHEETS = {
-    "H100": Ceilings(copy=3.35e12, matmul=989e12),
-    "H200": Ceilings(copy=4.8e12, matmul=989e12),
-    "A100": Ceilings(copy=2.04e12, matmul=312e12),
-}
-
-
 def datasheet(gpu_model: str | None) -> Ceilings:
     """Return the vendor's figures of a device; unknown ones for a device not listed."""
-    known = (peak for name, peak in _DATASHEETS.items() if name in (gpu_model or ""))
-    return next(known, Ceilings())
+    stated = datasheets.datasheet(gpu_model)
+    return Ceilings() if stated is None else Ceilings(copy=stated.bandwidth, matmul=stated.flops)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from benchmarks.gpu import aa, engine, facts, kernels, suites
+from benchmarks.gpu import aa, engine, facts, kernels, scenarios, suites, telemetry
 
 __all__ = ["PARTS"]
 
-# Each module has cases(device) -> names, and run(case, context) -> (measurements, facts).
+# Each module has cases(device) -> names, and run(case, context) -> (measurements, facts); a LIMIT of seconds
+# where the part must end sooner than others.
 PARTS: dict[str, ModuleType] = {
     "facts": facts,
     "kernels": kernels,
     "engine": engine,
+    "telemetry": telemetry,
+    "scenarios": scenarios,
     "suites": suites,
     "aa": aa,
 }

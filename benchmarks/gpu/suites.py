@@ -20,10 +20,11 @@ from benchmarks.gpu.records import GpuMeasurement
 from tracker.load.errors import ScenarioError, UnavailableError
 from tracker.load.suite import labelled
 
-__all__ = ["cases", "run", "run_class", "suite_classes"]
+__all__ = ["TEAM", "cases", "is_for", "run", "run_class", "suite_classes"]
 
 TOY = "bench_counters.TinyShared"
-ELSEWHERE = ("bench_kernels",)  # of the part "kernels"
+TEAM = ("bench_sweep", "bench_team")  # of the part "scenarios"
+ELSEWHERE = ("bench_kernels", *TEAM)  # the first of the part "kernels"
 
 
 def cases(device: str) -> list[str]:
@@ -33,7 +34,7 @@ def cases(device: str) -> list[str]:
     return [
         name
         for name, cls in suite_classes().items()
-        if name.partition(".")[0] not in ELSEWHERE and _is_for(cls, device)
+        if name.partition(".")[0] not in ELSEWHERE and is_for(cls, device)
     ]
 
 
@@ -94,7 +95,8 @@ def run_class(name: str) -> list[GpuMeasurement]:
     return measured
 
 
-def _is_for(cls: type, device: str) -> bool:
+def is_for(cls: type, device: str) -> bool:
+    """Return whether every scenario of a class runs on ``device`` with dummy weights."""
     work = getattr(cls, "work", None)
     return work is None or all(
         scenario.model.device == device and scenario.model.weights == "dummy"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from itertools import pairwise
 from statistics import median
 
@@ -11,14 +10,15 @@ from benchmarks.gpu.context import Context
 from benchmarks.gpu.load import SIZES, batches, decoding, label, make_engine
 from benchmarks.gpu.records import GpuMeasurement
 from benchmarks.gpu.timing import wait
+from tracker.load.utilization import busy_seconds, profiler_metrics
 
-__all__ = ["busy", "trace"]
+__all__ = ["trace"]
 
 STEPS = 20
 
 
 def trace(model: str, context: Context) -> list[GpuMeasurement]:
-    """Return step time, kernels per layer, and how long the device idles between steps.
+    """Return step time, kernels per layer, the GPU's busy share, and how long it waits for the host.
 
     The gap is the median step without the profiler, whose own cost would be counted else, less
     the time in which a kernel runs. A CPU has no kernels: there only the step is timed.
@@ -48,23 +48,18 @@ def trace(model: str, context: Context) -> list[GpuMeasurement]:
         wait(context.device)
     on_device = [e for e in profiler.events() if e.device_type == torch.autograd.DeviceType.CUDA]
     kernels = [e for e in on_device if not e.name.startswith(("Memcpy", "Memset"))]
-    active = busy((e.time_range.start, e.time_range.end) for e in on_device) / 1e6 / steps
+    intervals = [(e.time_range.start / 1e6, e.time_range.end / 1e6) for e in on_device]
+    shares = profiler_metrics(step, intervals, steps)
     per_layer = len(kernels) / steps / engine.model.num_layers
-    gap = max(0.0, step - active)
     return [
         *measured,
-        GpuMeasurement(f"{name}kernel_time_b{batch}", active, "s", "lower", "timing"),
-        GpuMeasurement(f"{name}host_gap_b{batch}", gap, "s", "lower", "timing"),
-        GpuMeasurement(f"{name}idle_share_b{batch}", gap / step, "1", "lower", "utilization"),
+        GpuMeasurement(
+            f"{name}kernel_time_b{batch}", busy_seconds(intervals) / steps, "s", "lower", "timing"
+        ),
+        GpuMeasurement(f"{name}host_gap_b{batch}", shares["host_gap"], "s", "lower", "timing"),
+        GpuMeasurement(
+            f"{name}gpu_busy_b{batch}", shares["gpu_busy"], "1", "higher", "utilization"
+        ),
         # Head and sampling are counted in: a step's kernels, shared out among the layers.
         GpuMeasurement(f"{name}kernels_per_layer_b{batch}", per_layer, "kernels", "lower", "exact"),
     ]
-
-
-def busy(intervals: Iterable[tuple[float, float]]) -> float:
-    """Return the length of the union of half-open intervals."""
-    total, end = 0.0, float("-inf")
-    for start, stop in sorted(intervals):
-        total += max(0.0, stop - max(start, end))
-        end = max(end, stop)
-    return total

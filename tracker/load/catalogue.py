@@ -168,6 +168,8 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
         "mbu_decode": "Memory bandwidth used by decode (analytic)",
         "mfu_prefill": "FLOPs used by prefill (analytic)",
         "mfu_decode": "FLOPs used by decode (analytic)",
+        "mbu_decode_datasheet": "Datasheet's memory bandwidth used by decode (analytic)",
+        "mfu_prefill_datasheet": "Datasheet's FLOPs used by prefill (analytic)",
         "cpu_share": "Processors kept busy by the process",
         "gpu_utilization": "Share of time with a kernel running (NVML)",
         "gpu_memory_utilization": "Share of time with memory being read or written (NVML)",

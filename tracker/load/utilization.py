@@ -6,7 +6,7 @@ shapes, and the ceiling is what this machine reached in the same launch. No hard
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tracker.load.metrics import Values
@@ -17,8 +17,11 @@ __all__ = [
     "TIER",
     "Ceiling",
     "Ticks",
+    "against_datasheet",
     "analytic_tiers",
+    "busy_seconds",
     "cpu_metrics",
+    "profiler_metrics",
     "utilization_metrics",
 ]
 
@@ -27,6 +30,8 @@ TIER = "analytic"
 NAMES = ("mbu_prefill", "mbu_decode", "mfu_prefill", "mfu_decode", "cpu_share", "cpu_steal")
 ON_GPU = (
     "memory_turnover",
+    "mbu_decode_datasheet",
+    "mfu_prefill_datasheet",
     "gpu_utilization",
     "gpu_memory_utilization",
     "sm_active",
@@ -89,9 +94,41 @@ def utilization_metrics(
     return values
 
 
+def against_datasheet(
+    counters: Mapping[str, float], seconds: Mapping[str, float] | None, stated: Ceiling | None
+) -> Values:
+    """Return MBU and MFU against the vendor's figures: ``mbu_decode_datasheet`` and the like."""
+    values = utilization_metrics(counters, seconds, stated)
+    return {f"{name}_datasheet": v for name, v in values.items() if name != "memory_turnover"}
+
+
+def busy_seconds(intervals: Iterable[tuple[float, float]]) -> float:
+    """Return the length of the union of half-open intervals, in their unit."""
+    total, end = 0.0, float("-inf")
+    for start, stop in sorted(intervals):
+        total += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return total
+
+
+def profiler_metrics(step: float, intervals: Iterable[tuple[float, float]], steps: int) -> Values:
+    """Return how much of a step the device computed, and for how long it waited for the host.
+
+    Args:
+        step: Wall seconds of a step without the profiler, whose own cost would count else.
+        intervals: Start and end of everything that ran on the device in ``steps`` steps, s.
+        steps: How many; none: no value.
+    """
+    if not steps or not step > 0:
+        return {"gpu_busy": None, "host_gap": None}
+    active = busy_seconds(intervals) / steps
+    return {"gpu_busy": min(1.0, active / step), "host_gap": max(0.0, step - active)}
+
+
 def analytic_tiers(metrics: Values) -> dict[str, str]:
     """Return the tier of each figure of ``utilization_metrics`` that has a value."""
-    names = ("mbu_prefill", "mbu_decode", "mfu_prefill", "mfu_decode", "memory_turnover")
+    bounds = ("mbu_prefill", "mbu_decode", "mfu_prefill", "mfu_decode")
+    names = (*bounds, *(f"{name}_datasheet" for name in bounds), "memory_turnover")
     return {name: TIER for name in names if metrics.get(name) is not None}
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.gpu.asvfiles import CommitInfo
 from benchmarks.gpu.summary import summary
-from benchmarks.gpu.trace import busy
 from tests.benchmarks.gpu.made import TELEMETRY, measurement, record
+from tracker.load.utilization import busy_seconds
 
 COMMIT = CommitInfo("0123456789" * 4, 0)
 
@@ -46,4 +46,4 @@ def test_noise_is_the_spread_over_launches():
     [([], 0), ([(0, 2), (5, 6)], 3), ([(0, 4), (1, 2), (3, 6)], 6), ([(5, 6), (0, 5)], 6)],
 )
 def test_the_device_is_busy_while_any_kernel_runs(intervals, length):
-    assert busy(intervals) == length
+    assert busy_seconds(intervals) == length

@@ -6,7 +6,17 @@ import pytest
 
 from tests.tracker.load.fakes import FakeClock
 from tracker.load.catalogue import CATALOGUE
-from tracker.load.utilization import NAMES, TIER, Ceiling, cpu_metrics, utilization_metrics
+from tracker.load.datasheet import datasheet
+from tracker.load.utilization import (
+    NAMES,
+    TIER,
+    Ceiling,
+    against_datasheet,
+    busy_seconds,
+    cpu_metrics,
+    profiler_metrics,
+    utilization_metrics,
+)
 
 CEILING = Ceiling(bandwidth=1_000.0, flops=4_000.0)
 
@@ -80,3 +90,50 @@ def test_the_title_of_a_figure_says_its_tier() -> None:
     metrics = [CATALOGUE[name] for name in (*NAMES, "memory_turnover")]
     assert {metric.kind for metric in metrics} == {"utilization"}
     assert all(f"({TIER})" in m.title for m in metrics if not m.name.startswith("cpu_"))
+
+
+def test_the_datasheet_stands_beside_what_was_measured(engine: ScriptedEngine) -> None:
+    stated = Ceiling(bandwidth=2_000.0, flops=8_000.0)
+    assert against_datasheet(engine.counts, engine.seconds, stated) == pytest.approx(
+        {
+            "mbu_prefill_datasheet": 0.125,
+            "mbu_decode_datasheet": 0.4,
+            "mfu_prefill_datasheet": 0.375,
+            "mfu_decode_datasheet": 0.05,
+        }
+    )
+    assert set(against_datasheet(engine.counts, engine.seconds, None).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("model", "bandwidth"),
+    [
+        ("NVIDIA H100 80GB HBM3", 3.35e12),
+        ("NVIDIA H100 PCIe", 2.0e12),
+        ("NVIDIA H200", 4.8e12),
+        ("NVIDIA A100-SXM4-80GB", 2.039e12),
+        ("NVIDIA A100-SXM4-40GB", 1.555e12),
+        ("NVIDIA L4", 300e9),
+        ("NVIDIA L40S", 864e9),
+    ],
+)
+def test_a_gpu_has_its_own_datasheet(model: str, bandwidth: float) -> None:
+    found = datasheet(model)
+    assert found is not None
+    assert found.bandwidth == bandwidth
+
+
+def test_a_gpu_that_is_not_listed_has_no_datasheet() -> None:
+    assert datasheet("NVIDIA GeForce RTX 4090") is datasheet(None) is None
+
+
+def test_busy_share_and_host_gap_of_a_short_capture() -> None:
+    # Two steps: kernels cover 0 to 3 and 5 to 6 ms, one of them inside another.
+    intervals = [(0.0, 2e-3), (1e-3, 3e-3), (1e-3, 2e-3), (5e-3, 6e-3)]
+    assert busy_seconds(intervals) == pytest.approx(4e-3)
+    assert profiler_metrics(2.5e-3, intervals, 2) == pytest.approx(
+        {"gpu_busy": 0.8, "host_gap": 0.5e-3}
+    )
+    assert set(profiler_metrics(2.5e-3, [], 0).values()) == {None}
+    # The profiler slows the host down, not the device: more device time than wall is no gap.
+    assert profiler_metrics(1e-3, [(0.0, 2e-3)], 1) == {"gpu_busy": 1.0, "host_gap": 0.0}
