@@ -129,7 +129,7 @@ def _postgresql_rules(engine: Engine, read_only: bool) -> None:
             connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         elif connection.get_execution_options().get(BEGIN) is not None:
             # A client that hangs, or whose machine is gone, must not hold the lock for ever.
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT:.0f}s'")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{1000 * LOCK_WAIT:.0f}ms'")
             connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '60s'")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,6 +218,44 @@ def test_a_second_ingest_reads_no_content_of_an_unchanged_file(
     read.clear()
     assert ingest_directory(store, results, given=Given(machine="pool")).added == 13
     assert len(read) == 5
+
+
+def test_an_unchanged_tree_is_not_opened_and_a_touched_one_not_parsed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = write_project(tmp_path / "toy", 4)
+    age(results)
+    ingest_directory(store, results)
+    opened: list[str] = []
+    original = Path.read_bytes
+
+    def noted(self: Path) -> bytes:
+        opened.append(self.name)
+        return original(self)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    assert ingest_directory(store, results).unchanged == 16
+    assert opened == []  # neither results nor benchmarks.json nor machine.json
+
+    elsewhere = tmp_path / "checkout"
+    shutil.copytree(results, elsewhere)
+    age(elsewhere, seconds=30)
+    with monkeypatch.context() as patch:
+        patch.setattr(AsvReader, "read", None)  # calling it would raise
+        assert ingest_directory(store, elsewhere, project="toy").unchanged == 16
+    opened.clear()
+    assert ingest_directory(store, elsewhere, project="toy").unchanged == 16
+    assert opened == []
+
+
+def test_new_descriptions_are_read_where_no_result_is_new(store: Store, tmp_path: Path) -> None:
+    results = write_project(tmp_path / "toy", 4, num_benchmarks=1)
+    age(results)
+    ingest_directory(store, results)
+    write_benchmarks(results, {"bench.Suite.time_0": {"better": "higher"}})
+    ingest_directory(store, results)
+    (series,) = queries.list_series(store, "toy")
+    assert series.better == "higher"
 
 
 def test_a_file_that_changed_a_moment_ago_is_not_trusted(store: Store, tmp_path: Path) -> None:

@@ -82,6 +82,22 @@ def test_a_locked_file_names_the_lock(tmp_path: Path, monkeypatch: pytest.Monkey
         store.record_project("p")
 
 
+@pytest.mark.postgres
+def test_a_writer_that_holds_on_to_a_server_is_named(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LOCK_WAIT", 0.1)
+    with Store.open(postgres_url) as store, Store.open(postgres_url) as other:
+
+        def act(_: object) -> None:
+            with pytest.raises(StoreError, match="locked by another process"):
+                other.record_project("p")
+            assert queries.list_projects(other) == []  # a reader does not wait
+
+        store.write(act)
+        other.record_project("p")
+
+
 def test_a_store_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
