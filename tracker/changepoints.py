@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 
 from tracker.domain import Detection, LastSearch, Search, SeriesInfo
 from tracker.errors import MeasurementError, UsageError, did_you_mean
@@ -18,6 +22,7 @@ __all__ = ["analyze"]
 Progress = Callable[[int, int], None]
 
 _BLOCK = 50  # searches stored in one transaction
+_WORTH_PROCESSES = 50_000  # points, about a second of searching
 
 
 def analyze(
@@ -27,6 +32,7 @@ def analyze(
     machine: str | None = None,
     search: str | None = None,
     progress: Progress | None = None,
+    processes: int = 1,
 ) -> Analysis:
     """Find the level shifts of every series chosen, and keep them in the store.
 
@@ -39,6 +45,8 @@ def analyze(
         machine: Only this machine.
         search: Only series whose benchmark name contains this text.
         progress: Called with (series done, series in all) after each series.
+        processes: Search in so many processes where there is much to search; more than one needs a
+            store that is not in memory, and a system that forks.
 
     Raises:
         UsageError: The project does not exist, or nothing fits the machine or the text.
@@ -46,7 +54,7 @@ def analyze(
     """
     chosen = _choose(store, project, machine, search)
     looked: list[SeriesShifts] = []
-    for done, found in enumerate(_shifts_of(store, chosen), start=1):
+    for done, found in enumerate(_shifts_of(store, chosen, processes), start=1):
         looked.append(found)
         if progress is not None:
             progress(done, len(chosen))
@@ -64,7 +72,9 @@ def analyze(
     )
 
 
-def _shifts_of(store: Store, chosen: Sequence[SeriesInfo]) -> Iterator[SeriesShifts]:
+def _shifts_of(
+    store: Store, chosen: Sequence[SeriesInfo], processes: int
+) -> Iterator[SeriesShifts]:
     """What each series says: as the store has it where the series is still what it follows from."""
     last: dict[int, LastSearch] = {}
     for project in dict.fromkeys(series.project for series in chosen):
@@ -76,7 +86,7 @@ def _shifts_of(store: Store, chosen: Sequence[SeriesInfo]) -> Iterator[SeriesShi
         for series_id, basis in bases.items()
         if (detection := last[series_id].detection) is not None and detection.basis == basis
     }
-    changed = queries.histories(store, [series for series in chosen if series.id not in kept])
+    changed = _searched(store, [series for series in chosen if series.id not in kept], processes)
     searches: list[Search] = []
     for series in chosen:
         if (stands := kept.get(series.id)) is not None:
@@ -88,7 +98,7 @@ def _shifts_of(store: Store, chosen: Sequence[SeriesInfo]) -> Iterator[SeriesShi
                 num_segments=stands.num_segments,
             )
         else:
-            found = find_shifts(next(changed))
+            found = next(changed)
             searches.append(_as_stored(found, bases[series.id]))
             if len(searches) == _BLOCK:
                 store.record_searches(searches)
@@ -96,6 +106,25 @@ def _shifts_of(store: Store, chosen: Sequence[SeriesInfo]) -> Iterator[SeriesShi
             yield found
     if searches:
         store.record_searches(searches)
+
+
+def _searched(store: Store, chosen: Sequence[SeriesInfo], processes: int) -> Iterator[SeriesShifts]:
+    """Search each series; in processes of their own where that takes longer than starting them."""
+    if processes < 2 or sum(series.num_points for series in chosen) < _WORTH_PROCESSES:
+        yield from map(find_shifts, queries.histories(store, chosen))
+        return
+    size = max(1, len(chosen) // (4 * processes))
+    blocks = [chosen[start : start + size] for start in range(0, len(chosen), size)]
+    # Forked, so that nothing is imported again; a fork shares no connection with its parent.
+    ignore_interrupt = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the parent ends it
+    with ProcessPoolExecutor(processes, get_context("fork"), ignore_interrupt) as pool:
+        for found in pool.map(partial(_search_block, store.engine_url), blocks):
+            yield from found
+
+
+def _search_block(url: str, block: Sequence[SeriesInfo]) -> list[SeriesShifts]:
+    with Store.open(url, read_only=True) as store:
+        return [find_shifts(history) for history in queries.histories(store, block)]
 
 
 def _basis(series: SeriesInfo, stamp: str) -> str:

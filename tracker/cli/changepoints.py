@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import replace
 
 import click
@@ -71,7 +73,12 @@ def command(
         record_rules_here(store)
         with counted("change points") as progress:
             analysis = analyze(
-                store, project=project, machine=machine, search=search, progress=progress
+                store,
+                project=project,
+                machine=machine,
+                search=search,
+                progress=progress,
+                processes=_processes(),
             )
         if confirm is not None:
             analysis = _confirmed(settings, store, analysis, confirm)
@@ -85,6 +92,11 @@ def command(
         click.echo(json.dumps(findings_document(analysis), indent=2, allow_nan=False))
     else:
         Console(highlight=False).print(findings_text(analysis), soft_wrap=True)
+
+
+def _processes() -> int:
+    """How many processors this process may use; 1 where the system is not Linux."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 def _confirmed(settings: Settings, store: Store, analysis: Analysis, most: int) -> Analysis:

@@ -4,9 +4,11 @@ import pytest
 
 from tests.tracker.changepoints.histories import noisy, revision
 from tests.tracker.changepoints.stores import SPEED, STEPS, TTFT, record, record_history
+from tracker import changepoints
 from tracker.changepoints import analyze
 from tracker.errors import MeasurementError, UsageError
 from tracker.store import Store, queries
+from tracker.store.derived import rebuild
 from tracker.stored_findings import stored_findings
 
 
@@ -121,3 +123,15 @@ def test_progress_counts_series(store):
     seen = []
     analyze(store, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_several_processes_find_what_one_finds(store, monkeypatch):
+    monkeypatch.setattr(changepoints, "_WORTH_PROCESSES", 0)
+    record_history(store, slower())
+    record_history(store, slower(after=12), machine="b")
+    several = analyze(store, processes=2)
+    assert several.num_series == 6
+    assert several.findings
+    assert analyze(store) == several  # as stored
+    store.write(rebuild)  # forgets what was searched
+    assert analyze(store) == several
