@@ -30,22 +30,22 @@ def normal_scores(ranks: Floats) -> Floats:
     return scores
 
 
-def inflation(residuals: Floats, *, num_means: int, errors: float = 0.0) -> Floats:
+def inflation(residuals: Floats, *, num_means: int, standard_errors: float = 0.0) -> Floats:
     """Return by how much AR(1) noise widens the variance of a mean; at least 1.
 
     Args:
         residuals: ``[..., n]``, what fitted means left, in the order of time.
         num_means: How many means were fitted: each biases the correlation down by about
             (1 + 2 rho) / n, which is put back.
-        errors: How many standard errors of the correlation, 1 / sqrt(n), are added to it: few
-            points know little of their memory.
+        standard_errors: How many standard errors, 1 / sqrt(n), are added to the correlation: few
+            points know little of it.
     """
     n = residuals.shape[-1]
     energy = (residuals * residuals).sum(axis=-1)
     noiseless = energy <= 1e-12 * n  # a step, but for rounding
     lagged = (residuals[..., 1:] * residuals[..., :-1]).sum(axis=-1)
     rho = lagged / np.where(noiseless, 1.0, energy)
-    rho += num_means * (1 + 2 * np.maximum(rho, 0.0)) / n + errors / np.sqrt(n)
+    rho += num_means * (1 + 2 * np.maximum(rho, 0.0)) / n + standard_errors / np.sqrt(n)
     rho = np.clip(rho, 0.0, _MAX_CORRELATION)
     widened: Floats = np.where(noiseless, 1.0, (1 + rho) / (1 - rho))
     return widened

@@ -110,7 +110,7 @@ def _noise(values: Floats) -> _Noise:
     scores = normal_scores(midranks(older))
     parts = np.split(scores, [max(n - _MOST, half)])
     residuals = np.concatenate([part - part.mean() for part in parts if len(part)])
-    return _Noise(level, float(spread), float(inflation(residuals, num_means=2, errors=1)))
+    return _Noise(level, float(spread), float(inflation(residuals, num_means=2, standard_errors=1)))
 
 
 def _strongest(
