@@ -8,10 +8,12 @@ from shutil import which
 
 from playwright.sync_api import sync_playwright
 
-from tests.dashboard.serving import serve
+from tests.dashboard.provider import log_in, serve_with_login
 from tests.dashboard.test_browser import BROWSERS, FLAGS
 from tracker.demo.build import make_demo
 from tracker.store import Store, queries
+from tracker.stored_findings import triaged_at
+from tracker.triage import Assign, SetState
 
 END = datetime(2026, 11, 28, tzinfo=UTC)
 SETTLED = 4_000  # milliseconds until a page's charts stand still
@@ -22,7 +24,18 @@ def take(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         demo = make_demo(Path(scratch) / "demo", end=END)
         url = f"sqlite:///{demo.store}"
-        with Store.open(url, read_only=True) as store:
+        with Store.open(url) as store:
+            store.add_account("ann@example.org", "triager", by="demo", now=END)
+            finding = next(
+                alert
+                for alert in queries.list_alerts(store)
+                if triaged_at(store, "demo-engine", alert.revision.commit)
+            )
+            for act in (
+                SetState("ack", "the level came with this commit"),
+                Assign("ann@example.org"),
+            ):
+                store.triage([finding.id], act, by="ann@example.org", now=END)
             (series,) = [
                 s.id
                 for s in queries.list_series(store, "demo-engine", search="Chat.track_tpot_p50")
@@ -31,6 +44,7 @@ def take(folder: Path) -> None:
         gate = [gate_id for gate_id, _, code in demo.gates if code == 1][-1]
         pages = (
             ("overview", "", 1280, 1200),
+            ("finding", f"finding?commit={finding.revision.commit}", 1280, 1250),
             ("series", f"series?series={series}", 1280, 1000),
             ("scenario", f"series?series={series}&view=whole+scenario", 1280, 1300),
             ("gate", f"gates?gate={gate}", 1280, 1020),
@@ -38,9 +52,15 @@ def take(folder: Path) -> None:
         )
         path = next(found for name in BROWSERS if (found := which(name)))
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        with serve(url) as dashboard:
+        with serve_with_login(url, Path(scratch), email="ann@example.org") as dashboard:
+            page = browser.new_page()
+            log_in(page, dashboard)
+            state = page.context.storage_state()
             for name, place, width, height in pages:
-                page = browser.new_page(viewport={"width": width, "height": height})
+                page = browser.new_page(
+                    viewport={"width": width, "height": height},
+                    storage_state=state if name == "finding" else None,
+                )
                 page.goto(f"{dashboard.url}/{place}")
                 page.get_by_test_id("stMain").locator("canvas, svg").first.wait_for(timeout=60_000)
                 page.wait_for_timeout(SETTLED)

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+
+from tests.dashboard.serving import serve
 
 CLIENT = "pacekeeper-tests"
 
@@ -79,7 +82,26 @@ def provider(**claims):
         server.server_close()
 
 
-def write_secrets(folder, provider_url, port):
+@contextmanager
+def serve_with_login(store_url, folder, *, email):
+    """Serve a dashboard, started in `folder`, whose provider logs in `email` whoever asks."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with provider(email=email, email_verified=True) as address:
+        _write_secrets(folder, address, port)
+        with serve(store_url, cwd=folder, port=port) as dashboard:
+            yield dashboard
+
+
+def log_in(page, dashboard):
+    """Log in as a reader would, by the button on the page Account."""
+    page.goto(f"{dashboard.url}/account")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="Today").wait_for()
+
+
+def _write_secrets(folder, provider_url, port):
     """The secrets.toml of docs/dashboard.md, for a dashboard that is started in `folder`."""
     (folder / ".streamlit").mkdir()
     (folder / ".streamlit" / "secrets.toml").write_text(
