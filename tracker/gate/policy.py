@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from tracker.alerts.config import AlertsConfig
@@ -126,28 +126,18 @@ class Policy:
 
     def as_dict(self) -> dict[str, object]:
         """Return what decides verdicts as plain values, for the store and for reports."""
-        plain: dict[str, object] = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name == "alerts":
-                continue  # decides no verdict, and may hold a secret
-            if item.name == "measure":
-                value = asdict(value)
-            if item.name == "metrics":
-                value = {
-                    rule.pattern: {
-                        f.name: getattr(rule, f.name)
-                        for f in fields(rule)
-                        if f.name != "pattern" and getattr(rule, f.name) is not None
-                    }
-                    for rule in value
-                }
-            elif item.name == "limits":
-                value = {limit.pattern: limit.worst for limit in value}
-            elif isinstance(value, tuple):
-                value = list(value)
-            plain[item.name] = value
-        return plain
+        facts = asdict(self)
+        del facts["alerts"]  # decides no verdict, and may hold a secret
+        facts["limits"] = {limit.pattern: limit.worst for limit in self.limits}
+        facts["metrics"] = {
+            rule.pattern: {
+                key: value
+                for key, value in asdict(rule).items()
+                if key != "pattern" and value is not None
+            }
+            for rule in self.metrics
+        }
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in facts.items()}
 
 
 def identity_of(stored: Mapping[str, object]) -> str:
