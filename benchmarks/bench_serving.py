@@ -52,7 +52,7 @@ OPEN = (
     "error_rate",
     *utilization.NAMES,
 )
-ON_GPU = (*CLOSED, "goodput_relaxed", "energy_per_token", *utilization.ON_GPU)
+ON_GPU = (*CLOSED, "goodput_relaxed", "energy_per_token", "cost_per_mtok", *utilization.ON_GPU)
 
 
 def _tiny_chat(concurrency: int, requests: int, version: str = "2") -> Scenario:

@@ -22,7 +22,14 @@ METRICS = (
     "error_rate",
     "tpot_attenuation",
 )
-ON_GPU = (*METRICS, "energy_per_token", "mbu_decode", "mfu_prefill", *utilization.ON_GPU)
+ON_GPU = (
+    *METRICS,
+    "energy_per_token",
+    "cost_per_mtok",
+    "mbu_decode",
+    "mfu_prefill",
+    *utilization.ON_GPU,
+)
 
 
 @suite(frontier(TINY_TEAM, SHORT), *METRICS)

@@ -144,6 +144,7 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
         "client_read_delay_p99": "Wait of a read for the client, p99",
     },
     ("lower", "J/token", "energy", True): {"energy_per_token": "Energy per output token"},
+    ("lower", "price/Mtok", "other", True): {"cost_per_mtok": "Price of 1,000,000 output tokens"},
     ("higher", "tokens/J", "energy", True): {"tokens_per_joule": "Output tokens per joule"},
     ("lower", "B/s", "utilization", True): {
         "pcie_traffic": "Bytes over PCIe, both ways (GPM)",

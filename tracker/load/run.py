@@ -19,7 +19,8 @@ from tracker.load.artifact import (
     work_of,
     write_artifact,
 )
-from tracker.load.metrics import Values, latency_metrics, quantile, total
+from tracker.load.cost import cost_per_mtok, stated_price
+from tracker.load.metrics import Values, latency_metrics, quantile, throughput, total
 from tracker.load.records import RequestRecord
 from tracker.load.scenario import Conversations, Probed, Replay, Scenario, describe
 from tracker.load.slices import time_slices
@@ -71,6 +72,7 @@ def run_scenario(
     open_target: OpenTarget,
     *,
     directory: Path | None = None,
+    device_hour: float | None = None,
 ) -> LoadResult:
     """Run ``scenario`` once and return its numbers.
 
@@ -79,6 +81,8 @@ def run_scenario(
         scenario: What to run.
         open_target: Starts, or connects to, what serves the load.
         directory: Where the launch artifact goes; None: where ``PACEKEEPER_ARTIFACTS`` says.
+
+        device_hour: Price of one device for an hour; None: what ``PACEKEEPER_DEVICE_HOUR`` says.
 
     Raises:
         UnavailableError: This machine or this commit lacks what the scenario needs.
@@ -114,6 +118,11 @@ def run_scenario(
         **latency_metrics(done.records, scenario.slos),
         **_of_workload(scenario, done.records),
         **of_gpus,
+        "cost_per_mtok": cost_per_mtok(
+            stated_price() if device_hour is None else device_hour,
+            sum(gpu.serves for gpu in sampler.gpus) or 1,
+            throughput(done.records),
+        ),
         **observed.metrics,
     }
     header: dict[str, Any] = {

@@ -146,7 +146,13 @@ class ServerRunner(WorktreeRunner):
             ):
                 continue
             try:
-                load = run_scenario(name, scenario, endpoint, directory=site.folder / "artifacts")
+                load = run_scenario(
+                    name,
+                    scenario,
+                    endpoint,
+                    directory=site.folder / "artifacts",
+                    device_hour=self._settings.device_hour,
+                )
             except MeasurementError as error:
                 raise MeasurementError(
                     f"{site.commit[:8]}: scenario {name}: {error}{_end_of(log)}",

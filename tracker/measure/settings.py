@@ -7,6 +7,7 @@
     build = "make -j8"                 # run in the commit's worktree before it is measured
     environment = "py3.12"             # asv: of several environments the one to measure
     control = true                     # asv: measure the machine's noise around each launch
+    device_hour = 2.5                  # price of one device for an hour, in any currency: cost_per_mtok
     keep_env = ["HF_TOKEN"]            # what looks like a secret and is needed all the same
 
     [measure]
@@ -46,7 +47,7 @@ __all__ = ["MeasureSettings", "RunnerName", "measure_settings"]
 RunnerName = Literal["asv", "command", "server"]
 Api = Literal["completions", "chat"]
 
-_FOR_ALL = ("runner", "build", "environment", "keep_env")
+_FOR_ALL = ("runner", "build", "environment", "keep_env", "device_hour")
 _FOR: dict[str, tuple[str, ...]] = {
     "asv": ("control",),
     "command": ("command", "format"),
@@ -73,6 +74,7 @@ class MeasureSettings:
         build: Command that builds a commit in its worktree before it is measured; None for none.
         environment: Of several environments, the one that is measured: its name, or a part of it.
         keep_env: Environment variables that measured code sees although they look like secrets.
+        device_hour: Price of one device (GPU, or machine without one) for an hour; None: not stated.
         control: Whether the control workload runs around a launch whose suites run none.
         command: Shell command that measures a commit ({out}: the file it writes), or that serves
             it ({port}: where it listens). It runs in the commit's worktree.
@@ -92,6 +94,7 @@ class MeasureSettings:
     build: str | None = None
     environment: str | None = None
     keep_env: tuple[str, ...] = ()
+    device_hour: float | None = None
     control: bool = True
     command: str | None = None
     format: str | None = None
@@ -122,6 +125,7 @@ def measure_settings(table: Table) -> MeasureSettings:
     for key in ("build", "environment", "command", "format", "url", "deploy", "ready", "model"):
         given |= table.text(key)
     given |= table.choice("api", get_args(Api)) | table.number("ready_timeout", 0.0, 1e6)
+    given |= table.number("device_hour", 0.0, 1e6)
     given |= table.flag("control") | table.flag("keep_up") | table.texts("keep_env")
     for name in given.get("keep_env", ()):
         if not re.fullmatch(r"\w+", name):

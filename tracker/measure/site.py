@@ -131,6 +131,8 @@ class LaunchSites:
             variables |= self._variables
             variables["PACEKEEPER_SOURCE"] = str(tree)
             variables["PACEKEEPER_ARTIFACTS"] = str(folder / "artifacts")
+            if self._settings.device_hour is not None:
+                variables["PACEKEEPER_DEVICE_HOUR"] = repr(self._settings.device_hour)
             if self._settings.build is not None:
                 build_once(
                     tree,

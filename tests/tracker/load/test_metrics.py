@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tracker.load.cost import cost_per_mtok, stated_price
+from tracker.load.errors import ScenarioError
 from tracker.load.metrics import (
     Slo,
     attention_efficiency,
@@ -164,3 +166,16 @@ def test_a_counter_an_older_engine_lacks_has_no_value():
     got = counter_metrics({"steps": 4})
     assert got.pop("steps") == 4
     assert set(got.values()) == {None}
+
+
+def test_the_price_of_a_million_tokens_by_hand(monkeypatch):
+    # Two devices at 3.60 an hour make 0.002 a second; at 500 tokens a second a million takes 2,000 s.
+    assert cost_per_mtok(3.6, 2, 500.0) == pytest.approx(4.0)
+    assert cost_per_mtok(None, 2, 500.0) is cost_per_mtok(3.6, 2, None) is None
+    monkeypatch.delenv("PACEKEEPER_DEVICE_HOUR", raising=False)
+    assert stated_price() is None
+    monkeypatch.setenv("PACEKEEPER_DEVICE_HOUR", "2.5")
+    assert stated_price() == 2.5
+    monkeypatch.setenv("PACEKEEPER_DEVICE_HOUR", "two")
+    with pytest.raises(ScenarioError, match="PACEKEEPER_DEVICE_HOUR is 'two'"):
+        stated_price()

@@ -45,6 +45,7 @@ def test_what_is_not_stated_has_its_default():
         ({**SERVER, "ready_timeout": 0}, "ready_timeout must be a number above 0"),
         ({**SERVER, "keep_up": "yes"}, "keep_up must be true or false"),
         ({**SERVER, "api": "embeddings"}, "api must be one of completions, chat"),
+        ({"device_hour": -1.0}, "device_hour"),
         ({"keep_env": ["HF TOKEN"]}, "keep_env: 'HF TOKEN' names no environment variable"),
         ({**SERVER, "scenarios": {}}, "needs a scenario: a table [measure.scenarios.NAME]"),
         ({**SERVER, "scenarios": {"chat": {**CHAT, "promt": 1}}}, "did you mean 'prompt'?"),
