@@ -27,8 +27,9 @@ env: $(STAMP)  ## Make the virtual environment.
 track: env  ## Measure HEAD and its parent, judge them, print the report.
 	@.ci/track $(BIN)/tracker '$(BASE)' '$(HEAD)' '$(BUDGET)'
 
-test: env  ## Run every test; installs Chromium and PostgreSQL through apt where it may.
+test: env  ## Run every test; installs Chromium and PostgreSQL through apt where it may, axe-core through npm.
 	@.ci/system-packages
+	@.ci/axe-core
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 calibration: env  ## Measure how often the statistics err; write the tables of docs/statistics.md.

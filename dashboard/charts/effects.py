@@ -63,7 +63,7 @@ def changes_chart(
     bars = base.mark_bar(height=10, yOffset=9, cornerRadius=2).encode(
         x=x, y=y, color=colour, tooltip=tooltip
     )
-    zero = base.mark_rule(color=palette.muted).encode(x=alt.datum(0))
+    zero = base.mark_rule(color=palette.muted, aria=False).encode(x=alt.datum(0))
     return finish(
         alt.layer(zero, bars, *captions(base, y, palette, tooltip)).properties(
             height=ROW * len(frame) + AXES
@@ -152,7 +152,7 @@ def forest_chart(
             .mark_bar(color=palette.neutral, opacity=0.22, height=20, yOffset=9)
             .encode(x=alt.X("from:Q"), x2="to:Q", y=y)
         )
-    layers.append(base.mark_rule(color=palette.muted).encode(x=alt.datum(0)))
+    layers.append(base.mark_rule(color=palette.muted, aria=False).encode(x=alt.datum(0)))
     layers.append(
         base.mark_rule(strokeWidth=3, yOffset=9, clip=True).encode(
             x=alt.X("low:Q"), x2="high:Q", y=y, color=colour, tooltip=tooltip
@@ -215,6 +215,6 @@ def arms_chart(frame: pd.DataFrame, palette: Palette, *, first: str) -> alt.Laye
             tooltip=["metric:N", "arm:N", "change:N", "first:N", "value:N", "direction:N"],
         )
     )
-    one = alt.Chart(frame).mark_rule(color=palette.muted).encode(x=alt.datum(100))
+    one = alt.Chart(frame).mark_rule(color=palette.muted, aria=False).encode(x=alt.datum(100))
     height = 26 * len(metrics) + AXES + 24 * len(arms)
     return finish(alt.layer(one, dots).properties(height=height), palette)

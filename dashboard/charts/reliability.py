@@ -40,7 +40,7 @@ def control_chart(frame: pd.DataFrame, palette: Palette) -> alt.LayerChart:
     """
     reach = max(frame["percent"].abs().max() * 1.2, 1.0)
     base = alt.Chart(frame)
-    zero = base.mark_rule(color=palette.muted).encode(y=alt.datum(0))
+    zero = base.mark_rule(color=palette.muted, aria=False).encode(y=alt.datum(0))
     dots = base.mark_circle(color=palette.value, size=18, opacity=0.8).encode(
         x=alt.X("launch:Q").title("launch, oldest first").scale(nice=False),
         y=alt.Y("percent:Q")
