@@ -115,9 +115,13 @@ STYLE = """
   text-decoration-color: color-mix(in srgb, currentColor 40%, transparent);
 }
 [data-testid="stPageLink-NavLink"] span { white-space: normal; }
-/* Streamlit's faded captions miss WCAG's contrast of 4.5. */
-[data-testid="stCaptionContainer"] { color: inherit; }
-[data-testid="stCaptionContainer"] p { color: inherit; opacity: 0.8; }
+/* Streamlit's faded captions miss WCAG's contrast of 4.5, */
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] * {
+  color: inherit !important;
+}
+[data-testid="stCaptionContainer"] { opacity: 0.85; }
+/* and so do the colours of its highlighted code. */
+[data-testid="stCode"] .token { color: inherit !important; }
 </style>
 """
 

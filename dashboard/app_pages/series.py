@@ -21,7 +21,7 @@ from tracker.domain import SeriesHistory, SeriesInfo
 from tracker.errors import UsageError
 from tracker.report.numbers import drift_text
 
-LIMIT = 1000  # series in the list; the search narrows it
+LIMIT = 300  # series in the list; the search narrows it
 ANY = "all metrics"
 WINDOWS = {"100": 100, "300": 300, "1000": 1000}
 WINDOW = "300"

@@ -49,4 +49,4 @@ def control_chart(frame: pd.DataFrame, palette: Palette) -> alt.LayerChart:
         .title("slower than usual (%)"),
         tooltip=["machine:N", "launch:Q", alt.Tooltip("percent:Q", format="+.2f")],
     )
-    return finish(alt.layer(zero, dots).properties(height=180), palette)
+    return finish(alt.layer(zero, dots).properties(height=215), palette)

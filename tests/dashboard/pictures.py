@@ -41,28 +41,37 @@ def take(folder: Path) -> None:
                 for s in queries.list_series(store, "demo-engine", search="Chat.track_tpot_p50")
                 if (s.machine, s.environment) == ("synthetic-80gb", "python3.12")
             ]
-        gate = [gate_id for gate_id, _, code in demo.gates if code == 1][-1]
+            worst = queries.get_gate(store, [id_ for id_, _, code in demo.gates if code == 1][-1])
+        base, head = worst.base.commit, worst.head.commit
         pages = (
-            ("overview", "", 1280, 1200),
-            ("finding", f"finding?commit={finding.revision.commit}", 1280, 1250),
-            ("series", f"series?series={series}", 1280, 1000),
-            ("scenario", f"series?series={series}&view=whole+scenario", 1280, 1300),
-            ("gate", f"gates?gate={gate}", 1280, 1020),
-            ("narrow", f"series?series={series}", 400, 1150),
-        )
+            ("overview", "", "light", 1280, 1200),
+            ("finding", f"finding?commit={finding.revision.commit}", "light", 1280, 1250),
+            ("series", f"series?series={series}", "light", 1280, 1250),
+            ("scenario", f"series?series={series}&view=whole+scenario", "light", 1280, 1300),
+            ("compare", f"compare?base={base}&head={head}&machine=synthetic-80gb", "light", 1280, 1900),
+            ("frontier", "frontier?latency=ttft_p50", "light", 1280, 1000),
+            ("utilization", "utilization?machine=synthetic-80gb", "dark", 1280, 1750),
+            ("gate", f"gates?gate={worst.id}", "light", 1280, 1020),
+            ("trust", "trust", "light", 1280, 1300),
+            ("narrow", f"series?series={series}", "light", 400, 1350),
+        )  # fmt: skip
         path = next(found for name in BROWSERS if (found := which(name)))
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         with serve_with_login(url, Path(scratch), email="ann@example.org") as dashboard:
             page = browser.new_page()
             log_in(page, dashboard)
             state = page.context.storage_state()
-            for name, place, width, height in pages:
+            for name, place, theme, width, height in pages:
                 page = browser.new_page(
                     viewport={"width": width, "height": height},
+                    color_scheme=theme,
                     storage_state=state if name == "finding" else None,
                 )
-                page.goto(f"{dashboard.url}/{place}")
-                page.get_by_test_id("stMain").locator("canvas, svg").first.wait_for(timeout=60_000)
+                page.goto(f"{dashboard.url}/{place}", timeout=120_000)
+                page.get_by_test_id("stMain").locator("canvas, svg").first.wait_for(timeout=120_000)
+                page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(
+                    timeout=120_000
+                )
                 page.wait_for_timeout(SETTLED)
                 page.screenshot(path=folder / f"dashboard-{name}.png")
                 page.close()

@@ -160,7 +160,7 @@ async def users(browser, server: str, url: str, count: int, changes: int) -> Non
 async def run(folder: Path, count: int, changes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     urls = {}
-    for size, shape in (("small", (100, 100)), ("large", (1000, 1000))):
+    for size, shape in (("small", (500, 20)), ("large", (1000, 1000))):
         path = folder / f"{size}.db"
         if not path.exists():
             started = time.perf_counter()
