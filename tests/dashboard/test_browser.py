@@ -1,12 +1,10 @@
 """The dashboard in a real browser, on stores filled by `tracker.ingest`."""
 
-import os
 import re
 import shutil
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -183,65 +181,6 @@ def test_every_page_draws(filled, visit, theme, size):
             "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
         )
         assert colour == {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 21, 29)"}[theme]
-
-
-AXE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pacekeeper"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-
-
-@pytest.fixture(scope="session")
-def axe():
-    """The file of axe-core, as `.ci/axe-core` fetches it."""
-    found = sorted(AXE.glob("axe-core-*/axe.min.js"))
-    if not found:
-        pytest.skip("no axe-core: run .ci/axe-core, which fetches it with npm")
-    return found[-1]
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_passes_axe_at_wcag_aa(filled, visit, axe, theme):
-    views = [("", {}), ("series", {}), ("series", {"at": suite.commit(12)[:10]}),
-             ("series", {"view": "whole scenario"}), ("compare", {}),
-             ("compare", {"base": suite.commit(39)[:10], "head": suite.commit(40)}), ("finding", {}),
-             ("frontier", {}), ("utilization", {}), ("trust", {}), ("week", {}), ("runs", {}),
-             ("gates", {"gate": filled.gate_id}), ("account", {})]  # fmt: skip
-    faults = []
-    for path, params in views:
-        page = visit(path, theme=theme, project="sim", **params)
-        page.wait_for_timeout(300)  # what fades in has its final colours
-        page.add_script_tag(path=axe)
-        result = page.evaluate("tags => axe.run(document, {runOnly: tags})", RULES)
-        assert len(result["passes"]) > 10, "axe looked at nothing"
-        faults += [
-            (path, fault["id"], node["html"][:200])
-            for fault in result["violations"]
-            for node in fault["nodes"]
-        ]
-        page.close()
-    assert not faults
-
-
-def test_the_keyboard_reaches_every_control(visit):
-    page = visit("series", project="sim")
-    reachable = """() => [...document.querySelectorAll('a[href], button, input, [tabindex="0"]')]
-        .filter(e => e.checkVisibility() && !e.disabled && e.tabIndex >= 0)
-        .filter(e => !e.closest('[data-testid=stVegaLiteChart], canvas'))"""
-    page.evaluate(f"() => {{ window.wanted = ({reachable})(); window.reached = new Set(); }}")
-    count = page.evaluate("() => window.wanted.length")
-    assert count > 20
-    page.locator("body").press("Tab")
-    for _ in range(2 * count + 20):
-        page.evaluate("() => window.reached.add(document.activeElement)")
-        page.keyboard.press("Tab")
-    missed = page.evaluate(
-        "() => window.wanted.filter(e => !window.reached.has(e) && e.isConnected)"
-        ".map(e => e.outerHTML.slice(0, 160))"
-    )
-    # Of a row of exclusive choices the keyboard reaches one; arrows move between them.
-    assert [
-        html for html in missed if 'role="radio"' not in html and 'type="radio"' not in html
-    ] == []
-    assert page.get_by_role("textbox", name="Search").evaluate("e => window.reached.has(e)")
 
 
 def test_an_empty_store_names_the_command_that_fills_it(visit, empty_url):
