@@ -27,9 +27,9 @@ def take(folder: Path) -> None:
         with Store.open(url) as store:
             store.add_account("ann@example.org", "triager", by="demo", now=END)
             finding = next(
-                alert
+                items[0].alert
                 for alert in queries.list_alerts(store)
-                if triaged_at(store, "demo-engine", alert.revision.commit)
+                if (items := triaged_at(store, "demo-engine", alert.revision.commit))
             )
             for act in (
                 SetState("ack", "the level came with this commit"),
