@@ -300,11 +300,24 @@ def _what(charge: Charge, effect: Effect) -> str:
     if effect.kind == "size":
         base_size = effect.at.base.size if effect.at.base else 0.0
         return f"{op}: {base_size:.0f} → {node.size:.0f} elements a call"
+    replaced = _replaced(charge)
+    if replaced:
+        return replaced
     if effect.at.base is None:
         return f"calls {op} here, new"
     if effect.at.head is None:
         return f"calls {op} no more here"
     return f"calls {op} {effect.at.base.calls} → {effect.at.head.calls} times"
+
+
+def _replaced(charge: Charge) -> str:
+    """Return what the function calls in place of what; empty where it does not do both."""
+    effects = [effect for effect, _ in charge.effects if effect.kind == "calls"]
+    new = dict.fromkeys(_op(e) for e in effects if e.at.base is None)
+    gone = dict.fromkeys(_op(e) for e in effects if e.at.head is None)
+    if not new or not gone or new == gone:
+        return ""
+    return f"calls {', '.join(new)} in place of {', '.join(gone)}"
 
 
 def _is_changed(charge: Charge, node: Node, changed: Sequence[ChangedCode]) -> bool:

@@ -15,6 +15,7 @@ from tracker.explain.tree import Node
 
 __all__ = ["Match", "matched"]
 
+_Known = tuple[frozenset[str], frozenset[str]]  # all names in base and head
 _SAME_SIZE = 0.02  # relative difference up to which sizes are equal
 
 
@@ -60,21 +61,29 @@ def matched(base: Sequence[Node], head: Sequence[Node]) -> list[Match]:
         base: The kinds of steps of the base commit, with as many launches as the head's.
         head: Those of the head.
     """
+    known = _names(base), _names(head)
     kinds = dict.fromkeys(node.name for node in (*base, *head))
     sides = [{node.name: node for node in nodes} for nodes in (base, head)]
-    return [_match(sides[0].get(kind), sides[1].get(kind), None) for kind in kinds]
+    return [_match(sides[0].get(kind), sides[1].get(kind), None, known) for kind in kinds]
 
 
-def _match(base: Node | None, head: Node | None, parent: Match | None) -> Match:
+def _names(roots: Sequence[Node]) -> frozenset[str]:
+    return frozenset(node.name for root in roots for node in root.walk())
+
+
+def _match(base: Node | None, head: Node | None, parent: Match | None, known: _Known) -> Match:
     match = Match(base, head, parent)
-    pairs = _pairs(base.children if base else [], head.children if head else [])
-    match.children = [_match(first, second, match) for first, second in pairs]
+    pairs = _pairs(base.children if base else [], head.children if head else [], known)
+    match.children = [_match(first, second, match, known) for first, second in pairs]
     return match
 
 
-def _pairs(base: Sequence[Node], head: Sequence[Node]) -> list[tuple[Node | None, Node | None]]:
+def _pairs(
+    base: Sequence[Node], head: Sequence[Node], known: _Known
+) -> list[tuple[Node | None, Node | None]]:
     pairs, gaps = _aligned(base, head, lambda node: (*_callee(node), node.site[1]))
-    for key in (_callee, lambda node: (node.name,)):
+    wrappers = _wrappers(base) | _wrappers(head)
+    for key in (_callee, lambda node: _callee(node) if node.name in wrappers else (node.name,)):
         left: list[tuple[list[Node], list[Node]]] = []
         for gap in gaps:
             more, rest = _aligned(*gap, key)
@@ -84,7 +93,7 @@ def _pairs(base: Sequence[Node], head: Sequence[Node]) -> list[tuple[Node | None
     firsts: list[Node] = []
     seconds: list[Node] = []
     for first, second in gaps:
-        renamed = _renamed(first, second)
+        renamed = _renamed(first, second, known)
         pairs += renamed
         firsts += [node for node in first if all(node is not pair[0] for pair in renamed)]
         seconds += [node for node in second if all(node is not pair[1] for pair in renamed)]
@@ -95,8 +104,8 @@ def _pairs(base: Sequence[Node], head: Sequence[Node]) -> list[tuple[Node | None
             firsts.remove(node)
             seconds.remove(other)
     for node in tuple(firsts):  # made elsewhere, by another name: where only one can be meant
-        others = [other for other in seconds if _renamed([node], [other])]
-        if len(others) == 1 and sum(bool(_renamed([n], others)) for n in firsts) == 1:
+        others = [other for other in seconds if _renamed([node], [other], known)]
+        if len(others) == 1 and sum(bool(_renamed([n], others, known)) for n in firsts) == 1:
             pairs.append((node, others[0]))
             firsts.remove(node)
             seconds.remove(others[0])
@@ -120,18 +129,32 @@ def _aligned(
     return pairs, gaps
 
 
+def _wrappers(nodes: Sequence[Node]) -> set[str]:
+    """Return the functions that are called here for different things: their name alone says nothing."""
+    kinds: dict[str, set[tuple[Hashable, ...]]] = {}
+    for node in nodes:
+        kinds.setdefault(node.name, set()).add(_callee(node))
+    return {name for name, callees in kinds.items() if len(callees) > 1}
+
+
 def _callee(node: Node) -> tuple[Hashable, ...]:
     """What a call runs: its function and what that calls, since a wrapper alone says little."""
     return node.name, frozenset(child.name for child in node.children)
 
 
-def _renamed(base: Sequence[Node], head: Sequence[Node]) -> list[tuple[Node | None, Node | None]]:
+def _renamed(
+    base: Sequence[Node], head: Sequence[Node], known: _Known
+) -> list[tuple[Node | None, Node | None]]:
+    """Return the pairs, in order, of which each has a name that the other commit does not know."""
     if len(base) != len(head):
         return []
     return [
         (first, second)
         for first, second in zip(base, head, strict=True)
-        if first.calls == second.calls and _near(first.size, second.size)
+        if first.calls == second.calls
+        and _near(first.size, second.size)
+        and first.name not in known[1]
+        and second.name not in known[0]
     ]
 
 

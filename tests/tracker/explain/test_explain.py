@@ -191,3 +191,19 @@ def test_other_work_takes_the_blame_for_all_below_it_but_new_code(tmp_path):
     assert rows["the steps themselves"].what == "prefill: 64 → 640 tokens"
     assert rows["queue.py:3"].what == "calls look here, new"
     assert set(rows) == {"the steps themselves", "queue.py:3"}
+
+
+def test_ops_behind_one_wrapper_are_told_apart(tmp_path):
+    """Each op is called through the same wrapper; one of them takes the place of another."""
+    wrapped = SOURCES["engine.py"].replace("self.ops.", "self.ops.call(self.ops.").replace(
+        "(self.ops.norm(self.spend, tokens)", "(self.ops.norm, self.spend, tokens)"
+    ).replace("(self.ops.linear(self.spend, x)", "(self.ops.linear, self.spend, x)").replace(
+        "(self.ops.gate(self.spend, x)", "(self.ops.gate, self.spend, x)"
+    )  # fmt: skip
+    call = "\n\ndef call(kernel, *arguments):\n    return kernel(*arguments)\n"
+    base = {**SOURCES, "engine.py": wrapped, "ops.py": SOURCES["ops.py"] + call}
+    head = {**base, "engine.py": wrapped.replace("self.ops.norm,", "self.ops.linear,")}
+    result = explain(*toy_pairs(tmp_path, {"sources": base}, {"sources": head}))
+    first = result.rows[0]
+    assert (first.where, first.function) == ("engine.py:7", "Engine.step")
+    assert first.what == "calls linear in place of norm" and first.is_certain
