@@ -45,8 +45,8 @@ def take(folder: Path) -> None:
         base, head = worst.base.commit, worst.head.commit
         pages = (
             ("overview", "", "light", 1280, 1200),
-            ("finding", f"finding?commit={finding.revision.commit}", "light", 1280, 1250),
-            ("series", f"series?series={series}", "light", 1280, 1250),
+            ("finding", f"finding?commit={finding.revision.commit}", "light", 1280, 1090),
+            ("series", f"series?series={series}", "light", 1280, 1090),
             ("scenario", f"series?series={series}&view=whole+scenario", "light", 1280, 1300),
             ("compare", f"compare?base={base}&head={head}&machine=synthetic-80gb", "light", 1280, 1900),
             ("frontier", "frontier?latency=ttft_p50", "light", 1280, 1000),
