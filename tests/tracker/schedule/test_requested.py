@@ -122,7 +122,7 @@ def test_only_a_pair_that_shows_no_regression_makes_an_alert_fixed(lab):
     lab.serve()
     alert = lab.alert()
     assert (alert.state, lab.job(right).result[:7]) == ("fixed", "fixed: ")
-    assert "shows none of 1 series worse" in alert.history[-1].text
+    assert "shows none of 1 series worse" in alert.note
     base = {commit for commit, _ in lab.runner.launches}
     assert lab.hashes[BEFORE] in base and lab.hashes[CULPRIT] not in base
 
