@@ -114,6 +114,19 @@ def test_a_compiler_that_fails_is_named_with_its_last_line(
     assert not list((tmp_path / "cache").rglob("*.so"))
 
 
+def test_an_unusable_cache_is_passed_over_and_nowhere_to_write_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert library.load.__wrapped__().panel_width > 0
+    assert list(tmp_path.glob("pacekeeper-*/*.so"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
+    with pytest.raises(BackendUnavailable, match="nowhere to put the compiled ops: .*file"):
+        library.load.__wrapped__()
+
+
 def test_processes_that_compile_at_once_share_one_result(tmp_path: Path) -> None:
     code = "from inference.ops.cpu.library import load; load()"
     environment = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path)}

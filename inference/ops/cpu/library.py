@@ -82,18 +82,20 @@ def _compiled(compiler: str) -> Path:
     ).stdout
     parts = (_SOURCE.read_text(), *_FLAGS, compiler, version, _instructions())
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16] + ".so"
-    for folder in (_cache(), Path(tempfile.gettempdir()) / f"pacekeeper-{os.getuid()}"):
+    problems: list[str] = []
+    for folder in _folders():
         path = folder / name
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if folder.stat().st_uid != os.getuid():
-                continue  # another user's folder: what lies there must not be run
+            if folder.stat().st_uid != os.getuid():  # what lies there must not be run
+                raise PermissionError(f"{folder} belongs to another user")
             if not path.exists():
                 _compile(compiler, path)
-        except PermissionError:
-            continue
-        return path
-    raise PermissionError(f"{folder} and {_cache()} are not writable")
+        except OSError as error:
+            problems.append(str(error))
+        else:
+            return path
+    raise PermissionError(f"nowhere to put the compiled ops: {'; '.join(problems)}")
 
 
 def _compile(compiler: str, path: Path) -> None:
@@ -110,8 +112,12 @@ def _compile(compiler: str, path: Path) -> None:
         made.replace(path)
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pacekeeper"
+def _folders() -> list[Path]:
+    """Return where the library may lie: the user's cache, then a temporary folder of the user."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    temporary = Path(tempfile.gettempdir()) / f"pacekeeper-{os.getuid()}"
+    # Without a home the path stays relative, and would lie in the directory of work.
+    return [Path(cache) / "pacekeeper"] * Path(cache).is_absolute() + [temporary]
 
 
 def _instructions() -> str:
