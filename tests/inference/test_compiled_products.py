@@ -123,7 +123,7 @@ def test_an_unusable_cache_is_passed_over_and_nowhere_to_write_is_said(
     assert library.load.__wrapped__().panel_width > 0
     assert list(tmp_path.glob("pacekeeper-*/*.so"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
-    with pytest.raises(BackendUnavailable, match="nowhere to put the compiled ops: .*file"):
+    with pytest.raises(BackendUnavailable, match=r"nowhere to put the compiled ops: .*file"):
         library.load.__wrapped__()
 
 
