@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference.ops import numpy_ops
 from inference.ops.attention import AttentionPlan
@@ -17,7 +18,14 @@ from inference.ops.cpu.packed_matrix import PackedMatrix
 from inference.ops.matrix import Matrix
 from inference.ops.numpy_ops import Array
 
-__all__ = ["linear", "linear_silu_mul", "paged_attention", "silu_mul"]
+__all__ = [
+    "add_rms_norm",
+    "linear",
+    "linear_silu_mul",
+    "paged_attention",
+    "rope_store",
+    "silu_mul",
+]
 
 
 def linear(x: Array, weight: Array | Matrix, bias: Array | None = None) -> Array:
@@ -26,6 +34,44 @@ def linear(x: Array, weight: Array | Matrix, bias: Array | None = None) -> Array
         return numpy_ops.linear(x, weight, bias)
     product = weight.multiply_array(x)
     return product if bias is None else product + bias
+
+
+def add_rms_norm(x: Array, residual: Array, weight: Array, *, eps: float) -> tuple[Array, Array]:
+    """As ``inference.ops.norm.add_rms_norm``."""
+    x, residual = np.ascontiguousarray(x), np.ascontiguousarray(residual)
+    normed, total = np.empty_like(x), np.empty_like(x)
+    load().add_rms_norm(
+        *(x.ctypes.data, residual.ctypes.data, weight.ctypes.data, eps, *x.shape),
+        *(normed.ctypes.data, total.ctypes.data),
+    )
+    return normed, total
+
+
+def rope_store(
+    qkv: Array,
+    cos: Array,
+    sin: Array,
+    slots: NDArray[np.int64],
+    k_cache: Array,
+    v_cache: Array,
+    q_norm: Array | None,
+    k_norm: Array | None,
+    *,
+    eps: float,
+) -> Array:
+    """As ``inference.ops.rope.rope_store``."""
+    kv_heads, dim = k_cache.shape[-2:]
+    rows, width = qkv.shape
+    heads = width // dim - 2 * kv_heads
+    q, scratch = np.empty((rows, heads, dim), np.float32), np.empty(dim, np.float32)
+    qkv = np.ascontiguousarray(qkv)
+    norms = [None if norm is None else norm.ctypes.data for norm in (q_norm, k_norm)]
+    load().rope_store(
+        *(qkv.ctypes.data, cos.ctypes.data, sin.ctypes.data, slots.ctypes.data),
+        *(k_cache.ctypes.data, v_cache.ctypes.data, *norms, eps),
+        *(rows, heads, kv_heads, dim, scratch.ctypes.data, q.ctypes.data),
+    )
+    return q
 
 
 def silu_mul(gate_up: Array) -> Array:

@@ -1,5 +1,5 @@
 // What a step spends its time on, for one CPU thread: products with packed weights, attention of single
-// queries, the gated activation. `library.py` compiles it for the CPU that it runs on; all arrays are
+// queries, norm, rotation, the gated activation. `library.py` compiles it for the CPU that it runs on; all arrays are
 // row-major.
 //
 // Products, y = x @ weight.T: a weight of [outputs, width] lies in panels of PANEL outputs. A panel holds,
@@ -325,6 +325,17 @@ INLINE float sum_of(Floats values) {
     return values[0];
 }
 
+// x / rms(x) * weight.
+void normalize(const float *x, const float *weight, float eps, long width, float *out) {
+    Floats squares = {};
+    long i = 0;
+    for (; i + LANES <= width; i += LANES) squares += *(const Floats *)(x + i) * *(const Floats *)(x + i);
+    float sum = sum_of(squares);
+    for (; i < width; i++) sum += x[i] * x[i];
+    const float scale = 1.0f / __builtin_sqrtf(sum / (float)width + eps);
+    for (i = 0; i < width; i++) out[i] = x[i] * scale * weight[i];
+}
+
 // e to the power of x, within 2e-7; of what is not a number, no number.
 INLINE Floats exponential(Floats x) {
     x = x < -87.0f ? broadcast(-87.0f) : x;
@@ -420,6 +431,41 @@ void attend_rows(const float *q, long q_stride, long rows, long kv_heads, long g
                    block_size, kv_heads * dim, dim, from, to, scale, scores,
                    out + (row * kv_heads * group + head) * dim);
         }
+    }
+}
+
+// total = x + residual, normed = total / rms(total) * weight, of [rows, width].
+void add_rms_norm(const float *x, const float *residual, const float *weight, float eps, long rows,
+                  long width, float *normed, float *total) {
+    for (long row = 0; row < rows; row++, x += width, residual += width, normed += width, total += width) {
+        for (long i = 0; i < width; i++) total[i] = x[i] + residual[i];
+        normalize(total, weight, eps, width, normed);
+    }
+}
+
+// Normalizes q and k of qkv, [rows, heads + 2 * kv_heads, dim], where there are weights for it, and turns each
+// pair (i, i + dim / 2) by the row's i-th angle. q goes to `q`, [rows, heads, dim]; k and v go to the slot of the
+// row in the caches, [slots, kv_heads, dim].
+void rope_store(const float *qkv, const float *cosines, const float *sines, const int64_t *slots,
+                float *k_cache, float *v_cache, const float *q_norm, const float *k_norm, float eps,
+                long rows, long heads, long kv_heads, long dim, float *scratch, float *q) {
+    const long half = dim / 2;
+    for (long row = 0; row < rows; row++, cosines += half, sines += half) {
+        float *key = k_cache + slots[row] * kv_heads * dim, *value = v_cache + slots[row] * kv_heads * dim;
+        for (long head = 0; head < heads + kv_heads; head++, qkv += dim) {
+            float *out = head < heads ? q + (row * heads + head) * dim : key + (head - heads) * dim;
+            const float *weight = head < heads ? q_norm : k_norm, *in = qkv;
+            if (weight) {
+                normalize(qkv, weight, eps, dim, scratch);
+                in = scratch;
+            }
+            for (long i = 0; i < half; i++) {
+                out[i] = in[i] * cosines[i] - in[i + half] * sines[i];
+                out[i + half] = in[i + half] * cosines[i] + in[i] * sines[i];
+            }
+        }
+        memcpy(value, qkv, kv_heads * dim * sizeof(float));
+        qkv += kv_heads * dim;
     }
 }
 

@@ -33,6 +33,8 @@ _ARGUMENTS = {
     "int8_product": "plllpplpp",
     "int4_product": "plllpplpp",
     "attend_rows": "plllllpplplpflpp",
+    "add_rms_norm": "pppfllpp",
+    "rope_store": "ppppppppfllllpp",
     "silu_mul": "plllp",
 }
 
