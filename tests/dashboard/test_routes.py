@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from dashboard.routes import ROUTES
-from tracker.domain import Detection
+from tracker.domain import Detection, Search
 from tracker.store import Store, queries
 
 
@@ -53,8 +53,12 @@ def test_a_green_badge_needs_a_search_and_a_failing_store_is_no_pass(
     shutil.copy(filled.url.removeprefix("sqlite:///"), path)
     monkeypatch.setenv("PACEKEEPER_DB", f"sqlite:///{path}")
     with Store.open(f"sqlite:///{path}") as store:
-        for series in queries.list_series(store, "sim"):
-            store.replace_shifts(series.id, [], algorithm="none", detection=Detection("b", 1, 0, 1))
+        store.record_searches(
+            [
+                Search(series.id, [], "none", Detection("b", 1, 0, 1))
+                for series in queries.list_series(store, "sim")
+            ]
+        )
     assert "nothing worse" in client.get("/badge/sim.svg").text
     path.write_bytes(b"no database at all" * 100)
     answer = client.get("/badge/sim.svg")
