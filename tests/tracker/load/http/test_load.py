@@ -214,6 +214,37 @@ def test_a_refusal_during_the_load_is_counted(tmp_path):
     assert "HTTP 429" in done.records[1].failure
 
 
+def test_a_connection_that_the_server_closed_meanwhile_is_replaced(tmp_path):
+    class OneEach(Scripted):
+        """Serves one request of a connection, and closes it when the next one comes."""
+
+        async def _post(self, body, writer):
+            used = vars(self).setdefault("used", [])
+            if writer in used:
+                raise ConnectionResetError
+            used.append(writer)
+            await super()._post(body, writer)
+
+    server = OneEach([answer(0.1)])
+    done = driven(server, tmp_path, requests(3))
+    assert [r.failure_kind for r in done.records] == [None] * 3
+    assert len(server.bodies) == 4  # the first asks whether the server answers; none came twice
+
+
+def test_a_new_connection_that_is_closed_without_an_answer_is_a_failure(tmp_path):
+    class Dying(Scripted):
+        async def _post(self, body, writer):
+            if len(self.bodies) == 2:
+                self.bodies.append(body)
+                writer.close()
+                raise ConnectionResetError
+            await super()._post(body, writer)
+            writer.close()  # no connection is used again
+
+    done = driven(Dying([answer(0.1)]), tmp_path, requests(3))
+    assert [r.failure_kind for r in done.records].count("broken stream") == 1
+
+
 def test_models_that_are_not_there(tmp_path):
     with pytest.raises(UsageError, match="no model 'n'; there are: m"):
         driven(Scripted([]), tmp_path, model="n")
