@@ -11,7 +11,7 @@ from inference.architecture import ModelConfig, token_id_tuple
 from inference.errors import CheckpointError
 from inference.files import read_json
 from inference.gguf_file import gguf_config, gguf_tensors
-from inference.ops.cpu.library import Library
+from inference.ops.cpu.compilation import Library
 from inference.packing import pack
 from inference.presets import PRESETS, preset
 from inference.tokenizer import Tokenizer, load_tokenizer

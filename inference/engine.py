@@ -69,7 +69,7 @@ class LLM:
         from inference.checkpoint import load_model
         from inference.graphs import DecodeGraphs
         from inference.ops import OPS, OpSet
-        from inference.ops.cpu.library import load
+        from inference.ops.cpu.compilation import load
         from inference.runner import (
             ModelRunner,
             backend_of,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inference.errors import BackendUnavailable
 from inference.ops.both_ways import BothWays
-from inference.ops.cpu.library import Library
+from inference.ops.cpu.compilation import Library
 from inference.ops.cpu.packed_matrix import PackedFloat, PackedInt4, PackedInt8
 from inference.ops.cpu_matrices import HalfMatrix, Int4Matrix, Int8Matrix, is_available
 from inference.ops.matrix import Matrix

@@ -19,7 +19,7 @@ from inference.errors import BackendUnavailable, CacheTooSmall
 from inference.graphs import DecodeGraphs, can_capture, cuda_capture, padded, padded_sizes
 from inference.model import Decoder, KVCache
 from inference.ops import OpSet
-from inference.ops.cpu.library import load
+from inference.ops.cpu.compilation import load
 from inference.ops.cpu_matrices import is_available
 from inference.ops.registry import ON_ARRAYS
 from inference.request import Request, TokenLogprobs

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference import LLM, BackendUnavailable, EngineConfig, SamplingParams
-from inference.ops.cpu import library
+from inference.ops.cpu import compilation
 from inference.ops.cpu.packed_matrix import PackedFloat, PackedInt4, PackedInt8
 
 MAKERS = {
@@ -46,7 +46,7 @@ def test_a_product_of_any_shape_is_the_exact_one(
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(out, width * multiple, generator=generator).to(dtype)
     x = torch.randn(rows, width * multiple, generator=generator)
-    got = make(library.load(), weight).multiply_array(x.numpy())
+    got = make(compilation.load(), weight).multiply_array(x.numpy())
     assert got.shape == (rows, out)
     exact = x.double() @ weight.double().T
     # Against the size of the sums, not of their result: a few values may cancel out.
@@ -59,24 +59,25 @@ def test_cpus_with_fewer_instructions_get_the_same_products(
     march: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without VNNI, without AVX-512, without AVX: other widths of registers, other integer products."""
-    if march == "skylake-avx512" and "avx512bw" not in library._instructions():
+    if march == "skylake-avx512" and "avx512bw" not in compilation._instructions():
         pytest.skip("this CPU has no AVX-512")
-    flags = [flag if flag != "-march=native" else f"-march={march}" for flag in library._FLAGS]
-    monkeypatch.setattr(library, "_FLAGS", flags)
+    flags = [flag if flag != "-march=native" else f"-march={march}" for flag in compilation._FLAGS]
+    monkeypatch.setattr(compilation, "_FLAGS", flags)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    lesser = library.load.__wrapped__()
+    lesser = compilation.load.__wrapped__()
     x = np.random.default_rng(0).normal(size=(29, 96)).astype(np.float32)
     weight = torch.randn(70, 96)
     for make, dtype, *_ in MAKERS.values():
         ours, theirs = (
-            make(which, weight.to(dtype)).multiply_array(x) for which in (lesser, library.load())
+            make(which, weight.to(dtype)).multiply_array(x)
+            for which in (lesser, compilation.load())
         )
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_a_row_is_the_same_to_the_last_bit_in_any_batch(kind: str) -> None:
     make, dtype, _, _ = MAKERS[kind]
-    matrix = make(library.load(), torch.randn(80, 96).to(dtype))
+    matrix = make(compilation.load(), torch.randn(80, 96).to(dtype))
     x = np.random.default_rng(0).normal(size=(200, 96)).astype(np.float32)
     together = matrix.multiply_array(x)
     for rows in (slice(3, 4), slice(0, 2), slice(90, 103)):
@@ -88,8 +89,8 @@ def test_without_a_compiler_the_engine_says_so_and_gives_the_same_tokens(
 ) -> None:
     case = oracle("llama")
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setattr(library, "load", library.load.__wrapped__)
-    monkeypatch.setattr("inference.runner.load", library.load)
+    monkeypatch.setattr(compilation, "load", compilation.load.__wrapped__)
+    monkeypatch.setattr("inference.runner.load", compilation.load)
     llm = LLM(case.directory, EngineConfig(block_size=4, num_threads=1))
     assert llm.describe()["backends"]["linear"] == "numpy"
     assert llm.describe()["fallback"] == "no C++ compiler (c++, g++, clang++) on the path"
@@ -110,7 +111,7 @@ def test_a_compiler_that_fails_is_named_with_its_last_line(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(BackendUnavailable, match=r"c\+\+: no such option"):
-        library.load.__wrapped__()
+        compilation.load.__wrapped__()
     assert not list((tmp_path / "cache").rglob("*.so"))
 
 
@@ -120,15 +121,15 @@ def test_an_unusable_cache_is_passed_over_and_nowhere_to_write_is_said(
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert library.load.__wrapped__().panel_width > 0
+    assert compilation.load.__wrapped__().panel_width > 0
     assert list(tmp_path.glob("pacekeeper-*/*.so"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
     with pytest.raises(BackendUnavailable, match=r"nowhere to put the compiled ops: .*file"):
-        library.load.__wrapped__()
+        compilation.load.__wrapped__()
 
 
 def test_processes_that_compile_at_once_share_one_result(tmp_path: Path) -> None:
-    code = "from inference.ops.cpu.library import load; load()"
+    code = "from inference.ops.cpu.compilation import load; load()"
     environment = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path)}
     processes = [
         subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=Path.cwd())

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from inference import LLM, ConfigError, EngineConfig, SamplingParams
-from inference.ops.cpu.library import load
+from inference.ops.cpu.compilation import load
 from inference.ops.cpu.packed_matrix import PackedFloat, PackedInt4, PackedInt8
 from inference.ops.cpu_matrices import HalfMatrix, Int4Matrix, Int8Matrix
 from inference.ops.linear import linear

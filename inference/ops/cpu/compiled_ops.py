@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from inference.ops import numpy_ops
 from inference.ops.attention import AttentionPlan
-from inference.ops.cpu.library import load
+from inference.ops.cpu.compilation import load
 from inference.ops.cpu.packed_matrix import PackedMatrix
 from inference.ops.matrix import Matrix
 from inference.ops.numpy_ops import Array

@@ -1,5 +1,5 @@
 // What a step spends its time on, for one CPU thread: products with packed weights, attention of single
-// queries, norm, rotation, the gated activation. `library.py` compiles it for the CPU that it runs on; all arrays are
+// queries, norm, rotation, the gated activation. `compilation.py` compiles it for the CPU that it runs on; all arrays are
 // row-major.
 //
 // Products, y = x @ weight.T: a weight of [outputs, width] lies in panels of PANEL outputs. A panel holds,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inference.errors import ConfigError
-from inference.ops.cpu.library import Library
+from inference.ops.cpu.compilation import Library
 
 __all__ = ["PackedFloat", "PackedInt4", "PackedInt8", "PackedMatrix"]
 

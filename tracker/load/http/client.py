@@ -112,7 +112,7 @@ async def exchange(session: HttpSession, url: str, body: bytes, done: Exchange) 
             try:
                 await _send(session, url, body, done)
                 break
-            except aiohttp.ServerDisconnectedError:
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if done.reads or not done.reused:
                     raise
     except asyncio.CancelledError:
