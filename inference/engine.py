@@ -70,12 +70,7 @@ class LLM:
         from inference.graphs import DecodeGraphs
         from inference.ops import OPS, OpSet
         from inference.ops.cpu.compilation import load
-        from inference.runner import (
-            ModelRunner,
-            backend_of,
-            device_of,
-            dtype_of,
-        )
+        from inference.runner import ModelRunner, backend_of, device_of, dtype_of
 
         self.config = config or EngineConfig()
         if self.config.num_threads is not None:

@@ -27,13 +27,7 @@ from inference.scheduler import Step
 from inference.staging import Sizes
 from inference.weights import ModelWeights
 
-__all__ = [
-    "Enqueued",
-    "ModelRunner",
-    "backend_of",
-    "device_of",
-    "dtype_of",
-]
+__all__ = ["Enqueued", "ModelRunner", "backend_of", "device_of", "dtype_of"]
 
 _MAX_CPU_CACHE_BYTES = 2**30
 _CUDA_FREE_SHARE = 0.8

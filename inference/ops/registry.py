@@ -1,8 +1,8 @@
 """Implementations of each op, and the choice between them made once per engine.
 
 Each op is a torch reference and, of the same signature, a Triton kernel and a function on NumPy
-arrays, some of them compiled for the CPU. The reference runs on every device; it is the oracle of the others' tests, and their
-documentation.
+arrays, some of them compiled for the CPU. The reference runs on every device; it is the oracle of
+the others' tests, and their documentation.
 """
 
 from __future__ import annotations

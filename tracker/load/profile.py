@@ -17,7 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
@@ -165,6 +165,17 @@ def _line_at(code: CodeType, offset: int) -> int:
     return code.co_firstlineno
 
 
+@contextmanager
+def _tracing(tracer: Callable[[FrameType, str, Any], Any]) -> Iterator[None]:
+    """Have this thread's calls traced while the context is open."""
+    previous = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        yield
+    finally:
+        sys.settrace(previous)
+
+
 class CallTimer:
     """Records the start and the end of every call of a tree's function, in this thread.
 
@@ -182,15 +193,9 @@ class CallTimer:
         self._tree = tree
         self._clock = clock
 
-    @contextmanager
-    def recording(self) -> Iterator[None]:
+    def recording(self) -> AbstractContextManager[None]:
         """Record while the context is open."""
-        previous = sys.gettrace()
-        sys.settrace(self._tracer())
-        try:
-            yield
-        finally:
-            sys.settrace(previous)
+        return _tracing(self._tracer())
 
     def begin_step(self, at: int) -> None:
         """Say that what is called from now on is part of a step that began at a time, ns."""
@@ -298,15 +303,9 @@ class LineCounter:
         self._clock = clock
         self._root = CallNode()
 
-    @contextmanager
-    def recording(self) -> Iterator[None]:
+    def recording(self) -> AbstractContextManager[None]:
         """Count while the context is open."""
-        previous = sys.gettrace()
-        sys.settrace(self._tracer())
-        try:
-            yield
-        finally:
-            sys.settrace(previous)
+        return _tracing(self._tracer())
 
     def take(self) -> CallNode:
         """Return what was counted since the last call, its children being the outermost functions."""
