@@ -39,6 +39,7 @@ COMMANDS = {
     "schedule": "Run the service that measures new commits and the nightly head.",
     "doctor": "Check whether this machine is fit to measure.",
     "diagnose": "Say where the time is going, with figures and what to do.",
+    "plan": "Say which GPU, how many and which weights hold the limits.",
     "ci": "Run the gate in a CI job and report to the CI system.",
     "db": "Maintain the store: upgrade, check, prune, export, import.",
     "serve": "Serve the store over HTTP: results in, verdicts and findings out.",
