@@ -67,6 +67,7 @@ def make_report(
         configuration=(("policy", f"{policy.summary}, seed {judge.seed}"), *configuration),
         rows=rows,
         missing=tuple(course.missing),
+        skipped=tuple(judge.skipped()),
         warnings=(
             *warnings, *_too_few_pairs(rows, policy), *course.warnings, *judge.warnings(),
         ),

@@ -49,7 +49,7 @@ class Judge:
         expectations: Changes that are intended.
 
     Attributes:
-        judged: By metric: those that a launch of the first pair gave a value of.
+        judged: By metric: those that any launch gave a value of, in the order of their first values.
         points: By metric, its values in every pair that had one.
         pairs: Pairs so far.
         invalid: Why these metrics decide nothing; empty when they do.
@@ -66,7 +66,8 @@ class Judge:
         self.invalid: list[str] = []
         self._expectations = tuple(expectations)
         self._left_out: set[str] = set()
-        self._controls: list[Controls] = []  # by pair
+        self._pairs: list[Pair] = []
+        self._known: dict[str, BenchmarkInfo] = {}  # by metric, with a value or without
         self._voting: PairedGate | None = None
         self._watching: PairedGate | None = None  # judges what has no vote
 
@@ -75,38 +76,19 @@ class Judge:
 
         Args:
             pair: Its values. A metric without a value in both arms has none in this pair.
-            benchmarks: By metric. The first pair declares what is judged: every metric that one
-                of its launches gave a value of.
+            benchmarks: By metric. A metric is judged from the first pair on that gives it a value.
         """
         pair = pair._replace(base=_unsigned_zeros(pair.base), head=_unsigned_zeros(pair.head))
-        if not self.pairs:
-            self._declare(benchmarks, pair)
+        self._known |= benchmarks
+        if self._declare(pair) or not self._pairs:
+            self._make_gates()
+        self._pairs.append(pair)
         self.pairs += 1
-        self._controls.append(pair.controls)
         for name in self.judged:
             point = (pair.base.get(name), pair.head.get(name))
             if point != (None, None):
                 self.points[name].append(point)
-        controls = controls_of(
-            {name: judged.benchmark.name for name, judged in self.judged.items()}, pair.controls
-        )
-        for gate, votes in ((self._voting, True), (self._watching, False)):
-            if gate is None or gate.pairs >= gate.max_pairs:
-                continue
-            tested = {
-                name: self._tested(name, pair)
-                for name, judged in self.judged.items()
-                if judged.watched and judged.votes is votes
-            }
-            have = {name for name, values in tested.items() if values is not None}
-            try:
-                gate.add(
-                    tested,
-                    {name: controls[name] for name in have & controls.keys()},
-                    first=pair.first,
-                )
-            except ValueError as error:  # a value that is no finite number
-                self.invalid = [str(error)]
+        self._test(pair)
 
     def leave_out(self, metrics: Iterable[str]) -> None:
         """Wait for no more values of these metrics, and give them no verdict: launches fail."""
@@ -157,6 +139,16 @@ class Judge:
             for name in self.pending()
         }
 
+    def skipped(self) -> list[str]:
+        """Return the metrics with a vote that neither arm gave a value of in any pair."""
+        return [
+            name
+            for name, info in self._known.items()
+            if name not in self.judged
+            and name not in self._left_out
+            and judge_metric(name, info, self.policy, 0.0).votes
+        ]
+
     def medians(self, name: str) -> Point:
         """Return the medians of a metric over the pairs with both values, else over what there is."""
         points = self.points[name]
@@ -181,7 +173,7 @@ class Judge:
             for item in self._expectations
             if self.pairs and (unknown := nearest(item.metric, self.judged)) is not None
         ]
-        return unused + control_differs(self._controls)
+        return unused + control_differs([pair.controls for pair in self._pairs])
 
     def _tested(self, name: str, pair: Pair) -> tuple[float, float] | None:
         base, head = pair.base.get(name), pair.head.get(name)
@@ -189,16 +181,27 @@ class Judge:
             return None
         return without_expected_change(self.judged[name], (base, head))
 
-    def _declare(self, benchmarks: Mapping[str, BenchmarkInfo], pair: Pair) -> None:
+    def _declare(self, pair: Pair) -> bool:
+        """Judge the metrics that have their first value in this pair; return whether there are any."""
+        num_judged = len(self.judged)
         # By benchmark, then as the suites order its parameter points: the same live and replayed.
-        for name, info in sorted(benchmarks.items(), key=lambda item: item[1].name):
+        for name, info in sorted(self._known.items(), key=lambda item: item[1].name):
             value = pair.base.get(name, pair.head.get(name))
-            if value is not None:
+            if value is not None and name not in self.judged:
                 self.judged[name] = judge_metric(name, info, self.policy, value, self._expectations)
                 self.points[name] = []
+        return len(self.judged) > num_judged
+
+    def _make_gates(self) -> None:
+        """Make the tests of all metrics judged so far, and give them the pairs so far.
+
+        A metric that was skipped in the first pairs has no evidence in them, so that it changes
+        nothing of what they decided.
+        """
         watched = [judged for judged in self.judged.values() if judged.watched]
         self._voting = make_gate([j for j in watched if j.votes], self.policy, self.seed)
         self._watching = make_gate([j for j in watched if not j.votes], self.policy, self.seed)
+        self.invalid = []
         if self._voting is None:
             self.invalid = [
                 "no benchmark gave a value" if not self.judged
@@ -206,6 +209,30 @@ class Judge:
                 else "no metric can be judged: none that was measured says which direction is better "
                 "(set `better` on the benchmark or in [gate.metrics])"
             ]  # fmt: skip
+        for pair in self._pairs:
+            self._test(pair)
+
+    def _test(self, pair: Pair) -> None:
+        controls = controls_of(
+            {name: judged.benchmark.name for name, judged in self.judged.items()}, pair.controls
+        )
+        for gate, votes in ((self._voting, True), (self._watching, False)):
+            if gate is None or gate.pairs >= gate.max_pairs:
+                continue
+            tested = {
+                name: self._tested(name, pair)
+                for name, judged in self.judged.items()
+                if judged.watched and judged.votes is votes
+            }
+            have = {name for name, values in tested.items() if values is not None}
+            try:
+                gate.add(
+                    tested,
+                    {name: controls[name] for name in have & controls.keys()},
+                    first=pair.first,
+                )
+            except ValueError as error:  # a value that is no finite number
+                self.invalid = [str(error)]
 
 
 def _unsigned_zeros(values: Values) -> Values:

@@ -36,7 +36,7 @@ def render_html(report: Report) -> str:
         _list("Not measured", "warning", report.infrastructure[1:]),
         _list("Warnings", "warning", report.warnings),
         _section("Metrics", _table(shown, scale)) if shown else "",
-        _folded(folded_line(folded), _table(folded, scale)),
+        _folded(folded_line(report), _table(folded, scale) + _skipped(report.skipped)),
         *(
             _list("Fails", "alarm" if report.outcome == "broken" else "warning", [group.sentence])
             + _lines("Its log's last lines", group.log)
@@ -90,6 +90,10 @@ def _table(rows: Sequence[ReportRow], scale: EffectScale) -> str:
     )
     body = "".join(_row(row, scale) for row in rows)
     return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _skipped(metrics: Sequence[str]) -> str:
+    return f"<p>Skipped in both commits: {html_text(', '.join(metrics))}</p>" if metrics else ""
 
 
 def _row(row: ReportRow, scale: EffectScale) -> str:

@@ -31,6 +31,7 @@ def render_json(report: Report) -> str:
       `high`, `mde`, `sees` and `expected` are ratios.
     - `missing`: `metric`, `where`, `reason`, `fails` (whether it decides the outcome) and `log` (the
       last lines of the launch).
+    - `skipped`: metrics with a vote that the suites skipped in both commits, in every pair.
     - `creep`: the drift since the last release; null where it was not checked.
     - `tails`: `scenario`, `what`, `base` and `head` in seconds, `effect`, `low`, `high`, `reason`.
     - `explanation`: as `tracker explain --format json` prints it; null where none was asked for.
@@ -56,6 +57,7 @@ def render_json(report: Report) -> str:
         "gate_id": report.gate_id,
         "metrics": [_metric(row) for row in report.rows],
         "missing": [asdict(item) for item in report.missing],
+        "skipped": list(report.skipped),
         "creep": creep_document(report.creep),
         "tails": tail_document(report.tails),
         "explanation": None if report.explanation is None else to_document(report.explanation),

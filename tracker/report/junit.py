@@ -52,6 +52,9 @@ def render_junit(report: Report) -> str:
             _child(case, "skipped", missing.sentence)
         if missing.log:
             ElementTree.SubElement(case, "system-out").text = _clean("\n".join(missing.log))
+    for metric in report.skipped:
+        skipped += 1
+        _child(_case(suite, metric), "skipped", "skipped in both commits")
     if report.creep is not None:
         failures += _creep_cases(suite, report.creep)
     for word, reasons in (("invalid", report.invalid), ("infrastructure", report.infrastructure)):

@@ -60,9 +60,12 @@ def render_markdown(report: Report) -> str:
     if report.tails:
         out += ["<details><summary>Tail latencies</summary>", ""]
         out += [*_nested(tail_lines(report.tails)), "", "</details>", ""]
-    if report.folded:
-        out += [f"<details><summary>{folded_line(report.folded)}</summary>", ""]
-        out += [*_table(report.folded), "", "</details>", ""]
+    if line := folded_line(report):
+        out += [f"<details><summary>{line}</summary>", ""]
+        out += [*_table(report.folded), ""] if report.folded else []
+        skipped = ", ".join(f"`{name}`" for name in report.skipped)
+        out += [f"Skipped in both commits: {skipped}", ""] if skipped else []
+        out += ["</details>", ""]
     out.append(
         f"<sub>Chance that any of these is a false regression: at most {report.alpha:.2%}. "
         "*sees*: the smallest slowdown that this verdict would not have missed. "

@@ -178,6 +178,7 @@ class Report:
         tails: Tail latencies of all requests.
         environment: (name, value) of what the launches ran in, beside the code.
         explanation: Which places a regression comes from, where that was asked for.
+        skipped: Metrics with a vote that the suites skipped in both commits, in every pair.
     """
 
     project: str
@@ -206,6 +207,7 @@ class Report:
     tails: tuple[Tail, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     explanation: Explanation | None = None
+    skipped: tuple[str, ...] = ()
 
     @property
     def undecided(self) -> tuple[ReportRow, ...]:

@@ -39,8 +39,10 @@ def render_text(report: Report, *, every_metric: bool = False) -> str:
     if rows:
         lines += [*_table(rows, notes), ""]
     lines += [f"[{number}] {note}" for number, note in enumerate(notes, start=1)]
-    if not every_metric and report.folded:
-        lines.append(f"{folded_line(report.folded)}; --all lists them")
+    if every_metric and report.skipped:
+        lines.append(f"skipped in both commits: {', '.join(report.skipped)}")
+    elif not every_metric and (line := folded_line(report)):
+        lines.append(f"{line}; --all lists them")
     lines += missing_lines(report.missing)
     lines += explanation_lines(report.explanation)
     lines += tail_lines(report.tails)
@@ -57,8 +59,12 @@ def render_text(report: Report, *, every_metric: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def folded_line(rows: Sequence[ReportRow]) -> str:
-    """Return how many metrics are folded, and the smallest slowdowns that would have been seen."""
+def folded_line(report: Report) -> str:
+    """Return how many metrics are folded, and the smallest slowdowns that would have been seen.
+
+    Empty where nothing is folded and nothing was skipped.
+    """
+    rows = report.folded
     passes = [row for row in rows if row.outcome == "pass"]
     parts: list[str] = []
     if passes:
@@ -71,6 +77,8 @@ def folded_line(rows: Sequence[ReportRow]) -> str:
         parts.append(text)
     if len(passes) < len(rows):
         parts.append(f"{count_of(len(rows) - len(passes), 'metric')} without a vote undecided")
+    if report.skipped:
+        parts.append(f"{count_of(len(report.skipped), 'metric')} skipped in both commits")
     return ", ".join(parts)
 
 

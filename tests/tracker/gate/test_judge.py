@@ -58,10 +58,23 @@ def test_a_metric_that_ends_early_stops_no_other():
     assert (rows["c"].pairs, rows["b"].pairs) == (6, 12)
 
 
-def test_what_the_first_pair_does_not_know_is_not_judged():
-    late = [None] * 2 + noisy_pairs(0.0, count=8)
-    _, rows = report_of({"a": late, "b": noisy_pairs(0.0, count=10, seed=2)})
-    assert list(rows) == ["b"] and rows["b"].pairs == 10
+@pytest.mark.parametrize(
+    "kind, values", [("timing", noisy_pairs(0.1, count=10)), ("exact", [(32.0, 33.0)] * 10)]
+)
+def test_a_metric_skipped_in_the_first_pairs_is_judged_from_its_first_value_on(kind, values):
+    quiet = noisy_pairs(0.0, count=12, seed=2)
+    report, rows = report_of({"a": [None] * 2 + values, "b": quiet}, a={"kind": kind})
+    assert (rows["a"].outcome, rows["a"].pairs) == ("regression", 10)
+    assert rows["b"] == report_of({"b": quiet})[1]["b"]
+    assert (report.outcome, report.exit_code) == ("regression", 1)
+
+
+def test_what_both_commits_skip_in_every_pair_is_named():
+    report, rows = report_of({"a": [None] * 8, "b": noisy_pairs(0.0, count=8)})
+    assert (list(rows), report.skipped, report.outcome) == (["b"], ("a",), "pass")
+    for style in ("text", "markdown", "html", "junit"):
+        assert "skipped in both commits" in render(report, style)
+    assert '"skipped": [\n    "a"' in render(report, "json")
 
 
 def test_a_pair_that_one_arm_skips_is_left_out_of_that_metric_alone():
