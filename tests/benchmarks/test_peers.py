@@ -8,24 +8,18 @@ import pytest
 
 from benchmarks.peers import environments, servers
 from benchmarks.peers.capacity import FAKE, OUTPUT, Carried
+from benchmarks.peers.client_check import check_client
 from benchmarks.peers.fake import ITL, TTFT
 from benchmarks.peers.servers import PeerServer, running
 from benchmarks.peers.table import BEGIN, END, as_markdown, write
 from tracker.errors import MeasurementError
-from tracker.load.http import Endpoint, Lag
-from tracker.load.run import run_scenario
-from tracker.load.spec import scenario_of
 
 
-def test_the_fake_servers_times_are_found():
-    table = {"requests": 6, "prompt": 4, "output": 5, "load": {"concurrency": 1}}
-    with running(FAKE) as url:
-        endpoint = Endpoint(url=url, lag=Lag(seconds=60.0))
-        result = run_scenario("x", scenario_of("x", table), endpoint)
-    assert result.failures == ()
+def test_the_fake_servers_times_are_found_by_the_client_and_by_a_bare_socket():
     # No sooner than stated; how much later is the machine's, and `make peers` asks for 1 ms.
-    assert TTFT <= result.metrics["ttft_p50"] < TTFT + 0.5
-    assert ITL / 2 <= result.metrics["itl_p50"] < ITL + 0.5
+    for times in check_client(FAKE, model="fake", requests=2):
+        assert TTFT <= times["ttft_p50"] < TTFT + 0.5
+        assert ITL / 2 <= times["itl_p50"] < ITL + 0.5
 
 
 def test_a_server_that_ends_at_once_is_named_with_its_last_words():
