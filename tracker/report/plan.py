@@ -122,21 +122,32 @@ def _question(plan: Plan) -> list[str]:
 
 
 def _answers(plan: Plan) -> list[str]:
-    """Return a sentence for each GPU: numbers of different GPUs do not compare without a price."""
+    """Return sentences for each GPU: numbers of different GPUs do not compare without a price."""
     lines = []
     for gpu in plan.shares:
         best = plan.best(gpu)
         if best is None:
             lines.append(f"{gpu}: no deployment of up to 8 GPUs a replica holds the limits")
             continue
-        split = best.deployment.num_gpus
-        how = "" if split == 1 else f" of {split} GPUs each (tensor parallel)"
-        lines.append(
-            f"{gpu}: {count_of(best.num_gpus, 'GPU')} with {best.deployment.weights} weights: "
-            f"{count_of(best.replicas, 'replica')}{how}, each holds the limits up to {best.highest} "
-            f"requests in flight ({_basis(best)})"
-        )
+        lines.append(f"{gpu}: {_answer(best)}")
+        lines += [  # fewer bits cost quality: what it takes without
+            f"{gpu}, weights whole: {_answer(option)}"
+            for option in plan.options
+            if option.deployment.gpu.name == gpu
+            and option.deployment.weights == "bf16" != best.deployment.weights
+            and option.replicas
+        ]
     return lines
+
+
+def _answer(option: Option) -> str:
+    split = option.deployment.num_gpus
+    how = "" if split == 1 else f" of {split} GPUs each (tensor parallel)"
+    return (
+        f"{count_of(option.num_gpus, 'GPU')} with {option.deployment.weights} weights: "
+        f"{count_of(option.replicas, 'replica')}{how}, each holds the limits up to {option.highest} "
+        f"requests in flight ({_basis(option)})"
+    )
 
 
 def _cells(option: Option) -> tuple[str, ...]:
