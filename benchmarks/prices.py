@@ -15,6 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -59,6 +60,8 @@ class Price:
         on: Settings with it.
         late: How many of the prompts come when the others are decoding.
         repeats: How often a prompt says the same.
+        chats: Prompts that are asked by turns, one after another, and then once more: the second time
+            counts.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Price:
     on: dict[str, Any] = field(default_factory=dict)
     late: int = 0
     repeats: int = 1
+    chats: int = 1
 
     @property
     def load(self) -> str:
@@ -79,7 +83,8 @@ class Price:
         common = f", {self.shared} of them shared" if self.shared else ""
         late = f", the last {self.late} later" if self.late else ""
         repeats = f", {self.repeats} times the same" if self.repeats > 1 else ""
-        return f"prompts: {each} tokens{common}{repeats}{late}; {self.output} out"
+        chats = f", each of {self.chats} asked again" if self.chats > 1 else ""
+        return f"prompts: {each} tokens{common}{repeats}{late}{chats}; {self.output} out"
 
 
 PRICES = (
@@ -139,6 +144,30 @@ PRICES = (
         48,
         on={"draft_model": "self", "draft_quantization": "int4", "max_draft_tokens": 2},
     ),
+    Price(
+        "tensor_parallel=3", {}, (16,) * 8, 32, on={"tensor_parallel": 3}
+    ),  # three key/value heads
+    Price("pipeline_parallel=2", {}, (16,) * 8, 32, on={"pipeline_parallel": 2}),
+    Price("mlp_chunk_size=64", {}, (600,), 4, figure=_seconds, on={"mlp_chunk_size": 64}),
+    Price(
+        "host_cache_bytes",
+        {"num_blocks": 24},  # for one chat of the three
+        (256,),
+        4,
+        figure=_seconds,
+        on={"num_blocks": 24, "host_cache_bytes": 1 << 28},
+        chats=3,
+    ),
+    Price(
+        "response_cache_tokens",
+        {},
+        (64,) * 4,
+        4,
+        figure=_seconds,
+        shared=64,
+        on={"response_cache_tokens": 4096},
+        late=3,
+    ),
     Price("batching='continuous'", {"batching": "padded"}, (100, 10, 10, 10), 8, figure=_seconds),
 )
 
@@ -148,15 +177,21 @@ def worth(price: Price, model: str | Path, *, rounds: int) -> tuple[float, float
     from inference import LLM, EngineConfig
 
     common = {"device": "cpu", "max_model_len": 1024, "max_num_seqs": 32, "num_threads": 1}
-    engines = [LLM(model, EngineConfig(**common, **more)) for more in (price.on, price.off)]
     rng = random.Random(11)
     figures: list[list[float]] = []
-    for i in range(rounds + 1):
-        prompts = _prompts(price, engines[0].model.vocab_size, rng)
-        order = (0, 1) if i % 2 else (1, 0)
-        measured = {which: _run(price, engines[which], prompts) for which in order}
-        if i > 0:  # the first round warms up
-            figures.append([measured[0], measured[1]])
+    with ExitStack() as opened:
+        engines = [
+            opened.enter_context(LLM(model, EngineConfig(**common, **more)))
+            for more in (price.on, price.off)
+        ]
+        for i in range(rounds + 1):
+            prompts = [
+                _prompts(price, engines[0].model.vocab_size, rng) for _ in range(price.chats)
+            ]
+            order = (0, 1) if i % 2 else (1, 0)
+            measured = {which: _run_chats(price, engines[which], prompts) for which in order}
+            if i > 0:  # the first round warms up
+                figures.append([measured[0], measured[1]])
     return median(on for on, _ in figures), median(off / on for on, off in figures)
 
 
@@ -168,6 +203,15 @@ def _prompts(price: Price, vocab_size: int, rng: random.Random) -> list[list[int
         (common + [rng.randrange(vocab_size) for _ in range(length)]) * price.repeats
         for length in own
     ]
+
+
+def _run_chats(price: Price, engine: Any, chats: list[list[list[int]]]) -> float:
+    """Return the figure of the last turn of the chats, the mean."""
+    for turn in range(2 if len(chats) > 1 else 1):
+        if turn:
+            chats = [[prompt + prompt[:16] for prompt in prompts] for prompts in chats]
+        figures = [_run(price, engine, prompts) for prompts in chats]
+    return sum(figures) / len(figures)
 
 
 def _run(price: Price, engine: Any, prompts: list[list[int]]) -> float:

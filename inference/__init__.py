@@ -23,6 +23,7 @@ from inference.errors import (
     EngineClosed,
     InferenceError,
     PromptError,
+    RankFailed,
     RequestFailed,
     RequestNotFound,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "EngineConfig",
     "InferenceError",
     "PromptError",
+    "RankFailed",
     "RequestFailed",
     "RequestNotFound",
     "RequestOutput",

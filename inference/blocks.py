@@ -22,6 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from inference.counters import Counter
+from inference.host_tier import HostTier
 
 __all__ = ["BlockManager", "BlockTable"]
 
@@ -48,6 +49,7 @@ class BlockManager:
         num_blocks: Blocks in the cache, >= 1.
         block_size: Positions in a block, >= 1.
         enable_prefix_sharing: Off, no block is ever published or found.
+        host: Takes the published blocks whose space is needed; None: their content is given up.
 
     Attributes:
         blocks_allocated: Blocks handed out since the last reset, shared hits not counted.
@@ -67,11 +69,17 @@ class BlockManager:
     )
 
     def __init__(
-        self, num_blocks: int, block_size: int, *, enable_prefix_sharing: bool = True
+        self,
+        num_blocks: int,
+        block_size: int,
+        *,
+        enable_prefix_sharing: bool = True,
+        host: HostTier | None = None,
     ) -> None:
         self.num_blocks = num_blocks
         self.block_size = block_size
         self.enable_prefix_sharing = enable_prefix_sharing
+        self.host = host
         self._owners = [0] * num_blocks
         # OrderedDict, not dict: popping a dict's first key scans the holes left by earlier pops.
         self._free: OrderedDict[int, None] = OrderedDict.fromkeys(range(num_blocks))
@@ -115,10 +123,14 @@ class BlockManager:
         size = self.block_size
         link = ROOT
         for start in range(0, (len(tokens) - 1) // size * size, size):
-            block = self._published.get((link, tuple(tokens[start : start + size])))
+            key = (link, tuple(tokens[start : start + size]))
+            block = self._published.get(key)
             if block is None:
-                break
-            self._own(block)
+                if self.host is None or key not in self.host or not self._free:
+                    break
+                block = self._restore(key, self.host)
+            else:
+                self._own(block)
             link = self._link_of[block]
             table.blocks.append(block)
             table.links.append(link)
@@ -149,10 +161,8 @@ class BlockManager:
             block = self._published.get(key)
             if block is None:
                 block = table.blocks[i]
-                self._published[key] = block
-                self._key_of[block] = key
-                self._link_of[block] = self._next_link
-                self._next_link += 1
+                # Under the link that it had, so that what followed it is found again.
+                self._publish(block, key, None if self.host is None else self.host.forget(key))
             table.links.append(self._link_of[block])
 
     def release(self, table: BlockTable) -> None:
@@ -187,6 +197,25 @@ class BlockManager:
         assert {b: k for k, b in self._published.items()} == self._key_of, "published != keys"
         assert self._key_of.keys() == self._link_of.keys()
         assert len(set(self._link_of.values())) == len(self._link_of), "a link is used twice"
+        if self.host is not None:
+            self.host.check_integrity()
+            assert not any(key in self.host for key in self._published), "a block is in two places"
+
+    def _publish(self, block: int, key: _Key, link: int | None) -> None:
+        if link is None:
+            link = self._next_link
+            self._next_link += 1
+        self._published[key] = block
+        self._key_of[block] = key
+        self._link_of[block] = link
+
+    def _restore(self, key: _Key, host: HostTier) -> int:
+        """Take a block, order the held content copied into it, and publish it."""
+        slot, link = host.take(key)  # first: the block taken may itself go to the host
+        block = self._take()
+        host.restore(slot, block)
+        self._publish(block, key, link)
+        return block
 
     def _own(self, block: int) -> None:
         if self._owners[block] == 0:
@@ -198,8 +227,10 @@ class BlockManager:
         key = self._key_of.pop(block, None)
         if key is not None:
             del self._published[key]
-            del self._link_of[block]
+            link = self._link_of.pop(block)
             self.blocks_evicted += 1
+            if self.host is not None:
+                self.host.store(key, link, block)
         self._owners[block] = 1
         self.blocks_allocated += 1
         return block

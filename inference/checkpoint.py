@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from inference.architecture import ModelConfig, token_id_tuple
+from inference.config import EngineConfig
 from inference.errors import CheckpointError
 from inference.files import read_json
 from inference.gguf_file import gguf_config, gguf_tensors
+from inference.ops import OpSet
 from inference.ops.cpu.compilation import Library
+from inference.ops.cpu.compilation import load as load_library
 from inference.packing import pack
 from inference.presets import PRESETS, preset
 from inference.tokenizer import Tokenizer, load_tokenizer
 from inference.weights import (
     ModelWeights,
     allocate,
+    dummy_tensors,
     fill_dummy,
     has_own_head,
     load,
     safetensors,
 )
 
-__all__ = ["Model", "describe_model", "load_model"]
+if TYPE_CHECKING:
+    from inference.parallel.group import Group
+    from inference.parallel.part import Part, Stage
+
+__all__ = ["Model", "describe_model", "describe_source", "load_for_engine", "load_model"]
 
 Model = tuple[ModelConfig, ModelWeights, Tokenizer | None]
 
@@ -55,6 +66,44 @@ def describe_model(source: str | Path) -> ModelConfig:
     return config
 
 
+def describe_source(source: str | Path) -> ModelConfig:
+    """As `describe_model`, of a ``.gguf`` file, too."""
+    path = Path(source)
+    return _describe_gguf(path) if path.suffix.lower() == ".gguf" else describe_model(source)
+
+
+def load_for_engine(
+    source: str | Path,
+    config: EngineConfig,
+    ops: OpSet,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    group: Group | None = None,
+) -> Model:
+    """Return what an engine with these settings and ops loads; errors as of `load_model`.
+
+    Args:
+        group: Of the rank whose part is loaded; None: the whole model.
+    """
+    part = None
+    if group is not None:
+        from inference.parallel.part import part_of
+
+        part = part_of(group, config)
+    on_cpu = device.type == "cpu" and ops.backends["linear"] != "triton"
+    return load_model(
+        source,
+        dtype=dtype,
+        device=device,
+        seed=config.seed,
+        quantization=config.quantization,
+        cpu_layout=config.enable_cpu_layout and on_cpu,
+        library=load_library() if "compiled" in ops.backends.values() else None,
+        part=part,
+    )
+
+
 def load_model(
     source: str | Path,
     *,
@@ -64,6 +113,7 @@ def load_model(
     quantization: str | None = None,
     cpu_layout: bool = False,
     library: Library | None = None,
+    part: Part | Stage | None = None,
 ) -> Model:
     """Return description, weights and tokenizer (None for presets and bare directories).
 
@@ -75,6 +125,7 @@ def load_model(
         quantization: Bits of the matrices; None keeps ``dtype``.
         cpu_layout: Hold the matrices as a CPU multiplies fastest by them.
         library: The compiled products, for which the matrices are packed then; None without.
+        part: Of the weights, to be loaded alone; None: all.
 
     Raises:
         ConfigError: Neither a preset nor an existing path.
@@ -83,23 +134,31 @@ def load_model(
     """
     path = Path(source)
     is_gguf = path.suffix.lower() == ".gguf"
-    config = _describe_gguf(path) if is_gguf else describe_model(source)
+    config = describe_source(source)
     if not is_gguf and str(source) not in PRESETS and config.tie_embeddings:
         # As transformers does: what the file holds counts, whatever config.json says of it.
         config = dataclasses.replace(config, tie_embeddings=not has_own_head(path))
     long_rows = cpu_layout and library is None and dtype is torch.float32 and quantization is None
-    weights = allocate(config, dtype=dtype, device=device, long_rows=long_rows)
+    shapes = config if part is None else part.shapes(config)
+    weights = allocate(shapes, dtype=dtype, device=device, long_rows=long_rows)
     tokenizer: Tokenizer | None = None
+    tensors: Iterable[tuple[str, Tensor]] | None
     if is_gguf:
-        load(weights, config, gguf_tensors(path))
+        tensors = gguf_tensors(path)
         tokenizer = load_tokenizer(path.parent, gguf_file=path.name)
     elif str(source) in PRESETS:
+        tensors = None if part is None else dummy_tensors(config, like=weights.norm, seed=seed)
+    else:
+        tensors = safetensors(path)
+        tokenizer = load_tokenizer(path)
+    if tensors is None:
         fill_dummy(weights, seed=seed)
     else:
-        load(weights, config, safetensors(path))
-        tokenizer = load_tokenizer(path)
+        load(weights, shapes, tensors if part is None else part.slices(config, tensors))
+    if part is not None:
+        weights = part.cut_vocabulary(weights)
     packed = pack(weights, quantization=quantization, cpu_layout=cpu_layout, library=library)
-    return config, packed, tokenizer
+    return config, packed if part is None else part.joined(packed), tokenizer
 
 
 def _names_preset(source: str | Path) -> bool:

@@ -100,9 +100,17 @@ class EngineConfig:
         num_blocks: KV blocks in all; None derives it from ``kv_cache_bytes``.
         kv_cache_bytes: Size of the KV cache, bytes; None takes what ``max_num_seqs`` requests
             of full length need, at most 1 GiB on a CPU and 80 % of free memory on CUDA.
+        host_cache_bytes: Host memory for KV blocks that the cache has no room for, bytes: they are copied
+            out and back where they would be computed again. Needs ``enable_prefix_sharing``. None: no
+            such memory.
+        response_cache_tokens: Answer a prompt that is asked again word for word, greedy or with the
+            same seed, by the earlier output; prompts and outputs of so many tokens are held. None
+            computes every request.
         enable_prefix_sharing: Reuse the KV blocks of equal prompt prefixes.
         enable_chunked_prefill: Split prompts so that prefill and decode share a step.
         prefill_chunk_size: Tokens of one prompt in a step at most; None leaves it to the budget.
+        mlp_chunk_size: Tokens that go through a feed-forward layer at once at most, which bounds its
+            activations, the largest of a step; None: all of the step.
         enable_length_buckets: Run decode attention in groups of similar context length, so that
             a short sequence is not padded to the longest of the step.
         enable_staging: Lay steps out in memory that is kept from step to step, pinned on CUDA, and
@@ -122,6 +130,11 @@ class EngineConfig:
         quantization: Bits of the layers' and the vocabulary's matrices: ``"int8"`` (a scale per
             output), ``"int4"`` (one per group of a row; CPU only) or ``"fp8"`` (e4m3; meant for
             CUDA). None keeps ``dtype``. Activations and the embedding keep ``dtype`` always.
+        tensor_parallel: Devices that share each layer, one process each; heads, key/value heads and
+            feed-forward channels must divide by it. Above 1 steps neither overlap nor run as graphs.
+        pipeline_parallel: Devices that have some of the layers each, one process each; the layers must divide
+            by it. A step goes through all of them before the next begins: this divides the memory, not
+            the time. Not together with ``tensor_parallel``.
         batching: ``"continuous"``: a request joins and leaves at any step, nothing is padded.
             ``"padded"``: batches of requests as they come, padded to the longest prompt and run to
             the longest output. ``"bucketed"``: the same within buckets of similar prompts.
@@ -143,9 +156,12 @@ class EngineConfig:
     block_size: int = 16
     num_blocks: int | None = None
     kv_cache_bytes: int | None = None
+    host_cache_bytes: int | None = None
+    response_cache_tokens: int | None = None
     enable_prefix_sharing: bool = True
     enable_chunked_prefill: bool = True
     prefill_chunk_size: int | None = None
+    mlp_chunk_size: int | None = None
     enable_length_buckets: bool = True
     enable_staging: bool = True
     enable_overlap: bool | None = None
@@ -156,6 +172,8 @@ class EngineConfig:
     draft_quantization: str | None = None
     max_draft_tokens: int = 4
     quantization: str | None = None
+    tensor_parallel: int = 1
+    pipeline_parallel: int = 1
     batching: str = "continuous"
     bucket_edges: Sequence[int] = (64, 256, 1024, 4096)
     bucket_wait: float = 0.05
@@ -167,13 +185,23 @@ class EngineConfig:
         _one_of(name, "device", self.device, DEVICES)
         _one_of(name, "dtype", self.dtype, DTYPES)
         _one_of(name, "backend", self.backend, BACKENDS)
-        for key in ("max_num_seqs", "max_num_batched_tokens", "block_size", "max_draft_tokens"):
+        for key in (
+            "max_num_seqs",
+            "max_num_batched_tokens",
+            "block_size",
+            "max_draft_tokens",
+            "tensor_parallel",
+            "pipeline_parallel",
+        ):
             _set_whole(self, key, least=1)
         for key in (
             "max_model_len",
             "num_blocks",
             "kv_cache_bytes",
+            "host_cache_bytes",
+            "response_cache_tokens",
             "prefill_chunk_size",
+            "mlp_chunk_size",
             "num_threads",
         ):
             if getattr(self, key) is not None:
@@ -197,9 +225,27 @@ class EngineConfig:
             raise ConfigError(
                 f"{name}.enable_overlap needs batching='continuous', not {self.batching!r}"
             )
+        if self.host_cache_bytes is not None:
+            if not self.enable_prefix_sharing:
+                raise ConfigError(f"{name}.host_cache_bytes needs enable_prefix_sharing=True")
+            if self.num_ranks > 1:
+                raise ConfigError(
+                    f"{name}.host_cache_bytes needs tensor_parallel=1 and pipeline_parallel=1"
+                )
+        if self.enable_overlap and self.num_ranks > 1:
+            raise ConfigError(
+                f"{name}.enable_overlap needs tensor_parallel=1 and pipeline_parallel=1"
+            )
+        if self.tensor_parallel > 1 and self.pipeline_parallel > 1:
+            raise ConfigError(f"{name}: give tensor_parallel or pipeline_parallel, not both")
         self._check_drafts(name)
         if self.num_blocks is not None and self.kv_cache_bytes is not None:
             raise ConfigError(f"{name}: give num_blocks or kv_cache_bytes, not both")
+
+    @property
+    def num_ranks(self) -> int:
+        """Devices, and processes, that share the model."""
+        return self.tensor_parallel * self.pipeline_parallel
 
     @property
     def drafts(self) -> bool:

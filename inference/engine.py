@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -29,15 +30,20 @@ from inference.errors import (
     RequestFailed,
     RequestNotFound,
 )
+from inference.host_tier import HostTier
 from inference.intake import Intake, Prompt
+from inference.parallel import COMMUNICATION
 from inference.pipeline import Pipeline
 from inference.request import FinishReason, Request, RequestOutput, Timing, TokenEvent
+from inference.response_cache import ResponseCache
 from inference.roofline import CostModel
 from inference.scheduler import Scheduler
 from inference.static_batches import StaticScheduler
 from inference.work import Traffic, WorkCounters
 
 if TYPE_CHECKING:
+    from inference.parallel.group import Group
+    from inference.parallel.ranks import Ranks
     from inference.runner import ModelRunner
     from inference.tokenizer import Message
 
@@ -64,59 +70,33 @@ class LLM:
 
     def __init__(self, model: str | Path, config: EngineConfig | None = None) -> None:
         # The heavy imports, put off until there is something to run.
-        import torch
-
-        from inference.checkpoint import load_model
         from inference.graphs import DecodeGraphs
-        from inference.ops import OPS, OpSet
-        from inference.ops.cpu.compilation import load
-        from inference.runner import ModelRunner, backend_of, device_of, dtype_of
 
         self.config = config or EngineConfig()
-        if self.config.num_threads is not None:
-            torch.set_num_threads(self.config.num_threads)
-        device = device_of(self.config)
-        dtype = dtype_of(self.config, device)
-        # Before the weights, which may take minutes to load.
-        backend, self._fallback = backend_of(self.config, device, dtype)
-        ops = OpSet(OPS, backend=backend, device=device.type)
-        if ops.on_arrays:
-            from inference.ops.numpy_ops import limit_threads
-
-            limit_threads(torch.get_num_threads())
-        self.model, weights, self._tokenizer = load_model(
-            model,
-            dtype=dtype,
-            device=device,
-            seed=self.config.seed,
-            quantization=self.config.quantization,
-            cpu_layout=self.config.enable_cpu_layout
-            and device.type == "cpu"
-            and ops.backends["linear"] != "triton",
-            library=load() if backend == "compiled" else None,
-        )
-        self.max_model_len = self.config.max_model_len or self.model.max_position
-        if self.max_model_len > self.model.max_position:
-            raise ConfigError(
-                f"EngineConfig.max_model_len is {self.max_model_len}, but {self.model.name} "
-                f"has a context of {self.model.max_position}"
-            )
-        self._runner: ModelRunner | None = ModelRunner(
-            self.model, weights, ops, self.config, max_model_len=self.max_model_len
-        )
+        self._group: Group | None = None  # of ranks, where several devices share the model
+        runner = self._load(model)
+        self._runner: ModelRunner | None = runner
+        weights, ops = runner.weights, runner.ops
         self._work = WorkCounters(
             CostModel(
                 self.model,
-                weight_itemsize=dtype.itemsize,
-                kv_itemsize=self._runner.kv_dtype.itemsize,
-                weight_bytes=(weights.body_bytes_read, weights.head_bytes_read),
+                weight_itemsize=runner.dtype.itemsize,
+                kv_itemsize=runner.kv_dtype.itemsize,
+                weight_bytes=(
+                    weights.body_bytes_read * self.config.num_ranks,
+                    weights.head_bytes_read * self.config.tensor_parallel,
+                ),
             )
         )
+        host = HostTier(runner.num_host_blocks) if runner.num_host_blocks else None
         self._blocks = BlockManager(
-            self._runner.num_blocks,
+            runner.num_blocks,
             self.config.block_size,
             enable_prefix_sharing=self.config.enable_prefix_sharing,
+            host=host,
         )
+        held = self.config.response_cache_tokens
+        self._responses = None if held is None else ResponseCache(held)
         self._drafter = self._make_drafter(model)
         self._scheduler: Scheduler | StaticScheduler
         if self.config.batching == "continuous":
@@ -144,15 +124,19 @@ class LLM:
             self._delivery,
             self._work,
             self._finish,
-            overlap=self._runner.overlap,
+            overlap=runner.overlap,
+            host=host,
         )
         self._counters = Counters()
         for owner in (self._work, self._traffic, self._delivery, self._scheduler, self._blocks):
             self._counters.register(owner, owner.COUNTERS)
         self._counters.register(ops.calls, ops.counters())
-        self._counters.register(self._runner.graphs, DecodeGraphs.COUNTERS)
+        self._counters.register(runner.graphs, DecodeGraphs.COUNTERS)
+        self._counters.register(self._group, COMMUNICATION)
+        self._counters.register(host, HostTier.COUNTERS)
+        self._counters.register(self._responses, ResponseCache.COUNTERS)
         for part, size in _SIZES:
-            self._counters.register(getattr(self._runner, part), [size])
+            self._counters.register(getattr(runner, part), [size])
 
     def generate(
         self,
@@ -177,10 +161,10 @@ class LLM:
             CacheTooSmall: A prompt with its output exceeds the cache; nothing was started.
         """
         submitted = time.perf_counter_ns()
-        requests = self._admit(prompts, params, submitted, add_special_tokens)
+        requests = self.admit(prompts, params, submitted, add_special_tokens)
         inbox: deque[TokenEvent] = deque()
         for request in requests:
-            self._enqueue(request, inbox)
+            self.enqueue(request, inbox)
         try:
             for request in requests:
                 while not request.finished:
@@ -210,7 +194,7 @@ class LLM:
             RequestFailed: Once all have ended, if some did so with ``finish_reason`` ``"error"``.
         """
         submitted = time.perf_counter_ns()
-        return self._stream(self._admit(prompts, params, submitted, add_special_tokens))
+        return self._stream(self.admit(prompts, params, submitted, add_special_tokens))
 
     def chat(
         self,
@@ -258,8 +242,8 @@ class LLM:
             text: Whether its events of ``step`` carry text.
         """
         submitted = time.perf_counter_ns()
-        (request,) = self._admit([prompt], params, submitted, add_special_tokens)
-        self._enqueue(request, self._default_inbox, text=text)
+        (request,) = self.admit([prompt], params, submitted, add_special_tokens)
+        self.enqueue(request, text=text)
         return request.request_id
 
     def step(self) -> list[TokenEvent]:
@@ -302,11 +286,19 @@ class LLM:
             RequestNotFound: Never submitted, or already collected.
         """
         request = self._request(request_id)
+        output = self.output_of(request)
+        if request.finished:
+            del self._requests[request_id]
+            self._delivery.forget(request)
+        return output
+
+    def output_of(self, request: Request) -> RequestOutput:
+        """Return the output of an admitted request so far."""
         scheduled = request.scheduled_ns
         tokens = request.output_tokens
         num_tokens = len(tokens)
-        output = RequestOutput(
-            request_id=request_id,
+        return RequestOutput(
+            request_id=request.request_id,
             token_ids=tokens,
             text=self._delivery.text(request),
             finish_reason=request.finish_reason,
@@ -320,10 +312,6 @@ class LLM:
             error=request.error,
             logprobs=None if request.params.logprobs is None else request.logprobs[:num_tokens],
         )
-        if request.finished:
-            del self._requests[request_id]
-            self._delivery.forget(request)
-        return output
 
     def counters(self) -> dict[str, int]:
         """Return the exact counters, cumulative since the start or ``reset_counters``.
@@ -351,6 +339,8 @@ class LLM:
         self._live_runner()
         self._counters.reset()
         self._pipeline.reset_times()
+        if self._group is not None:
+            self._group.reset_seconds()
 
     def step_seconds(self) -> dict[str, float]:
         """Return the seconds spent in steps since the start or ``reset_counters``, by kind.
@@ -361,6 +351,15 @@ class LLM:
         """
         self._live_runner()
         return self._pipeline.step_seconds()
+
+    def communication_seconds(self) -> float:
+        """Return the seconds in collectives since the start or ``reset_counters``; 0 on one device.
+
+        Waits for slower ranks are part of them. Over the sum of ``step_seconds``: the share of
+        communication.
+        """
+        self._live_runner()
+        return 0.0 if self._group is None else self._group.seconds()
 
     def describe(self) -> dict[str, Any]:
         """Return what runs: model, device, and the backend of each op.
@@ -377,6 +376,8 @@ class LLM:
             "dtype": str(runner.dtype).removeprefix("torch."),
             "kv_dtype": str(runner.kv_dtype).removeprefix("torch."),
             "device": str(runner.device),
+            "tensor_parallel": self.config.tensor_parallel,
+            "pipeline_parallel": self.config.pipeline_parallel,
             "backends": dict(runner.ops.backends),
             "fallback": self._fallback,
             "overlap": runner.overlap,
@@ -423,6 +424,59 @@ class LLM:
         """Recount the blocks of every live request; raises AssertionError on a mismatch."""
         self._scheduler.check_integrity()
 
+    def _load(self, source: str | Path) -> ModelRunner:
+        """Load the model and return what runs it: on this device, or on several."""
+        import torch
+
+        from inference.checkpoint import describe_source, load_for_engine
+        from inference.ops import OPS, OpSet
+        from inference.runner import ModelRunner, backend_of, device_of, dtype_of
+
+        config = self.config
+        if config.num_threads is not None:
+            torch.set_num_threads(config.num_threads)
+        device = device_of(config)
+        dtype = dtype_of(config, device)
+        # Before the weights, which may take minutes to load.
+        backend, self._fallback = backend_of(config, device, dtype)
+        ops = OpSet(OPS, backend=backend, device=device.type)
+        if ops.on_arrays:
+            from inference.ops.numpy_ops import limit_threads
+
+            limit_threads(torch.get_num_threads())
+        with ExitStack() as undo:
+            ranks: Ranks | None = None
+            if config.num_ranks > 1:
+                from inference.parallel.part import check_divides
+                from inference.parallel.ranks import Ranks
+
+                check_divides(describe_source(source), config)
+                ranks = Ranks(source, config, device=device, dtype=dtype, backend=backend)
+                undo.callback(ranks.close)
+                self._group = ranks.group
+            self.model, weights, self._tokenizer = load_for_engine(
+                source, config, ops, dtype=dtype, device=device, group=self._group
+            )
+            self.max_model_len = config.max_model_len or self.model.max_position
+            if self.max_model_len > self.model.max_position:
+                raise ConfigError(
+                    f"EngineConfig.max_model_len is {self.max_model_len}, but {self.model.name} "
+                    f"has a context of {self.model.max_position}"
+                )
+            runner: ModelRunner
+            if ranks is None:
+                runner = ModelRunner(
+                    self.model, weights, ops, config, max_model_len=self.max_model_len
+                )
+            else:
+                from inference.parallel.runner import runner_of
+
+                runner = runner_of(config)(
+                    self.model, weights, ops, config, max_model_len=self.max_model_len, ranks=ranks
+                )
+            undo.pop_all()
+        return runner
+
     def _make_drafter(self, model: str | Path) -> Drafter | None:
         config = self.config
         if config.enable_prompt_lookup:
@@ -435,6 +489,10 @@ class LLM:
             draft_model=None,
             quantization=config.draft_quantization,
             draft_quantization=None,
+            tensor_parallel=1,
+            pipeline_parallel=1,
+            host_cache_bytes=None,
+            response_cache_tokens=None,
             enable_prefix_sharing=True,
             num_blocks=None,
             kv_cache_bytes=None,
@@ -450,7 +508,7 @@ class LLM:
         inbox: deque[TokenEvent] = deque()
         index = {request.request_id: i for i, request in enumerate(requests)}
         for request in requests:
-            self._enqueue(request, inbox, text=True)
+            self.enqueue(request, inbox, text=True)
         try:
             for request in requests:
                 while inbox or not request.finished:
@@ -478,11 +536,15 @@ class LLM:
             self._pipeline.advance(runner)
         except Exception as error:
             if not runner.is_alive():
-                self._dead = f"{type(error).__name__}: {error}"
+                self._dead = f"the device failed ({type(error).__name__}: {error}): {runner.mend}"
             raise
 
     def _finish(self, request: Request, reason: FinishReason, error: str | None = None) -> None:
+        self._traffic.kv_slots_held += len(request.table.blocks) * self.config.block_size
+        self._traffic.kv_slots_filled += request.num_computed
         self._scheduler.remove(request)
+        if self._responses is not None and reason in ("stop", "length"):
+            self._responses.keep(request)
         request.finish_reason = reason
         request.error = error
         self._delivery.close(request)
@@ -496,24 +558,37 @@ class LLM:
             self._requests.pop(request.request_id, None)
             self._delivery.forget(request)
 
-    def _admit(
+    def admit(
         self,
         prompts: Sequence[Prompt],
         params: SamplingParams | Sequence[SamplingParams] | None,
         submitted_ns: int,
         add_special_tokens: bool,
     ) -> list[Request]:
+        """Check prompts and number them as requests that ``enqueue`` takes, of this engine or of a replica."""
         self._live_runner()
         return self._intake.requests(
             prompts, params, submitted_ns, add_special_tokens=add_special_tokens
         )
 
-    def _enqueue(self, request: Request, inbox: deque[TokenEvent], *, text: bool = False) -> None:
+    def enqueue(
+        self, request: Request, inbox: deque[TokenEvent] | None = None, *, text: bool = False
+    ) -> None:
+        """Queue an admitted request; its events go to ``inbox``, or to ``step`` if that is None."""
+        inbox = self._default_inbox if inbox is None else inbox
         self._requests[request.request_id] = request
         self._delivery.open(request, inbox, text=text)
         self._scheduler.add(request)
         self._traffic.requests_submitted += 1
         self._traffic.prompt_tokens += request.num_prompt
+        if self._responses is not None:
+            self._answer(request, self._responses)
+
+    def _answer(self, request: Request, responses: ResponseCache) -> None:
+        """Give a request the output of an equal one, if there is one; it ends where that did."""
+        for token in responses.find(request) or ():
+            request.num_pending += 1
+            self._delivery.deliver([request], [token])
 
     def _request(self, request_id: int) -> Request:
         request = self._requests.get(request_id)
@@ -525,10 +600,7 @@ class LLM:
 
     def _live_runner(self) -> ModelRunner:
         if self._dead is not None:
-            raise EngineClosed(
-                f"the device failed ({self._dead}) and this process cannot use it any more; start "
-                "a new process"
-            )
+            raise EngineClosed(self._dead)
         if self._runner is None:
             raise EngineClosed("the engine was closed; make a new LLM")
         return self._runner

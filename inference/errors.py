@@ -10,6 +10,7 @@
     ├── RequestNotFound       a request id the engine does not hold (also a KeyError)
     ├── BackendUnavailable    no implementation of an op for the backend asked for
     ├── CheckpointError       missing file, key or weight; unsupported architecture
+    ├── RankFailed            a process of a tensor-parallel engine ended; names it
     └── EngineClosed          the engine was used after ``close()``
 
 Each message names the thing at fault and what mends it.
@@ -28,6 +29,7 @@ __all__ = [
     "EngineClosed",
     "InferenceError",
     "PromptError",
+    "RankFailed",
     "RequestFailed",
     "RequestNotFound",
 ]
@@ -67,6 +69,10 @@ class BackendUnavailable(InferenceError):  # noqa: N818
 
 class CheckpointError(InferenceError):
     """A checkpoint is missing, incomplete, or of an architecture not supported here."""
+
+
+class RankFailed(InferenceError):  # noqa: N818
+    """A process that computes a part of the model has ended or does not answer."""
 
 
 class EngineClosed(InferenceError):  # noqa: N818

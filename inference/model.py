@@ -26,7 +26,7 @@ from inference.architecture import ModelConfig
 from inference.ops import OpSet
 from inference.ops.attention import AttentionPlan
 from inference.ops.rope import inverse_frequencies
-from inference.weights import ModelWeights
+from inference.weights import LayerWeights, ModelWeights
 
 __all__ = ["Decoder", "KVCache"]
 
@@ -57,14 +57,22 @@ class Decoder:
         weights: Filled; not copied.
         ops: The implementations to run.
         max_position: Positions the angle table covers.
+        mlp_chunk: Tokens that go through a feed-forward layer at once at most; None: all.
     """
 
     def __init__(
-        self, config: ModelConfig, weights: ModelWeights, ops: OpSet, *, max_position: int
+        self,
+        config: ModelConfig,
+        weights: ModelWeights,
+        ops: OpSet,
+        *,
+        max_position: int,
+        mlp_chunk: int | None = None,
     ) -> None:
         self.config = config
         self.weights = weights.on_arrays() if ops.on_arrays else weights
         self.ops = ops
+        self._mlp_chunk = mlp_chunk
         # float32 on the host whatever the model's dtype: bfloat16 angles lose far positions.
         angles = torch.outer(
             torch.arange(max_position, dtype=torch.float32),
@@ -77,6 +85,10 @@ class Decoder:
     def held(self, tensor: Tensor) -> Any:
         """Return a tensor as the ops take it."""
         return tensor.numpy() if self.ops.on_arrays else tensor
+
+    def embed(self, tokens: Any) -> Any:
+        """Return what goes into the first layer, ``[T, hidden]``."""
+        return self.ops.embedding(tokens, self.weights.embedding)
 
     # What is not finite is found by the sampler, and ends its request.
     @np.errstate(all="ignore")
@@ -99,7 +111,8 @@ class Decoder:
         tokens, positions, slots = self.held(tokens), self.held(positions), self.held(slots)
         scale = self.config.head_dim**-0.5
         cos, sin = self._cos[positions], self._sin[positions]
-        residual = ops.embedding(tokens, self.weights.embedding)
+        residual = self.embed(tokens)
+        chunks = self._mlp_chunk if self._mlp_chunk and len(tokens) > self._mlp_chunk else None
         x = None
         for i, layer in enumerate(self.weights.layers):
             if x is None:
@@ -116,9 +129,19 @@ class Decoder:
             )
             x = ops.linear(attended.reshape(len(attended), -1), layer.out, layer.out_bias)
             normed, residual = ops.add_rms_norm(x, residual, layer.post_norm, eps=eps)
-            x = ops.linear(ops.linear_silu_mul(normed, layer.gate_up), layer.down)
+            if chunks is None:
+                x = ops.linear(ops.linear_silu_mul(normed, layer.gate_up), layer.down)
+            else:
+                x = self._feed_forward(normed, layer, chunks)
         assert x is not None, "a decoder has at least one layer"
         return residual + x
+
+    def _feed_forward(self, normed: Any, layer: LayerWeights, chunk: int) -> Any:
+        """Return the feed-forward layer's output, in place of its input, so many tokens at a time."""
+        for start in range(0, len(normed), chunk):
+            part = normed[start : start + chunk]
+            part[:] = self.ops.linear(self.ops.linear_silu_mul(part, layer.gate_up), layer.down)
+        return normed
 
     @np.errstate(all="ignore")
     def logits(self, hidden: Any) -> Tensor:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from inference.delivery import Delivery, Finish
 from inference.drafts import accepted
+from inference.host_tier import HostTier
 from inference.request import Request
 from inference.scheduler import Scheduler, Step
 from inference.static_batches import StaticScheduler
@@ -39,6 +40,7 @@ class Pipeline:
         work: Counts the steps.
         finish: Called with each request that fails.
         overlap: Launch a step before the one before it is read.
+        host: Orders copies of blocks, which run before the step scheduled with them; None: nothing does.
         clock: Seconds.
     """
 
@@ -50,6 +52,7 @@ class Pipeline:
         finish: Finish,
         *,
         overlap: bool,
+        host: HostTier | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._scheduler = scheduler
@@ -57,6 +60,7 @@ class Pipeline:
         self._work = work
         self._finish = finish
         self._overlap = overlap
+        self._host = host
         self._under_way: list[Enqueued] = []
         self._clock = clock
         self._seconds = [0.0, 0.0]  # of decode steps, of prefill steps
@@ -98,6 +102,8 @@ class Pipeline:
         if self._overlap and self._needs_its_tokens():
             self._read()
         step = self._scheduler.schedule(time.perf_counter_ns)
+        if self._host is not None and (copies := self._host.take_copies()):
+            runner.copy_blocks(copies)
         parts: list[Enqueued] = []
         too_large: dict[Request, str] = {}
         if step.requests:

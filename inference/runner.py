@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from inference.batch import Batch, BatchBuilder
 from inference.config import EngineConfig
 from inference.errors import BackendUnavailable, CacheTooSmall
 from inference.graphs import DecodeGraphs, can_capture, cuda_capture, padded, padded_sizes
+from inference.host_tier import BlockCopy
 from inference.model import Decoder, KVCache
 from inference.ops import OpSet
 from inference.ops.cpu.compilation import load
@@ -27,7 +28,15 @@ from inference.scheduler import Step
 from inference.staging import Sizes
 from inference.weights import ModelWeights
 
-__all__ = ["Enqueued", "ModelRunner", "backend_of", "device_of", "dtype_of"]
+__all__ = [
+    "Enqueued",
+    "ModelRunner",
+    "arrival_counters",
+    "backend_of",
+    "device_of",
+    "dtype_of",
+    "make_cache",
+]
 
 _MAX_CPU_CACHE_BYTES = 2**30
 _CUDA_FREE_SHARE = 0.8
@@ -76,6 +85,8 @@ class _OnTheWay:
 class ModelRunner:
     """Runs steps of one model on one device.
 
+    ``mend`` says what makes an engine work again that is no longer alive.
+
     Args:
         model: Shapes and flags.
         weights: Filled, on the device.
@@ -86,6 +97,8 @@ class ModelRunner:
     Raises:
         CacheTooSmall: ``kv_cache_bytes`` does not hold one block.
     """
+
+    mend = "this process cannot use the device any more; start a new process"
 
     def __init__(
         self,
@@ -102,7 +115,9 @@ class ModelRunner:
         self.dtype = weights.embedding.dtype
         self.kv_dtype = torch.float32 if ops.on_arrays else self.dtype
         self.ops = ops
-        self.decoder = Decoder(model, weights, self.ops, max_position=max_model_len)
+        self.decoder = Decoder(
+            model, weights, ops, max_position=max_model_len, mlp_chunk=config.mlp_chunk_size
+        )
         block_bytes = (
             2
             * model.num_layers
@@ -113,16 +128,14 @@ class ModelRunner:
         )
         self.num_blocks = self._count_blocks(block_bytes, max_model_len)
         self._eos = model.eos_token_ids
-        self._own_counters: Callable[[], AbstractContextManager[None]] = nullcontext
-        if "triton" in ops.backends.values():
-            from inference.ops.triton.arrival import counters_of_one_engine
-
-            self._own_counters = partial(counters_of_one_engine, {})
+        self._own_counters = arrival_counters(ops)
         self._logprobs: list[tuple[Request, TokenLogprobs]] = []  # of the step being computed
         self._pads_attention = ops.backends["paged_attention"] not in ("triton", "compiled")
         self.overlap = overlaps(config, self.device)
         self.graphs: DecodeGraphs | None = None
-        if config.enable_cuda_graphs and config.enable_staging and can_capture(ops, self.device):
+        one_device = config.num_ranks == 1
+        in_place = config.enable_cuda_graphs and config.enable_staging and one_device
+        if in_place and can_capture(ops, self.device):
             self.graphs = DecodeGraphs(self._sample, ops, cuda_capture())
         sizes = Sizes(
             tokens=config.max_num_batched_tokens,
@@ -143,22 +156,20 @@ class ModelRunner:
         self._latest: Tensor | None = None
         if self.overlap:
             self._latest = torch.zeros(sizes.rows + 1, dtype=torch.int64, device=self.device)
-        # Zeros, not empty: on a CPU the pages are mapped only when first written either way.
-        self.cache = KVCache(
-            torch.zeros(
-                (
-                    model.num_layers,
-                    2,
-                    self.num_blocks,
-                    config.block_size,
-                    model.num_kv_heads,
-                    model.head_dim,
-                ),
-                dtype=self.kv_dtype,
-                device=self.device,
-            ),
-            on_arrays=ops.on_arrays,
+        self.cache = make_cache(
+            model, self.num_blocks, config.block_size, dtype=self.kv_dtype, device=self.device, ops=ops
+        )  # fmt: skip
+        self.num_host_blocks = _count_host_blocks(config, block_bytes)
+        self._host_cache: Tensor | None = (
+            None  # [blocks, layers, 2, block_size, kv_heads, head_dim]
         )
+        if self.num_host_blocks:
+            layers, two, _, *each = self.cache.data.shape
+            self._host_cache = torch.empty(
+                (self.num_host_blocks, layers, two, *each),
+                dtype=self.kv_dtype,
+                pin_memory=self.device.type == "cuda",
+            )
 
     def warm_up(self) -> None:
         """Capture every size of a decoding step, so that no request waits for it."""
@@ -182,6 +193,16 @@ class ModelRunner:
         except RuntimeError:
             return False
         return True
+
+    def copy_blocks(self, copies: Sequence[BlockCopy]) -> None:
+        """Enqueue copies between the device's cache and the host's, in order, before the next step."""
+        assert self._host_cache is not None, "copies are ordered only where there is a host cache"
+        for copy in copies:
+            on_device, on_host = self.cache.data[:, :, copy.block], self._host_cache[copy.slot]
+            if copy.to == "host":
+                on_host.copy_(on_device, non_blocking=True)
+            else:
+                on_device.copy_(on_host, non_blocking=True)
 
     def enqueue(self, step: Step) -> Enqueued:
         """Begin to compute a step's KV, and to sample where a sequence is complete."""
@@ -260,10 +281,47 @@ class ModelRunner:
         return max(1, min(wanted, limit // block_bytes))
 
 
+def _count_host_blocks(config: EngineConfig, block_bytes: int) -> int:
+    if config.host_cache_bytes is None:
+        return 0
+    if config.host_cache_bytes < block_bytes:
+        raise CacheTooSmall(
+            f"host_cache_bytes={config.host_cache_bytes} holds no block of {block_bytes} bytes; "
+            "raise it or lower block_size"
+        )
+    return config.host_cache_bytes // block_bytes
+
+
+def make_cache(
+    model: ModelConfig,
+    num_blocks: int,
+    block_size: int,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    ops: OpSet,
+) -> KVCache:
+    """Return an empty cache of the model's shapes."""
+    shape = (model.num_layers, 2, num_blocks, block_size, model.num_kv_heads, model.head_dim)
+    # Zeros, not empty: on a CPU the pages are mapped only when first written either way.
+    return KVCache(torch.zeros(shape, dtype=dtype, device=device), on_arrays=ops.on_arrays)
+
+
+def arrival_counters(ops: OpSet) -> Callable[[], AbstractContextManager[None]]:
+    """Return the context in which an engine's kernels run, with arrival counters of its own."""
+    if "triton" not in ops.backends.values():
+        return nullcontext
+    from inference.ops.triton.arrival import counters_of_one_engine
+
+    return partial(counters_of_one_engine, {})
+
+
 def overlaps(config: EngineConfig, device: torch.device) -> bool:
     """Whether a step is enqueued before the one before it is read."""
     if config.enable_overlap is not None:
         return config.enable_overlap
+    if config.num_ranks > 1:  # the other ranks get a step's tokens from the host
+        return False
     if config.drafts:  # guesses follow the token before, which must be known
         return False
     return device.type == "cuda" and config.batching == "continuous"

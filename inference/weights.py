@@ -25,6 +25,7 @@ __all__ = [
     "LayerWeights",
     "ModelWeights",
     "allocate",
+    "dummy_tensors",
     "fill_dummy",
     "has_own_head",
     "load",
@@ -177,6 +178,13 @@ def fill_dummy(weights: ModelWeights, *, seed: int) -> None:
             # Drawn in the order of the rows: a layout changes no weight.
             drawn = torch.empty_like(tensor, memory_format=torch.contiguous_format)
             tensor.copy_(drawn.normal_(0.0, DUMMY_STD, generator=generator))
+
+
+def dummy_tensors(config: ModelConfig, *, like: Tensor, seed: int) -> Iterator[tuple[str, Tensor]]:
+    """Yield what `fill_dummy` draws for the whole model by name, in the dtype and on the device of ``like``."""
+    weights = allocate(config, dtype=like.dtype, device=like.device)
+    fill_dummy(weights, seed=seed)
+    yield from _targets(weights, config).items()
 
 
 def load(weights: ModelWeights, config: ModelConfig, tensors: Iterable[tuple[str, Tensor]]) -> None:

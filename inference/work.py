@@ -24,11 +24,15 @@ class Traffic:
         Counter("prompt_tokens", "prompt tokens submitted"),
         Counter("requests_submitted", "requests submitted"),
         Counter("requests_finished", "requests ended, whatever the reason"),
+        Counter("kv_slots_held", "KV positions of the blocks that requests had at their ends"),
+        Counter("kv_slots_filled", "of those, the ones with a token; the rest is fragmentation"),
     )
 
     prompt_tokens: int = 0
     requests_submitted: int = 0
     requests_finished: int = 0
+    kv_slots_held: int = 0
+    kv_slots_filled: int = 0
 
 
 class WorkCounters:

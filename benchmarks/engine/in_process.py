@@ -146,6 +146,7 @@ class InProcess:
                 device_memory=device_memory(self._scenario.model.device),
             ),
             **against_datasheet(counters, seconds, stated),
+            "communication_share": _communication_share(self._engine, seconds),
             **cpu_metrics(self._cpu_time, done.ended - done.started, *self._ticks),
         }
         gpu = self.gpus[0] if self.gpus else None
@@ -240,3 +241,10 @@ def _startup(import_time: float | None, construct_time: float, first: float | No
         "first_token_time": first,
         "cold_start_time": sum(known) if len(known) == len(parts) else None,
     }
+
+
+def _communication_share(engine: Any, seconds: dict[str, float] | None) -> float | None:
+    """Return the share of the steps' time in collectives; None on one device, or if the engine does not say."""
+    if not seconds or not hasattr(engine, "communication_seconds"):  # an older commit
+        return None
+    return engine.communication_seconds() / sum(seconds.values()) or None

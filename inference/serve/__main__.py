@@ -16,6 +16,7 @@ from typing import Any
 from inference.config import EngineConfig
 from inference.engine import LLM
 from inference.errors import InferenceError
+from inference.replicas import Replicas
 from inference.serve.app import App
 
 
@@ -39,7 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     with listening:
         try:
-            llm = LLM(options.model, EngineConfig(**chosen))
+            settings = EngineConfig(**chosen)
+            llm: LLM | Replicas = (
+                LLM(options.model, settings)
+                if options.replicas == 1
+                else Replicas(options.model, settings, count=options.replicas)
+            )
             llm.warm_up()
         except InferenceError as error:
             sys.stderr.write(f"error: {error}\n")
@@ -83,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one and prints it")
     parser.add_argument("--served-model-name", metavar="NAME", help="default: the model's own")
+    parser.add_argument(
+        "--replicas", type=int, default=1, metavar="N", help="engines behind one queue (default: 1)"
+    )
     group = parser.add_argument_group("engine", "the fields of EngineConfig")
     for field in dataclasses.fields(EngineConfig):
         kind: dict[str, Any] | None = _argument(str(field.type))

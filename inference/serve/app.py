@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from inference.engine import LLM
+from inference.replicas import Replicas
 from inference.request import RequestOutput, TokenEvent
 from inference.serve.engine_loop import EngineLoop, Stream
 from inference.serve.exposition import exposition
@@ -41,7 +42,7 @@ class App:
         model: The name it is served under.
     """
 
-    def __init__(self, llm: LLM, model: str) -> None:
+    def __init__(self, llm: LLM | Replicas, model: str) -> None:
         self._llm = llm
         self._model = model
         self._described = llm.describe()

@@ -18,6 +18,7 @@ from inference.config import SamplingParams
 from inference.engine import LLM
 from inference.errors import InferenceError
 from inference.intake import Prompt
+from inference.replicas import Replicas
 from inference.request import RequestOutput, TokenEvent
 
 __all__ = ["EngineLoop", "Stream"]
@@ -57,7 +58,7 @@ class EngineLoop:
         queue_seconds, num_scheduled: Sum over ended requests of their wait, and their number.
     """
 
-    def __init__(self, llm: LLM, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, llm: LLM | Replicas, loop: asyncio.AbstractEventLoop) -> None:
         self.failure: Exception | None = None
         self.queue_seconds = 0.0
         self.num_scheduled = 0

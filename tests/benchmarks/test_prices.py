@@ -22,7 +22,8 @@ def test_every_flag_that_a_cpu_heeds_has_a_price() -> None:
 
 @pytest.mark.parametrize("price", prices.PRICES, ids=lambda price: f"{price.name} {price.load}")
 def test_each_runs_with_it_and_without(price: prices.Price) -> None:
-    small = dataclasses.replace(price, prompts=price.prompts[-8:], output=6)
+    on = {**price.on, **({"tensor_parallel": 2} if "tensor_parallel" in price.on else {})}
+    small = dataclasses.replace(price, prompts=price.prompts[-8:], output=6, on=on)
     seconds, times = prices.worth(small, "tiny", rounds=1)
     assert seconds > 0
     assert times > 0

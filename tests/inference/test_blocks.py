@@ -6,16 +6,24 @@ from collections.abc import Sequence
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+)
 
 from inference.blocks import BlockManager, BlockTable
 from inference.counters import Counters
+from inference.host_tier import HostTier
 
 SIZE = 3
 
 
 class BlockMachine(RuleBasedStateMachine):
-    """Sequences come, grow, are computed and go, in any order.
+    """Sequences come, grow, are computed and go, in any order, with host memory behind or without.
 
     ``content`` is what a device would hold: the chain of all tokens up to the end of each block,
     written when its positions are computed. A hit is right only if the block's content is.
@@ -25,12 +33,24 @@ class BlockMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.manager = BlockManager(7, SIZE)
         self.tables: dict[int, BlockTable] = {}
         self.tokens: dict[int, list[int]] = {}
         self.computed: dict[int, int] = {}
         self.content: dict[int, tuple[int, ...]] = {}
+        self.host_content: dict[int, tuple[int, ...]] = {}
         self.count = 0
+
+    @initialize(host_blocks=st.sampled_from([0, 1, 4]))
+    def make(self, host_blocks: int) -> None:
+        self.host = HostTier(host_blocks) if host_blocks else None
+        self.manager = BlockManager(7, SIZE, host=self.host)
+
+    def copy(self) -> None:
+        for to, block, slot in self.host.take_copies() if self.host else ():
+            if to == "host":
+                self.host_content[slot] = self.content[block]
+            else:
+                self.content[block] = self.host_content[slot]
 
     @rule(target=live, tokens=st.lists(st.integers(0, 1), min_size=1, max_size=14))
     def start(self, tokens: list[int]) -> int:
@@ -38,6 +58,7 @@ class BlockMachine(RuleBasedStateMachine):
         table = BlockTable()
         used = self.manager.num_used
         cached = self.manager.acquire_prefix(table, tokens)
+        self.copy()
         assert cached % SIZE == 0
         assert cached < len(tokens), "one token must be left to compute"
         assert len(table.blocks) == cached // SIZE
@@ -56,6 +77,7 @@ class BlockMachine(RuleBasedStateMachine):
         free, held = self.manager.num_free, len(table.blocks)
         wanted = -(-end // SIZE)
         fits = self.manager.grow(table, end)
+        self.copy()
         assert fits == (wanted - held <= free)
         if not fits:
             assert (self.manager.num_free, len(table.blocks)) == (free, held)
@@ -94,6 +116,8 @@ class BlockMachine(RuleBasedStateMachine):
                 assert self.content[table.blocks[i]] == expected
 
     def teardown(self) -> None:
+        if not hasattr(self, "manager"):
+            return
         for table in self.tables.values():
             self.manager.release(table)
         self.manager.check_integrity([])
@@ -177,3 +201,22 @@ def test_counters_count_blocks_handed_out() -> None:
     counters_of(manager).reset()
     run(manager, [1, 2, 3, 4, 9])  # two shared, one new
     assert (manager.blocks_allocated, manager.peak_used) == (1, 3)
+
+
+def test_what_the_cache_has_no_room_for_comes_back_from_the_host() -> None:
+    host = HostTier(4)
+    manager = BlockManager(2, SIZE, host=host)
+    first, second = [0] * 7, [1] * 6
+    table, _ = run(manager, first[:6])
+    manager.publish(table, first, 6)
+    manager.release(table)
+    table, cached = run(manager, second)  # takes both blocks
+    assert cached == 0
+    assert [(c.to, c.slot) for c in host.take_copies()] == [("host", 3), ("host", 2)]
+    manager.release(table)
+    table = BlockTable()
+    assert manager.acquire_prefix(table, first) == 6
+    # Each block taken for it goes out first.
+    assert [c.to for c in host.take_copies()] == ["host", "device"] * 2
+    assert (host.blocks_stored, host.blocks_restored) == (4, 2)
+    manager.check_integrity([table])

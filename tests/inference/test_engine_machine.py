@@ -12,6 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from inference import LLM, EngineConfig, SamplingParams
 
 VOCAB = 512
+BLOCK_BYTES = (
+    2 * 2 * 2 * 16 * 4
+)  # of one position: keys and values, layers, heads, channels, float32
 prompts = st.one_of(
     st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=14),
     # Few distinct tokens: prefixes are shared often.
@@ -49,11 +52,22 @@ class EngineMachine(RuleBasedStateMachine):
         sharing=st.booleans(),
         buckets=st.booleans(),
         staging=st.booleans(),
+        host_blocks=st.sampled_from([0, 1, 6]),
+        responses=st.sampled_from([None, 30]),
+        mlp_chunk=st.sampled_from([None, 2]),
         overlap=st.booleans(),
         batching=st.sampled_from(["continuous", "continuous", "bucketed", "padded"]),
     )
     def make(
-        self, block_size: int, chunk: int | None, budget: int, batching: str, **flags: bool
+        self,
+        block_size: int,
+        chunk: int | None,
+        budget: int,
+        batching: str,
+        host_blocks: int,
+        responses: int | None,
+        mlp_chunk: int | None,
+        **flags: bool,
     ) -> None:
         self.llm = LLM(
             "tiny",
@@ -61,6 +75,11 @@ class EngineMachine(RuleBasedStateMachine):
                 block_size=block_size,
                 # 21 positions at most: room for one request, and hardly for two.
                 num_blocks=-(-26 // block_size),
+                host_cache_bytes=host_blocks * BLOCK_BYTES * block_size or None
+                if flags["sharing"]
+                else None,
+                response_cache_tokens=responses,
+                mlp_chunk_size=mlp_chunk,
                 prefill_chunk_size=chunk,
                 max_num_batched_tokens=budget,
                 max_num_seqs=4,

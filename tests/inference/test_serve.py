@@ -21,6 +21,7 @@ import uvicorn
 from benchmarks.engine.in_process import InProcess
 from benchmarks.engine.models import TINY
 from inference import LLM, EngineConfig, SamplingParams
+from inference.replicas import Replicas
 from inference.serve.app import App
 from tracker.load.http import Endpoint, Lag
 from tracker.load.http.prometheus import parse
@@ -35,7 +36,7 @@ GREEDY = SamplingParams(max_tokens=12, ignore_eos=True)
 
 
 @contextlib.contextmanager
-def serving(llm: LLM, name: str) -> Iterator[str]:
+def serving(llm: LLM | Replicas, name: str) -> Iterator[str]:
     """Serve ``llm`` on a free port and yield ``HOST:PORT``."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
@@ -97,9 +98,13 @@ def llm(chatty: Path) -> Iterator[LLM]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def address(chatty: Path) -> Iterator[str]:
-    with serving(LLM(chatty, EngineConfig(num_blocks=64)), "chatty") as served:
+@pytest.fixture(scope="module", params=["engine", "replicas"])
+def address(request: pytest.FixtureRequest, chatty: Path) -> Iterator[str]:
+    config = EngineConfig(num_blocks=64)
+    several = request.param == "replicas"
+    with serving(
+        Replicas(chatty, config, count=2) if several else LLM(chatty, config), "chatty"
+    ) as served:
         yield served
 
 

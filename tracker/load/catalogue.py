@@ -94,6 +94,10 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
         "attention_efficiency": "Useful share of KV positions read",
         "prefix_hit_rate": "Prompt tokens found in the prefix cache",
         "graph_replay_share": "Decode steps that were one CUDA graph",
+        "response_cache_hit_rate": "Requests answered by an earlier output",
+    },
+    ("lower", "1", "exact", True): {
+        "kv_fragmentation": "KV positions held at requests' ends without a token",
     },
     ("lower", "steps", "exact", True): {"steps": "Engine steps"},
     ("lower", "tokens", "exact", True): {
@@ -109,6 +113,8 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
         "blocks_leaked": "KV blocks in use after the load",
         "blocks_allocated": "KV blocks allocated",
         "blocks_evicted": "KV blocks evicted",
+        "blocks_stored": "KV blocks copied to host memory",
+        "blocks_restored": "KV blocks copied back from host memory",
         "peak_blocks_used": "Most KV blocks in use",
     },
     ("lower", "calls", "exact", True): {
@@ -120,6 +126,7 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
     },
     ("lower", "bytes", "exact", True): {
         "allocated_bytes_per_step": "Bytes of tensors allocated per engine step",
+        "communication_bytes_per_step": "Bytes that a rank sends to others per engine step",
     },
     ("lower", "captures", "exact", True): {"graph_captures": "CUDA graphs captured under load"},
     ("lower", "FLOP", "exact", True): {"flops_per_token": "Model FLOPs per generated token"},
@@ -182,7 +189,10 @@ _GROUPS: dict[tuple[Better, str, Kind, bool], dict[str, str]] = {
     ("higher", "1/s", "utilization", True): {
         "memory_turnover": "Device memory moved per second (analytic)"
     },
-    ("lower", "1", "utilization", False): {"cpu_steal": "Processor time stolen from the machine"},
+    ("lower", "1", "utilization", False): {
+        "cpu_steal": "Processor time stolen from the machine",
+        "communication_share": "Share of the steps' time in sums and joins over the ranks",
+    },
 }
 
 CATALOGUE = {

@@ -26,10 +26,12 @@ __all__ = [
     "flops_per_token",
     "goodput",
     "graph_replay_share",
+    "kv_fragmentation",
     "latency_metrics",
     "prefill_throughput",
     "prefix_hit_rate",
     "quantile",
+    "response_cache_hit_rate",
     "steady_throughput",
     "throughput",
     "total",
@@ -238,6 +240,20 @@ def flops_per_token(counters: Mapping[str, float]) -> float | None:
     return flops / tokens
 
 
+def kv_fragmentation(counters: Mapping[str, float]) -> float | None:
+    """Return the share of KV positions held at requests' ends that had no token; None: not counted."""
+    held, filled = counters.get("kv_slots_held"), counters.get("kv_slots_filled")
+    return None if not held or filled is None else 1 - filled / held
+
+
+def response_cache_hit_rate(counters: Mapping[str, float]) -> float | None:
+    """Return the answered share of requests that an earlier output may answer; None: there were none."""
+    hits, misses = counters.get("response_cache_hits"), counters.get("response_cache_misses")
+    if hits is None or misses is None or hits + misses == 0:
+        return None
+    return hits / (hits + misses)
+
+
 def counter_metrics(counters: Mapping[str, float]) -> Values:
     """Return the metrics made of the engine's counters, by name.
 
@@ -252,9 +268,17 @@ def counter_metrics(counters: Mapping[str, float]) -> Values:
         "attention_efficiency": attention_efficiency(counters),
         "flops_per_token": flops_per_token(counters),
         "prefix_hit_rate": prefix_hit_rate(counters),
+        "kv_fragmentation": kv_fragmentation(counters),
+        "response_cache_hit_rate": response_cache_hit_rate(counters),
+        "communication_bytes_per_step": _per_step(counters, "communication_bytes"),
         "graph_replay_share": graph_replay_share(counters),
         "op_calls_per_step": sum(calls) / steps if calls and steps else None,
     }
+
+
+def _per_step(counters: Mapping[str, float], name: str) -> float | None:
+    count, steps = counters.get(name), counters.get("steps")
+    return None if count is None or not steps else count / steps
 
 
 def _is_good(record: RequestRecord, slo: Slo) -> bool:
