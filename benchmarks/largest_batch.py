@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # asv looks for suites in every module of this folder, and none may load the engine
+if (
+    TYPE_CHECKING
+):  # asv looks for suites in every module of this folder, and none may load the engine
     from inference.architecture import ModelConfig
 
 __all__ = ["MEASURES", "Serving", "largest_batch", "main", "num_bytes"]
