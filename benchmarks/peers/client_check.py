@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from benchmarks.peers.servers import MOCK, PeerServer, running
 from tracker.errors import MeasurementError
-from tracker.load.http import Endpoint, Lag
 from tracker.load.run import run_scenario
 from tracker.load.spec import scenario_of
 
@@ -67,6 +66,9 @@ def check_client(
     Raises:
         MeasurementError: The server does not start, or the load is void.
     """
+    # Here, not above: asv looks for suites in every module of benchmarks, and none may load aiohttp.
+    from tracker.load.http import Endpoint, Lag
+
     table = {
         "requests": requests, "prompt": 8, "output": OUTPUT, "text": True, "natural_end": True,
         "load": {"concurrency": 1},
