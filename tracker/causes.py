@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 
-from tracker.domain import Cause
+from tracker.domain import Cause, Fingerprint
 
-__all__ = ["cause_of"]
+__all__ = ["cause_of", "environment_changes"]
 
 # Where several changed at once, the first of these is named: the deeper one explains more.
 _FIELDS: dict[Cause, frozenset[str]] = {
     "hardware": frozenset({"gpu_model", "gpu_count", "cpu", "num_cpu"}),
     "driver": frozenset({"driver", "cuda", "os"}),
-    "node": frozenset({"clocks_policy", "threads"}),
+    "node": frozenset({"clocks_policy", "threads", "gpus"}),
     "measuring tool": frozenset({"asv", "asv_runner"}),
 }
 
@@ -31,3 +32,19 @@ def cause_of(fields: Iterable[str]) -> Cause:
         if changed & names:
             return cause
     return "dependency"
+
+
+def environment_changes(base: Fingerprint, head: Fingerprint) -> dict[str, tuple[object, object]]:
+    """Return what differs between two environments: field, requirement or variable to its two values."""
+    before, after = (
+        {
+            **{f.name: getattr(one, f.name) for f in fields(Fingerprint) if f.name != "extra"},
+            **dict(one.extra),
+        }
+        for one in (base, head)
+    )
+    return {
+        name: (before.get(name), after.get(name))
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    }

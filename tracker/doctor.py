@@ -5,21 +5,23 @@ Looks only: nothing is changed, and nothing heavy is imported.
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 from typing import Literal
 
+from tracker.diagnose import RULES, Facts, judge
+from tracker.domain import QuarantinedGpu
 from tracker.fingerprint import Gpu, GpuReport, cpu_model, package_versions, read_gpus
+from tracker.host import read_blas, read_host, read_text
 
 __all__ = [
-    "Finding", "HostFacts", "Status", "examine", "examine_gpus", "examine_host",
-    "examine_software", "read_host",
+    "Finding", "Status", "examine", "examine_gpus", "examine_host", "examine_now",
+    "examine_quarantine", "examine_software",
 ]  # fmt: skip
 
 Status = Literal["ok", "warn", "fail"]
@@ -45,38 +47,6 @@ class Finding:
     advice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
-    """The host's processor, as it is now; None is what the kernel does not say.
-
-    Attributes:
-        cores: Logical ones.
-        load: Load average of the last minute.
-        governor: Of the first core.
-        frequency: Of the first core, as a share of its highest.
-    """
-
-    cores: int
-    load: float
-    governor: str | None = None
-    frequency: float | None = None
-
-
-def read_host(root: Path = Path("/"), *, load: Callable[[], float] | None = None) -> HostFacts:
-    """Return what /proc and /sys under `root` say of the processor; see `examine_host`."""
-    scaling = root / "sys/devices/system/cpu/cpu0/cpufreq"
-    current, highest = (_read(scaling / f"{n}_freq") for n in ("scaling_cur", "cpuinfo_max"))
-    frequency = None
-    if current is not None and highest is not None and current.isdigit() and highest.isdigit():
-        frequency = int(current) / int(highest) if int(highest) else None
-    return HostFacts(
-        os.cpu_count() or 1,
-        (load or (lambda: os.getloadavg()[0]))(),
-        _read(scaling / "scaling_governor"),
-        frequency,
-    )
-
-
 def examine(python: str | None = None) -> list[Finding]:
     """Return everything there is to say about this machine's hardware and software.
 
@@ -84,13 +54,15 @@ def examine(python: str | None = None) -> list[Finding]:
         python: The interpreter that is measured; this one by default.
     """
     path = which(python) if python else sys.executable
+    gpus = read_gpus()
     versions = package_versions(path) if path else {}
     return [
         *examine_software(
             versions, path or str(python), asv_of_tracker=package_versions().get("asv")
         ),
-        *examine_gpus(read_gpus()),
+        *examine_gpus(gpus),
         *examine_host(Path("/")),
+        *examine_now(Facts(read_host(), read_blas(), gpus.gpus, gpus.cuda)),
     ]
 
 
@@ -163,57 +135,59 @@ def _one_gpu(index: int, gpu: Gpu) -> Iterator[Finding]:
             "off: the driver reloads between launches",
             f"nvidia-smi -i {index} -pm 1",
         )
-    if gpu.processes:
-        who = ", ".join(map(str, gpu.processes))
+
+
+def examine_now(facts: Facts) -> Iterator[Finding]:
+    """Judge what the machine does now by the rules of `tracker diagnose` that are the machine's.
+
+    What is not known of a GPU that is not there is left out.
+    """
+    for rule in RULES:
+        if rule.severity is None:
+            continue
+        answer = judge(rule, facts)
+        if answer.advice is not None:
+            detail = f"{answer.advice.figure} (limit: {answer.advice.limit})"
+            yield Finding(rule.name, rule.severity, detail, answer.advice.action)
+        elif answer.figure is not None:
+            yield Finding(rule.name, "ok", answer.figure)
+        elif facts.gpus or "GPU" not in rule.needs:
+            yield Finding(rule.name, "ok", f"not known: needs {rule.needs}")
+
+
+def examine_quarantine(
+    quarantined: Iterable[QuarantinedGpu], here: Collection[str | None]
+) -> Iterator[Finding]:
+    """Name the GPUs whose launches do not count: a failure where one is in this machine.
+
+    Args:
+        quarantined: Of the store.
+        here: UUIDs of this machine's GPUs.
+    """
+    for gpu in quarantined:
         yield Finding(
-            f"{area} processes",
-            "fail",
-            f"in use by process {who}",
-            "measure on a GPU of its own; wait, or end what is yours",
-        )
-    if gpu.throttle:
-        yield Finding(
-            f"{area} throttling",
-            "fail",
-            ", ".join(gpu.throttle),
-            "let it cool, raise the power limit or lower the locked clocks",
+            "quarantine",
+            "fail" if gpu.gpu in here else "warn",
+            gpu.text,
+            f"hide it (CUDA_VISIBLE_DEVICES) or repair it; then tracker doctor --release {gpu.gpu}",
         )
 
 
-def examine_host(root: Path, *, load: Callable[[], float] | None = None) -> Iterator[Finding]:
-    """Judge processor, load, memory and disk.
+def examine_host(root: Path) -> Iterator[Finding]:
+    """Judge processor, memory and disk.
 
     Args:
         root: Where /proc and /sys are looked for.
-        load: Returns the one-minute load average; the system's by default.
     """
-    host = read_host(root, load=load)
-    cores, governor, average = host.cores, host.governor, host.load
+    cores = read_host(root).cores
     yield Finding("cpu", "ok", f"{cpu_model() or 'unknown'}, {cores} logical cores")
-    if governor is None:
-        yield Finding("cpu governor", "ok", "not exposed (a virtual machine or container)")
-    elif governor == "performance":
-        yield Finding("cpu governor", "ok", governor)
-    else:
-        yield Finding(
-            "cpu governor", "warn", governor, "cpupower frequency-set --governor performance"
-        )
-    smt = _read(root / "sys/devices/system/cpu/smt/active")
+    smt = read_text(root / "sys/devices/system/cpu/smt/active")
     if smt == "1":
         yield Finding(
             "smt", "warn", "on: siblings share a core", "pin benchmarks to one thread a core"
         )
     elif smt is not None:
         yield Finding("smt", "ok", "off")
-    if average > 0.5 * cores:
-        yield Finding(
-            "load",
-            "warn",
-            f"{average:.1f} on {cores} cores",
-            "other work is running; paired gates bear it, single runs do not",
-        )
-    else:
-        yield Finding("load", "ok", f"{average:.1f} on {cores} cores")
     yield from _memory(root)
     free = shutil.disk_usage(Path.cwd()).free
     if free < _DISK_LOW:
@@ -226,7 +200,7 @@ def examine_host(root: Path, *, load: Callable[[], float] | None = None) -> Iter
 
 
 def _memory(root: Path) -> Iterator[Finding]:
-    for line in (_read(root / "proc/meminfo") or "").splitlines():
+    for line in (read_text(root / "proc/meminfo") or "").splitlines():
         if line.startswith("MemAvailable:"):
             available = int(line.split()[1]) * 1024
             if available < _MEMORY_LOW:
@@ -235,10 +209,3 @@ def _memory(root: Path) -> Iterator[Finding]:
                 )
             else:
                 yield Finding("memory", "ok", f"{available / 1e9:.1f} GB available")
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError:
-        return None

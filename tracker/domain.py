@@ -795,6 +795,38 @@ class ExplanationInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantinedGpu:
+    """A GPU whose launches do not count, from a launch that showed it sick until a person releases it.
+
+    Attributes:
+        gpu: UUID.
+        machine: Where it was seen.
+        model: Its name; None where unknown.
+        reason: What was seen, with figures.
+        since: When.
+        released_at: None while its launches do not count.
+        released_because: What the person who released it said.
+    """
+
+    gpu: str
+    machine: str
+    model: str | None
+    reason: str
+    since: datetime
+    released_at: datetime | None = None
+    released_because: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole in one sentence, with how it ends."""
+        return (
+            f"GPU {self.gpu} of {self.machine} is in quarantine since {self.since:%Y-%m-%d}: "
+            f"{self.reason}; its launches do not count. Once it is repaired: "
+            f"`tracker doctor --release {self.gpu}`"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """An intended change of a metric: the gate tests for it instead of calling it a regression.
 

@@ -47,6 +47,11 @@ class Gpu:
         max_sm_clock: Highest SM clock, MHz.
         processes: Process ids that hold a context.
         throttle: Names of reasons for which its clocks are held down now.
+        uuid: As ``nvidia-smi -L`` prints it.
+        compute: Compute capability: "9.0".
+        ecc_errors: Uncorrected memory errors since the driver was loaded.
+        power_limit, default_power_limit: Watts.
+        pcie_width, max_pcie_width: Lanes.
     """
 
     name: str
@@ -57,6 +62,13 @@ class Gpu:
     max_sm_clock: int | None = None
     processes: tuple[int, ...] = ()
     throttle: tuple[str, ...] = ()
+    uuid: str | None = None
+    compute: str | None = None
+    ecc_errors: int | None = None
+    power_limit: float | None = None
+    default_power_limit: float | None = None
+    pcie_width: int | None = None
+    max_pcie_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +205,16 @@ def _gpu(handle: object) -> Gpu:
     running = ask("nvmlDeviceGetComputeRunningProcesses")
     persistence = ask("nvmlDeviceGetPersistenceMode")
     mask = reasons if isinstance(reasons, int) else 0
+    uuid = ask("nvmlDeviceGetUUID")
+    compute = ask("nvmlDeviceGetCudaComputeCapability")
+    errors = ask(
+        "nvmlDeviceGetTotalEccErrors",
+        pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, pynvml.NVML_VOLATILE_ECC,
+    )  # fmt: skip
+    limits = [ask(f"nvmlDeviceGetPowerManagement{name}") for name in ("Limit", "DefaultLimit")]
+    watts = [limit / 1000.0 if isinstance(limit, int) else None for limit in limits]
+    lanes = [ask(f"nvmlDeviceGet{name}PcieLinkWidth") for name in ("Curr", "Max")]
+    width, most = (count if isinstance(count, int) else None for count in lanes)
     total = getattr(memory, "total", None)
     return Gpu(
         name=str(ask("nvmlDeviceGetName")),
@@ -203,4 +225,11 @@ def _gpu(handle: object) -> Gpu:
         max_sm_clock=highest if isinstance(highest, int) else None,
         processes=tuple(p.pid for p in running) if isinstance(running, list) else (),
         throttle=tuple(label for name, label in _THROTTLE if mask & int(getattr(pynvml, name, 0))),
+        uuid=uuid.decode() if isinstance(uuid, bytes) else str(uuid) if uuid is not None else None,
+        compute=".".join(map(str, compute)) if isinstance(compute, list | tuple) else None,
+        ecc_errors=errors if isinstance(errors, int) else None,
+        power_limit=watts[0],
+        default_power_limit=watts[1],
+        pcie_width=width,
+        max_pcie_width=most,
     )

@@ -8,7 +8,7 @@ Failed and skipped results are left out and counted, never filled in.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -29,10 +29,11 @@ __all__ = [
 ]
 
 EXACT_ALGORITHM = "exact-step-1"
-RULES = 2  # raise it when this file tells segments, moves or levels otherwise
+RULES = 3  # raise it when this file tells segments, moves or levels otherwise
 
 _MOVE_POINTS = 40  # on either side of a change of the environment
 _MOVE_SLACK = 1
+_GPUS = "gpus"  # field of a fingerprint: the UUIDs
 
 Detector = Callable[[Sequence[float]], Iterable[int]]
 
@@ -104,8 +105,9 @@ def find_shifts(history: SeriesHistory, *, detect: Detector | None = None) -> Se
     segments = _segments(history)
     num_points = sum(len(segment) for segment in segments)
     shifts = list(_moves(history, segments, detect))
+    gpus = _gpus_at(history)
     for segment in segments:
-        shifts += _segment_shifts(series, segment, detect)
+        shifts += _segment_shifts(series, segment, detect, gpus)
     if segments and series.kind != "exact":
         shifts += _drifts(series, segments[-1], shifts)
     place = {point.revision.commit: number for number, point in enumerate(history.points)}
@@ -128,9 +130,14 @@ def _segments(history: SeriesHistory) -> list[list[Point]]:
     """Points with a value, cut at each revision where something known of the environment changed.
 
     What was unknown and becomes known is no change: a launch that did not say its driver would
-    otherwise end a segment, and two in turn would leave no segment long enough to see anything.
+    otherwise end a segment, and two in turn would leave no segment long enough to see anything. Nor
+    does another GPU of the same model end one: jobs of a host with several take turns on them.
     """
-    starts = {change.revision.commit for change in history.fingerprint_changes}
+    starts = {
+        change.revision.commit
+        for change in history.fingerprint_changes
+        if {name for name, _, _ in change.changed} != {_GPUS}
+    }
     segments: list[list[Point]] = [[]]
     for point in history.points:
         if point.revision.commit in starts:
@@ -138,6 +145,25 @@ def _segments(history: SeriesHistory) -> list[list[Point]]:
         if _value(point) is not None:
             segments[-1].append(point)
     return [segment for segment in segments if segment]
+
+
+def _gpus_at(history: SeriesHistory) -> Mapping[str, str]:
+    """Return the GPUs that each revision ran on, as far as they are known; empty where they never changed."""
+    changes: dict[str, tuple[str, str]] = {
+        change.revision.commit: (was, now)
+        for change in history.fingerprint_changes
+        for name, was, now in change.changed
+        if name == _GPUS
+    }
+    if not changes:
+        return {}
+    current = next(iter(changes.values()))[0]
+    gpus: dict[str, str] = {}
+    for point in history.points:
+        commit = point.revision.commit
+        current = changes[commit][1] if commit in changes else current
+        gpus[commit] = current
+    return gpus
 
 
 def _moves(
@@ -167,15 +193,23 @@ def _moves(
 
 
 def _segment_shifts(
-    series: SeriesInfo, segment: Sequence[Point], detect: Detector
+    series: SeriesInfo, segment: Sequence[Point], detect: Detector, gpus: Mapping[str, str]
 ) -> Iterator[LevelShift]:
+    """The levels that changed within a segment: the code's, unless no GPU ran on both sides."""
     values = [value for point in segment if (value := _value(point)) is not None]
     starts = list(detect(values))
-    levels = [median(values[a:b]) for a, b in pairwise([0, *starts, len(values)])]
-    for start, (before, after) in zip(starts, pairwise(levels), strict=True):
+    spans = list(pairwise([0, *starts, len(values)]))
+    levels = [median(values[a:b]) for a, b in spans]
+    used = [{gpus.get(point.revision.commit) for point in segment[a:b]} for a, b in spans]
+    for place, start in enumerate(starts):
+        before, after = levels[place : place + 2]
         last, first = segment[start - 1].revision, segment[start].revision
-        shift = _shift(series, last, first, before, after)
-        yield replace(shift, recovered=abs(levels[-1] - before) < abs(levels[-1] - after))
+        of_gpu = series.kind != "exact" and not used[place] & used[place + 1]
+        yield replace(
+            _shift(series, last, first, before, after),
+            recovered=abs(levels[-1] - before) < abs(levels[-1] - after),
+            cause="node" if of_gpu else "code",
+        )
 
 
 def _drifts(

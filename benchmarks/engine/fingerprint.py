@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +39,18 @@ def gpus_of(device: str) -> list[NvmlDevice]:
     return open_gpus(f"GPU-{uuid}" for d in devices if (uuid := getattr(d, "uuid", None)))
 
 
-def fingerprint(device: str, gpu: NvmlDevice | None, extra: dict[str, str]) -> dict[str, Any]:
+def fingerprint(device: str, gpus: Sequence[NvmlDevice], extra: dict[str, str]) -> dict[str, Any]:
     """Return the environment as JSON values.
 
     Args:
         device: ``"cpu"`` or ``"cuda"``; what no CPU number depends on is None on a CPU.
-        gpu: The device's handle, if it has one.
+        gpus: The handles of those that do the work.
         extra: More names and values that must not change unseen.
     """
     import torch
 
     cuda = device == "cuda"
+    gpu = gpus[0] if gpus else None
     versions = package_versions()
     return {
         "gpu_model": torch.cuda.get_device_name(0) if cuda else None,
@@ -65,6 +67,7 @@ def fingerprint(device: str, gpu: NvmlDevice | None, extra: dict[str, str]) -> d
         "os": f"{platform.system()} {platform.release()}",
         "threads": torch.get_num_threads(),
         "clocks_policy": gpu.clocks_policy() if gpu else _governor(),
+        "gpus": ", ".join(gpu.uuid for gpu in gpus) or None,
         "extra": dict(sorted(extra.items())),
     }
 

@@ -149,8 +149,8 @@ class InProcess:
             "communication_share": _communication_share(self._engine, seconds),
             **cpu_metrics(self._cpu_time, done.ended - done.started, *self._ticks),
         }
-        gpu = self.gpus[0] if self.gpus else None
-        environment = fingerprint(self._scenario.model.device, gpu, {})
+        serving = self.gpus[: self.num_serving]
+        environment = fingerprint(self._scenario.model.device, serving, {})
         described = {**self._engine.describe(), "source": str(self._imported.path)}
         self.close()
         control = {"before": self._control, "after": control_of(self._scenario.model.device)}

@@ -45,7 +45,7 @@ def _facts(device: str) -> dict[str, Any]:
 
     gpus = gpus_of(device)
     try:
-        facts = fingerprint(device, gpus[0] if gpus else None, {})
+        facts = fingerprint(device, gpus, {})
     finally:
         for gpu in gpus:
             gpu.close()

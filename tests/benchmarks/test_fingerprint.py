@@ -24,17 +24,17 @@ def threads(monkeypatch):
 def test_a_small_machine_runs_on_one_thread(threads, monkeypatch, cores, expected):
     monkeypatch.setattr(module.os, "sched_getaffinity", lambda pid: set(range(cores)))
     assert pin_threads() == expected
-    assert fingerprint("cpu", None, {})["threads"] == expected
+    assert fingerprint("cpu", (), {})["threads"] == expected
 
 
 def test_a_cpu_launch_has_no_gpu(threads):
-    got = fingerprint("cpu", None, {})
+    got = fingerprint("cpu", (), {})
     assert got["gpu_model"] is got["gpu_count"] is got["driver"] is None
     assert gpus_of("cpu") == []
 
 
 def test_versions_of_the_measuring_tools_are_recorded():
-    got = fingerprint("cpu", None, {})
+    got = fingerprint("cpu", (), {})
     assert got["asv"]
     assert got["asv_runner"]
     assert got["python"].startswith("3.")
@@ -42,7 +42,7 @@ def test_versions_of_the_measuring_tools_are_recorded():
 
 
 def test_the_driver_and_the_clocks_come_from_the_device():
-    got = fingerprint("cpu", open_gpu("GPU-1", FakeNvml()), {"b": "2", "a": "1"})
+    got = fingerprint("cpu", [open_gpu("GPU-1", FakeNvml())], {"b": "2", "a": "1"})
     assert got["driver"] == "580.1"
     assert got["clocks_policy"] == "sm 1980 MHz, mem 2619 MHz"
     assert list(got["extra"].items()) == [("a", "1"), ("b", "2")]

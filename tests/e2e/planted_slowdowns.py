@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PLANTED", "Planted"]
+__all__ = ["FIRST", "PLANTED", "UNSEEN", "Planted"]
 
-DECODE = r"bench_decode\.TinyB8\."
-TEXT = r"bench_decode\.SmolB1\."
-SHARED = r"bench_counters\.TinyShared\."
+# One benchmark launches the load of its suite.
+DECODE = r"bench_decode\.TinyB8\.track_steps$"
+TEXT = r"bench_decode\.SmolB1\.track_steps$"
+SHARED = r"bench_counters\.TinyShared\.track_steps$"
+PREFILL = r"bench_prefill\.TinyP128\.track_steps$"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Planted:
     bench: str = DECODE
 
 
-PLANTED = (
+FIRST = (
     Planted(
         "an op made slow",
         "inference/ops/numpy_ops.py",
@@ -112,3 +114,117 @@ PLANTED = (
         r"model\.py:\d+ Decoder\.forward",
     ),
 )
+
+# Of the same kinds at other places; the method was not made with these in view.
+UNSEEN = (
+    Planted(
+        "a slow embedding",
+        "inference/ops/numpy_ops.py",
+        "    return table.take(tokens, axis=0)\n",
+        "    return np.array(table, copy=True).take(tokens, axis=0)\n",
+        r"numpy_ops\.py:\d+ embedding",
+    ),
+    Planted(
+        "a slow rotation",
+        "inference/ops/cpu/compiled_ops.py",
+        "    qkv = np.ascontiguousarray(qkv)\n",
+        "    qkv = np.array(qkv.tolist(), np.float32)\n",
+        r"compiled_ops\.py:\d+ rope_store .*tolist",
+    ),
+    Planted(
+        "the vocabulary twice",
+        "inference/model.py",
+        "        logits = self.ops.linear(normed, self.weights.lm_head)\n",
+        "        logits = self.ops.linear(normed, self.weights.lm_head)\n"
+        "        logits = self.ops.linear(normed, self.weights.lm_head)\n",
+        r"model\.py:\d+ Decoder\.logits .*linear",
+    ),
+    Planted(
+        "a copy of the block tables per step",
+        "inference/batch.py",
+        "        self._decoding.send(host, last.sizes)\n        batch = last.batch\n",
+        "        self._kept = [self._lanes.tables.copy() for _ in range(4)]\n"
+        "        self._decoding.send(host, last.sizes)\n        batch = last.batch\n",
+        r"batch\.py:\d+ BatchBuilder\._go_on .*copy",
+    ),
+    Planted(
+        "host work per token",
+        "inference/delivery.py",
+        "        now = time.perf_counter_ns()\n        seconds = now / 1e9\n",
+        "        repr([outlet.stop_tokens for outlet in outlets.values() for _ in range(20)])\n"
+        "        now = time.perf_counter_ns()\n        seconds = now / 1e9\n",
+        r"delivery\.py:\d+ Delivery\.deliver .*repr",
+    ),
+    Planted(
+        "counting in a generator",
+        "inference/work.py",
+        "        positions = sum(step.starts) + tokens\n",
+        "        pairs = [*zip(step.starts, step.lengths, strict=True)] * 20\n"
+        "        positions = sum(start + length for start, length in pairs) // 20\n",
+        r"work\.py:\d+ WorkCounters\.add",
+    ),
+    Planted(
+        "blocks published under another key",
+        "inference/blocks.py",
+        "            key = (link, tuple(tokens[i * size : (i + 1) * size]))\n            block = ",
+        "            key = (link, (*tokens[i * size : (i + 1) * size], num_computed))\n            block = ",
+        r"BlockManager\.publish",
+        SHARED,
+    ),
+    Planted(
+        "probabilities before the argmax",
+        "inference/ops/sampling.py",
+        "    tokens = _most_likely(logits)\n",
+        "    tokens = _most_likely(logits.double().softmax(dim=-1))\n",
+        r"sampling\.py:\d+ sample .*softmax",
+    ),
+    Planted(
+        "prompts decoded after encoding",
+        "inference/intake.py",
+        "            tokens = self._tokenizer.encode(prompt, add_special_tokens=add_special_tokens)\n",
+        "            tokens = self._tokenizer.encode(prompt, add_special_tokens=add_special_tokens)\n"
+        '            "".join(self._tokenizer.decode([token]) for token in tokens)\n',
+        r"intake\.py:\d+ Intake\._tokens",
+        TEXT,
+    ),
+    Planted(
+        "a wait at the end of a step",
+        "inference/engine.py",
+        "        self._advance()\n        events = list(self._default_inbox)\n",
+        "        self._advance()\n        time.sleep(0.0002)\n"
+        "        events = list(self._default_inbox)\n",
+        r"engine\.py:\d+ LLM\.step .*sleep",
+    ),
+    Planted(
+        "a limit on chunks",
+        "inference/scheduler.py",
+        "        return min(wanted, budget)\n",
+        "        return min(wanted, budget, 32)\n",
+        r"Scheduler\._chunk_length",
+        PREFILL,
+    ),
+    Planted(
+        "attention in smaller chunks",
+        "inference/ops/attention.py",
+        "_QUERIES = 64 ",
+        "_QUERIES = 4 ",
+        r"attention\.py:\d+ attend_chunk",
+        PREFILL,
+    ),
+    Planted(
+        "an addition and a norm apart",
+        "inference/ops/cpu/compiled_ops.py",
+        "    normed, total = np.empty_like(x), np.empty_like(x)\n    load().add_rms_norm(\n",
+        "    if len(x):\n        return numpy_ops.add_rms_norm(x, residual, weight, eps=eps)\n"
+        "    normed, total = np.empty_like(x), np.empty_like(x)\n    load().add_rms_norm(\n",
+        r"compiled_ops\.py:\d+ add_rms_norm",
+    ),
+    Planted(
+        "every batch laid out anew",
+        "inference/batch.py",
+        "            and not any(step.drafts)\n            and last.lens",
+        "            and not any(step.lengths)\n            and last.lens",
+        r"batch\.py:\d+ BatchBuilder\.build ",
+    ),
+)
+PLANTED = (*FIRST, *UNSEEN)

@@ -24,4 +24,4 @@ def test_a_planted_slowdown_is_named_first(clone):
 
 def test_every_planted_edit_applies(clone):
     commits = {clone.plant(planted) for planted in PLANTED}
-    assert len(commits) == len(PLANTED) == 10
+    assert len(commits) == len(PLANTED)

@@ -3,8 +3,10 @@ import json
 import pytest
 
 from tests.tracker.cli.commands import tracker
-from tracker.doctor import examine_gpus, examine_host, examine_software
+from tracker.diagnose import Facts
+from tracker.doctor import examine_gpus, examine_host, examine_now, examine_software
 from tracker.fingerprint import Gpu, GpuReport, package_versions
+from tracker.host import read_host
 
 GOOD = Gpu("H100", memory=80 << 30, persistence=True, locked_clocks=True, sm_clock=1500)
 
@@ -20,15 +22,16 @@ def status(findings):
         ({"locked_clocks": False}, "gpu 0 clocks", "warn"),
         ({"locked_clocks": None}, "gpu 0 clocks", "warn"),
         ({"persistence": False}, "gpu 0 persistence", "warn"),
-        ({"processes": (41, 42)}, "gpu 0 processes", "fail"),
-        ({"throttle": ("power cap",)}, "gpu 0 throttling", "fail"),
+        ({"processes": (41, 42)}, "shared GPU", "fail"),
+        ({"throttle": ("power cap",)}, "throttling", "fail"),
+        ({"ecc_errors": 2}, "memory errors", "fail"),
     ],
 )
 def test_gpus(change, area, expected):
     import dataclasses
 
     report = GpuReport((dataclasses.replace(GOOD, **change),), "570.1", "12.8")
-    findings = list(examine_gpus(report))
+    findings = [*examine_gpus(report), *examine_now(Facts(gpus=report.gpus))]
     assert status(findings)[area] == expected
     assert all(finding.advice for finding in findings if finding.status != "ok")
 
@@ -68,12 +71,21 @@ def test_the_host_is_read_from_its_files(tmp_path):
     smt.write_text("1\n")
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/meminfo").write_text("MemAvailable:   1000 kB\n")
-    seen = status(examine_host(tmp_path, load=lambda: 1000.0))
-    assert [seen[a] for a in ("cpu governor", "smt", "memory", "load")] == ["warn"] * 4
+    for name, value in (("scaling_cur_freq", "1000"), ("cpuinfo_max_freq", "4000")):
+        (governor.parent / name).write_text(value)
+
+    def seen(load):
+        facts = Facts(read_host(tmp_path, load=lambda: load))
+        return status([*examine_host(tmp_path), *examine_now(facts)])
+
+    busy = seen(1000.0)
+    assert [busy[a] for a in ("processor clock", "smt", "memory", "other processes")] == [
+        "warn"
+    ] * 4
     governor.write_text("performance\n")
     smt.write_text("0\n")
-    seen = status(examine_host(tmp_path, load=lambda: 0.0))
-    assert [seen[a] for a in ("cpu governor", "smt", "load")] == ["ok"] * 3
+    quiet = seen(0.0)
+    assert [quiet[a] for a in ("processor clock", "smt", "other processes")] == ["ok"] * 3
 
 
 def test_the_command_says_what_to_do_and_exits_by_it(toy):

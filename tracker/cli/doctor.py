@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from tracker.cli import Settings
-from tracker.doctor import Finding, examine
-from tracker.errors import PacekeeperError, StoreError
+from tracker.doctor import Finding, examine, examine_quarantine
+from tracker.errors import PacekeeperError, StoreError, UsageError
+from tracker.fingerprint import read_gpus
 
 __all__ = ["command"]
 
@@ -31,12 +32,22 @@ _STYLE = {"ok": "green", "warn": "yellow", "fail": "bold red"}
     help="asv's configuration (default: the nearest asv.conf.json).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--release", metavar="GPU", help="Let the launches of this GPU (a UUID) count again.")
+@click.option("--because", metavar="TEXT", default="", help="With --release: what was repaired.")
 @click.pass_obj
-def command(settings: Settings, python: str | None, config: Path | None, as_json: bool) -> int:
+def command(
+    settings: Settings, python: str | None, config: Path | None, as_json: bool,
+    release: str | None, because: str,
+) -> int:  # fmt: skip
     """Check whether this machine is fit to measure, and say how to fix what is not.
+
+    A GPU that reached less than half of its clock under load is in quarantine: its launches do not
+    count. It stays there until --release.
 
     Exits 4 if a measurement could not work, else 0. A cause of noise is only a warning.
     """
+    if release is not None:
+        return _release(settings.db, release, because)
     findings = [*examine(python), *_project(config), *_store(settings.db)]
     failed = any(finding.status == "fail" for finding in findings)
     if as_json:
@@ -78,11 +89,13 @@ def _project(config: Path | None) -> Iterator[Finding]:
 
 
 def _store(url: str) -> Iterator[Finding]:
-    from tracker.store import Store
+    from tracker.store import Store, queries
 
     try:
         with Store.open(url, read_only=True) as store:
             yield Finding("store", "ok", store.url)
+            here = {gpu.uuid for gpu in read_gpus().gpus}
+            yield from examine_quarantine(queries.quarantined_gpus(store).values(), here)
     except StoreError as error:
         if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
             yield Finding("store", "warn", str(error), "the first `tracker run` makes it")
@@ -90,6 +103,22 @@ def _store(url: str) -> Iterator[Finding]:
             yield Finding("store", "fail", str(error))
     except PacekeeperError as error:
         yield Finding("store", "fail", str(error))
+
+
+def _release(url: str, gpu: str, because: str) -> int:
+    """End a GPU's quarantine.
+
+    Raises:
+        UsageError: It is in none.
+    """
+    from tracker.store import Store, queries
+
+    with Store.open(url) as store:
+        if not store.release_gpu(gpu, because):
+            known = ", ".join(queries.quarantined_gpus(store)) or "none"
+            raise UsageError(f"GPU {gpu!r} is not in quarantine; those that are: {known}")
+    click.echo(f"GPU {gpu} is released: its launches count again")
+    return 0
 
 
 def _print(findings: list[Finding]) -> None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import random
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from tracker.cli import Settings
-from tracker.cli.lab import open_lab
+from tracker.cli.lab import Lab, open_lab
 from tracker.cli.options import LabOptions, lab_options
 from tracker.cli.outputs import Outputs
 from tracker.cli.project import stored_project, stored_ref
 from tracker.domain import Arm
 from tracker.errors import UsageError
 from tracker.explain.after_gate import stored_explanation
+from tracker.explain.deep import find_tool, with_counters
 from tracker.explain.differences import LEAST_PAIRS
 from tracker.explain.explanation import Explanation
-from tracker.explain.run import explain_commits, keep
+from tracker.explain.run import explain_captured, explain_commits, keep
+from tracker.explain.stored import stored_cause, stored_traces
 from tracker.report.explanation import EXPLANATION_FORMATS, headline
 from tracker.store import Store
 
@@ -35,6 +41,16 @@ __all__ = ["command"]
     help=f"Pairs of launches; below {LEAST_PAIRS} nothing is called slower.",
 )
 @click.option("--seed", type=int, metavar="N", help="Seed for the launch order (default: random).")
+@click.option(
+    "--fresh",
+    is_flag=True,
+    help="Capture new traces, also where a gate left some (so does --bench).",
+)
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Also read hardware counters of the kernels that differ (ncu, nsys).",
+)
 @click.option(
     "--format",
     "form",
@@ -56,6 +72,8 @@ def command(
     head: str,
     pairs: int,
     seed: int | None,
+    fresh: bool,
+    deep: bool,
     form: str,
     out: Path | None,
     stored: bool,
@@ -63,8 +81,9 @@ def command(
 ) -> int:
     """Say which phase and which function or kernel of HEAD got slower than in BASE, and by how much.
 
-    Launches both commits in interleaved pairs and traces each launch after its timed part. Calls
-    are counted exactly; every difference of time has an interval over the pairs.
+    Reads the traces that a gate of the two commits, or an earlier explanation, left on this machine.
+    Without any it launches both commits in interleaved pairs and traces each launch after its timed
+    part. Calls are counted exactly; every difference of time has an interval over the pairs.
 
     Exits 0 where the traces were compared, whatever they show; 4 where nothing could be traced, 130
     when interrupted.
@@ -73,25 +92,52 @@ def command(
     if stored:
         result = _stored(settings.db, lab, base, head)
     else:
-        result = _captured(settings.db, lab, base, head, pairs, seed)
+        with open_lab(settings.db, lab) as here:
+            result = _explained(here, base, head, pairs, seed, fresh=fresh or bool(lab.bench))
+            if deep:
+                result = _with_counters(here, result)
+            keep(here.recorder.store, here.recorder.project, result)
     summary = "; ".join(f"{suite.benchmark}: {headline(suite)}" for suite in result.suites)
     outputs.write(lambda name: EXPLANATION_FORMATS[name](result), summary)
     return 130 if result.interrupted else 0
 
 
-def _captured(
-    db: str, lab: LabOptions, base: str, head: str, pairs: int, seed: int | None
+def _explained(
+    here: Lab, base: str, head: str, pairs: int, seed: int | None, *, fresh: bool
 ) -> Explanation:
-    with open_lab(db, lab) as here:
-        first, second = here.commit(base), here.commit(head)
-        result = explain_commits(
-            here.traced_runner(), here.recorder.project, first, second, pairs=pairs,
-            seed=random.SystemRandom().randrange(2**31) if seed is None else seed,
-            on_launch=_say,
-        )  # fmt: skip
-        here.recorder.commits([first] if first.hash == second.hash else [first, second])
-        keep(here.recorder.store, here.recorder.project, result)
-    return result
+    """Explain by the stored traces, if there are any and new ones are not asked for."""
+    first, second = here.commit(base), here.commit(head)
+    store, project, machine = here.recorder.store, here.recorder.project, here.runner.machine
+    here.recorder.commits([first] if first.hash == second.hash else [first, second])
+    warnings: list[str] = []
+    if not fresh:
+        captured = stored_traces(store, project, first.hash, second.hash, machine)
+        if captured is not None and captured.traces:
+            result = explain_captured(captured, here.repository, project, machine, first, second)
+            cause = stored_cause(store, project, first.hash, second.hash, machine)
+            return result if cause is None else replace(result, cause=cause)
+        if captured is not None:
+            reasons = "; ".join(captured.problems.values())
+            warnings.append(
+                f"captured anew, since no pair of {captured.source} can be read: {reasons}"
+            )
+    result = explain_commits(
+        here.traced_runner(), project, first, second, pairs=pairs,
+        seed=random.SystemRandom().randrange(2**31) if seed is None else seed,
+        on_launch=_say, check=here.recorder.checked,
+    )  # fmt: skip
+    return replace(result, warnings=(*warnings, *result.warnings))
+
+
+def _with_counters(here: Lab, result: Explanation) -> Explanation:
+    commits = {"base": result.base, "head": result.head}
+    suites = tuple(rf"^{re.escape(s.benchmark.partition('(')[0])}\." for s in result.suites)
+
+    def launch(arm: Arm, prefix: Sequence[str]) -> None:
+        here.profiled_runner(prefix).launch(commits[arm], bench=suites)
+
+    with tempfile.TemporaryDirectory() as folder:
+        return with_counters(result, find_tool(), launch, Path(folder))
 
 
 def _stored(db: str, lab: LabOptions, base: str, head: str) -> Explanation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,6 +38,13 @@ class Lab:
         """
         (commit,) = self.repository.describe([self.repository.resolve(ref)])
         return commit
+
+    def profiled_runner(self, prefix: Sequence[str]) -> Runner:
+        """Return the runner of this lab whose launches run behind a profiler."""
+        return make_runner(
+            self.runner.project, self.policy,
+            machine=self.runner.machine, python=self.runner.python, prefix=prefix,
+        )  # fmt: skip
 
     def traced_runner(self) -> Runner:
         """Return the runner of this lab whose launches also write traces."""

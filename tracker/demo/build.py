@@ -21,7 +21,8 @@ from tracker.changepoints import analyze
 from tracker.demo.engine import METRICS, SWEEP, Node, simulate, simulate_sweep
 from tracker.demo.launch import simulate_launch
 from tracker.demo.repository import PROJECT, make_repository
-from tracker.demo.story import NUM_COMMITS, PLACES, Place, engine_at
+from tracker.demo.story import LOGGED, NUM_COMMITS, PLACES, Place, engine_at
+from tracker.demo.trace import simulate_trace
 from tracker.domain import (
     BenchmarkInfo,
     Launch,
@@ -30,6 +31,8 @@ from tracker.domain import (
     ResultFile,
 )
 from tracker.errors import UsageError
+from tracker.explain.differences import LEAST_PAIRS
+from tracker.explain.run import explain_commits, keep
 from tracker.gate.measured import gate_commits
 from tracker.gate.policy_file import load_policy
 from tracker.gate.progress import SilentProgress
@@ -136,6 +139,18 @@ def make_demo(
             )  # fmt: skip
             assert report.gate_id is not None
             gates.append((report.gate_id, commits[head].subject, report.exit_code))
+        on_step(f"traces of {commits[LOGGED].short}")
+        runner = TracedRunner(
+            project, PLACES[0], commits, seed=f"{seed} traces", traces=state_dir(directory) / "demo"
+        )
+        keep(
+            store,
+            PROJECT,
+            explain_commits(
+                runner, PROJECT, commits[LOGGED - 1], commits[LOGGED],
+                pairs=LEAST_PAIRS, seed=seed,
+            ),
+        )  # fmt: skip
         on_step(f"{AA_GATES} A/A gates")
         for _ in range(AA_GATES):
             gate_commits(
@@ -328,3 +343,35 @@ class DemoRunner:
 
     def clean(self) -> None:
         """Nothing is kept."""
+
+
+class TracedRunner(DemoRunner):
+    """Simulated launches of the decode suite alone, each with a trace of its commit's engine."""
+
+    suite = "decode.Batch32"
+
+    def launch(
+        self,
+        commit: str,
+        *,
+        bench: Sequence[str] | None = None,
+        on_line: OnLine | None = None,
+        at: datetime | None = None,
+    ) -> LaunchResult:
+        """Return a simulated launch whose folder holds a trace."""
+        result = super().launch(commit, at=at)
+        assert self._traces is not None
+        folder = self._traces / result.file.digest[:24]
+        source = folder / "engine.py"
+        folder.mkdir(parents=True)
+        source.write_text(self.project.repository.run("show", f"{commit}:engine.py"), "utf-8")
+        simulate_trace(
+            source, folder / "artifacts", self.suite,
+            slow=self._node.next(), chance=random.Random(result.file.digest),
+        )  # fmt: skip
+        measurements = tuple(
+            m for m in result.file.measurements if m.benchmark.startswith(f"{self.suite}.")
+        )
+        return replace(
+            result, directory=folder, file=replace(result.file, measurements=measurements)
+        )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
-from tracker.demo.story import CHANGES, NUM_COMMITS, engine_at, subject_at
+from tracker.demo.story import CHANGES, LOGGED, NUM_COMMITS, engine_at, subject_at
 from tracker.errors import UsageError
 from tracker.measure.git import Repository
 
@@ -57,12 +57,61 @@ def _stream(end: datetime) -> str:
     return "\n".join(lines) + "\n"
 
 
+# What the traces of a commit show; `spend` takes shares of the first commit's decode step.
+_CODE = """
+
+def step(spend, batch):
+    chosen = schedule(spend, batch)
+    return sample(spend, forward(spend, chosen))
+
+
+def schedule(spend, batch):
+    spend(0.06){log}
+    return batch
+
+
+def forward(spend, batch):
+    for _ in range(4):
+        batch = multiply(spend, attend(spend, batch))
+    return batch
+
+
+def attend(spend, batch):
+    spend(0.35 * {layer})
+    return batch
+
+
+def multiply(spend, batch):
+    spend(0.65 * {layer})
+    return batch
+
+
+def sample(spend, batch):
+    spend(0.14)
+    return batch
+"""
+_LOG = """
+
+def log(spend, batch):
+    spend({share})
+"""
+
+
 def _source(number: int) -> str:
     """Return the engine's source at a commit: what the model measures stands in it."""
     settings = "".join(
         f"{key.upper()} = {value!r}\n" for key, value in asdict(engine_at(number)).items()
     )
-    return f'"""The synthetic engine, commit {number}: {subject_at(number)}."""\n\n{settings}'
+    decode = engine_at(number).decode
+    before = engine_at(LOGGED - 1).decode
+    layers = (min(decode, before) if number >= LOGGED else decode) - 0.2
+    code = _CODE.format(
+        layer=round(layers / 4, 5),
+        log="\n    log(spend, batch)" if number >= LOGGED else "",
+    )
+    if number >= LOGGED:
+        code += _LOG.format(share=round(decode - before, 5))
+    return f'"""The synthetic engine, commit {number}: {subject_at(number)}."""\n\n{settings}{code}'
 
 
 def _template(name: str) -> str:

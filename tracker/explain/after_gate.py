@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 from tracker.errors import PacekeeperError
@@ -34,13 +33,12 @@ def with_explanation(
         head: The gate's head.
         seed: Of the order of launches.
     """
-    suites = _regressed(report)
-    if not suites:
+    if not _patterns(report):
         return report
     try:
         explanation = explain_commits(
             runner, recorder.project, base, head,
-            pairs=LEAST_PAIRS, seed=seed, bench=_patterns(suites),
+            pairs=LEAST_PAIRS, seed=seed, bench=_patterns(report), check=recorder.checked,
         )  # fmt: skip
         keep(recorder.store, recorder.project, explanation)
     except PacekeeperError as error:
@@ -67,15 +65,11 @@ def stored_explanation(
     )
 
 
-def _regressed(report: Report) -> list[str]:
-    """Return the suites with a metric that regressed, the worst first."""
-    names = (
-        row.metric.partition("(")[0].rpartition(".")[0]
-        for row in report.worst_first
-        if row.outcome == "regression"
-    )
-    return list(dict.fromkeys(names))
-
-
-def _patterns(suites: Sequence[str]) -> tuple[str, ...]:
-    return tuple(rf"^{re.escape(suite)}\." for suite in suites)
+def _patterns(report: Report) -> tuple[str, ...]:
+    """Return a pattern for the worst regressed benchmark of each suite: one launches its suite's load."""
+    worst: dict[str, str] = {}
+    for row in report.worst_first:
+        if row.outcome == "regression":
+            benchmark = row.metric.partition("(")[0]
+            worst.setdefault(benchmark.rpartition(".")[0], benchmark)
+    return tuple(rf"^{re.escape(benchmark)}($|\()" for benchmark in worst.values())

@@ -9,13 +9,13 @@ from statistics import median
 import numpy as np
 
 from tracker.explain.blame import WORK, Charge, Effect, charges, heaviest_line, without_shapes
-from tracker.explain.changed import ChangedCode
+from tracker.explain.changed import ChangedCode, is_changed
 from tracker.explain.differences import Difference, judged_differences
 from tracker.explain.explanation import Explained, Frame, Row, StepChange
 from tracker.explain.match import Match, matched
 from tracker.explain.speed import without_common_speed
 from tracker.explain.trace import BETWEEN, Trace
-from tracker.explain.tree import Node, combine
+from tracker.explain.tree import combine
 
 __all__ = ["explain"]
 
@@ -44,7 +44,7 @@ def explain(
     )
     step_times = [_untraced(trace) / steps for trace in base]
     step = median(step_times)
-    charged = [charge for charge in charges(matches) if charge.effects]
+    charged = [charge for charge in charges(matches, changed) if charge.effects]
     totals = [_untraced(h) / steps - t for h, t in zip(head, step_times, strict=True)]
     alike = [math.expm1(speed) * step for speed in speeds]
     # Judged apart: what all places have in common is noisier than any of them.
@@ -79,6 +79,7 @@ def explain(
         ops_note=head[0].ops_problem or base[0].ops_problem,
         frames=tuple(_frames(matches, steps, step)),
         traces=(base[-1].path, head[-1].path),
+        trace_pairs=tuple((b.path, h.path) for b, h in zip(base, head, strict=True)),
     )
 
 
@@ -182,7 +183,6 @@ def _row(
     share = None
     if total.is_certain and total.seconds:
         share = difference.seconds / total.seconds
-    node = effect.at.node
     is_exact = effect.kind != "slower" and any(e.kind != "slower" for e, _ in charge.effects)
     phase = max(charge.phases, key=lambda name: abs(charge.phases[name]))
     where, code = _place(charge, effect, changed)
@@ -201,7 +201,7 @@ def _row(
         share=share,
         is_certain=difference.is_certain,
         is_exact=is_exact,
-        is_changed=_is_changed(charge, node, changed) if changed else None,
+        is_changed=is_changed(charge.owner, changed) if changed else None,
     )
 
 
@@ -318,17 +318,6 @@ def _replaced(charge: Charge) -> str:
     if not new or not gone or new == gone:
         return ""
     return f"calls {', '.join(new)} in place of {', '.join(gone)}"
-
-
-def _is_changed(charge: Charge, node: Node, changed: Sequence[ChangedCode]) -> bool:
-    file, _, function = charge.owner.partition(": ")
-    own = function.replace(".<locals>", "")
-    return any(
-        code.file == file
-        and code.function
-        and (own == code.function or own.startswith(f"{code.function}."))
-        for code in changed
-    )
 
 
 def _frames(matches: Iterable[Match], steps: int, step: float) -> Iterable[Frame]:

@@ -7,16 +7,18 @@ difference of a place's own time is charged
   itself, which got slower;
 - where they do not follow: to the caller, which calls it more often (or for the first time, or no more);
 - where the caller itself is called more often, or given more: to whatever brought that about, up to the
-  steps themselves, of which there are more, or of more tokens.
+  steps themselves, of which there are more, or of more tokens. Other steps also run other code of the
+  base's: only what HEAD's source changes is charged to a function there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tracker.explain.changed import ChangedCode, is_changed
 from tracker.explain.match import Match
 from tracker.explain.tree import Line, Node
 
@@ -33,7 +35,7 @@ __all__ = [
 
 EffectKind = Literal["slower", "calls", "size", "work"]
 WORK = "the steps themselves"
-_Functions = tuple[frozenset[str], frozenset[str]]  # names in base and head
+_IsNew = Callable[[Match], bool]
 _FEW = 0.02  # relative change of counts and sizes up to which they are equal
 
 
@@ -74,11 +76,12 @@ class Charge:
         return max(self.effects, key=lambda item: sign * sum(item[1]))
 
 
-def charges(matches: Iterable[Match]) -> list[Charge]:
+def charges(matches: Iterable[Match], changed: Sequence[ChangedCode] = ()) -> list[Charge]:
     """Return what is charged to each function; together they are the whole difference.
 
     Args:
         matches: Every kind of step.
+        changed: What the head's source changes; empty where that is unknown.
     """
     parts: dict[tuple[str, EffectKind, int], tuple[Effect, list[float]]] = {}
     owners: dict[str, Charge] = {}
@@ -94,16 +97,12 @@ def charges(matches: Iterable[Match]) -> list[Charge]:
         known.phases[phase] = known.phases.get(phase, 0.0) + sum(seconds) / len(seconds)
 
     roots = list(matches)
-    listed = [match for root in roots for match in root.walk()]
-    functions = (
-        frozenset(match.base.name for match in listed if match.base is not None),
-        frozenset(match.head.name for match in listed if match.head is not None),
-    )
+    is_new = _new_code(roots, changed)
     for root in roots:
         other_work = does_other_work(root)
         for match in root.walk():
             differences = match.differences()
-            cause = _cause_in_other_work(match, root, functions) if other_work else _cause(match)
+            cause = _cause_in_other_work(match, root, is_new) if other_work else _cause(match)
             slower = Effect("slower", match)
             if cause is None:
                 charge(slower, differences, match.node.phase)
@@ -144,14 +143,35 @@ def does_other_work(root: Match) -> bool:
     return not (_equal(root.base.calls, root.head.calls) and _same_size(root.base, root.head))
 
 
-def _cause_in_other_work(match: Match, root: Match, functions: _Functions) -> Effect:
+def _new_code(roots: Iterable[Match], changed: Sequence[ChangedCode]) -> _IsNew:
+    """Return what tells whether a place is code that only one commit has.
+
+    A function that one commit did not call need not be new: other steps take other branches of the
+    same source. Where it is known what the head changes, the function or its caller is among it.
+    """
+    listed = [match for root in roots for match in root.walk()]
+    base = frozenset(match.base.name for match in listed if match.base is not None)
+    head = frozenset(match.head.name for match in listed if match.head is not None)
+
+    def is_new(match: Match) -> bool:
+        name = match.node.name
+        only_one = (match.base is None and name not in base) or (
+            match.head is None and name not in head
+        )
+        if not only_one or match.parent is None:
+            return False
+        return not changed or any(
+            is_changed(without_shapes(place.node.name), changed) for place in (match, match.parent)
+        )
+
+    return is_new
+
+
+def _cause_in_other_work(match: Match, root: Match, is_new: _IsNew) -> Effect:
     """Return the cause of a difference below steps that do other work: new code, else the work."""
-    base, head = functions
-    new = match.base is None and match.node.name not in base
-    gone = match.head is None and match.node.name not in head
-    if not (new or gone) or match.parent is None:
+    if match.parent is None or not is_new(match):
         return Effect("work", root)
-    above = _cause_in_other_work(match.parent, root, functions)
+    above = _cause_in_other_work(match.parent, root, is_new)
     return above if above.kind == "calls" else Effect("calls", match)
 
 

@@ -13,10 +13,11 @@ from tracker.gate.validity import BaseTokens, pair_complaints
 from tracker.load.profile import SUFFIX
 from tracker.measure.launch import LaunchResult, Runner
 
-__all__ = ["PROFILE", "Captured", "OnLaunch", "capture_pairs"]
+__all__ = ["PROFILE", "Captured", "Check", "OnLaunch", "capture_pairs"]
 
 PROFILE = {"PACEKEEPER_PROFILE": "1"}  # what a runner's launches see, so that they write traces
 OnLaunch = Callable[[int, int, Arm], None]
+Check = Callable[[LaunchResult], LaunchResult]
 _MOST_DROPPED = 3
 
 
@@ -26,14 +27,16 @@ class Captured:
 
     Attributes:
         traces: By suite, (base, head) of every pair that has both.
-        problems: By suite, why it has no trace, in either commit.
+        problems: By suite, why it has no trace, in either commit, or not in every pair.
         complaints: Why pairs were dropped.
+        source: Where the traces are from, if they were there before; empty: just captured.
         interrupted: Whether Ctrl-C ended it.
     """
 
     traces: dict[str, list[tuple[Trace, Trace]]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     complaints: list[Complaint] = field(default_factory=list)
+    source: str = ""
     interrupted: bool = False
 
     def arms(self, benchmark: str) -> tuple[Sequence[Trace], Sequence[Trace]]:
@@ -44,7 +47,7 @@ class Captured:
 
 def capture_pairs(
     runner: Runner, base: str, head: str, *, pairs: int, seed: int,
-    bench: Sequence[str] | None = None, on_launch: OnLaunch | None = None,
+    bench: Sequence[str] | None = None, on_launch: OnLaunch | None = None, check: Check | None = None,
 ) -> Captured:  # fmt: skip
     """Launch both commits in turn, the order of each pair drawn, and read their traces.
 
@@ -59,6 +62,7 @@ def capture_pairs(
         seed: Of the order.
         bench: Regular expressions of the benchmarks; None: the runner's own.
         on_launch: Called before each launch with the number of the pair, of all pairs, and the arm.
+        check: Adds what else speaks against a launch: `Recorder.checked`.
 
     Raises:
         MeasurementError: A launch measured nothing.
@@ -74,7 +78,8 @@ def capture_pairs(
             for arm in next(order):
                 if on_launch is not None:
                     on_launch(valid + 1, pairs, arm)
-                launched[arm] = runner.launch(commits[arm], bench=bench)
+                result = runner.launch(commits[arm], bench=bench)
+                launched[arm] = result if check is None else check(result)
             base_tokens.add(launched["base"].launches)
             complaints = pair_complaints(
                 launched["base"], launched["head"],

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["ChangedCode", "changed_code"]
+__all__ = ["ChangedCode", "changed_code", "is_changed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,18 @@ def changed_code(texts: Mapping[str, tuple[str | None, str | None]]) -> list[Cha
                 continue  # a statement that only moved
             changed.append(ChangedCode(file, line, name.partition("\0")[0]))
     return changed
+
+
+def is_changed(name: str, changed: Sequence[ChangedCode]) -> bool:
+    """Return whether a function, "file: function", or one that it is defined in, is among the changed code."""
+    file, _, function = name.partition(": ")
+    own = function.replace(".<locals>", "")
+    return any(
+        code.file == file
+        and code.function
+        and (own == code.function or own.startswith(f"{code.function}."))
+        for code in changed
+    )
 
 
 def _parts(body: ast.AST, prefix: str) -> Iterator[tuple[str, tuple[str, int]]]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 __all__ = [
-    "Cause", "Explained", "Explanation", "Frame", "Row", "StepChange", "from_document", "to_document",
+    "Cause", "Explained", "Explanation", "Frame", "KernelCounter", "Row", "StepChange", "from_document", "to_document",
 ]  # fmt: skip
 
 
@@ -87,11 +87,27 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelCounter:
+    """A hardware counter of a kernel in either commit, as a share of its most; None: not read.
+
+    Attributes:
+        kernel: Its name, without template arguments.
+        name: "L2 hit rate", "SM active", "DRAM throughput".
+        base, head: Means over the kernel's launches.
+    """
+
+    kernel: str
+    name: str
+    base: float | None
+    head: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Cause:
     """Whether a difference can be the code's at all.
 
     Attributes:
-        kind: "code", or what changed beside it: "driver", "dependency", "node", ...
+        kind: "code", or what changed beside it: "driver", "dependency", "node", "suite", ...
         text: In one sentence; empty where all launches ran in one environment.
     """
 
@@ -116,8 +132,10 @@ class Explained:
         counters: What the engine counted otherwise, exactly: name to (base, head).
         ops: Ops and kernels of torch's profiler, each as a row.
         ops_note: Why there are none; None where there are.
+        kernel_counters: Of those kernels (`--deep`).
         frames: The icicle.
         traces: A trace of either commit: files for ui.perfetto.dev.
+        trace_pairs: The files (base, head) of every pair.
         problem: Why this suite is not explained; the other fields are empty then.
     """
 
@@ -133,8 +151,10 @@ class Explained:
     counters: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     ops: tuple[Row, ...] = ()
     ops_note: str | None = None
+    kernel_counters: tuple[KernelCounter, ...] = ()
     frames: tuple[Frame, ...] = ()
     traces: tuple[str, ...] = ()
+    trace_pairs: tuple[tuple[str, str], ...] = ()
     problem: str | None = None
 
     @property
@@ -160,6 +180,7 @@ class Explanation:
         suites: One each; those that could not be traced say why.
         changed: What HEAD's code changes of Python: "file:line function".
         warnings: Sentences.
+        source: Where the traces are from, if they were there before: "gate 0123abcd"; empty: captured.
         interrupted: Whether it was stopped before its pairs were complete.
     """
 
@@ -173,6 +194,7 @@ class Explanation:
     suites: tuple[Explained, ...]
     changed: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    source: str = ""
     interrupted: bool = False
 
 
@@ -195,11 +217,15 @@ def from_document(document: Mapping[str, Any]) -> Explanation:
                 "phases": tuple(StepChange(**phase) for phase in suite["phases"]),
                 "rows": tuple(_row(row) for row in suite["rows"]),
                 "ops": tuple(_row(row) for row in suite["ops"]),
+                "kernel_counters": tuple(
+                    KernelCounter(**counter) for counter in suite.get("kernel_counters", ())
+                ),
                 "counters": {n: (b, h) for n, (b, h) in suite["counters"].items()},
                 "frames": tuple(
                     Frame(**{**frame, "path": tuple(frame["path"])}) for frame in suite["frames"]
                 ),
                 "traces": tuple(suite["traces"]),
+                "trace_pairs": tuple((b, h) for b, h in suite.get("trace_pairs", ())),
             }
         )
         for suite in document["suites"]

@@ -20,6 +20,7 @@ ComplaintKind = Literal[
     "fails",
     "machine",
     "node",
+    "device",
 ]
 
 

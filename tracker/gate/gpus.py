@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tracker.domain import Launch
 from tracker.gate.complaint import Complaint, by_scenario, mapping
 from tracker.measure.launch import LaunchResult
+from tracker.quarantine import serving_gpus
 
 __all__ = ["co_tenants", "gpu_complaints"]
 
@@ -22,7 +22,7 @@ def gpu_complaints(arm: str, launch: LaunchResult) -> list[Complaint]:
     """
     complaints: list[Complaint] = []
     for header in launch.launches:
-        for number, gpu in _gpus(header).items():
+        for number, gpu in serving_gpus(header.header).items():
             slowed = ", ".join(
                 f"{reason} in {share:.0%} of the samples"
                 for reason, share in _throttled(gpu).items()
@@ -46,7 +46,7 @@ def co_tenants(base: LaunchResult, head: LaunchResult) -> tuple[list[Complaint],
         of_base, of_head = (
             {
                 n: bool(gpu["co_tenants"])
-                for n, gpu in _gpus(launch).items()
+                for n, gpu in serving_gpus(launch.header).items()
                 if gpu.get("co_tenants") is not None
             }
             for launch in launches
@@ -60,14 +60,6 @@ def co_tenants(base: LaunchResult, head: LaunchResult) -> tuple[list[Complaint],
             elif of_base[number]:
                 warnings.append(f"{text}, in both commits")
     return complaints, warnings
-
-
-def _gpus(header: Launch) -> dict[int, Mapping[str, object]]:
-    """The telemetry of the GPUs that served the load, by number."""
-    telemetry = mapping(header.header.get("telemetry"))
-    gpus = telemetry.get("gpus")  # without it: one GPU, of an earlier version
-    entries = map(mapping, gpus if isinstance(gpus, list) else [telemetry])
-    return {n: gpu for n, gpu in enumerate(entries) if gpu.get("serves") is not False}
 
 
 def _share(part: object, whole: object) -> float:

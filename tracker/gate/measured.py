@@ -101,7 +101,7 @@ def gate_commits(
             stack.enter_context(gate_lock(runner.project.repository.root, gate_id))
 
         def measure(commit: str, _arm: Arm, bench: Sequence[str]) -> LaunchResult:
-            return runner.launch(commit, bench=bench or None)
+            return recorder.checked(runner.launch(commit, bench=bench or None))
 
         session = Session(
             measure,

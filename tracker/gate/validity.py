@@ -8,8 +8,9 @@ the machine only counts towards the limit on dropped pairs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
+from tracker.causes import environment_changes
 from tracker.domain import Arm, Fingerprint, Launch
 from tracker.gate.complaint import Complaint, by_scenario, mapping
 from tracker.gate.gpus import co_tenants, gpu_complaints
@@ -60,7 +61,9 @@ def pair_complaints(
         same_work: Whether tokens must agree, or only their number.
     """
     complaints = [
-        Complaint("code", (arm, fault.kind), f"{arm}: {fault.text}")
+        Complaint("device", (fault.text,), fault.text)
+        if fault.kind == "device"
+        else Complaint("code", (arm, fault.kind), f"{arm}: {fault.text}")
         for arm, launch in (("base", base), ("head", head))
         for fault in launch.faults
     ]
@@ -148,10 +151,7 @@ def _environment(
     for scenario, launches in by_scenario(base, head).items():
         reference = first.get(scenario, launches[0].fingerprint)
         for launch in launches:
-            for item in fields(Fingerprint):
-                was, now = (getattr(of, item.name) for of in (reference, launch.fingerprint))
-                if was != now:
-                    changed[item.name] = (was, now)
+            changed |= environment_changes(reference, launch.fingerprint)
     if not changed:
         return []
     text = ", ".join(f"{name} from {was} to {now}" for name, (was, now) in sorted(changed.items()))

@@ -118,6 +118,18 @@ class NvmlDevice:
         mem = self._ask("nvmlDeviceGetApplicationsClock", self._handle, nvml.NVML_CLOCK_MEM)
         return None if sm is None or mem is None else f"sm {sm} MHz, mem {mem} MHz"
 
+    def sm_clock_limit(self) -> float | None:
+        """Return the SM clock that the device should reach under load, Hz.
+
+        The lower of the application clock that is set and of the highest the device has.
+        """
+        nvml, handle = self._nvml, self._handle
+        stated = [
+            self._ask("nvmlDeviceGetMaxClockInfo", handle, nvml.NVML_CLOCK_SM),
+            self._ask("nvmlDeviceGetApplicationsClock", handle, nvml.NVML_CLOCK_SM),
+        ]
+        return min((clock * 1e6 for clock in stated if clock), default=None)
+
     def close(self) -> None:
         """Let NVML go; may be repeated."""
         if not self._closed:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any, Protocol
 
 from tracker.load.gpm import LEAST_WINDOW
@@ -32,6 +33,8 @@ INTERVAL = 0.1  # seconds; NVML refreshes power and clocks no faster
 EVERY = 5  # readings between two of the performance counters and of the processes
 MOST_KEPT = 256  # samples of the performance counters of a GPU; then every second one is given back
 LEAST_ENERGY_WINDOW = 5.0  # seconds; the counter's refresh blurs shorter ones
+BUSY = 0.5  # utilization from which a reading says what clock the device reaches under load
+LEAST_BUSY = 10  # such readings, a second of load
 LARGEST_GAP = 3.0  # seconds between two power samples
 LARGEST_DISAGREEMENT = 0.05  # of the counter against the integral of the power samples
 _DCGM = frozenset({"nv-hostengine", "dcgm-exporter"})
@@ -64,6 +67,7 @@ class Readable(Protocol):
     def energy(self) -> float | None: ...
     def processes(self) -> frozenset[int] | None: ...
     def model(self) -> str | None: ...
+    def sm_clock_limit(self) -> float | None: ...
     def close(self) -> None: ...
 
 
@@ -74,6 +78,7 @@ class GpuSamples:
     Attributes:
         uuid, model: Which GPU.
         serves: Whether it does the load's work; another may be idle, or somebody else's.
+        sm_clock_limit: That it should reach under load, Hz; None: NVML does not say.
         samples: Readings.
         joules: Energy between the first and the last; None: the device has no counter.
         course: Its performance counters from sample to sample: (start, end, means).
@@ -86,6 +91,7 @@ class GpuSamples:
     uuid: str
     model: str | None
     serves: bool
+    sm_clock_limit: float | None = None
     samples: list[TelemetrySample] = field(default_factory=list)
     joules: float | None = None
     course: list[tuple[float, float, dict[str, float | None]]] = field(default_factory=list)
@@ -100,7 +106,7 @@ class _Gpu:
 
     def __init__(self, device: Readable, serves: bool) -> None:
         self.device = device
-        self.found = GpuSamples(device.uuid, device.model(), serves)
+        self.found = GpuSamples(device.uuid, device.model(), serves, device.sm_clock_limit())
         self._counted: list[tuple[float, Any]] = []
         self._every = EVERY
         self._energy_before = device.energy()
@@ -273,6 +279,7 @@ def _summary(gpu: GpuSamples, own: frozenset[int]) -> dict[str, Any]:
     throttles = [r.throttle for r in readings if r.throttle is not None]
     reasons = sorted({name for names in throttles for name in names})
     failed = [s for s in samples if s.reading.problem is not None]
+    busy = _known([r.sm_clock for r in readings if (r.utilization or 0.0) >= BUSY])
     return {
         "uuid": gpu.uuid,
         "model": gpu.model,
@@ -289,6 +296,8 @@ def _summary(gpu: GpuSamples, own: frozenset[int]) -> dict[str, Any]:
         "power_mean": _mean([r.power for r in readings]),
         "sm_clock_mean": _mean([r.sm_clock for r in readings]),
         "sm_clock_min": min(_known([r.sm_clock for r in readings]), default=None),
+        "sm_clock_busy": median(busy) if len(busy) >= LEAST_BUSY else None,
+        "sm_clock_limit": gpu.sm_clock_limit,
         "memory_clock_min": min(_known([r.memory_clock for r in readings]), default=None),
         "temperature_max": max(_known([r.temperature for r in readings]), default=None),
         "throttle_reasons": reasons if throttles else None,

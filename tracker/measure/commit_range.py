@@ -164,7 +164,7 @@ def _measure(
     error: str | None = None
     for _ in range(repeat):
         try:
-            last = runner.launch(commit.hash)
+            last = recorder.checked(runner.launch(commit.hash))
             if last.faults:
                 reasons = "; ".join(fault.text for fault in last.faults)
                 last = None

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 OnLine = Callable[[str], None]
-FaultKind = Literal["code", "build", "unseen"]
+FaultKind = Literal["code", "build", "unseen", "device"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ class LaunchFault:
 
     Attributes:
         kind: "code": other code than the commit's was measured; "build": a compiled part belongs
-            to another commit; "unseen": none of the commit's code was seen to run.
+            to another commit; "unseen": none of the commit's code was seen to run; "device": a GPU
+            in quarantine served it.
         text: Cause and mend, in one sentence.
     """
 

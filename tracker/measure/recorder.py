@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from tracker.domain import Arm, Problem, RevisionRecord, RunSource
 from tracker.fingerprint import collect
 from tracker.measure.git import Commit, Repository, commit_url_template
-from tracker.measure.launch import LaunchResult
-from tracker.store import Store
+from tracker.measure.launch import LaunchFault, LaunchResult
+from tracker.quarantine import serving_gpus, sick_gpus
+from tracker.store import Store, queries
 
 __all__ = ["Recorder"]
 
@@ -60,6 +63,28 @@ class Recorder:
                 for commit in commits
             ],
         )
+
+    def checked(self, result: LaunchResult) -> LaunchResult:
+        """Return a launch with a fault for each GPU in quarantine that served it.
+
+        A GPU that the launch itself shows to be sick goes into quarantine first.
+        """
+        now = datetime.now(UTC)
+        for gpu in sick_gpus(result.launches, machine=result.file.machine, now=now):
+            self.store.record_quarantine(gpu)
+        used = {
+            gpu.get("uuid")
+            for launch in result.launches
+            for gpu in serving_gpus(launch.header).values()
+        }
+        if not used:
+            return result
+        faults = tuple(
+            LaunchFault("device", gpu.text)
+            for uuid, gpu in queries.quarantined_gpus(self.store).items()
+            if uuid in used
+        )
+        return replace(result, faults=(*result.faults, *faults))
 
     def launch(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tracker.gate.policy import Policy
@@ -23,6 +23,7 @@ def make_runner(
     machine: str,
     python: str | None = None,
     variables: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> Runner:
     """Return what measures launches of `project` as `policy` says.
 
@@ -32,6 +33,7 @@ def make_runner(
         machine: Name the results carry.
         python: The interpreter that runs the suites; this one by default.
         variables: What launches see beside the user's own environment.
+        prefix: What asv's command is put behind: a profiler and its arguments.
 
     Raises:
         UsageError: There is no such interpreter or environment.
@@ -39,7 +41,7 @@ def make_runner(
     settings = policy.measure
     options: dict[str, Any] = {
         "machine": machine, "python": python, "bench": policy.bench, "timeout": policy.timeout,
-        "variables": variables,
+        "variables": variables, "prefix": prefix,
     }  # fmt: skip
     if settings.runner == "command":
         return CommandRunner(project, settings, **options)

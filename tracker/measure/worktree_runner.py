@@ -34,6 +34,7 @@ class WorktreeRunner:
         timeout: Seconds after which a launch, a build or a deployment is stopped.
         environments: Where asv builds environments; None where none are built.
         variables: What measured processes see beside the user's own environment.
+        prefix: Program and arguments that the measuring command is put behind: a profiler.
         on_wait: Called with a sentence when another measurement has the machine.
 
     Raises:
@@ -51,6 +52,7 @@ class WorktreeRunner:
         timeout: float | None = None,
         environments: Path | None = None,
         variables: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
         on_wait: OnWait | None = None,
     ) -> None:
         if python is not None and which(python) is None:
@@ -61,6 +63,7 @@ class WorktreeRunner:
         self.bench = tuple(bench)
         self._settings = settings or MeasureSettings()
         self._timeout = timeout
+        self._prefix = tuple(prefix)
         self._sites = LaunchSites(
             project,
             self._settings,

@@ -48,6 +48,7 @@ def explanation_text(result: Explanation) -> str:
         f"base: {result.base[:8]} {result.base_subject}",
         f"head: {result.head[:8]} {result.head_subject}",
     ]
+    lines += [f"traces: of {result.source}"] if result.source else []
     lines += [f"warning: {warning}" for warning in result.warnings]
     if result.cause.kind != "code":
         lines.append(f"NOT THE CODE ({result.cause.kind}): {result.cause.text}")
@@ -122,6 +123,12 @@ def _suite_lines(suite: Explained) -> list[str]:
         lines += ["", *_table([("op or kernel", *_HEADER[1:6]), *ops])]
     elif suite.ops_note:
         lines += ["", f"no ops or kernels: {suite.ops_note}"]
+    if suite.kernel_counters:
+        shares = [
+            (c.kernel, c.name, *("not read" if v is None else f"{v:.1%}" for v in (c.base, c.head)))
+            for c in suite.kernel_counters
+        ]
+        lines += ["", *_table([("kernel", "counter", "base", "head"), *shares])]
     if suite.counters:
         lines += ["", "counted otherwise: " + _counters(suite)]
     if suite.within_noise and suite.rows:

@@ -123,6 +123,7 @@ _KINDS = (
         ("project_id", "machine", "base_hash", "head_hash"),
         {"project_id": "project"},
     ),
+    _Kind(t.quarantine, ("gpu", "since"), {}),
     _Kind(t.ingest_problem, ("project_id", "digest"), {"project_id": "project"}),
 )
 _BY_NAME = {kind.table.name: kind for kind in _KINDS}

@@ -492,6 +492,22 @@ class ExplanationRow(Base):
     document: Mapped[Any] = mapped_column(Json)  # as `tracker explain --format json` prints it
 
 
+class QuarantineRow(Base):
+    """A GPU whose launches do not count, of any project, until it is released."""
+
+    __tablename__ = "quarantine"
+    __table_args__ = (UniqueConstraint("gpu", "since"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    gpu: Mapped[str] = mapped_column(String(64))  # UUID
+    machine: Mapped[str] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    released_because: Mapped[str | None] = mapped_column(Text)
+
+
 class SeenFile(Base):
     """A file that was read whole and without a problem: unchanged, it is not read again.
 

@@ -24,6 +24,7 @@ from tracker.domain import (
     NewRun,
     Outcome,
     Problem,
+    QuarantinedGpu,
     Recorded,
     ResultFile,
     RevisionRecord,
@@ -56,6 +57,7 @@ from tracker.store.writes import (
     judgements,
     problems,
     pushes,
+    quarantines,
     reference,
     results,
     tokens,
@@ -399,6 +401,22 @@ class Store:
             StoreError: The database failed.
         """
         self.write(lambda tx: explanations.record_explanation(tx, project, explanation))
+
+    def record_quarantine(self, gpu: QuarantinedGpu) -> None:
+        """Keep a GPU's launches from counting, in every project; one already kept stays as it is.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        self.write(lambda tx: quarantines.record_quarantine(tx, gpu))
+
+    def release_gpu(self, gpu: str, because: str) -> bool:
+        """Let a GPU's launches count again; return whether it was in quarantine.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        return self.write(lambda tx: quarantines.release_gpu(tx, gpu, because))
 
     def open_alert(
         self,

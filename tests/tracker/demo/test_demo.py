@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from tracker.demo.build import AA_GATES, GATES, Demo, make_demo
 from tracker.demo.engine import METRICS, Machine, Node, simulate
 from tracker.demo.story import CHANGES, NUM_COMMITS, engine_at
 from tracker.errors import UsageError
+from tracker.explain.explanation import from_document
 from tracker.findings import Analysis
 from tracker.store import Store, queries
 
@@ -61,6 +63,17 @@ def test_gates_find_the_changes_that_are_there_and_no_others(made):
     assert codes[111, 112] == 0
     (block,) = queries.calibration_blocks(made.store, "demo-engine", machine=LARGE)
     assert (block.gates, block.false_blocks) == (AA_GATES, 0)
+
+
+def test_the_regression_is_explained_by_its_traces(made):
+    base, head = made.commits[115], made.commits[116]
+    (kept,) = queries.list_explanations(made.store, "demo-engine", head=head, base=base)
+    (suite,) = from_document(kept.document).suites
+    first = suite.rows[0]
+    assert suite.verdict == "slower" and suite.frames
+    assert (first.function, first.what) == ("schedule", "calls log here, new")
+    assert first.is_changed and first.share == pytest.approx(1.0, abs=0.2)
+    assert all(Path(trace).is_file() for trace in suite.traces)
 
 
 def test_level_shifts_are_found_at_their_commits_and_a_driver_is_no_commits_fault(made):

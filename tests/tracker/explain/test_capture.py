@@ -4,17 +4,20 @@ import itertools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from tests.tracker.explain.toy import SOURCES, toy_trace
 from tests.tracker.gate.fakes import BASE, FINGERPRINT, HEAD, launch
 from tests.tracker.report.reports import full_report, row
-from tracker.domain import Fingerprint
+from tracker.artifacts import read_launch
+from tracker.domain import Fingerprint, RevisionRecord
 from tracker.errors import MeasurementError
 from tracker.explain.after_gate import stored_explanation, with_explanation
-from tracker.explain.explanation import from_document, to_document
-from tracker.explain.run import explain_commits
+from tracker.explain.explanation import Cause, from_document, to_document
+from tracker.explain.run import explain_captured, explain_commits, keep
+from tracker.explain.stored import stored_cause, stored_traces
 from tracker.load.profile import write_failure
 from tracker.measure.git import Commit
 from tracker.report import FORMATS, render
@@ -139,6 +142,70 @@ class Kept:
     def __init__(self, store):
         self.store = store
 
+    def checked(self, result):
+        return result
+
+
+def test_the_traces_that_a_gate_left_are_explained_anew(tmp_path, store_url):
+    """Those of its launches, else those of its explanation; what is gone or cut off is said."""
+    first = explained(TracedRunner(tmp_path))
+    repository = NoRepository()
+
+    def again(captured):
+        return explain_captured(captured, repository, "toy", "lab", *COMMITS)
+
+    with Store.open(store_url) as store:
+        store.record_revisions("toy", [RevisionRecord(c.hash, WHEN) for c in COMMITS])
+        assert stored_traces(store, "toy", BASE, HEAD, "lab") is None
+        keep(store, "toy", first)
+        assert stored_traces(store, "toy", BASE, HEAD, "elsewhere") is None
+        captured = stored_traces(store, "toy", BASE, HEAD, "lab")
+        result = again(captured)
+        assert result.suites[0] == first.suites[0] and result.source.startswith(
+            "the explanation of"
+        )
+        (gone, _), (_, cut), *_ = (tuple(map(Path, pair)) for pair in first.suites[0].trace_pairs)
+        gone.unlink()
+        cut.write_bytes(cut.read_bytes()[:-100])
+        result = again(stored_traces(store, "toy", BASE, HEAD, "lab"))
+        assert result.suites[0].pairs == 5
+        assert f"toy.Suite: a pair is missing: {gone}: the trace is gone" in result.warnings[0]
+        assert "the trace is gone" in EXPLANATION_FORMATS["text"](result)
+        for pair in first.suites[0].trace_pairs:
+            Path(pair[0]).unlink(missing_ok=True)
+        captured = stored_traces(store, "toy", BASE, HEAD, "lab")
+        assert not captured.traces and captured.problems
+        with pytest.raises(MeasurementError, match="the trace is gone"):
+            again(captured)
+
+
+def test_what_differs_between_the_stored_launches_is_no_code(tmp_path, store_url):
+    def stored(commit, **facts):
+        path = tmp_path / f"{commit[0]}{len(list(tmp_path.iterdir()))}.jsonl"
+        header = {
+            "record": "launch", "format": 1, "launch_id": path.stem, "benchmark": "suite.A",
+            "fingerprint": {"driver": "570"}, "scenario": {"version": "1"}, **facts,
+        }  # fmt: skip
+        path.write_text(json.dumps(header) + "\n")
+        result = launch(commit)
+        file = replace(result.file, digest=path.stem, machine="lab")
+        store.record_file(
+            "toy", file, benchmarks=result.benchmarks, source="run", launches=[read_launch(path)]
+        )
+
+    def cause():
+        return stored_cause(store, "toy", BASE, HEAD, "lab")
+
+    with Store.open(store_url) as store:
+        stored(BASE)
+        stored(HEAD)
+        assert cause() is None
+        stored(HEAD, scenario={"version": "2"})
+        assert cause() == Cause("suite", "version 1 of suite.A measured BASE, version 2 HEAD")
+        stored(HEAD, fingerprint={"driver": "580", "gpus": "GPU-2"})
+        assert cause().kind == "driver" and "driver from 570 to 580" in cause().text
+        assert stored_cause(store, "toy", BASE, HEAD, "elsewhere") is None
+
 
 def test_a_gate_explains_its_regressed_suites_and_keeps_it(tmp_path, store_url):
     slower = row("suite.A.track_ttft", "s", "lower", "timing", 1.0, 2.0, "regression")
@@ -146,7 +213,7 @@ def test_a_gate_explains_its_regressed_suites_and_keeps_it(tmp_path, store_url):
     with Store.open(store_url) as store:
         runner = TracedRunner(tmp_path)
         result = with_explanation(report, runner, Kept(store), *COMMITS, seed=1)
-        assert set(runner.benches) == {(r"^suite\.A\.",)}
+        assert set(runner.benches) == {(r"^suite\.A\.track_ttft($|\()",)}
         assert result.outcome == report.outcome and result.exit_code == report.exit_code
         for form in FORMATS.keys() - {"junit"}:
             assert "queue.py:2" in render(result, form), form

@@ -36,6 +36,7 @@ class FakeGpu:
     power: Any = 300_000  # mW
     energy: Any = None  # mJ; None: what the power adds up to
     sm: Any = 1980  # MHz
+    highest: Any = 1980
     mem: Any = 2619
     utilization: Any = 87
     memory_utilization: Any = 61
@@ -60,7 +61,7 @@ HOPPER = FakeGpu(
         61: None,
     }
 )
-AMPERE = FakeGpu(uuid="GPU-A", name="NVIDIA A100-SXM4-80GB", sm=1410, mem=1593)
+AMPERE = FakeGpu(uuid="GPU-A", name="NVIDIA A100-SXM4-80GB", sm=1410, highest=1410, mem=1593)
 THROTTLING = replace(
     HOPPER,
     uuid="GPU-HOT",
@@ -144,7 +145,9 @@ class FakeNvml:
         return self._ask(gpu, "sm" if which == self.NVML_CLOCK_SM else "mem")
 
     def nvmlDeviceGetApplicationsClock(self, gpu, which):
-        return self.nvmlDeviceGetClockInfo(gpu, which)
+        return self._ask(gpu, "highest" if which == self.NVML_CLOCK_SM else "mem")
+
+    nvmlDeviceGetMaxClockInfo = nvmlDeviceGetApplicationsClock
 
     def nvmlDeviceGetUtilizationRates(self, gpu):
         return SimpleNamespace(

@@ -17,6 +17,7 @@ import aiohttp
 
 from tracker.errors import MeasurementError, UsageError
 from tracker.fingerprint import collect
+from tracker.load.address import is_local
 from tracker.load.drive import Drive
 from tracker.load.http.client import Exchange, HttpSession, open_session
 from tracker.load.http.drive import drive_http, read_reply
@@ -38,7 +39,6 @@ __all__ = ["Endpoint", "HttpTarget"]
 
 T = TypeVar("T")
 SCRAPE_INTERVAL = 1.0  # seconds
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _PATHS: dict[Api, str] = {"completions": "/v1/completions", "chat": "/v1/chat/completions"}
 
 
@@ -169,9 +169,7 @@ class HttpTarget:
         except BaseException:
             self.close()
             raise
-        # Of a server on this machine; another one's GPUs cannot be seen from here.
-        local = urlsplit(endpoint.url).hostname in _LOCAL
-        self.gpus = open_gpus(visible_uuids()) if local else []
+        self.gpus = open_gpus(visible_uuids()) if is_local(endpoint.url) else []
         self.vocab_size = endpoint.vocab_size or self._server.vocab_size or 1_000
 
     @property
@@ -412,6 +410,7 @@ class HttpTarget:
         }
         if not self._endpoint.server_is_measured:
             extra["server_version"] = server.version
+        plain["gpus"] = ", ".join(gpu.uuid for gpu in self.gpus) or None
         return {**plain, "extra": {k: v for k, v in sorted(extra.items()) if v is not None}}
 
 

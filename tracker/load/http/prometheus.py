@@ -40,6 +40,10 @@ _QUEUE_TIME = (
     "sglang:queue_time_seconds",
     "pacekeeper:queue_time_seconds",
 )
+_FIRST_TOKEN = (
+    "vllm:time_to_first_token_seconds",
+    "sglang:time_to_first_token_seconds",
+)
 _PREEMPTIONS = (
     "vllm:num_preemptions_total",
     "sglang:num_retracted_requests_total",
@@ -96,12 +100,14 @@ def server_metrics(scrapes: Sequence[Samples]) -> Values:
         return dict.fromkeys(_NAMES)
     during = scrapes[1:-1] or scrapes
     first, last = scrapes[0], scrapes[-1]
-    waits = _first_known(
-        _share(first, last, f"{name}_sum", f"{name}_count") for name in _QUEUE_TIME
+    waits, first_tokens = (
+        _first_known(_share(first, last, f"{name}_sum", f"{name}_count") for name in names)
+        for names in (_QUEUE_TIME, _FIRST_TOKEN)
     )
     return {
         "server_queue_length": _mean(during, _WAITING),
         "server_queue_time": waits,
+        "server_ttft": first_tokens,
         "server_running": _mean(during, _RUNNING),
         "server_kv_usage": max(_gauges(during, _KV_USAGE), default=None),
         "server_prefix_hit_rate": _first_known(_share(first, last, *pair) for pair in _PREFIX_HITS),
@@ -115,6 +121,7 @@ def server_metrics(scrapes: Sequence[Samples]) -> Values:
 _NAMES = (
     "server_queue_length",
     "server_queue_time",
+    "server_ttft",
     "server_running",
     "server_kv_usage",
     "server_prefix_hit_rate",

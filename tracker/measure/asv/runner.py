@@ -104,7 +104,8 @@ class AsvRunner(WorktreeRunner):
         """Run asv at `site`; return its exit code."""
         machines = register_machine(self.machine, self._asv_python, site.folder)
         config = self._write_config(site)
-        command = [self._asv_python, "-c", _ASV, str(machines), "run", "--config", str(config)]
+        command = [*self._prefix, self._asv_python, "-c", _ASV]
+        command += [str(machines), "run", "--config", str(config)]
         command += ["--launch-method", "forkserver", "--record-samples", "--show-stderr"]
         command += ["--machine", self.machine]
         for pattern in bench:

@@ -31,6 +31,7 @@ from tracker.store.queries.launches import newest_launches
 from tracker.store.queries.overview import overview
 from tracker.store.queries.problems import ingest_problems
 from tracker.store.queries.projects import list_machines, list_projects
+from tracker.store.queries.quarantines import quarantined_gpus
 from tracker.store.queries.reader import Reader, open_reader
 from tracker.store.queries.revisions import newest_revisions, resolve_revision
 from tracker.store.queries.runs import machine_uses, newest_runs
@@ -84,6 +85,7 @@ __all__ = [
     "open_reader",
     "overview",
     "paired_values",
+    "quarantined_gpus",
     "resolve_revision",
     "role_of",
     "searched_series",
