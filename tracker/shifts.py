@@ -149,11 +149,11 @@ def _segments(history: SeriesHistory) -> list[list[Point]]:
 
 def _gpus_at(history: SeriesHistory) -> Mapping[str, str]:
     """Return the GPUs that each revision ran on, as far as they are known; empty where they never changed."""
-    changes: dict[str, tuple[str, str]] = {
+    changes = {
         change.revision.commit: (was, now)
         for change in history.fingerprint_changes
         for name, was, now in change.changed
-        if name == _GPUS
+        if name == _GPUS and was is not None and now is not None
     }
     if not changes:
         return {}

@@ -67,9 +67,13 @@ def fingerprint(device: str, gpus: Sequence[NvmlDevice], extra: dict[str, str]) 
         "os": f"{platform.system()} {platform.release()}",
         "threads": torch.get_num_threads(),
         "clocks_policy": gpu.clocks_policy() if gpu else _governor(),
-        "gpus": ", ".join(gpu.uuid for gpu in gpus) or None,
-        "extra": dict(sorted(extra.items())),
+        "extra": dict(sorted({**extra, **_named(gpus)}.items())),
     }
+
+
+def _named(gpus: Sequence[NvmlDevice]) -> dict[str, str]:
+    """Name the devices themselves: another one of the same model is another device."""
+    return {"gpus": ", ".join(gpu.uuid for gpu in gpus)} if gpus else {}
 
 
 def _governor() -> str | None:

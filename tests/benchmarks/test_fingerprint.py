@@ -45,4 +45,4 @@ def test_the_driver_and_the_clocks_come_from_the_device():
     got = fingerprint("cpu", [open_gpu("GPU-1", FakeNvml())], {"b": "2", "a": "1"})
     assert got["driver"] == "580.1"
     assert got["clocks_policy"] == "sm 1980 MHz, mem 2619 MHz"
-    assert list(got["extra"].items()) == [("a", "1"), ("b", "2")]
+    assert list(got["extra"].items()) == [("a", "1"), ("b", "2"), ("gpus", "GPU-1")]

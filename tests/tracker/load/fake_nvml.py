@@ -147,7 +147,8 @@ class FakeNvml:
     def nvmlDeviceGetApplicationsClock(self, gpu, which):
         return self._ask(gpu, "highest" if which == self.NVML_CLOCK_SM else "mem")
 
-    nvmlDeviceGetMaxClockInfo = nvmlDeviceGetApplicationsClock
+    def nvmlDeviceGetMaxClockInfo(self, gpu, which):
+        return self.nvmlDeviceGetApplicationsClock(gpu, which)
 
     def nvmlDeviceGetUtilizationRates(self, gpu):
         return SimpleNamespace(

@@ -292,7 +292,7 @@ def test_no_energy_counter_is_none():
 
 def test_a_summary_of_nothing_known_is_none_and_never_zero():
     nothing = dict.fromkeys(
-        ("power", "sm", "mem", "utilization", "used", "temperature", "reasons", "pids")
+        ("power", "sm", "highest", "mem", "utilization", "used", "temperature", "reasons", "pids")
     )
     summary, _ = session(FakeGpu(**nothing), seconds=1.0)
     (gpu,) = summary["gpus"]

@@ -27,6 +27,7 @@ from tracker.domain import (
     Fingerprint,
     Launch,
     LevelShift,
+    QuarantinedGpu,
     RevisionRecord,
     VerdictInfo,
 )
@@ -78,6 +79,7 @@ def fill(store: Store) -> None:
     store.record_expectation("p", Expectation("b", 0.06, "it pays", commit(1), START))
     explanation = ExplanationInfo(commit(0), commit(1), "box", START, {"moved": 1.5})
     store.record_explanation("p", explanation)
+    store.record_quarantine(QuarantinedGpu("GPU-1", "box", None, "SM clock 480", START))
     series = queries.list_series(store, "p")[0]
     points = queries.history(store, series.id).points
     shifts = [LevelShift(series.id, point.revision, 1, 2, 1.0, True, "x") for point in points[1:3]]
@@ -103,6 +105,7 @@ def answers(store: Store) -> list[object]:
         [(series.metric, shift.effect) for series, shift in overview.worse],
         [(gate.policy, gate.exit_code, gate.verdicts, gate.base.commit) for gate in overview.gates],
         queries.list_expectations(store, "p"),
+        queries.quarantined_gpus(store),
         [
             (
                 *(one.key, one.title, one.created_at, one.assignee, one.merged_into),

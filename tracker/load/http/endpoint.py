@@ -407,10 +407,10 @@ class HttpTarget:
             "server_args": self._endpoint.server_args,
             "client": f"aiohttp {aiohttp.__version__}",
             "client_processes": str(self._endpoint.processes),
+            "gpus": ", ".join(gpu.uuid for gpu in self.gpus) or None,
         }
         if not self._endpoint.server_is_measured:
             extra["server_version"] = server.version
-        plain["gpus"] = ", ".join(gpu.uuid for gpu in self.gpus) or None
         return {**plain, "extra": {k: v for k, v in sorted(extra.items()) if v is not None}}
 
 

@@ -295,6 +295,8 @@ def test_the_servers_metrics_are_read_over_the_window(tmp_path):
                     f'vllm:num_requests_waiting{{engine="0"}} {n}\n'
                     f"vllm:request_queue_time_seconds_sum {n * 0.5}\n"
                     f"vllm:request_queue_time_seconds_count {n}\n"
+                    f"vllm:time_to_first_token_seconds_sum {n * 0.3}\n"
+                    f"vllm:time_to_first_token_seconds_count {n}\n"
                     f"vllm:prefix_cache_hits_total {n}\nvllm:prefix_cache_queries_total {4 * n}\n"
                     f"vllm:num_preemptions_total {n}\nvllm:kv_cache_usage_perc 0.{n:02}\n"
                     f"vllm:spec_decode_num_draft_tokens_total NaN\n"
@@ -306,6 +308,7 @@ def test_the_servers_metrics_are_read_over_the_window(tmp_path):
     assert got == {
         "server_queue_length": pytest.approx(4.0),  # 2, 4, 6 during the load
         "server_queue_time": pytest.approx(0.5),
+        "server_ttft": pytest.approx(0.3),
         "server_running": None,
         "server_kv_usage": pytest.approx(0.06),
         "server_prefix_hit_rate": pytest.approx(0.25),
