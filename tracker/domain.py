@@ -128,6 +128,7 @@ class SeenFile:
     mtime_ns: int
     num_results: int = 0
     content: str | None = None  # sha256 of the bytes, hex; None: not known
+    row_id: int | None = None  # where the store keeps it; None: nowhere yet
 
 
 @dataclass(frozen=True, slots=True)

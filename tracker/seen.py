@@ -79,4 +79,8 @@ class Memory:
         A file that was just written may change again without a change of its time.
         """
         if time.time_ns() - look.now.mtime_ns > _FRESH_NS:
-            self.learned[look.key] = replace(look.now, num_results=num_results, content=content)
+            stored = self._stored.get(look.key)
+            row_id = None if stored is None else stored.row_id
+            self.learned[look.key] = replace(
+                look.now, num_results=num_results, content=content, row_id=row_id
+            )

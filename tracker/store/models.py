@@ -512,12 +512,13 @@ class SeenFile(Base):
     """A file that was read whole and without a problem: unchanged, it is not read again.
 
     A cache: without its row a file is read, and found to hold nothing new. `digest` stands for the
-    path and for what was given beside the file. `content` is the sha256 of the bytes, for a file
-    whose time has changed, as in a fresh checkout; NULL where it is not known.
+    path and for what was given beside the file; of two rows of one file the newer counts. An ingest
+    reads all rows of its project, so there is no index: entries at random places of one would cost
+    more than the rows. `content` is the sha256 of the bytes, for a file whose time has changed, as in
+    a fresh checkout; NULL where it is not known.
     """
 
     __tablename__ = "seen_file"
-    __table_args__ = (UniqueConstraint("project_id", "digest"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))

@@ -50,9 +50,10 @@ def seen_files(store: Store, project: str) -> dict[str, SeenFile]:
     """Return the files that were read whole, by their key; none where there is no project."""
     c = t.seen_file.c
     statement = (
-        select(c.digest, c.size, c.mtime_ns, c.num_results, c.content)
+        select(c.digest, c.size, c.mtime_ns, c.num_results, c.content, c.id)
         .join(t.project, t.project.c.id == c.project_id)
         .where(t.project.c.name == project)
+        .order_by(c.id)
     )
     with store.reading() as conn:
         return {digest: SeenFile(*facts) for digest, *facts in conn.execute(statement)}

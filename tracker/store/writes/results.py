@@ -270,12 +270,12 @@ def _start(moment: datetime, as_text: bool) -> tuple[int, datetime | str]:
 
 
 def record_seen(tx: Transaction, project: str, seen: Mapping[str, SeenFile]) -> None:
-    """Replace what is remembered of the files with these keys."""
+    """Remember files by their keys, in place of the rows that they say they had."""
     project_id = reference.ensure_project(tx, project)
-    c, keys = t.seen_file.c, list(seen)
-    for start in range(0, len(keys), CHUNK):
-        same = c.digest.in_(keys[start : start + CHUNK])
-        tx.conn.execute(delete(t.seen_file).where(c.project_id == project_id, same))
+    stale = [file.row_id for file in seen.values() if file.row_id is not None]
+    for start in range(0, len(stale), CHUNK):
+        rows = t.seen_file.c.id.in_(stale[start : start + CHUNK])
+        tx.conn.execute(delete(t.seen_file).where(rows))
     columns = ("project_id", "digest", "size", "mtime_ns", "num_results", "content")
     as_stored = attrgetter(*columns[2:])
     tx.insert_tuples(
