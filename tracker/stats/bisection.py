@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as scipy_stats
+from scipy import special
 
 __all__ = ["Bisection", "Group", "Misfit", "exact_step", "noisy_step"]
 
@@ -220,7 +220,7 @@ class Bisection:
         if within <= 0:
             p = 0.0 if between > 0 else 1.0
         else:
-            p = float(scipy_stats.f.sf((between / free) / (within / left), free, left))
+            p = float(special.fdtrc(free, left, (between / free) / (within / left)))
         worst = max(off, key=lambda i: len(groups[i]) * off[i] ** 2)
         if p >= _MISFIT_LEVEL or abs(off[worst]) <= margin:
             return None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 __all__ = ["MIN_DEGREES", "LaunchNoise", "launch_noise", "visible_change"]
 
@@ -75,5 +75,5 @@ def visible_change(noise: LaunchNoise, num_base: int, num_head: int, *, alpha: f
     counts = (num_base, num_head)
     variance = sum((math.pi / 2 if n > 2 else 1.0) / n for n in counts)
     degrees = noise.degrees if min(counts) > 2 else min(noise.degrees, _HEAVY_TAILS)
-    quantile = float(stats.t.isf(alpha / 2, degrees))
+    quantile = -float(special.stdtrit(degrees, alpha / 2))
     return quantile * noise.deviation * math.sqrt(variance)
