@@ -27,7 +27,8 @@ class AddRmsNorm:
     @staticmethod
     def call(device):
         x, residual, weight = (_normal(device, *s) for s in 2 * [(TOKENS, HIDDEN)] + [(HIDDEN,)])
-        return Call((x, residual, weight), 4 * x.nbytes + weight.nbytes, {"eps": 1e-6})
+        num_bytes = 4 * x.nbytes + weight.nbytes
+        return Call((x, residual, weight), num_bytes, {"eps": 1e-6}, 5 * x.numel())
 
     def setup_cache(self):
         return measure_kernel(self)
@@ -40,7 +41,8 @@ class SiluMul:
     @staticmethod
     def call(device):
         gate_up = _normal(device, TOKENS, 2 * INTERMEDIATE)
-        return Call((gate_up,), gate_up.nbytes * 3 // 2)
+        num_flops = 5 * TOKENS * INTERMEDIATE
+        return Call((gate_up,), gate_up.nbytes * 3 // 2, num_flops=num_flops)
 
     def setup_cache(self):
         return measure_kernel(self)
@@ -60,7 +62,9 @@ class RopeStore:
         slots = torch.arange(TOKENS, device=device)
         norms = _normal(device, DIM), _normal(device, DIM)
         args = (qkv, angles.cos(), angles.sin(), slots, *caches, *norms)
-        return Call(args, 2 * qkv.nbytes + 2 * angles.nbytes + slots.nbytes, {"eps": 1e-6})
+        num_bytes = 2 * qkv.nbytes + 2 * angles.nbytes + slots.nbytes
+        num_flops = 7 * TOKENS * (HEADS + KV_HEADS) * DIM  # 4 of the norm, 3 of the rotation
+        return Call(args, num_bytes, {"eps": 1e-6}, num_flops)
 
     def setup_cache(self):
         return measure_kernel(self)
@@ -68,7 +72,8 @@ class RopeStore:
 
 def _linear(device, rows, width, num_out):
     x, weight = _normal(device, rows, width), _normal(device, num_out, width)
-    return Call((x, weight), x.nbytes + weight.nbytes + 2 * rows * num_out)
+    num_bytes = x.nbytes + weight.nbytes + 2 * rows * num_out
+    return Call((x, weight), num_bytes, num_flops=2 * rows * width * num_out)
 
 
 @kernel("linear", version="1", against_reference=True)
@@ -114,7 +119,9 @@ class LinearSiluMulB4:
     @staticmethod
     def call(device):
         x, weight = _normal(device, 4, HIDDEN), _normal(device, 2 * INTERMEDIATE, HIDDEN)
-        return Call((x, weight), x.nbytes + weight.nbytes + 2 * 4 * INTERMEDIATE)
+        num_bytes = x.nbytes + weight.nbytes + 2 * 4 * INTERMEDIATE
+        num_flops = 4 * INTERMEDIATE * (2 * 2 * HIDDEN + 5)
+        return Call((x, weight), num_bytes, num_flops=num_flops)
 
     def setup_cache(self):
         return measure_kernel(self)
@@ -145,7 +152,8 @@ def _decode(device, contexts):
     q = _normal(device, rows, HEADS, DIM)
     caches = [_normal(device, len(order), BLOCK_SIZE, KV_HEADS, DIM) for _ in "kv"]
     num_bytes = 2 * q.nbytes + sum(2 * n * KV_HEADS * DIM * 2 for n in contexts)
-    return Call((q, *caches, plan), num_bytes, {"scale": DIM**-0.5})
+    num_flops = 4 * HEADS * DIM * sum(contexts)
+    return Call((q, *caches, plan), num_bytes, {"scale": DIM**-0.5}, num_flops)
 
 
 @kernel("paged_attention", version="1")

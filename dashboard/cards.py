@@ -1,19 +1,20 @@
-"""A series in little: its name, newest value and a small chart that leads to its page."""
+"""A series and a gate in little, each with a link to its page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard import charts, data, scope
+from dashboard import charts, data, figure, scope, tables
 from dashboard.groups import scenario, short_name
-from dashboard.markup import plain
+from dashboard.markup import badge_of, plain
 from dashboard.palette import palette_for
-from dashboard.units import direction, format_value
-from tracker.domain import SeriesInfo
+from dashboard.units import ago, counted, direction, format_value
+from tracker.domain import GateInfo, SeriesInfo
 
-__all__ = ["series_card", "series_cards"]
+__all__ = ["gate_row", "series_card", "series_cards"]
 
 
 def series_cards(
@@ -57,13 +58,30 @@ def series_card(
         parts = [plain(note) if note else None, direction(series.better), stated]
         st.markdown(f":small[{' · '.join(filter(None, parts))}]")
         if history.points:
-            st.altair_chart(
-                charts.history_chart(
-                    history,
-                    palette_for(st.context.theme.type),
-                    limit=limit,
-                    height=190,
-                    compact=True,
-                ),
-                key=f"card:{series.id}",
+            chart = charts.history_chart(
+                history, palette_for(st.context.theme.type), limit=limit, height=190, compact=True
             )
+            figure.show(
+                chart,
+                key=f"card:{series.id}",
+                name=short_name(series),
+                rows=tables.history_table(history),
+            )
+
+
+def gate_row(here: scope.Scope, gate: GateInfo) -> None:
+    """Draw a gate in one line: its outcome, its commits, when and where."""
+    word = gate.outcome or "running"
+    colour, icon = badge_of(word)
+    text = word if gate.exit_code is None else f"{word} · exit {gate.exit_code}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(text, color=colour, icon=icon)  # type: ignore[arg-type]
+        st.page_link(
+            "app_pages/gates.py",
+            label=f"{gate.base.commit[:10]} → {gate.head.commit[:10]}",
+            query_params=here.link(gate=gate.id),
+        )
+        st.markdown(
+            f":small[{ago(gate.started_at, datetime.now(UTC))} · {plain(gate.machine)} · "
+            f"{counted(gate.pairs, 'pair')} · {counted(len(gate.verdicts), 'metric')}]"
+        )

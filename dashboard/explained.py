@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data
+from dashboard import charts, data, figure
 from dashboard.markup import plain
 from dashboard.palette import palette_for
-from dashboard.tables import height_of
 from dashboard.units import counted
 from tracker.explain.explanation import Explained, Explanation
+from tracker.explain.trace import holds_trace
 
 __all__ = ["draw", "explanation_frame"]
-
-_SUFFIX = ".trace.json.gz"
 
 
 def draw(project: str, commit: str) -> None:
@@ -39,22 +38,26 @@ def _suite(explanation: Explanation, suite: Explained) -> None:
     st.markdown(f"**{plain(suite.benchmark)}**: {plain(said)}")
     if suite.rows:
         frame = explanation_frame(suite)
-        st.dataframe(frame, hide_index=True, key=f"rows:{key}", height=height_of(frame))
+        st.dataframe(frame, hide_index=True, key=f"rows:{key}")
     chart = charts.icicle_chart(suite.frames, palette_for(st.context.theme.type))
     if chart is not None:
-        st.altair_chart(chart, key=f"icicle:{key}")
+        figure.show(
+            chart, key=f"icicle:{key}", name=f"{suite.benchmark}-calls",
+            rows=pd.DataFrame(map(asdict, suite.frames)),
+        )  # fmt: skip
     with st.container(horizontal=True):
         for arm, name in zip(("base", "head"), suite.traces, strict=False):
             path = Path(name)
-            if not path.name.endswith(_SUFFIX) or not path.is_file():
+            if not holds_trace(path):
                 st.caption(f"The trace of {arm} is gone: launch folders are kept for 30 days.")
                 continue
             st.download_button(
                 f"Trace of {arm} (ui.perfetto.dev)",
-                path.read_bytes(),
-                file_name=f"{arm}-{path.name}",
+                path.read_bytes,  # read when it is asked for
+                file_name=f"{arm}-{suite.benchmark}.trace.json.gz",
                 mime="application/gzip",
                 key=f"trace:{arm}:{key}",
+                on_click="ignore",
             )
 
 

@@ -17,16 +17,14 @@ __all__ = ["show"]
 _WIDTH = 1000  # pixels of a chart in a file
 
 
-def show(
-    chart: Any, *, key: str, name: str, rows: pd.DataFrame | None = None, **options: Any
-) -> Any:
+def show(chart: Any, *, key: str, name: str, rows: pd.DataFrame, **options: Any) -> Any:
     """Draw a chart and offer its files; returns what `st.altair_chart` returns.
 
     Args:
         chart: A single or layered Altair chart.
         key: Unique on the page.
         name: Of the files, without suffix.
-        rows: What the CSV holds; without it there is none (the chart's toolbar has the drawn data).
+        rows: What the CSV holds.
         options: For `st.altair_chart`.
     """
     background = palette_for(st.context.theme.type).background
@@ -34,11 +32,9 @@ def show(
     files = {
         "PNG": (lambda: _rendered(chart, background, "png"), "image/png"),
         "SVG": (lambda: _rendered(chart, background, "svg"), "image/svg+xml"),
+        "CSV": (lambda: rows.to_csv(index=False), "text/csv"),
         "JSON": (lambda: json.dumps(_specification(chart, background)), "application/json"),
     }
-    if rows is not None:
-        table = rows
-        files["CSV"] = (lambda: table.to_csv(index=False), "text/csv")
     with st.container(gap=None):
         drawn = st.altair_chart(chart, key=key, **options)
         with (

@@ -52,8 +52,10 @@ class Sweep:
 
     def metrics(self, *groups: str) -> list[str]:
         """Names of its metrics that belong to any of the groups, what a team watches first."""
-        found = {name: row.series for rows in self.points.values() for name, row in rows.items()}
-        fitting = [name for name in found if metric_group(found[name]) in groups]
+        series_of = {
+            name: row.series for rows in self.points.values() for name, row in rows.items()
+        }
+        fitting = [name for name in series_of if metric_group(series_of[name]) in groups]
         return sorted(fitting, key=lambda name: _rank(name, groups))
 
 
@@ -63,12 +65,12 @@ def sweeps(rows: Iterable[ComparisonRow]) -> list[Sweep]:
     A sweep has at least two loads and a metric of throughput; without one of latency it says how the
     throughput grows with the load, and no more.
     """
-    found: dict[tuple[str, ...], dict[float, dict[str, ComparisonRow]]] = defaultdict(dict)
+    points_of: dict[tuple[str, ...], dict[float, dict[str, ComparisonRow]]] = defaultdict(dict)
     for row in rows:
         for axis, load, rest in _axes_of(row.series):
             series = row.series
             place = (scenario(series), ", ".join(rest), series.machine, series.environment)
-            points = found[(axis, *place, series.version)]
+            points = points_of[(axis, *place, series.version)]
             points.setdefault(load, {})[bare_name(series.benchmark)] = row
     listed = [
         Sweep(
@@ -76,7 +78,7 @@ def sweeps(rows: Iterable[ComparisonRow]) -> list[Sweep]:
             key[0],
             dict(sorted(points.items())),
         )
-        for key, points in found.items()
+        for key, points in points_of.items()
         if len(points) > 1
     ]
     whole = [sweep for sweep in listed if sweep.metrics("Throughput")]
@@ -90,7 +92,7 @@ def is_swept(series: SeriesInfo) -> bool:
 
 def _axes_of(series: SeriesInfo) -> list[tuple[str, float, tuple[str, ...]]]:
     """Each parameter that may be the load: its name, its value, and the other parameters."""
-    found = []
+    axes = []
     for place, param in enumerate(series.params):
         name, equals, value = param.partition("=")
         if not equals:
@@ -104,8 +106,8 @@ def _axes_of(series: SeriesInfo) -> list[tuple[str, float, tuple[str, ...]]]:
             continue
         if math.isfinite(load):
             rest = series.params[:place] + series.params[place + 1 :]
-            found.append((name, load, tuple(one for one in rest if not _FOLLOWS.match(one))))
-    return found
+            axes.append((name, load, tuple(one for one in rest if not _FOLLOWS.match(one))))
+    return axes
 
 
 def _rank(name: str, groups: Sequence[str]) -> tuple[int, int, str]:
@@ -170,7 +172,7 @@ def frontier_frame(
 
 
 def _within(rows: Mapping[str, ComparisonRow], side: str, gates: Sequence[GateInfo]) -> bool | None:
-    kept = []
+    within = []
     for row in rows.values():
         limit = limit_of(row.series, gates)
         if limit is None:
@@ -178,24 +180,24 @@ def _within(rows: Mapping[str, ComparisonRow], side: str, gates: Sequence[GateIn
         value = getattr(row, side)
         if value is None:
             return None
-        kept.append(value >= limit if row.series.better == "higher" else value <= limit)
-    return all(kept) if kept else None
+        within.append(value >= limit if row.series.better == "higher" else value <= limit)
+    return all(within) if within else None
 
 
 def highest_within(frame: pd.DataFrame) -> pd.DataFrame:
     """Of each commit the row with the highest throughput that keeps to all limits."""
-    kept = frame[frame["within"].eq(True)]
-    if kept.empty:
-        return kept
-    return kept.loc[kept.groupby("commit", sort=False)["throughput value"].idxmax()]
+    within = frame[frame["within"].eq(True)]
+    if within.empty:
+        return within
+    return within.loc[within.groupby("commit", sort=False)["throughput value"].idxmax()]
 
 
 def limits_text(sweep: Sweep, gates: Sequence[GateInfo]) -> str:
     """The limits that the points are held against: "ttft_p50 2 s, tpot_p50 500 ms"."""
-    found = {}
+    texts = {}
     for rows in sweep.points.values():
         for name, row in rows.items():
             limit = limit_of(row.series, gates)
             if limit is not None:
-                found[name] = format_value(limit, row.series.unit)
-    return ", ".join(f"{name} {text}" for name, text in sorted(found.items()))
+                texts[name] = format_value(limit, row.series.unit)
+    return ", ".join(f"{name} {text}" for name, text in sorted(texts.items()))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from tracker.domain import SeriesInfo
@@ -14,6 +15,7 @@ from tracker.domain import SeriesInfo
 __all__ = [
     "GROUPS",
     "bare_name",
+    "cold_and_warm",
     "label",
     "metric_group",
     "scenario",
@@ -46,19 +48,22 @@ _TIMES = {"s", "sec", "second", "seconds", "ms", "us", "µs", "ns"}
 
 def metric_group(series: SeriesInfo) -> str:
     """The one of `GROUPS` that a series belongs to; the metric's name decides before its unit."""
-    name = series.benchmark.rpartition(".")[2]
-    unit = series.unit.lower()
+    return _group(series.benchmark.rpartition(".")[2], series.unit.lower(), series.kind)
+
+
+@lru_cache(maxsize=4096)  # a page asks for a thousand series of a few dozen metrics
+def _group(name: str, unit: str, kind: str) -> str:
     if _FIRST_TOKEN.search(name):
         return "First-token time"
-    if series.kind == "utilization" or _UTILIZATION.search(name):
+    if kind == "utilization" or _UTILIZATION.search(name):
         return "Utilization"
     if unit in _BYTES or _MEMORY.search(name):
         return "Memory"
-    if series.kind == "exact":
+    if kind == "exact":
         return "Exact counters"
-    if series.kind == "rate" or _THROUGHPUT.search(name) or unit.endswith(("/s", "/sec")):
+    if kind == "rate" or _THROUGHPUT.search(name) or unit.endswith(("/s", "/sec")):
         return "Throughput"
-    if series.kind == "timing" or unit in _TIMES:
+    if kind == "timing" or unit in _TIMES:
         return "Latency"
     return "Other"
 
@@ -93,6 +98,19 @@ def bare_name(metric: str) -> str:
 def label(series: SeriesInfo) -> str:
     """The full name of a series, as gates and reports write it."""
     return series.metric
+
+
+_STATE = re.compile(r"(?:^|_)(?:cold|warm)(?=_|$)")
+
+
+def cold_and_warm(series: SeriesInfo, candidates: Iterable[SeriesInfo]) -> list[SeriesInfo]:
+    """What measures the same beside a series in another state: "warm_first_token_time" and the like."""
+
+    def stateless(one: SeriesInfo) -> str:
+        return _STATE.sub("", short_name(one)).strip("_")
+
+    members = [one for group in siblings(series, candidates).values() for one in group]
+    return [o for o in members if o.id != series.id and stateless(o) == stateless(series)]
 
 
 def siblings(series: SeriesInfo, candidates: Iterable[SeriesInfo]) -> dict[str, list[SeriesInfo]]:

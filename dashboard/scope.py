@@ -57,13 +57,9 @@ def choose(title: str) -> Scope:
     with boxes:
         name = url_state.select("Project", names, name="project", current=wanted or names[0])
     project = next(p for p in projects if p.name == name)
-    machine = url_state.keep("machine", ALL)
-    if machine not in (ALL, *project.machines):
-        machine = ALL
-    url_state.write("machine", None if machine == ALL else machine)
     with boxes:
-        machine = url_state.select(
-            "Machine", [ALL, *project.machines], name="machine", current=machine, default=ALL
+        machine = st.selectbox(
+            "Machine", [ALL, *project.machines], key="machine", bind="query-params"
         )
     return Scope(project=project, machine=None if machine == ALL else machine)
 

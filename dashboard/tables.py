@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -35,8 +35,6 @@ __all__ = [
     "compare_frame",
     "creep_budget_of",
     "fingerprints_frame",
-    "gates_frame",
-    "height_of",
     "history_frame",
     "history_table",
     "level_frame",
@@ -50,15 +48,6 @@ __all__ = [
     "verdict_of",
     "verdicts_frame",
 ]
-
-
-_ROW = 35  # pixels of a table's row, as Streamlit draws it
-_ROWS = 12  # above so many a table scrolls
-
-
-def height_of(frame: pd.DataFrame) -> int | Literal["content"]:
-    """The height of a table: as high as its rows, up to a dozen."""
-    return "content" if len(frame) <= _ROWS else _ROW * (_ROWS + 1) + 2
 
 
 def commit_link(template: str | None, commit: str) -> str | None:
@@ -385,25 +374,6 @@ def _setting(gate: GateInfo, metric: str, name: str) -> float | None:
         if own is not None and re.search(pattern, metric):
             setting = own
     return float(setting) if isinstance(setting, int | float) else None
-
-
-def gates_frame(gates: Iterable[GateInfo]) -> pd.DataFrame:
-    """One row a gate, in the order given."""
-    return pd.DataFrame(
-        [
-            {
-                "started": g.started_at.strftime("%Y-%m-%d %H:%M"),
-                "verdict": g.outcome or "running",
-                "exit code": g.exit_code,
-                "base": g.base.commit[:10],
-                "head": g.head.commit[:10],
-                "pairs": g.pairs,
-                "metrics": len(g.verdicts),
-                "machine": g.machine,
-            }
-            for g in gates
-        ]
-    )
 
 
 def problems_frame(problems: Iterable[IngestProblemInfo]) -> pd.DataFrame:

@@ -31,7 +31,7 @@ def write(name: str, value: str | None) -> None:
 
 
 def keep(name: str, default: str | None) -> str | None:
-    """A parameter that follows the reader from page to page (project, machine).
+    """A parameter that follows the reader from page to page: the project.
 
     Streamlit drops the query when a page is opened from the navigation; this session's last
     choice then fills it in again.
@@ -49,9 +49,6 @@ def select(
     name: str,
     current: str,
     show: Callable[[str], str] = str,
-    default: str | None = None,
-    help: str | None = None,  # noqa: A002 - Streamlit's name
-    width: int | str = "stretch",
 ) -> str:
     """A select box bound to a URL parameter.
 
@@ -61,9 +58,6 @@ def select(
         name: The URL parameter.
         current: The value to show.
         show: A value as the reader sees it.
-        default: The value that is left out of the URL.
-        help: Shown beside the label.
-        width: As Streamlit takes it.
     """
     key = f"url:{name}"
     st.session_state[key] = current
@@ -71,11 +65,10 @@ def select(
     def chosen() -> None:
         value = st.session_state[key]
         st.session_state[f"last:{name}"] = value
-        write(name, None if value == default else value)
+        write(name, value)
 
-    return st.selectbox(
-        label, options, format_func=show, key=key, on_change=chosen, help=help, width=width
-    )  # type: ignore[arg-type]
+    picked: str = st.selectbox(label, options, format_func=show, key=key, on_change=chosen)
+    return picked
 
 
 def several(

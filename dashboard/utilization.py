@@ -5,7 +5,7 @@ What a launch does not know stays away: no row, no tile, never a 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ __all__ = [
     "PANELS",
     "Panel",
     "facts_of",
+    "kernels_of",
     "panel_frame",
     "phase_frame",
     "request_frame",
@@ -144,7 +145,7 @@ def phase_frame(trace: LaunchTrace, *, steps: int = 400) -> pd.DataFrame:
 
 
 def panel_frame(trace: LaunchTrace, panel: Panel) -> pd.DataFrame:
-    """One row a sample and line of a panel, scaled; a line that the device never told is left out.
+    """One row a sample and line of a panel, scaled; a line that the device never reported is left out.
 
     A value missing within a line is NaN, so that the line breaks there. Where there are several GPUs,
     each has its lines.
@@ -154,12 +155,12 @@ def panel_frame(trace: LaunchTrace, panel: Panel) -> pd.DataFrame:
     for gpu in gpus:
         samples = [sample for sample in trace.telemetry if sample.get("gpu") == gpu]
         for name, label in panel.lines.items():
-            told = [sample for sample in samples if name in sample]
-            values = [_number(sample[name]) for sample in told]
+            known = [sample for sample in samples if name in sample]
+            values = [_number(sample[name]) for sample in known]
             if not any(value is not None for value in values):
                 continue
             line = label if len(gpus) == 1 else f"{label}, GPU {gpus.index(gpu)}"
-            for sample, value in zip(told, values, strict=True):
+            for sample, value in zip(known, values, strict=True):
                 time = _number(sample.get("time"))
                 if time is None:
                     continue
@@ -170,13 +171,19 @@ def panel_frame(trace: LaunchTrace, panel: Panel) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["time", "line", "value"])
 
 
-def roofline_frame(header: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, float]]:
-    """The phases of a launch on the roofline, and its two ceilings.
+def roofline_frame(
+    header: Mapping[str, Any], kernels: Mapping[str, tuple[float, float, float]]
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """The phases of a launch and the kernels of its commit on the roofline, and the two ceilings.
+
+    Args:
+        header: Of the launch.
+        kernels: Name to seconds, bytes and FLOPs of a call.
 
     Returns:
-        One row a phase with its intensity (FLOP/byte) and rate (FLOP/s) and the shares of the
-        ceilings; the ceilings "bandwidth" (bytes/s) and "flops" (FLOP/s). Both are empty where the
-        launch does not tell its phases apart or measured no ceiling.
+        One row a phase or kernel with its intensity (FLOP/byte) and rate (FLOP/s) and the shares of
+        the ceilings; the ceilings "bandwidth" (bytes/s) and "flops" (FLOP/s). Both are empty where
+        nothing has a place, or the launch measured no ceiling.
     """
     counters, used = _mapping(header.get("counters")), _mapping(header.get("utilization"))
     seconds, ceiling = _mapping(used.get("step_seconds")), _mapping(used.get("ceiling"))
@@ -184,17 +191,18 @@ def roofline_frame(header: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, f
         name: value for name in ("bandwidth", "flops") if (value := _number(ceiling.get(name)))
     }
     rows = []
-    amounts = {
-        phase: tuple(_amount(counters, phase, what) for what in ("flops", "bytes"))
+    work = [
+        (phase, phase, _number(seconds.get(phase)), *_amounts(counters, phase))
         for phase in ("prefill", "decode")
-    }
-    for phase, (flops, moved) in amounts.items():
-        spent = _number(seconds.get(phase))
+    ]
+    work += [(name, "kernel", *amounts) for name, amounts in kernels.items()]
+    for name, what, spent, moved, flops in work:
         if not flops or not moved or not spent or len(limits) < 2:
             continue
         rows.append(
             {
-                "phase": phase,
+                "name": name,
+                "what": what,
                 "intensity": flops / moved,
                 "rate": flops / spent,
                 "MFU": f"{flops / spent / limits['flops']:.1%}",
@@ -203,6 +211,18 @@ def roofline_frame(header: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, f
             }
         )
     return pd.DataFrame(rows), limits if rows else {}
+
+
+def kernels_of(headers: Iterable[Mapping[str, Any]]) -> dict[str, tuple[float, float, float]]:
+    """Kernel to seconds, bytes and FLOPs of a call, out of launches that timed kernels, newest first."""
+    kernels: dict[str, tuple[float, float, float]] = {}
+    for header in headers:
+        listed = header.get("kernels")
+        for kernel in map(_mapping, listed if isinstance(listed, list) else ()):
+            seconds, moved, flops = (_number(kernel.get(x)) for x in ("seconds", "bytes", "flops"))
+            if seconds and moved and flops:  # what only moves bytes has no place on a roofline
+                kernels.setdefault(str(kernel.get("name")), (seconds, moved, flops))
+    return kernels
 
 
 def facts_of(header: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -214,7 +234,7 @@ def facts_of(header: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     metrics = _mapping(header.get("metrics"))
     serving = [gpu for gpu in _gpus(header) if gpu.get("serves", True)]
     analytic, cpu = "analytic, of the measured ceiling", "of one processor, all threads"
-    found: list[tuple[str, float | None, str, str]] = [
+    facts: list[tuple[str, float | None, str, str]] = [
         *(
             (label, _number(metrics.get(name)), "1", "mean of the steady load, hardware counter")
             for name, label in PANELS[0].lines.items()
@@ -239,7 +259,7 @@ def facts_of(header: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
     return [
         (label, format_value(value, unit), source)
-        for label, value, unit, source in found
+        for label, value, unit, source in facts
         if value is not None
     ]
 
@@ -257,25 +277,28 @@ def warnings_of(header: Mapping[str, Any]) -> list[str]:
     warnings = []
     for number, gpu in enumerate(_gpus(header)):
         shares = _mapping(gpu.get("throttled_share"))
-        found = [
+        faults = [
             f"clocks held down by {name} in {share:.0%} of the samples"
             for name, share in shares.items()
             if share
         ]
         if others := gpu.get("co_tenants"):
-            found.append(f"other processes computed on it: {len(others)}")
-        found += [str(gpu[name]) for name in ("counter_problem", "problem") if gpu.get(name)]
+            faults.append(f"other processes computed on it: {len(others)}")
+        faults += [str(gpu[name]) for name in ("counter_problem", "problem") if gpu.get(name)]
         if problem := gpu.get("energy_problem"):
-            found.append(f"no valid energy: {problem}")
-        warnings += [f"GPU {number}: {text}" for text in found]
+            faults.append(f"no valid energy: {problem}")
+        warnings += [f"GPU {number}: {text}" for text in faults]
     return warnings
 
 
-def _amount(counters: Mapping[str, Any], phase: str, what: str) -> float | None:
-    whole, prefill = (_number(counters.get(f"{part}_{what}")) for part in ("model", "prefill"))
-    if phase == "prefill":
-        return prefill
-    return None if whole is None or prefill is None else whole - prefill
+def _amounts(counters: Mapping[str, Any], phase: str) -> tuple[float | None, float | None]:
+    """Bytes and FLOPs of a phase's steps."""
+    amounts = []
+    for what in ("bytes", "flops"):
+        whole, prefill = (_number(counters.get(f"{part}_{what}")) for part in ("model", "prefill"))
+        known = whole is not None and prefill is not None
+        amounts.append(prefill if phase == "prefill" else whole - prefill if known else None)  # type: ignore[operator]
+    return amounts[0], amounts[1]
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

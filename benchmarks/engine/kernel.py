@@ -7,14 +7,17 @@ reads from memory, as in a decode step that streams gigabytes of weights between
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, TypeVar
 
+from benchmarks.engine.fingerprint import fingerprint, gpus_of
 from benchmarks.engine.source import import_engine
+from tracker.load.artifact import FORMAT, artifact_directory, write_artifact
 from tracker.load.catalogue import Metric
-from tracker.load.suite import publish
+from tracker.load.suite import benchmark_name, publish
 
 __all__ = ["Call", "kernel", "measure_kernel"]
 
@@ -35,11 +38,12 @@ AGAINST_REFERENCE = Metric(
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The arguments of one call of an op, and the bytes it must read and write."""
+    """The arguments of one call of an op, the bytes it must read and write, and its FLOPs."""
 
     args: tuple[Any, ...]
     num_bytes: int
     kwargs: dict[str, Any] = field(default_factory=dict)
+    num_flops: int = 0
 
 
 def kernel(
@@ -100,7 +104,28 @@ def measure_kernel(instance: Any) -> dict[str, Any]:
     }
     if instance.against_reference:
         metrics[AGAINST_REFERENCE.name] = seconds / seconds_of("reference")
+    if directory := artifact_directory():
+        gpu = next(iter(gpus_of("cuda")), None)
+        name = benchmark_name(type(instance))
+        write_artifact(
+            directory, artifact_header(name, calls[0], seconds, fingerprint("cuda", gpu, {})), []
+        )
     return {"metrics": metrics, "void": None}
+
+
+def artifact_header(
+    benchmark: str, call: Call, seconds: float, environment: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the header of the launch's artifact, by which the dashboard knows the kernel's place."""
+    timed = {"bytes": call.num_bytes, "flops": call.num_flops, "seconds": seconds}
+    return {
+        "record": "launch",
+        "format": FORMAT,
+        "launch_id": uuid.uuid4().hex,
+        "benchmark": benchmark,
+        "fingerprint": environment,
+        "kernels": [{"name": benchmark.rpartition(".")[2], **timed}],
+    }
 
 
 def _seconds(runs: list[Callable[[], Any]]) -> float:

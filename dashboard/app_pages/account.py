@@ -8,7 +8,7 @@ from typing import get_args
 import pandas as pd
 import streamlit as st
 
-from dashboard import data, tables, writes
+from dashboard import data, writes
 from dashboard.markup import code, plain
 from dashboard.triage_panel import attempt
 from tracker.domain import Role
@@ -67,7 +67,7 @@ def _users() -> None:
             "by": [account.added_by for account in accounts],
         }
     )
-    st.dataframe(frame, hide_index=True, key="users", height=tables.height_of(frame))
+    st.dataframe(frame, hide_index=True, key="users")
     add, remove = st.columns(2)
     with add, st.form("add-user"):
         email = st.text_input("E-mail address", key="add:email")

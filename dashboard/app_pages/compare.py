@@ -91,7 +91,8 @@ def _result(here: scope.Scope, base: str, head: str) -> None:
     chart = charts.changes_chart(both, palette)
     if chart is not None:
         st.subheader("Largest changes, worst first", anchor=False)
-        figure.show(chart, key="changes", name=f"changes-{base[:10]}-{head[:10]}")
+        name = f"changes-{base[:10]}-{head[:10]}"
+        figure.show(chart, key="changes", name=name, rows=tables.compare_frame(both))
     _requests(here, base, head)
     _table(rows, "all series")
 
@@ -127,7 +128,7 @@ def _requests(here: scope.Scope, base: str, head: str) -> None:
                     key=f"tail:{measure}", name=f"{measure}-{picked}", rows=frame,
                 )  # fmt: skip
     table = quantile_frame(measures)
-    st.dataframe(table, hide_index=True, height=tables.height_of(table), key="quantiles")
+    st.dataframe(table, hide_index=True, key="quantiles")
     positions = position_frame(sides)
     if not positions.empty:
         figure.show(
@@ -145,12 +146,12 @@ def _sides(
 ) -> dict[str, list[RequestTimes]]:
     sides: dict[str, list[RequestTimes]] = {}
     for name, commit in (("base", base), ("head", head)):
-        mine = [
+        of_side = [
             one
             for one in launches
             if (one.benchmark, one.machine) == place and one.revision.commit == commit and one.path
         ]
-        traces = [data.launch_trace(one.path, one.digest) for one in mine[:LAUNCHES]]
+        traces = [data.launch_trace(one.path, one.digest) for one in of_side[:LAUNCHES]]
         requests = [request for trace in traces if trace for request in trace.requests]
         sides[f"{name} {commit[:10]}"] = requests
     return sides
@@ -164,12 +165,12 @@ def _arms(here: scope.Scope) -> None:
         for series in data.series_list(project.name, None, None, limit=LIMIT)
     ]
     places = {place.key: place for place in places_of(listed)}
-    mine = [
+    own = [
         key
         for key, place in places.items()
         if any(s.project == here.project.name for s in place.series.values())
     ]
-    order = [*mine, *(key for key in places if key not in mine)]
+    order = [*own, *(key for key in places if key not in own)]
     chosen = url_state.several(
         "Places", order, name="places", show=lambda key: places[key].name, most=MOST,
         placeholder="scenario, machine and environment; the first is 100 %",
@@ -190,7 +191,7 @@ def _arms(here: scope.Scope) -> None:
     arms = [
         _arm(places[key], commit)
         for key in chosen
-        for commit in (commits if commits and key in mine else [None])
+        for commit in (commits if commits and key in own else [None])
     ]
     frame = arms_frame(arms)
     if frame.empty:
@@ -203,7 +204,7 @@ def _arms(here: scope.Scope) -> None:
             "engines, or launches at other times. Metrics are matched by name and unit."
         )
     table = arms_table(arms)
-    st.dataframe(table, hide_index=True, height=tables.height_of(table), key="arms-table")
+    st.dataframe(table, hide_index=True, key="arms-table")
 
 
 def _arm(place: Place, commit: str | None) -> Arm:
@@ -220,18 +221,7 @@ def _arm(place: Place, commit: str | None) -> Arm:
 def _table(rows: list[ComparisonRow], title: str) -> None:
     st.subheader(title.capitalize(), anchor=False)
     frame = tables.compare_frame(rows)
-    st.dataframe(
-        frame.drop(columns=["percent"]),
-        hide_index=True,
-        height=tables.height_of(frame),
-    )
-    st.download_button(
-        "Download as CSV",
-        frame.to_csv(index=False),
-        file_name="compare.csv",
-        mime="text/csv",
-        icon=":material/download:",
-    )
+    st.dataframe(frame.drop(columns=["percent"]), hide_index=True, key="compared")
 
 
 draw()

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from dashboard import charts, data, explained, scope, tables, url_state, writes
-from dashboard.groups import label
+from dashboard import charts, data, explained, figure, scope, tables, url_state, writes
+from dashboard.cards import gate_row
+from dashboard.groups import label, short_name
 from dashboard.markup import Tile, badge_of, code, lines_html, plain, shortened, tiles_html
 from dashboard.palette import palette_for
 from dashboard.triage_panel import actions, attempt
@@ -56,8 +57,8 @@ def draw() -> None:
 
 def _chosen(here: scope.Scope) -> RevisionInfo | None:
     """The commit of the URL, else the worst of Today; chosen among the findings that stand."""
-    found = data.overview(here.project.name, here.machine)
-    listed = group_by_commit(Change(*pair) for pair in (*found.worse, *found.better))
+    state = data.overview(here.project.name, here.machine)
+    listed = group_by_commit(Change(*pair) for pair in (*state.worse, *state.better))
     known = {finding.revision.commit: finding.revision for finding in listed}
     worst = {finding.revision.commit: finding for finding in reversed(listed)}
     wanted = url_state.read("commit")
@@ -139,21 +140,23 @@ def _finding(here: scope.Scope, item: Triaged, number: int) -> None:
         query_params=here.link(series=worst.series.id),
     )
     if history.points:
-        st.altair_chart(
-            charts.history_chart(
-                history,
-                palette_for(st.context.theme.type),
-                commit_url=here.project.commit_url,
-                height=260,
-            ),
+        chart = charts.history_chart(
+            history,
+            palette_for(st.context.theme.type),
+            commit_url=here.project.commit_url,
+            height=260,
+        )
+        figure.show(
+            chart,
             key=f"history:{number}",
+            name=short_name(worst.series),
+            rows=tables.history_table(history),
         )
     frame = tables.changes_frame(finding, here.link())
     st.dataframe(
         frame,
         hide_index=True,
         key=f"changes:{number}",
-        height=tables.height_of(frame),
         column_config={
             "series": st.column_config.LinkColumn("series", display_text="open series"),
             "paired run": st.column_config.TextColumn(
@@ -302,7 +305,6 @@ def _suspects(here: scope.Scope, commit: RevisionInfo, items: Sequence[Triaged])
         frame,
         hide_index=True,
         key="suspects",
-        height=tables.height_of(frame),
         column_config={"link": st.column_config.LinkColumn("open", display_text="open commit")},
     )
     st.caption(
@@ -329,8 +331,8 @@ def _suspects(here: scope.Scope, commit: RevisionInfo, items: Sequence[Triaged])
 def _before(here: scope.Scope, items: Sequence[Triaged]) -> RevisionInfo | None:
     """The newest of the commits that the findings are measured against."""
     known = [data.before(here.project.name, item) for item in items]
-    found = [revision for revision in known if revision is not None]
-    return max(found, key=lambda revision: revision.committed_at, default=None)
+    revisions = [revision for revision in known if revision is not None]
+    return max(revisions, key=lambda revision: revision.committed_at, default=None)
 
 
 def _gates(here: scope.Scope, commit: RevisionInfo) -> None:
@@ -339,19 +341,7 @@ def _gates(here: scope.Scope, commit: RevisionInfo) -> None:
         return
     st.subheader("Paired runs of this commit", anchor=False)
     for gate in gates:
-        word = gate.outcome or "running"
-        colour, icon = badge_of(word)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.badge(word, color=colour, icon=icon)  # type: ignore[arg-type]
-            st.page_link(
-                "app_pages/gates.py",
-                label=f"{gate.base.commit[:10]} → {gate.head.commit[:10]}",
-                query_params=here.link(gate=gate.id),
-            )
-            st.markdown(
-                f":small[{ago(gate.started_at, _now())} · {plain(gate.machine)} · "
-                f"{counted(gate.pairs, 'pair')} · {len(gate.verdicts)} metrics]"
-            )
+        gate_row(here, gate)
 
 
 def _other_alerts(here: scope.Scope, commit: RevisionInfo, items: Sequence[Triaged]) -> None:

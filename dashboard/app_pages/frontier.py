@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data, figure, scope, tables
+from dashboard import charts, data, figure, scope
 from dashboard.commits import choose_two
 from dashboard.frontier import (
     LATENCY,
@@ -43,9 +43,9 @@ def draw() -> None:
         return
     longest = data.history(max(swept, key=lambda series: series.num_points).id)
     base, head = choose_two(here, [point.revision for point in reversed(longest.points)])
-    found = sweeps(data.comparison(here.project.name, base, head, here.machine))
-    if found:
-        _frontier(here, base, head, found)
+    measured = sweeps(data.comparison(here.project.name, base, head, here.machine))
+    if measured:
+        _frontier(here, base, head, measured)
     else:
         st.info("Neither of these commits has a sweep.", icon=":material/stacked_line_chart:")
 
@@ -55,8 +55,8 @@ def _chosen(label: str, names: list[str], key: str) -> str:
     return picked
 
 
-def _frontier(here: scope.Scope, base: str, head: str, found: list[Sweep]) -> None:
-    by_name = {sweep.name: sweep for sweep in reversed(found)}  # of equal names the longest
+def _frontier(here: scope.Scope, base: str, head: str, measured: list[Sweep]) -> None:
+    by_name = {sweep.name: sweep for sweep in reversed(measured)}  # of equal names the longest
     sweep = by_name[_chosen("Sweep", list(by_name)[::-1], "sweep")]
     left, right = st.columns(2)
     latencies = sweep.metrics(*LATENCY)
@@ -101,7 +101,7 @@ def _frontier(here: scope.Scope, base: str, head: str, found: list[Sweep]) -> No
     )
     shown = frame.drop(columns=["latency value", "throughput value"], errors="ignore")
     shown = shown.rename(columns={"load": sweep.axis, "within": "within limits"})
-    st.dataframe(shown, hide_index=True, height=tables.height_of(shown))
+    st.dataframe(shown, hide_index=True)
 
 
 def _tiles(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import streamlit as st
 
-from dashboard import charts, data, scope, tables, url_state
+from dashboard import charts, data, figure, scope, tables, url_state
 from dashboard.markup import Tile, badge_of, plain, tiles_html
 from dashboard.palette import palette_for
 from dashboard.units import ago
@@ -76,11 +77,12 @@ def _gate(here: scope.Scope, gate: GateInfo, now: datetime) -> None:
     )
     st.caption(f"Measured on {plain(gate.machine)}.")
     margins = tables.margins_of(gate)
+    frame = tables.verdicts_frame(gate)
     chart = charts.forest_chart(gate, palette, margins=margins)
     if chart is None:
         st.info("No verdict of this gate shows a change.", icon=":material/hourglass_empty:")
     else:
-        st.altair_chart(chart, key="forest")
+        figure.show(chart, key="forest", name=f"gate-{gate.id[:10]}", rows=frame)
         if margins:
             widths = " or ".join(f"±{100 * m:g} %" for m in sorted(set(margins.values())))
             st.caption(
@@ -90,23 +92,31 @@ def _gate(here: scope.Scope, gate: GateInfo, now: datetime) -> None:
     still = sum(v.kind == "exact" and v.effect == 0 for v in gate.verdicts)
     if still:
         st.caption(f"{still} exact metrics did not move; they stand in the table only.")
-    frame = tables.verdicts_frame(gate)
     st.dataframe(
         frame,
         hide_index=True,
-        height=tables.height_of(frame),
         column_config={
             "could see": st.column_config.TextColumn(
                 help="The smallest true change that this gate would have called."
             ),
         },
     )
-    st.page_link(
-        "app_pages/compare.py",
-        label="Compare the two commits",
-        icon=":material/compare_arrows:",
-        query_params=here.link(base=gate.base.commit, head=gate.head.commit),
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link(
+            "app_pages/compare.py",
+            label="Compare the two commits",
+            icon=":material/compare_arrows:",
+            query_params=here.link(base=gate.base.commit, head=gate.head.commit),
+        )
+        st.download_button(
+            "Report (HTML)",
+            partial(data.gate_page, gate.id),  # made when it is asked for
+            file_name=f"gate-{gate.base.commit[:10]}-{gate.head.commit[:10]}.html",
+            mime="text/html",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+        )
 
 
 draw()

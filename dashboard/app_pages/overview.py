@@ -9,11 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts, data, figure, scope, tables, url_state, writes
-from dashboard.cards import series_card
+from dashboard.cards import gate_row, series_card
 from dashboard.commits import commit_markdown
 from dashboard.creep import budget_frame, since_of
 from dashboard.groups import label, scenario, short_name
-from dashboard.headline import headline
 from dashboard.limits import limit_of
 from dashboard.markup import Tile, badge_of, plain, shift_html, tiles_html
 from dashboard.palette import palette_for
@@ -30,18 +29,24 @@ SPARK_POINTS = 300  # revisions in a sparkline
 CHART_POINTS = 100  # revisions in a chart at the top
 GATES = 200  # newest, among which one that knew the release is looked for
 SILENT = timedelta(days=7)
-CANDIDATES = 1000  # series among which the main scenario is looked for
 
 
 def draw() -> None:
     """Draw the page."""
     here = scope.choose("Today")
-    found = data.overview(here.project.name, here.machine)
+    state = data.overview(here.project.name, here.machine)
     now = datetime.now(UTC)
-    shown = _headline(here, found.gates)
-    _numbers(found, now)
+    shown = _headline(here, state.gates)
+    _numbers(state, now)
     _silent(here)
-    worse, better = (_triaged(here, pairs) for pairs in (found.worse, found.better))
+    worse, better = (_triaged(here, pairs) for pairs in (state.worse, state.better))
+    searched = data.searched_series(here.project.name)
+    if searched.num_searched < searched.num_series:
+        st.warning(
+            f"{searched.num_series - searched.num_searched:,} of {searched.num_series:,} series were not "
+            "searched for level shifts yet: `tracker changepoints` does that.",
+            icon=":material/search:",
+        )
     _moved(
         here,
         worse,
@@ -52,7 +57,7 @@ def draw() -> None:
         "`tracker changepoints` found when it last ran.",
     )
     _several(worse)
-    _other_alerts(here, found, [*worse, *better], now)
+    _other_alerts(here, state, [*worse, *better], now)
     _creep(here, list(shown.values()))
     _moved(
         here,
@@ -62,14 +67,13 @@ def draw() -> None:
         title="Better",
         nothing="No series got better and stayed so.",
     )
-    _gates(here, found.gates, now)
-    _problems(found)
+    _gates(here, state.gates)
+    _problems(state)
 
 
 def _headline(here: scope.Scope, gates: Sequence[GateInfo]) -> dict[str, SeriesInfo]:
     """The charts that answer first: latency, first-token time, utilization, throughput."""
-    known = data.series_list(here.project.name, here.machine, None, limit=CANDIDATES)
-    shown = headline(known)
+    shown = data.headline(here.project.name, here.machine)
     if not shown:
         return {}
     first = next(iter(shown.values()))
@@ -128,40 +132,40 @@ def _creep(here: scope.Scope, shown: Sequence[SeriesInfo]) -> None:
     )
 
 
-def _numbers(found: Overview, now: datetime) -> None:
+def _numbers(state: Overview, now: datetime) -> None:
     palette = palette_for(st.context.theme.type)
-    rate, rate_note = _false_alarms(found.calibration)
-    measured = found.project.last_measured
+    rate, rate_note = _false_alarms(state.calibration)
+    measured = state.project.last_measured
     tiles = [
         Tile(
             "Series worse",
-            str(len(found.worse)),
+            str(len(state.worse)),
             "than before their last level shift",
-            palette.worse if found.worse else "",
+            palette.worse if state.worse else "",
         ),
         Tile(
             "Series better",
-            str(len(found.better)),
+            str(len(state.better)),
             "than before their last level shift",
-            palette.better if found.better else "",
+            palette.better if state.better else "",
         ),
         Tile("Newest result", ago(measured, now), format_date(measured)),
         Tile("False alarms", rate, rate_note),
         Tile(
             "Failed",
-            str(found.num_failed_last),
+            str(state.num_failed_last),
             "results at the newest commit",
-            palette.failed if found.num_failed_last else "",
+            palette.failed if state.num_failed_last else "",
         ),
-        Tile("Unread", str(len(found.problems)), "entries that ingest could not read"),
+        Tile("Unread", str(len(state.problems)), "entries that ingest could not read"),
     ]
     st.html(tiles_html(tiles))
-    st.markdown(f":small[{_freshness(found)}]")
+    st.markdown(f":small[{_freshness(state)}]")
 
 
-def _freshness(found: Overview) -> str:
-    project = found.project
-    newest = found.newest
+def _freshness(state: Overview) -> str:
+    project = state.project
+    newest = state.newest
     commit = (
         f"newest commit `{newest.commit[:10]}` of {format_date(newest.committed_at)}"
         if newest
@@ -200,13 +204,13 @@ def _several(items: Sequence[Triaged]) -> None:
 
 
 def _other_alerts(
-    here: scope.Scope, found: Overview, items: Sequence[Triaged], now: datetime
+    here: scope.Scope, state: Overview, items: Sequence[Triaged], now: datetime
 ) -> None:
     """Alerts whose commit is no finding of this page: a gate opened them, or the level came back."""
     shown = {item.alert.id for item in items if item.alert is not None}
     others = [
         alert
-        for alert in found.alerts
+        for alert in state.alerts
         if alert.id not in shown and here.machine in (None, alert.machine)
     ]
     if not others:
@@ -307,7 +311,7 @@ def _series_link(here: scope.Scope, series: SeriesInfo) -> None:
     )
 
 
-def _gates(here: scope.Scope, gates: Sequence[GateInfo], now: datetime) -> None:
+def _gates(here: scope.Scope, gates: Sequence[GateInfo]) -> None:
     st.subheader("Latest gates", anchor=False)
     if not gates:
         st.info(
@@ -317,30 +321,14 @@ def _gates(here: scope.Scope, gates: Sequence[GateInfo], now: datetime) -> None:
         )
         return
     for gate in gates[:5]:
-        word = gate.outcome or "running"
-        colour, icon = badge_of(word)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.badge(
-                word if gate.exit_code is None else f"{word} · exit {gate.exit_code}",
-                color=colour,
-                icon=icon,
-            )
-            st.page_link(
-                "app_pages/gates.py",
-                label=f"{gate.base.commit[:10]} → {gate.head.commit[:10]}",
-                query_params=here.link(gate=gate.id),
-            )
-            st.caption(
-                f"{ago(gate.started_at, now)} · {plain(gate.machine)} · {gate.pairs} pairs · "
-                f"{len(gate.verdicts)} metrics"
-            )
+        gate_row(here, gate)
 
 
-def _problems(found: Overview) -> None:
-    if not found.problems:
+def _problems(state: Overview) -> None:
+    if not state.problems:
         return
-    with st.expander(f"Unread entries: {len(found.problems)}"):
-        st.dataframe(tables.problems_frame(found.problems), hide_index=True)
+    with st.expander(f"Unread entries: {len(state.problems)}"):
+        st.dataframe(tables.problems_frame(state.problems), hide_index=True)
 
 
 draw()

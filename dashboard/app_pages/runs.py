@@ -44,7 +44,7 @@ def _machines(here: scope.Scope) -> None:
             if here.machine in (None, use.machine.name)
         ]
     )
-    _table(frame, "machines")
+    st.dataframe(frame, hide_index=True, key="machines")
 
 
 def _minutes(here: scope.Scope) -> None:
@@ -58,7 +58,7 @@ def _minutes(here: scope.Scope) -> None:
     if frame.empty:
         st.info("No finished gate has held a machine here.", icon=":material/timer:")
         return
-    _table(frame, "minutes")
+    st.dataframe(frame, hide_index=True, key="minutes")
     st.caption(
         f"From the first launch of a gate to its end, of the newest {GATES} gates; a gate that has not "
         "ended is counted and has no minutes."
@@ -72,18 +72,11 @@ def _runs(here: scope.Scope) -> None:
         st.info("No run was recorded on this machine.", icon=":material/list:")
         return
     frame = tables.runs_frame(runs)
-    _table(frame, "runs")
-    st.download_button(
-        "Download as CSV",
-        frame.to_csv(index=False),
-        file_name="runs.csv",
-        mime="text/csv",
-        icon=":material/download:",
-    )
+    st.dataframe(frame, hide_index=True, key="runs")
     prints = tables.fingerprints_frame(runs)
     if not prints.empty:
         st.subheader("Environments of these runs", anchor=False)
-        _table(prints, "fingerprints")
+        st.dataframe(prints, hide_index=True, key="fingerprints")
 
 
 def _problems(here: scope.Scope) -> None:
@@ -93,7 +86,7 @@ def _problems(here: scope.Scope) -> None:
         st.markdown("Everything that was given to `tracker ingest` could be read.")
         return
     frame = tables.problems_frame(problems)
-    _table(frame, "problems")
+    st.dataframe(frame, hide_index=True, key="problems")
     reasons = list(dict.fromkeys(problem.reason for problem in problems))
     with st.expander(f"In full: {counted(len(reasons), 'reason')}"):
         for reason in reasons[:RUNS]:
@@ -101,10 +94,6 @@ def _problems(here: scope.Scope) -> None:
         if len(reasons) > RUNS:
             st.caption(f"{len(reasons) - RUNS} more stand in the table.")
     st.caption(plain("A file that reads cleanly takes its problems off this list."))
-
-
-def _table(frame: pd.DataFrame, key: str) -> None:
-    st.dataframe(frame, hide_index=True, key=key, height=tables.height_of(frame))
 
 
 draw()

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+import pandas as pd
 import streamlit as st
 
 from dashboard import charts, data, figure, scope, tables, url_state
 from dashboard.cards import series_card
 from dashboard.commits import commit_markdown
-from dashboard.groups import GROUPS, label, metric_group, scenario, short_name, siblings
+from dashboard.groups import (
+    GROUPS,
+    cold_and_warm,
+    label,
+    metric_group,
+    scenario,
+    short_name,
+    siblings,
+)
 from dashboard.headline import headline
 from dashboard.limits import limit_of
 from dashboard.markup import plain
@@ -51,6 +60,10 @@ def draw() -> None:
         _scenario(here, chosen, window)
         return
     others = _overlaid(chosen, listed)
+    beside = data.series_list(here.project.name, chosen.machine, scenario(chosen), limit=LIMIT)
+    states = [one for one in cold_and_warm(chosen, beside) if one not in others]
+    if states and st.toggle("Cold and warm", key="states", bind="query-params"):
+        others += states
     if others:
         _overlay([chosen, *others], window, look)
     else:
@@ -70,13 +83,18 @@ def _filters(here: scope.Scope) -> tuple[list[SeriesInfo], str]:
             "Search", key="search", bind="query-params",
             placeholder="part of a name, then Enter: ttft, decode, …",
         ).strip()  # fmt: skip
-    found = data.series_list(here.project.name, here.machine, search, limit=LIMIT)
-    present = [g for g in GROUPS if any(metric_group(s) == g for s in found)]
+    fitting = data.series_list(here.project.name, here.machine, search, limit=LIMIT)
+    present = {metric_group(series) for series in fitting}
     with right:
-        group = st.selectbox("Metric", [ANY, *present], key="metric", bind="query-params")
-    if len(found) == LIMIT:
+        group = st.selectbox(
+            "Metric",
+            [ANY, *filter(present.__contains__, GROUPS)],
+            key="metric",
+            bind="query-params",
+        )
+    if len(fitting) == LIMIT:
         st.caption(f"The first {LIMIT:,} series are listed; search to reach the others.")
-    return [s for s in found if group == ANY or metric_group(s) == group], search
+    return [s for s in fitting if group == ANY or metric_group(s) == group], search
 
 
 def _chosen(here: scope.Scope, listed: list[SeriesInfo]) -> SeriesInfo | None:
@@ -96,35 +114,41 @@ def _chosen(here: scope.Scope, listed: list[SeriesInfo]) -> SeriesInfo | None:
                 known = {wanted: linked, **known}
     if not known:
         return None
-    # A constant, or zeros, say nothing: begin with what a team watches first.
-    by_rule = next(iter(headline(known.values()).values()), None)
-    first = str(by_rule.id) if by_rule is not None else next(iter(known))
-    current = wanted if wanted in known else first
+    current = wanted if wanted in known else None
+    if current is None:
+        # A constant, or zeros, say nothing: begin with what a team watches first.
+        by_rule = next(iter(headline(known.values()).values()), None)
+        current = str(by_rule.id) if by_rule is not None else next(iter(known))
     url_state.write("series", current)
+    names = _names(known.values())
     picked = url_state.select(
         f"Series ({len(known):,})",
         list(known),
         name="series",
         current=current,
-        show=lambda key: _name(known[key], known.values()),
+        show=lambda key: names[int(key)],
     )
     return known[picked]
 
 
-def _name(series: SeriesInfo, among: Iterable[SeriesInfo]) -> str:
-    several = len({other.machine for other in among}) > 1
-    where = f"{series.machine}, {series.environment}" if several else series.environment
-    return f"{label(series)} · {where} · {series.version[:6]}"
+def _names(listed: Collection[SeriesInfo]) -> dict[int, str]:
+    """What each series is called among the others, by its number."""
+    several = len({series.machine for series in listed}) > 1
+    return {
+        s.id: f"{label(s)} · {f'{s.machine}, ' if several else ''}{s.environment} · {s.version[:6]}"
+        for s in listed
+    }
 
 
 def _overlaid(chosen: SeriesInfo, listed: Sequence[SeriesInfo]) -> list[SeriesInfo]:
     """The series that are drawn over the chosen one."""
     known = {str(series.id): series for series in listed if series.id != chosen.id}
+    names = _names((chosen, *known.values()))
     picked = url_state.several(
         "Overlay",
         list(known),
         name="with",
-        show=lambda key: _name(known[key], (chosen, *known.values())),
+        show=lambda key: names[int(key)],
         most=MOST_OVERLAID,
         placeholder="other series in the same chart",
     )
@@ -132,8 +156,9 @@ def _overlaid(chosen: SeriesInfo, listed: Sequence[SeriesInfo]) -> list[SeriesIn
 
 
 def _overlay(shown: Sequence[SeriesInfo], window: int, look: charts.Look) -> None:
+    names = _names(shown)
     histories = [
-        (_name(series, shown), history)
+        (names[series.id], history)
         for series in shown
         if (history := data.history(series.id, limit=window)).points
     ]
@@ -143,7 +168,10 @@ def _overlay(shown: Sequence[SeriesInfo], window: int, look: charts.Look) -> Non
     if len({series.unit for series in shown}) > 1 and look.values != "relative":
         st.caption("The units differ: drawn in percent of the first values shown.")
     chart = charts.overlay_chart(histories, palette_for(st.context.theme.type), look=look)
-    figure.show(chart, key="overlay", name=f"{short_name(shown[0])}-overlay")
+    rows = pd.concat(
+        tables.history_table(history).assign(series=name) for name, history in histories
+    )
+    figure.show(chart, key="overlay", name=f"{short_name(shown[0])}-overlay", rows=rows)
     st.caption("Drag to move along the commits, turn the wheel to zoom, double-click to go back.")
 
 
@@ -192,7 +220,6 @@ def _one(here: scope.Scope, series: SeriesInfo, window: int, look: charts.Look) 
     st.dataframe(
         table,
         hide_index=True,
-        height=tables.height_of(table),
         column_config=numbers
         | {
             "link": st.column_config.LinkColumn("open", display_text="open commit"),
@@ -234,7 +261,7 @@ def _point(here: scope.Scope, history: SeriesHistory, event: Any) -> None:
                 )
             st.button("Close", on_click=url_state.write, args=("at", None), type="tertiary")
         frame = tables.attempts_table(made, charts.history_scale(history))
-        st.dataframe(frame, hide_index=True, height=tables.height_of(frame), key="attempts")
+        st.dataframe(frame, hide_index=True, key="attempts")
         prints = {attempt.fingerprint for attempt in made if attempt.fingerprint}
         for facts in prints:
             st.caption(plain(", ".join(f"{name} {value}" for name, value in facts)))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, data, reliability, scope, tables
+from dashboard import charts, data, figure, reliability, scope, tables
 from dashboard.markup import Tile, plain, tiles_html
 from dashboard.palette import palette_for
 from tracker.domain import CalibrationRecord, GateInfo
@@ -52,16 +52,15 @@ def _record(here: scope.Scope) -> None:
     st.html(tiles_html(_latest(records)))
     frame = reliability.record_frame(records)
     if frame["when"].nunique() > 1:
-        st.altair_chart(
-            charts.record_chart(frame, palette_for(st.context.theme.type)), key="record"
-        )
+        chart = charts.record_chart(frame, palette_for(st.context.theme.type))
+        figure.show(chart, key="record", name="false-alarms", rows=frame)
     st.caption(
         "A/A gates measure one commit against itself: every regression they call is false. The bound "
         "is exact, at 95 % confidence; it falls as more of them pass."
     )
     blocks = tables.calibrations_frame(data.calibrations(here.project.name, here.machine))
     if len(blocks):
-        _table(blocks, "calibrations")
+        st.dataframe(blocks, hide_index=True, key="calibrations")
 
 
 def _latest(records: Sequence[CalibrationRecord]) -> list[Tile]:
@@ -69,10 +68,10 @@ def _latest(records: Sequence[CalibrationRecord]) -> list[Tile]:
     return [
         Tile(
             machine,
-            f"{found.false_blocks} of {found.gates}",
-            f"false alarms; the rate is below {100 * (found.upper_bound or 0):.1f} %",
+            f"{counted.false_blocks} of {counted.gates}",
+            f"false alarms; the rate is below {100 * (counted.upper_bound or 0):.1f} %",
         )
-        for machine, found in newest.items()
+        for machine, counted in newest.items()
     ]
 
 
@@ -82,7 +81,7 @@ def _resolution(gates: Sequence[GateInfo]) -> None:
     if frame.empty:
         st.info("No gate has measured a metric here yet.", icon=":material/graphic_eq:")
         return
-    _table(frame, "resolution")
+    st.dataframe(frame, hide_index=True, key="resolution")
     st.caption(
         "Of the newest gate that measured a metric on a machine: half the width of its interval. Could see: "
         "the smallest true change that the newest gate which says so would have called. More pairs "
@@ -100,10 +99,8 @@ def _control(here: scope.Scope) -> None:
             continue
         drawn += 1
         st.markdown(f"**{plain(machine)}** :small[{len(frame)} launches]")
-        st.altair_chart(
-            charts.control_chart(frame, palette_for(st.context.theme.type)),
-            key=f"control:{machine}",
-        )
+        chart = charts.control_chart(frame, palette_for(st.context.theme.type))
+        figure.show(chart, key=f"control:{machine}", name=f"control-{machine}", rows=frame)
     if drawn:
         st.caption(
             "A workload that no commit touches runs around every launch: what moves here is the "
@@ -120,10 +117,10 @@ def _control(here: scope.Scope) -> None:
 def _settings(here: scope.Scope, gates: Sequence[GateInfo]) -> None:
     st.subheader("Settings", anchor=False)
     searched = data.searched_series(here.project.name)
-    found = ", ".join(f"{count} by {name}" for name, count in searched.shifts) or "none"
+    shifts = ", ".join(f"{count} by {name}" for name, count in searched.shifts) or "none"
     st.markdown(
         f"Searched for level shifts: {searched.num_searched:,} of {searched.num_series:,} series; "
-        f"found: {plain(found)}."
+        f"found: {plain(shifts)}."
     )
     policy = next((gate.policy for gate in gates if gate.policy), None)
     if policy is None:
@@ -136,12 +133,8 @@ def _settings(here: scope.Scope, gates: Sequence[GateInfo]) -> None:
             value = "; ".join(f"{pattern}: {worst}" for pattern, worst in value.items())
         if value not in (None, ""):
             rows.append({"setting": name, "value": str(value), "meaning": meaning})
-    _table(pd.DataFrame(rows), "settings")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="settings")
     st.caption("Of the newest gate here. `pacekeeper.toml` sets them.")
-
-
-def _table(frame: pd.DataFrame, key: str) -> None:
-    st.dataframe(frame, hide_index=True, key=key, height=tables.height_of(frame))
 
 
 draw()

@@ -17,6 +17,7 @@ from dashboard.units import format_date
 from dashboard.utilization import (
     PANELS,
     facts_of,
+    kernels_of,
     panel_frame,
     phase_frame,
     request_frame,
@@ -108,7 +109,7 @@ def _launch(here: scope.Scope, launch: LaunchInfo) -> None:
     for warning in warnings_of(launch.header):
         st.warning(plain(warning), icon=":material/thermostat:")
     _timeline(launch, trace)
-    _roofline(launch)
+    _roofline(here, launch)
 
 
 def _timeline(launch: LaunchInfo, trace: LaunchTrace | None) -> None:
@@ -153,9 +154,13 @@ def _timeline(launch: LaunchInfo, trace: LaunchTrace | None) -> None:
     )
 
 
-def _roofline(launch: LaunchInfo) -> None:
-    frame, ceiling = roofline_frame(launch.header)
-    st.subheader("Roofline of the phases", anchor=False)
+def _roofline(here: scope.Scope, launch: LaunchInfo) -> None:
+    of_commit = data.newest_launches(
+        here.project.name, launch.machine, commits=(launch.revision.commit,)
+    )
+    kernels = kernels_of(one.header for one in of_commit)
+    frame, ceiling = roofline_frame(launch.header, kernels)
+    st.subheader("Roofline", anchor=False)
     if frame.empty:
         st.markdown(
             "This launch does not tell the work and the time of prefill and decode apart, so its "
@@ -168,7 +173,12 @@ def _roofline(launch: LaunchInfo) -> None:
     )  # fmt: skip
     st.caption(
         "Analytic: bytes and operations that the steps need at least, over the wall time of the steps. "
-        "The ceilings are what this machine reached in the same launch."
+        "The ceilings are what this machine reached in the same launch. "
+        + (
+            "Diamonds: kernels that the kernel suites timed alone, with a cold cache, at this commit."
+            if kernels
+            else "No kernel suite was measured at this commit on this machine."
+        )
     )
 
 

@@ -448,10 +448,10 @@ def _environment_rules(
         for row in range(_LABEL_ROWS):
             part = [r for r in placed if r["row"] == row]
             for align in ("left", "right"):
-                mine = [r for r in part if r["align"] == align]
-                if mine:
+                aligned = [r for r in part if r["align"] == align]
+                if aligned:
                     layers.append(
-                        alt.Chart(pd.DataFrame(mine))
+                        alt.Chart(pd.DataFrame(aligned))
                         .mark_text(
                             align=align,
                             dx=4 if align == "left" else -4,

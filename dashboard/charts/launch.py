@@ -112,7 +112,7 @@ def panel_chart(
 def roofline_chart(
     frame: pd.DataFrame, ceiling: Mapping[str, float], palette: Palette
 ) -> alt.LayerChart:
-    """The phases under the two ceilings of the device, both axes logarithmic.
+    """Phases and kernels under the two ceilings of the device, both axes logarithmic.
 
     Args:
         frame: As `utilization.roofline_frame` makes it; at least one row.
@@ -141,8 +141,9 @@ def roofline_chart(
         .axis(tickCount=5, format="~s")
         .title("rate (FLOP/s)")
     )
-    base = alt.Chart(frame)
-    tooltip = ["phase:N", "MFU:N", "MBU:N", "seconds:N", "intensity:Q", "rate:Q"]
+    tooltip = ["name:N", "MFU:N", "MBU:N", "seconds:N", "intensity:Q", "rate:Q"]
+    named = _apart(frame, math.log(high / low), math.log(2 * ceiling["flops"] / floor))
+    groups = ["prefill", "decode", "kernel"]
     notes = pd.DataFrame(
         [
             {
@@ -162,18 +163,43 @@ def roofline_chart(
         alt.Chart(notes)
         .mark_text(color=palette.muted, dy=-9, fontSize=12, align="right")
         .encode(x=x, y=y, text="note:N"),
-        base.mark_point(filled=True, size=150, opacity=1).encode(
+        alt.Chart(frame)
+        .mark_point(filled=True, size=130, opacity=1)
+        .encode(
             x=x,
             y=y,
-            color=_phase_colour(palette, domain=("prefill", "decode"), legend=False),
-            shape=alt.Shape("phase:N").legend(None),
+            color=alt.Color("what:N")
+            .scale(domain=groups, range=[palette.lines[1], palette.lines[0], palette.lines[2]])
+            .legend(None),
+            shape=alt.Shape("what:N")
+            .scale(domain=groups, range=["circle", "square", "diamond"])
+            .legend(None),
             tooltip=tooltip,
         ),
-        base.mark_text(align="left", dx=10, dy=4, fontSize=13, color=palette.text).encode(
-            x=x, y=y, text="phase:N", tooltip=tooltip
-        ),
+        alt.Chart(named)
+        .mark_text(align="left", dx=10, dy=4, fontSize=12, color=palette.text)
+        .encode(x=x, y=y, text="name:N", tooltip=tooltip),
     ]
     return finish(alt.layer(*layers).properties(height=320), palette)
+
+
+def _apart(frame: pd.DataFrame, width: float, height: float) -> pd.DataFrame:
+    """The rows whose names stand apart: of names that would touch, the first; a tooltip has the rest.
+
+    Args:
+        frame: With "intensity", "rate" and "name".
+        width, height: Of the plot, in units of the logarithm.
+    """
+    placed: list[tuple[float, float, float]] = []
+    named = []
+    for row in frame.itertuples():
+        x, y = math.log(row.intensity), math.log(row.rate)
+        reach = width * 0.012 * (len(row.name) + 3)
+        if all(x + reach < left or x > right or abs(y - at) > height * 0.06
+               for left, right, at in placed):  # fmt: skip
+            placed.append((x, x + reach, y))
+            named.append(row.Index)
+    return frame.loc[named]
 
 
 def _time(window: Window, *, labels: bool, field: str = "time") -> alt.X:
@@ -197,12 +223,8 @@ def _value(
     return alt.Y(f"{field}:Q").scale(zero=zero, **limits).axis(axis).title(title)
 
 
-def _phase_colour(
-    palette: Palette, *, domain: tuple[str, ...] = _PHASES, legend: bool = True
-) -> alt.Color:
-    order = {"first token": 1, "prefill": 1, "output": 0, "decode": 0, "whole reply": 2}
-    colour = alt.Color("phase:N").scale(
-        domain=list(domain), range=[palette.lines[order[name]] for name in domain]
-    )
-    shown = alt.Legend(orient="top", title=None, values=list(domain[:2])) if legend else None
+def _phase_colour(palette: Palette, *, legend: bool = True) -> alt.Color:
+    colours = [palette.lines[1], palette.lines[0], palette.lines[2]]
+    colour = alt.Color("phase:N").scale(domain=list(_PHASES), range=colours)
+    shown = alt.Legend(orient="top", title=None, values=list(_PHASES[:2])) if legend else None
     return colour.legend(shown)

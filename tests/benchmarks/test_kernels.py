@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from benchmarks import bench_kernels
+from benchmarks.engine.kernel import artifact_header
+from dashboard.utilization import kernels_of
 from inference.ops import OPS
 
 CLASSES = [cls for cls in vars(bench_kernels).values() if hasattr(cls, "op")]
@@ -20,6 +22,11 @@ def test_a_call_is_one_of_its_op(cls):
     # No call moves less than it is given; caches are read or written in part, outputs come on top.
     assert call.num_bytes >= max(t.nbytes for t in tensors)
     assert call.num_bytes <= 2 * sum(t.nbytes for t in tensors)
+    header = artifact_header(f"bench_kernels.{cls.__name__}", call, 1e-4, {})
+    placed = kernels_of([header])  # what has arithmetic has a place on the dashboard's roofline
+    assert placed == (
+        {} if cls.op == "sample" else {cls.__name__: (1e-4, call.num_bytes, call.num_flops)}
+    )
 
 
 def test_every_kernel_that_a_decoder_layer_runs_is_timed():

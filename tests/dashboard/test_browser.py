@@ -1,5 +1,6 @@
 """The dashboard in a real browser, on stores filled by `tracker.ingest`."""
 
+import json
 import os
 import re
 import shutil
@@ -199,7 +200,7 @@ def axe():
     return found[-1]
 
 
-@pytest.mark.parametrize("theme", ["light"])  # dark was not looked at by axe yet
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_passes_axe_at_wcag_aa(filled, visit, axe, theme):
     views = [("", {}), ("series", {}), ("series", {"at": suite.commit(12)[:10]}),
              ("series", {"view": "whole scenario"}), ("compare", {}),
@@ -220,6 +221,102 @@ def test_every_page_passes_axe_at_wcag_aa(filled, visit, axe, theme):
         ]
         page.close()
     assert not faults
+
+
+def test_the_keyboard_reaches_every_control(visit):
+    page = visit("series", project="sim")
+    reachable = """() => [...document.querySelectorAll('a[href], button, input, [tabindex="0"]')]
+        .filter(e => e.checkVisibility() && !e.disabled && e.tabIndex >= 0)
+        .filter(e => !e.closest('[data-testid=stVegaLiteChart], canvas'))"""
+    page.evaluate(f"() => {{ window.wanted = ({reachable})(); window.reached = new Set(); }}")
+    count = page.evaluate("() => window.wanted.length")
+    assert count > 20
+    page.locator("body").press("Tab")
+    for _ in range(2 * count + 20):
+        page.evaluate("() => window.reached.add(document.activeElement)")
+        page.keyboard.press("Tab")
+    missed = page.evaluate(
+        "() => window.wanted.filter(e => !window.reached.has(e) && e.isConnected)"
+        ".map(e => e.outerHTML.slice(0, 160))"
+    )
+    # Of a row of exclusive choices the keyboard reaches one; arrows move between them.
+    assert [
+        html for html in missed if 'role="radio"' not in html and 'type="radio"' not in html
+    ] == []
+    assert page.get_by_role("textbox", name="Search").evaluate("e => window.reached.has(e)")
+
+
+def files_of(page, chart):
+    """Every file that a chart offers, by the ending of its name."""
+    page.get_by_role("button", name="Files").nth(chart).click()
+    files = {}
+    for kind in ("PNG", "SVG", "CSV", "JSON"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=kind, exact=True).click()
+        name = download.value.suggested_filename
+        files[name.rpartition(".")[2]] = Path(download.value.path()).read_bytes()
+    page.keyboard.press("Escape")
+    return files
+
+
+def test_every_chart_is_a_picture_a_table_and_a_specification(filled, visit):
+    page = visit("series", project="sim", series=the_worst(filled, "sim").id)
+    files = files_of(page, 0)
+    assert files["png"].startswith(b"\x89PNG") and len(files["png"]) > 10_000
+    assert files["svg"].startswith(b"<svg") and b"lower is better" in files["svg"]
+    header, *rows = files["csv"].decode().splitlines()
+    assert header.startswith("commit,committed,value (ms)") and len(rows) == suite.NUM_COMMITS
+    assert json.loads(files["json"])["$schema"].startswith(
+        "https://vega.github.io/schema/vega-lite"
+    )
+    for path, params in (("", {}), ("gates", {"gate": filled.gate_id})):
+        assert files_of(visit(path, project="sim", **params), 0)["png"].startswith(b"\x89PNG")
+
+
+# Finds the middle of a dot: a pixel of the values' colour with nothing else around it.
+DOT = """canvas => {
+    const {width, height} = canvas, ratio = width / canvas.getBoundingClientRect().width;
+    const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+    const isDot = (x, y) => {
+        const at = 4 * (y * width + x);
+        return Math.abs(pixels[at] - 47) < 14 && Math.abs(pixels[at + 1] - 95) < 14
+            && Math.abs(pixels[at + 2] - 208) < 14 && pixels[at + 3] > 230;
+    };
+    for (let x = Math.round(width / 2); x < width - 4; x++)
+        for (let y = 4; y < height - 4; y++) {
+            let inside = true;
+            for (let dx = -2; dx <= 2 && inside; dx++)
+                for (let dy = -2; dy <= 2 && inside; dy++) inside = isDot(x + dx, y + dy);
+            if (inside) return {x: x / ratio, y: y / ratio};
+        }
+    return null;
+}"""
+
+
+def test_a_click_on_a_point_shows_its_runs(filled, visit):
+    page = visit("series", project="sim", series=the_worst(filled, "sim").id)
+    canvas = page.locator("[data-testid=stVegaLiteChart] canvas").first
+    canvas.wait_for()
+    page.wait_for_timeout(500)  # the chart fades in
+    dot = canvas.evaluate(DOT)
+    assert dot is not None, "no dot of a value is drawn"
+    canvas.click(position=dot)
+    page.wait_for_url("**at=*")
+    page.get_by_role("button", name="Close").wait_for()
+    drawn(page)
+    healthy(page)
+    commits = [suite.commit(place)[:10] for place in range(suite.NUM_COMMITS)]
+    assert query(page)["at"] in commits[suite.NUM_COMMITS // 3 :]
+    assert page.get_by_text(query(page)["at"], exact=True).first.is_visible()
+
+
+def test_the_report_of_a_gate_is_downloaded_as_one_page(filled, visit):
+    page = visit("gates", project="sim", gate=filled.gate_id)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report (HTML)").click()
+    text = Path(download.value.path()).read_text()
+    assert text.startswith("<!doctype html>") and suite.commit(40)[:8] in text
+    assert "default-src &#x27;none&#x27;" in text
 
 
 def test_an_empty_store_names_the_command_that_fills_it(visit, empty_url):

@@ -58,9 +58,10 @@ def test_the_icicle_is_as_wide_as_a_step_and_one_row_a_level():
 
 
 def test_the_finding_page_shows_table_icicle_and_traces(filled, open_page, tmp_path):
-    trace = tmp_path / "bench_decode.TinyB8.trace.json.gz"
-    trace.write_bytes(gzip.compress(b"{}"))
-    result = explanation(str(trace), str(tmp_path / "gone.trace.json.gz"))
+    trace, secret = tmp_path / "kept", tmp_path / "other.trace.json.gz"  # the content decides
+    trace.write_bytes(gzip.compress(b'{"traceEvents": []}'))
+    secret.write_bytes(gzip.compress(b"no trace"))
+    result = explanation(str(trace), str(secret))
     (row,) = explanation_frame(result.suites[0]).to_dict("records")
     assert row["place"] == "inference/model.py:119 Decoder.forward"
     assert row["calls a step"] == "12 → 14" and row["95 % interval"] == "15.00 to 25.00"
@@ -79,6 +80,6 @@ def test_the_finding_page_shows_table_icicle_and_traces(filled, open_page, tmp_p
     assert "Where the time went" in said and "slower, 7 pairs of traces" in said
     assert "it wrote no trace" in said and "The trace of head is gone" in said
     labels = [button.proto.label for button in app.get("download_button")]
-    assert labels == ["Trace of base (ui.perfetto.dev)"]
+    assert [name for name in labels if "Trace" in name] == ["Trace of base (ui.perfetto.dev)"]
     untouched = open_page(filled.url, "finding", project="sim", commit=suite.commit(40))
     assert "Where the time went" not in texts(untouched)

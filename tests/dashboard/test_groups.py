@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard.groups import bare_name, metric_group, scenario, siblings
+from dashboard.groups import bare_name, cold_and_warm, metric_group, scenario, siblings
 from tests.dashboard.values import START, series
 
 
@@ -56,3 +56,16 @@ def test_of_several_versions_the_one_measured_last_stands_beside_and_the_asked_o
     for candidates in ([mine, old, new], [new, old, mine]):
         assert [s.id for s in siblings(mine, candidates)["First-token time"]] == [3]
         assert [s.id for s in siblings(old, candidates)["First-token time"]] == [2]
+
+
+def test_cold_and_warm_stand_beside_each_other():
+    cold, warm, other, elsewhere = (
+        series("b.Start.track_first_token_time", key=1),
+        series("b.Start.track_warm_first_token_time", key=2),
+        series("b.Start.track_warm_construct_time", key=3),
+        series("b.Start.track_cold_first_token_time", key=4, machine="other"),
+    )
+    listed = [cold, warm, other, elsewhere]
+    assert [s.id for s in cold_and_warm(cold, listed)] == [2]
+    assert [s.id for s in cold_and_warm(warm, listed)] == [1]
+    assert cold_and_warm(other, listed) == cold_and_warm(series("b.warmup", key=5), listed) == []

@@ -7,6 +7,7 @@ from dashboard.palette import LIGHT
 from dashboard.utilization import (
     PANELS,
     facts_of,
+    kernels_of,
     panel_frame,
     phase_frame,
     request_frame,
@@ -86,13 +87,23 @@ def test_a_cpu_shows_what_is_analytic_and_no_zero_for_the_rest():
     assert facts_of({}) == tiers_of({}) == warnings_of({}) == []
 
 
-def test_the_phases_stand_under_the_roof():
-    frame, ceiling = roofline_frame(gpu_launch().facts)
+def test_phases_and_kernels_stand_under_the_roof():
+    kernels = kernels_of(
+        [
+            {"kernels": [{"name": "linear", "seconds": 1e-4, "bytes": 2e8, "flops": 1e9}]},
+            {"kernels": [{"name": "linear", "seconds": 9.0, "bytes": 2e8, "flops": 1e9}]},  # older
+            {"kernels": [{"name": "copy", "seconds": 1e-4, "bytes": 2e8, "flops": 0}, "damaged"]},
+            {"kernels": None},
+        ]
+    )
+    assert kernels == {"linear": (1e-4, 2e8, 1e9)}
+    frame, ceiling = roofline_frame(gpu_launch().facts, kernels)
     assert ceiling == {"bandwidth": DEVICE.bandwidth, "flops": DEVICE.flops}
-    prefill, decode = frame.to_dict("records")
-    assert (prefill["phase"], decode["phase"]) == ("prefill", "decode")
+    prefill, decode, linear = frame.to_dict("records")
+    assert [row["what"] for row in (prefill, decode, linear)] == ["prefill", "decode", "kernel"]
+    assert (linear["name"], linear["intensity"], linear["rate"]) == ("linear", 5.0, 1e13)
     assert decode["intensity"] < ceiling["flops"] / ceiling["bandwidth"] < prefill["intensity"]
-    for row in (prefill, decode):
+    for row in (prefill, decode, linear):
         assert row["rate"] < min(ceiling["flops"], row["intensity"] * ceiling["bandwidth"])
     assert prefill["MFU"] == "46.0%"
     charts.roofline_chart(frame, ceiling, LIGHT).to_dict()
@@ -101,7 +112,7 @@ def test_the_phases_stand_under_the_roof():
 @pytest.mark.parametrize("missing", ["counters", "utilization"])
 def test_without_counts_or_ceilings_there_is_no_roofline(missing):
     header = {name: fact for name, fact in gpu_launch().facts.items() if name != missing}
-    frame, ceiling = roofline_frame(header)
+    frame, ceiling = roofline_frame(header, {})
     assert frame.empty and not ceiling
 
 

@@ -18,8 +18,8 @@ from tracker.alerts import alert_for_gate, notify
 from tracker.artifacts import FORMAT, read_launch
 from tracker.calibrate import calibrate
 from tracker.changepoints import analyze
-from tracker.demo.engine import METRICS, SWEEP, Node, simulate, simulate_sweep
-from tracker.demo.launch import simulate_launch
+from tracker.demo.engine import METRICS, Node, simulate, simulate_startup, simulate_sweep
+from tracker.demo.launch import simulate_kernels, simulate_launch
 from tracker.demo.repository import PROJECT, make_repository
 from tracker.demo.story import LOGGED, NUM_COMMITS, PLACES, Place, engine_at
 from tracker.demo.trace import simulate_trace
@@ -52,6 +52,7 @@ AA_GATES = 12
 # Commits whose launches are kept in full, and those at which the sweep over concurrency was measured.
 TRACED = frozenset({*(number for pair in GATES for number in pair), *range(110, 120)})
 SWEPT = (0, 51, 87, 119)
+STARTED_EVERY = 4  # commits between two at which a start was measured
 STORE = "pacekeeper.db"
 _BENCHMARKS: Mapping[str, BenchmarkInfo] = {metric.benchmark: metric.info for metric in METRICS}
 _MEASURED_AFTER = timedelta(minutes=20)  # a commit
@@ -124,10 +125,12 @@ def make_demo(
                     result = runner.launch(commit.hash, at=commit.committed_at + _MEASURED_AFTER)
                     recorder.launch(result, "run")
                     num_values += result.measured
-                if place is PLACES[0] and number in SWEPT:
-                    sweep = runner.sweep(commit.hash, at=commit.committed_at + 2 * _MEASURED_AFTER)
-                    recorder.launch(sweep, "run")
-                    num_values += sweep.measured
+                if place is PLACES[0] and (number % STARTED_EVERY == 0 or number in SWEPT):
+                    beside = runner.beside(
+                        commit.hash, at=commit.committed_at + 2 * _MEASURED_AFTER
+                    )
+                    recorder.launch(beside, "run")
+                    num_values += beside.measured
         runner = DemoRunner(project, PLACES[0], commits, seed=f"{seed} gates")
         seeds = random.Random(seed)
         gates = []
@@ -249,6 +252,17 @@ class DemoRunner:
                 self._traced(launch, values) if launch.benchmark == "serving.Chat" else launch
                 for launch in launches
             )
+            kernels = simulate_kernels(self._place.device, random.Random(f"{digest} kernels"))
+            launches += (
+                Launch(
+                    path="",
+                    digest=f"{digest}-kernels",
+                    launch_id=f"{digest[:24]}-kernels",
+                    benchmark="kernels",
+                    fingerprint=fingerprint,
+                    header={"kernels": kernels},
+                ),
+            )
         failures = tuple(
             FailedBenchmark(name, "AttributeError: no attribute 'block_tables'")
             for name, value in values.items()
@@ -256,27 +270,31 @@ class DemoRunner:
         )
         return self._result(described, digest, measurements, _BENCHMARKS, launches, failures)
 
-    def sweep(self, commit: str, *, at: datetime) -> LaunchResult:
-        """Return a simulated measurement of the sweep over concurrency."""
+    def beside(self, commit: str, *, at: datetime) -> LaunchResult:
+        """Return what no gate measures: a simulated start, and at `SWEPT` commits the sweep."""
         number, described = self._commits[commit]
         machine, _ = self._place.at(number)
         chance = random.Random(f"{self._seed} sweep {number}")
-        points = list(simulate_sweep(engine_at(number), machine, chance))
-        order = list(dict.fromkeys(concurrency for _, concurrency, _ in points))
+        swept = simulate_sweep(engine_at(number), machine, chance) if number in SWEPT else ()
+        points: list[tuple[BenchmarkInfo, tuple[str, ...], float]] = [
+            (benchmark, (str(concurrency),), value) for benchmark, concurrency, value in swept
+        ]
+        order = list(dict.fromkeys(params for _, params, _ in points))
+        points += [(info, (), value) for info, value in simulate_startup(machine, chance)]
         measurements = tuple(
             Measurement(
                 benchmark=benchmark.name,
                 version="1",
-                param_index=order.index(concurrency),
-                params=(str(concurrency),),
+                param_index=order.index(params) if params else 0,
+                params=params,
                 status="ok",
                 value=value,
                 started_at=at,
             )
-            for benchmark, concurrency, value in points
+            for benchmark, params, value in points
         )
         digest = hashlib.sha256(f"{self._seed} sweep {number}".encode()).hexdigest()
-        return self._result(described, digest, measurements, {info.name: info for info in SWEEP})
+        return self._result(described, digest, measurements, {i.name: i for i, _, _ in points})
 
     def _traced(self, launch: Launch, values: Mapping[str, float | None]) -> Launch:
         """Return the launch with its requests and telemetry, written to a file."""

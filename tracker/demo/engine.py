@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 from tracker.domain import BenchmarkInfo, Better, Kind
 
-__all__ = ["METRICS", "SWEEP", "Engine", "Machine", "Metric", "Node", "simulate", "simulate_sweep"]
+__all__ = [
+    "METRICS", "SWEEP", "Engine", "Machine", "Metric", "Node", "simulate",
+    "simulate_startup", "simulate_sweep",
+]  # fmt: skip
 
 GIB = float(1 << 30)
 
@@ -142,6 +145,27 @@ def simulate_sweep(
         rate = concurrency * 128 / (ttft + 127 * tpot)
         for benchmark, value in zip(SWEEP, (ttft, tpot, rate), strict=True):
             yield benchmark, concurrency, value * math.exp(chance.gauss(0, 0.006))
+
+
+# Name and seconds of what a start costs, cold and warm.
+_STARTS = {
+    "construct_time": 6.2,
+    "warm_construct_time": 1.15,
+    "first_token_time": 0.92,
+    "warm_first_token_time": 0.181,
+}
+_STARTUP = tuple(
+    BenchmarkInfo(f"startup.Engine.track_{name}", "1", "track", "s", "lower", "timing")
+    for name in _STARTS
+)
+
+
+def simulate_startup(
+    machine: Machine, chance: random.Random
+) -> Iterator[tuple[BenchmarkInfo, float]]:
+    """Yield (benchmark, seconds) of one start of the engine."""
+    for benchmark, seconds in zip(_STARTUP, _STARTS.values(), strict=True):
+        yield benchmark, seconds * machine.slowness * math.exp(chance.gauss(0, 0.012))
 
 
 class Node:

@@ -20,9 +20,18 @@ from tracker.explain.ops import op_counts, op_roots
 from tracker.explain.tree import Line, Node
 from tracker.load.profile import FORMAT
 
-__all__ = ["BETWEEN", "StepFacts", "Trace", "TraceError", "parse_trace", "read_trace"]
+__all__ = [
+    "BETWEEN",
+    "StepFacts",
+    "Trace",
+    "TraceError",
+    "holds_trace",
+    "parse_trace",
+    "read_trace",
+]
 
 BETWEEN = "between steps"
+_BEGINNING = b'{"traceEvents"'
 
 
 class TraceError(MeasurementError):
@@ -82,6 +91,15 @@ class _Span:
     def add(self, microseconds: float) -> None:
         self.calls += 1
         self.total += microseconds / 1e6
+
+
+def holds_trace(path: Path) -> bool:
+    """Return whether a file begins as a trace does, whatever its name; the rest is not read."""
+    try:
+        with gzip.open(path, "rb") as file:
+            return file.read(len(_BEGINNING)) == _BEGINNING
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def read_trace(path: Path) -> Trace:

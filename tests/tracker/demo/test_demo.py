@@ -19,6 +19,7 @@ from tracker.errors import UsageError
 from tracker.explain.explanation import from_document
 from tracker.findings import Analysis
 from tracker.store import Store, queries
+from tracker.stored_report import gate_page
 
 END = datetime(2026, 3, 1, tzinfo=UTC)
 LARGE, SMALL = "synthetic-80gb", "synthetic-24gb"
@@ -49,6 +50,13 @@ def made(tmp_path_factory):
     )
     with Store.open(f"sqlite:///{demo.store}") as store:
         yield Made(demo, store, analyze(store, project="demo-engine"), log.stdout.split())
+
+
+def test_the_page_of_a_stored_gate_says_what_the_gate_said(made):
+    for gate_id, _, _ in made.demo.gates:
+        gate, page = queries.get_gate(made.store, gate_id), gate_page(made.store, gate_id)
+        assert f"<title>Pacekeeper: {gate.outcome}: {gate.base.commit[:8]}" in page
+        assert "judged again from the stored pairs" not in page
 
 
 def test_gates_find_the_changes_that_are_there_and_no_others(made):
