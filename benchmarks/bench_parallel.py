@@ -84,6 +84,11 @@ class TwoStagesTiny:
     """The tiny preset, a layer on each of two processes."""
 
 
+@suite(_decode(replicas=2), "tpot_p50", "throughput", "error_rate", "steps")
+class TwoReplicasTiny:
+    """Two engines of the tiny preset behind one queue, in threads."""
+
+
 @suite(_chats(), *MEMORY)
 class CrowdedTiny:
     """Chats in a cache that is too small for them: what is evicted is computed again."""

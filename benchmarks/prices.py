@@ -148,6 +148,7 @@ PRICES = (
         "tensor_parallel=3", {}, (16,) * 8, 32, on={"tensor_parallel": 3}
     ),  # three key/value heads
     Price("pipeline_parallel=2", {}, (16,) * 8, 32, on={"pipeline_parallel": 2}),
+    Price("replicas=2", {}, (16,) * 8, 32, figure=_seconds, on={"replicas": 2}),
     Price("mlp_chunk_size=64", {}, (600,), 4, figure=_seconds, on={"mlp_chunk_size": 64}),
     Price(
         "host_cache_bytes",
@@ -174,14 +175,14 @@ PRICES = (
 
 def worth(price: Price, model: str | Path, *, rounds: int) -> tuple[float, float]:
     """Return the figure with the optimisation, seconds, and how many times that it is without."""
-    from inference import LLM, EngineConfig
+    from inference import EngineConfig, open_engine
 
     common = {"device": "cpu", "max_model_len": 1024, "max_num_seqs": 32, "num_threads": 1}
     rng = random.Random(11)
     figures: list[list[float]] = []
     with ExitStack() as opened:
         engines = [
-            opened.enter_context(LLM(model, EngineConfig(**common, **more)))
+            opened.enter_context(open_engine(model, EngineConfig(**common, **more)))
             for more in (price.on, price.off)
         ]
         for i in range(rounds + 1):
@@ -239,7 +240,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", type=Path, default=cache_directory() / SMOLLM2.name)
     parser.add_argument("--rounds", type=int, default=5, help="measured turns of each")
+    parser.add_argument(
+        "--only", metavar="TEXT", help="only what has TEXT in its name: 'int8', 'parallel'"
+    )
     args = parser.parse_args(argv)
+    chosen = [price for price in PRICES if args.only is None or args.only in price.name]
+    if not chosen:
+        parser.error(f"--only {args.only}: none of {', '.join(sorted({p.name for p in PRICES}))}")
     try:
         require_weights(args.model)
     except UnavailableError as error:
@@ -248,7 +255,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.write(
         "| switched off | load | figure | with it | without, times |\n|---|---|---|---:|---:|\n"
     )
-    for price in PRICES:
+    for price in chosen:
         seconds, times = worth(price, args.model, rounds=args.rounds)
         what = price.figure.__name__.strip("_").replace("_", " ")
         sys.stdout.write(

@@ -27,6 +27,7 @@ from inference.errors import (
     RequestFailed,
     RequestNotFound,
 )
+from inference.replicas import Replicas, open_engine
 from inference.request import RequestOutput, Timing, TokenEvent, TokenLogprobs
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "InferenceError",
     "PromptError",
     "RankFailed",
+    "Replicas",
     "RequestFailed",
     "RequestNotFound",
     "RequestOutput",
@@ -47,4 +49,5 @@ __all__ = [
     "Timing",
     "TokenEvent",
     "TokenLogprobs",
+    "open_engine",
 ]

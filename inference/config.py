@@ -135,6 +135,7 @@ class EngineConfig:
         pipeline_parallel: Devices that have some of the layers each, one process each; the layers must divide
             by it. A step goes through all of them before the next begins: this divides the memory, not
             the time. Not together with ``tensor_parallel``.
+        replicas: Engines behind one queue, which ``open_engine`` makes; on CUDA each has a device.
         batching: ``"continuous"``: a request joins and leaves at any step, nothing is padded.
             ``"padded"``: batches of requests as they come, padded to the longest prompt and run to
             the longest output. ``"bucketed"``: the same within buckets of similar prompts.
@@ -174,6 +175,7 @@ class EngineConfig:
     quantization: str | None = None
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
+    replicas: int = 1
     batching: str = "continuous"
     bucket_edges: Sequence[int] = (64, 256, 1024, 4096)
     bucket_wait: float = 0.05
@@ -192,6 +194,7 @@ class EngineConfig:
             "max_draft_tokens",
             "tensor_parallel",
             "pipeline_parallel",
+            "replicas",
         ):
             _set_whole(self, key, least=1)
         for key in (

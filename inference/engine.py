@@ -73,6 +73,11 @@ class LLM:
         from inference.graphs import DecodeGraphs
 
         self.config = config or EngineConfig()
+        if self.config.replicas > 1:
+            raise ConfigError(
+                f"EngineConfig.replicas is {self.config.replicas}, and LLM is one engine; use "
+                "open_engine"
+            )
         self._group: Group | None = None  # of ranks, where several devices share the model
         runner = self._load(model)
         self._runner: ModelRunner | None = runner

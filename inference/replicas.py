@@ -14,10 +14,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inference.config import EngineConfig, SamplingParams
 from inference.engine import LLM
@@ -25,9 +25,11 @@ from inference.errors import ConfigError
 from inference.intake import Prompt
 from inference.request import Request, RequestOutput, TokenEvent
 from inference.routing import PrefixMemory, route
-from inference.tokenizer import Message
 
-__all__ = ["Replicas"]
+if TYPE_CHECKING:
+    from inference.tokenizer import Message
+
+__all__ = ["Replicas", "open_engine"]
 
 
 @dataclass(slots=True)
@@ -44,34 +46,30 @@ class Replicas:
 
     Args:
         model: As ``LLM`` takes it.
-        config: Of each engine.
-        count: Engines, >= 1; on CUDA each has a device of its own.
+        config: Of each engine, with their number; on CUDA each has a device of its own.
 
     Raises:
-        ConfigError: ``count`` is below 1, or more than there are CUDA devices.
+        ConfigError: More replicas than CUDA devices.
     """
 
-    def __init__(
-        self, model: str | Path, config: EngineConfig | None = None, *, count: int
-    ) -> None:
+    def __init__(self, model: str | Path, config: EngineConfig) -> None:
         import torch
 
         from inference.runner import device_of
 
-        self.config = config or EngineConfig()
-        if count < 1:
-            raise ConfigError(f"Replicas: count is {count}; give at least 1")
+        self.config = config
+        count = config.replicas
         devices: list[torch.device] = [device_of(self.config)] * count
         if devices[0].type == "cuda":
             if torch.cuda.device_count() < count:
                 raise ConfigError(
-                    f"Replicas: count is {count}, and torch finds {torch.cuda.device_count()} CUDA devices"
+                    f"EngineConfig.replicas is {count}, and torch finds "
+                    f"{torch.cuda.device_count()} CUDA devices"
                 )
             devices = [torch.device("cuda", i) for i in range(count)]
         self._threads = [ThreadPoolExecutor(1, initializer=_use, initargs=(d,)) for d in devices]
-        self._engines = [
-            thread.submit(LLM, model, self.config).result() for thread in self._threads
-        ]
+        own = replace(config, replicas=1)
+        self._engines = [thread.submit(LLM, model, own).result() for thread in self._threads]
         self._memory = PrefixMemory(
             count,
             block_size=self.config.block_size,
@@ -185,6 +183,11 @@ class Replicas:
         for engine in self._engines:
             engine.reset_counters()
 
+    def step_seconds(self) -> dict[str, float]:
+        """As of ``LLM``, of all engines together: they step at the same time."""
+        each = [engine.step_seconds() for engine in self._engines]
+        return {kind: sum(seconds[kind] for seconds in each) for kind in each[0]}
+
     def describe(self) -> dict[str, Any]:
         """As of ``LLM``, of the first engine, with the number of them as ``replicas``."""
         return {**self._engines[0].describe(), "replicas": len(self._engines)}
@@ -272,6 +275,12 @@ class Replicas:
             if i not in self._steps:
                 busy = engine.occupancy()
                 self._loads[i] = busy["running"] + busy["waiting"] + len(self._assigned[i])
+
+
+def open_engine(model: str | Path, config: EngineConfig | None = None) -> LLM | Replicas:
+    """Return an engine, or the replicas that ``config.replicas`` asks for; errors as of both."""
+    config = config or EngineConfig()
+    return LLM(model, config) if config.replicas == 1 else Replicas(model, config)
 
 
 def _use(device: Any) -> None:

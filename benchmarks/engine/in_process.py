@@ -60,7 +60,9 @@ class InProcess:
         settings = {"seed": scenario.seed, **scenario.engine}
         _require_settings(imported.module.EngineConfig, settings)
         config = imported.module.EngineConfig(device=scenario.model.device, **settings)
-        self._engine = imported.module.LLM(model, config)
+        # An older commit has one engine only.
+        open_engine = getattr(imported.module, "open_engine", imported.module.LLM)
+        self._engine = open_engine(model, config)
         self._construct_time = time.perf_counter() - constructing
         self._imported = imported
         self.source = imported.path

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from inference.config import EngineConfig
-from inference.engine import LLM
 from inference.errors import InferenceError
-from inference.replicas import Replicas
+from inference.replicas import open_engine
 from inference.serve.app import App
 
 
@@ -40,12 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     with listening:
         try:
-            settings = EngineConfig(**chosen)
-            llm: LLM | Replicas = (
-                LLM(options.model, settings)
-                if options.replicas == 1
-                else Replicas(options.model, settings, count=options.replicas)
-            )
+            llm = open_engine(options.model, EngineConfig(**chosen))
             llm.warm_up()
         except InferenceError as error:
             sys.stderr.write(f"error: {error}\n")
@@ -89,9 +83,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one and prints it")
     parser.add_argument("--served-model-name", metavar="NAME", help="default: the model's own")
-    parser.add_argument(
-        "--replicas", type=int, default=1, metavar="N", help="engines behind one queue (default: 1)"
-    )
     group = parser.add_argument_group("engine", "the fields of EngineConfig")
     for field in dataclasses.fields(EngineConfig):
         kind: dict[str, Any] | None = _argument(str(field.type))

@@ -55,6 +55,10 @@ def test_the_table_has_a_row_for_each(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + len(prices.PRICES)
     assert all(line.endswith("| 12.3 ms | 1.50 |") for line in lines[2:])
+    assert prices.main(["--model", str(tmp_path), "--only", "parallel"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2 + 2
+    with pytest.raises(SystemExit, match="2"):
+        prices.main(["--only", "magic"])
 
 
 def test_without_weights_it_says_how_to_get_them(

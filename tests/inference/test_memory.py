@@ -54,6 +54,30 @@ def test_a_preempted_request_finds_its_blocks_in_host_memory() -> None:
     assert kept.counters()["prefill_tokens"] < plain.counters()["prefill_tokens"]
 
 
+def test_a_prompt_that_waits_for_room_has_its_blocks_copied_back_meanwhile() -> None:
+    crowded: dict[str, Any] = {"block_size": 4, "num_blocks": 14, "num_threads": 1}
+    llm = LLM("tiny", EngineConfig(host_cache_bytes=64 * BLOCK_BYTES, **crowded))
+    chat = [7] * 24
+    (first,) = llm.generate([chat], SamplingParams(max_tokens=2))
+    llm.generate([[3] * 50], SamplingParams(max_tokens=4))  # takes every block
+    stored = llm.counters()["blocks_stored"]
+    assert stored >= 6
+    long = llm.submit([9] * 30, SamplingParams(max_tokens=20))
+    llm.step()
+    more = [*chat, *first.token_ids, *range(20)]
+    waiting = llm.submit(more, SamplingParams(max_tokens=3))
+    llm.step()
+    assert llm.occupancy()["waiting"] == 1
+    assert llm.counters()["blocks_restored"] > 0
+    while llm.has_unfinished():
+        llm.step()
+    roomy = LLM("tiny", EngineConfig(block_size=4, num_threads=1))
+    expected = roomy.generate([more], SamplingParams(max_tokens=3))[0].token_ids
+    assert llm.output(waiting).token_ids == expected
+    assert llm.output(long).finish_reason == "length"
+    llm.check_integrity()
+
+
 def test_a_host_cache_that_cannot_be_is_refused() -> None:
     with pytest.raises(CacheTooSmall, match="host_cache_bytes=100 holds no block of"):
         LLM("tiny", EngineConfig(host_cache_bytes=100))

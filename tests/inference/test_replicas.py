@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inference import LLM, ConfigError, EngineConfig, PromptError, RequestNotFound, SamplingParams
-from inference.replicas import Replicas
+from inference.replicas import Replicas, open_engine
 from inference.routing import SLACK, PrefixMemory, route
 
 PROMPTS = [[i % 3] * 8 + [(5 * i + j) % 512 for j in range(1 + 3 * i % 11)] for i in range(14)]
@@ -77,7 +78,7 @@ def expected() -> list[list[int]]:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_replicas_give_the_tokens_of_one_engine(count: int, expected: list[list[int]]) -> None:
-    with Replicas("tiny", CONFIG, count=count) as replicas:
+    with Replicas("tiny", replace(CONFIG, replicas=count)) as replicas:
         outputs = replicas.generate(PROMPTS, PARAMS)
         assert [output.token_ids for output in outputs] == expected
         assert replicas.counters()["requests_finished"] == len(PROMPTS)
@@ -88,7 +89,7 @@ def test_replicas_give_the_tokens_of_one_engine(count: int, expected: list[list[
 
 
 def test_a_prompt_goes_where_its_beginning_is() -> None:
-    with Replicas("tiny", CONFIG, count=2) as replicas:
+    with Replicas("tiny", replace(CONFIG, replicas=2)) as replicas:
         for turn in range(4):
             for chat in range(2):
                 prompt = [chat] * 16 + [chat, turn]
@@ -98,7 +99,7 @@ def test_a_prompt_goes_where_its_beginning_is() -> None:
 
 
 def test_events_aborts_and_errors_are_those_of_an_engine(expected: list[list[int]]) -> None:
-    with Replicas("tiny", CONFIG, count=2) as replicas:
+    with Replicas("tiny", replace(CONFIG, replicas=2)) as replicas:
         ids = [replicas.submit(p, own) for p, own in zip(PROMPTS, PARAMS, strict=True)]
         assert replicas.abort(ids[-1])  # still in the queue
         assert replicas.output(ids[0]).num_prompt_tokens == len(PROMPTS[0])
@@ -114,5 +115,8 @@ def test_events_aborts_and_errors_are_those_of_an_engine(expected: list[list[int
             replicas.output(ids[0])
         with pytest.raises(PromptError, match="empty"):
             replicas.submit([])
-    with pytest.raises(ConfigError, match="count is 0"):
-        Replicas("tiny", CONFIG, count=0)
+    with pytest.raises(ConfigError, match="replicas is 0"):
+        EngineConfig(replicas=0)
+    with pytest.raises(ConfigError, match="use open_engine"):
+        LLM("tiny", EngineConfig(replicas=2))
+    assert type(open_engine("tiny")) is LLM

@@ -21,7 +21,7 @@ import uvicorn
 from benchmarks.engine.in_process import InProcess
 from benchmarks.engine.models import TINY
 from inference import LLM, EngineConfig, SamplingParams
-from inference.replicas import Replicas
+from inference.replicas import Replicas, open_engine
 from inference.serve.app import App
 from tracker.load.http import Endpoint, Lag
 from tracker.load.http.prometheus import parse
@@ -100,11 +100,8 @@ def llm(chatty: Path) -> Iterator[LLM]:
 
 @pytest.fixture(scope="module", params=["engine", "replicas"])
 def address(request: pytest.FixtureRequest, chatty: Path) -> Iterator[str]:
-    config = EngineConfig(num_blocks=64)
-    several = request.param == "replicas"
-    with serving(
-        Replicas(chatty, config, count=2) if several else LLM(chatty, config), "chatty"
-    ) as served:
+    config = EngineConfig(num_blocks=64, replicas=2 if request.param == "replicas" else 1)
+    with serving(open_engine(chatty, config), "chatty") as served:
         yield served
 
 
