@@ -7,7 +7,7 @@ from benchmarks.engine.models import QWEN3_0_6B, QWEN3_8B, SMOLLM2, TINY
 from tracker.load.lengths import Fixed
 from tracker.load.scenario import ClosedLoop, Independent, Model, Scenario
 
-ON_CPU = ("peak_rss", "weight_bytes", "kv_cache_bytes", "peak_blocks_used")
+ON_CPU = ("peak_rss", "weight_bytes", "kv_cache_bytes", "peak_blocks_used", "kv_fragmentation")
 ON_GPU = ("peak_cuda_memory", *ON_CPU)
 
 

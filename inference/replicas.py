@@ -111,9 +111,14 @@ class Replicas:
             self._queue_up(request, text=False)
         own = {request.request_id for request in requests}
         kept: list[TokenEvent] = []  # of others
-        while any(not request.finished for request in requests):
-            kept += [event for event in self.step() if event.request not in own]
-        self._events += kept
+        try:
+            while any(not request.finished for request in requests):
+                kept += [event for event in self.step() if event.request not in own]
+        except BaseException:
+            self._drop(own)
+            raise
+        finally:
+            self._events += kept
         return [self.output(request.request_id) for request in requests]
 
     def step(self) -> list[TokenEvent]:
@@ -224,6 +229,26 @@ class Replicas:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _drop(self, request_ids: set[int]) -> None:
+        """Abort what is left of these requests and forget them all, whatever the steps under way yield."""
+        wait(self._steps.values())
+        for step in self._steps.values():
+            if step.exception() is None:
+                self._events += [e for e in step.result() if e.request not in request_ids]
+        self._steps.clear()
+        self._queue = deque(e for e in self._queue if e.request.request_id not in request_ids)
+        for request_id in request_ids:
+            entry = self._entries.pop(request_id)
+            if entry.replica is None:
+                continue
+            if entry in self._assigned[entry.replica]:
+                self._assigned[entry.replica].remove(entry)
+                continue
+            engine = self._engines[entry.replica]
+            engine.abort(request_id)
+            engine.output(request_id)
+        self._settle()
 
     def _queue_up(self, request: Request, text: bool) -> int:
         entry = _Entry(request, text)

@@ -11,10 +11,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["Group"]
+__all__ = ["TIMEOUT", "Group"]
 
 # A rank that ends closes its connections, and a collective fails at once; one that hangs is given up here.
-_TIMEOUT = timedelta(seconds=60)
+TIMEOUT = timedelta(seconds=60)
 
 
 class Group:
@@ -52,12 +52,12 @@ class Group:
         # Not the process's default group: an engine must not touch what is global.
         if device.type == "cuda":
             options = dist.ProcessGroupNCCL.Options()
-            options._timeout = _TIMEOUT
+            options._timeout = TIMEOUT
             self._backend = dist.ProcessGroupNCCL(store, self.rank, self.size, options)
         else:
             options = dist.ProcessGroupGloo._Options()
             options._devices = [dist.ProcessGroupGloo.create_device(hostname="127.0.0.1")]
-            options._timeout = _TIMEOUT
+            options._timeout = TIMEOUT
             self._backend = dist.ProcessGroupGloo(store, self.rank, self.size, options)
 
     def sum(self, x: Tensor) -> Tensor:

@@ -137,7 +137,7 @@ class Ranks:
                 model=model,
                 config=config,
                 rank=rank,
-                device=f"cuda:{rank}" if device.type == "cuda" else "cpu",
+                device=_device_of(rank, device),
                 dtype=str(dtype).removeprefix("torch."),
                 backend=backend,
                 num_threads=torch.get_num_threads(),
@@ -216,6 +216,13 @@ class Ranks:
             if time.monotonic() > deadline:
                 return None
             time.sleep(0.01)  # a process closes its connections before it can be waited for
+
+
+def _device_of(rank: int, first: torch.device) -> str:
+    """Return the device of a rank, where rank 0 has ``first``."""
+    if first.type != "cuda":
+        return "cpu"
+    return f"cuda:{((first.index or 0) + rank) % torch.cuda.device_count()}"
 
 
 def _end(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -101,6 +102,16 @@ def test_a_rank_that_dies_ends_the_engine_with_its_name() -> None:
     with pytest.raises(EngineClosed, match="make a new LLM"):
         llm.generate([[1]])
     llm.close()
+
+
+def test_a_rank_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference.parallel.group.TIMEOUT", timedelta(seconds=2))
+    llm = LLM("tiny", EngineConfig(tensor_parallel=2, num_threads=1))
+    process = llm._runner._ranks._processes[0]
+    os.kill(process.pid, signal.SIGSTOP)
+    with pytest.raises(RankFailed):
+        llm.generate([[1, 2, 3]])
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_a_rank_that_cannot_load_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

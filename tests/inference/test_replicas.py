@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -120,3 +121,28 @@ def test_events_aborts_and_errors_are_those_of_an_engine(expected: list[list[int
     with pytest.raises(ConfigError, match="use open_engine"):
         LLM("tiny", EngineConfig(replicas=2))
     assert type(open_engine("tiny")) is LLM
+
+
+def test_a_step_that_fails_leaves_the_other_engines_and_requests_whole(
+    expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Replicas("tiny", replace(CONFIG, replicas=2)) as replicas:
+        other = replicas.submit([5, 5, 5], SamplingParams(max_tokens=4))
+        enqueue = replicas._engines[1]._runner._enqueue
+        with monkeypatch.context() as patch:
+
+            def fails(step: Any) -> Any:
+                raise RuntimeError("no more memory")
+
+            patch.setattr(replicas._engines[1]._runner, "_enqueue", fails)
+            with pytest.raises(RuntimeError, match="no more memory"):
+                replicas.generate(PROMPTS, PARAMS)
+        assert replicas._engines[1]._runner._enqueue == enqueue
+        while replicas.has_unfinished():
+            replicas.step()
+        assert len(replicas.output(other).token_ids) in (0, 4)  # it may have been in that step
+        assert replicas.occupancy()["blocks_used"] == replicas.occupancy()["waiting"] == 0
+        greedy = [i for i, own in enumerate(PARAMS) if own.temperature == 0.0]
+        outputs = replicas.generate([PROMPTS[i] for i in greedy], [PARAMS[i] for i in greedy])
+        assert [o.token_ids for o in outputs] == [expected[i] for i in greedy]
+        replicas.check_integrity()
