@@ -29,9 +29,9 @@ __all__ = [
 
 RECORDING = Path(__file__).parent / "recording"  # goes on the module path of measured processes
 # Suites may import the load harness of this package: like the suites, it is the present one whatever
-# commit is measured. It needs these modules beside it.
+# commit is measured. It needs these modules and packages beside it.
 _PACKAGE = Path(__file__).resolve().parents[1]
-_BESIDE_LOAD = ("__init__.py", "domain.py", "errors.py", "fingerprint.py")
+_BESIDE_LOAD = ("__init__.py", "domain", "errors.py", "fingerprint.py")
 _HARNESS = (_PACKAGE / "load", *(_PACKAGE / name for name in _BESIDE_LOAD), RECORDING)
 _COMPILED = (".so", ".pyd")
 _INSTALLED = ("site-packages", "dist-packages")
