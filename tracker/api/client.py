@@ -101,8 +101,8 @@ class PushingStore(Store):
         super().record_revisions(project, listed)
         self._add(project, "revisions", listed)
 
-    def record_problems(self, project: str, found: Iterable[Problem]) -> None:
-        listed = list(found)
+    def record_problems(self, project: str, problems: Iterable[Problem]) -> None:
+        listed = list(problems)
         super().record_problems(project, listed)
         self._add(project, "problems", listed)
 

@@ -570,7 +570,7 @@ class ApiToken(Base):
 class ApiPush(Base):
     """What was answered to a push of results, for the client that sends it again.
 
-    `digest` is that of the request; `answer` is NULL only inside the transaction that writes it.
+    `digest` is that of the request.
     """
 
     __tablename__ = "api_push"

@@ -7,6 +7,7 @@ from tests.tracker.changepoints.stores import TTFT, record, record_history
 from tracker.alerts import AlertsConfig, notify
 from tracker.alerts.withdrawn import WITHDRAWN
 from tracker.changepoints import analyze
+from tracker.domain import Search
 from tracker.store import Store, queries
 
 QUIET = AlertsConfig(console=False)
@@ -20,12 +21,12 @@ def test_a_shift_that_is_gone_is_noted_once_and_so_is_its_return():
         assert WITHDRAWN not in (opened.note or "")
         (series,) = queries.list_series(store, "engine")
         shifts = queries.last_searches(store, "engine")[series.id].shifts
-        store.replace_shifts(series.id, [], algorithm="test")
+        store.record_searches([Search(series.id, [], "test")])
         for _ in range(2):
             notify(store, "engine", QUIET)
         note = queries.get_alert(store, opened.id).note or ""
         assert note.count(WITHDRAWN) == 1
-        store.replace_shifts(series.id, shifts, algorithm="test")
+        store.record_searches([Search(series.id, shifts, "test")])
         notify(store, "engine", QUIET)
         after = queries.get_alert(store, opened.id)
         assert (after.note or "").count("found again") == 1

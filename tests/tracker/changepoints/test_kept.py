@@ -11,7 +11,7 @@ from tests.tracker.changepoints.histories import noisy, revision
 from tests.tracker.changepoints.stores import SPEED, STEPS, TTFT, record, record_history
 from tracker import changepoints, shifts
 from tracker.changepoints import analyze
-from tracker.domain import RevisionRecord
+from tracker.domain import RevisionRecord, Search
 from tracker.store import Store, queries
 from tracker.store.derived import rebuild
 from tracker.store.dump import export_store, import_store
@@ -134,7 +134,7 @@ def test_what_is_said_of_the_metric_counts(store, searched, told):
 
 def test_shifts_set_by_hand_do_not_stand(store, searched):
     (series,) = queries.list_series(store, "engine", search="steps")
-    store.replace_shifts(series.id, [], algorithm="by hand")
+    store.record_searches([Search(series.id, [], "by hand")])
     analyze(store)
     assert searched == ["steps"]
 

@@ -7,7 +7,7 @@ import pytest
 from tests.dashboard.values import gate, revision, series
 from tests.tracker.cli.commands import tracker
 from tests.tracker.store.values import BENCHMARKS, START, commit, file_of, measurement
-from tracker.domain import AlertEvent, AlertInfo, LevelShift, RevisionInfo, Week
+from tracker.domain import AlertEvent, AlertInfo, LevelShift, RevisionInfo, Search, Week
 from tracker.report.week import render_week
 from tracker.store import Store, queries
 
@@ -96,7 +96,7 @@ def url(tmp_path):
                     "t",
                 )
             )
-        store.replace_shifts(only.id, found, algorithm="t")
+        store.record_searches([Search(only.id, found, "t")])
         store.open_alert(
             "p", key="k", title="slower", detail="", revision_commit=commit(16), num_series=1, worst_effect=0.1
         )  # fmt: skip

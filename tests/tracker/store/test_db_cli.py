@@ -29,6 +29,7 @@ from tracker.domain import (
     LevelShift,
     QuarantinedGpu,
     RevisionRecord,
+    Search,
     VerdictInfo,
 )
 from tracker.errors import SchemaError, StoreError, UsageError
@@ -83,7 +84,7 @@ def fill(store: Store) -> None:
     series = queries.list_series(store, "p")[0]
     points = queries.history(store, series.id).points
     shifts = [LevelShift(series.id, point.revision, 1, 2, 1.0, True, "x") for point in points[1:3]]
-    store.replace_shifts(series.id, shifts, algorithm="x")
+    store.record_searches([Search(series.id, shifts, "x")])
     store.write(
         lambda tx: tx.conn.execute(
             text(
@@ -298,7 +299,7 @@ def test_check_finds_shifts_that_point_nowhere(store_url: str) -> None:
         stray = queries.resolve_revision(store, "p", commit(9))
         series = queries.list_series(store, "p")[0]
         shift = LevelShift(series.id, stray, 1.0, 2.0, 1.0, True, "x")
-        store.replace_shifts(series.id, [shift], algorithm="x")
+        store.record_searches([Search(series.id, [shift], "x")])
     assert "not measured at" in tracker(store_url, "db", "check").output
 
 

@@ -25,6 +25,7 @@ from tracker.domain import (
     Problem,
     RevisionInfo,
     RevisionRecord,
+    Search,
     SeriesFilter,
 )
 from tracker.errors import UsageError
@@ -69,7 +70,7 @@ def shift_at(store: Store, series_id: int, number: int, worse: bool | None) -> N
     point = queries.history(store, series_id).points[number]
     after = {True: 2.0, False: 0.5, None: 1.0}[worse]
     shift = LevelShift(series_id, point.revision, 1.0, after, 0.1 * number, worse, "t")
-    store.replace_shifts(series_id, [shift], algorithm="t")
+    store.record_searches([Search(series_id, [shift], "t")])
 
 
 def test_projects_say_what_they_hold(store: Store) -> None:

@@ -29,6 +29,7 @@ from tracker.domain import (
     NewRun,
     Problem,
     RevisionRecord,
+    Search,
     VerdictInfo,
 )
 from tracker.errors import StoreError, UsageError
@@ -265,14 +266,14 @@ def test_shifts_are_replaced_whole(store: Store) -> None:
         LevelShift(series.id, points[at].revision, 1.0, after, after - 1.0, after > 1, "test")
         for at, after in ((3, 0.5), (1, 2.0))
     ]
-    store.replace_shifts(series.id, shifts, algorithm="a-1")
+    store.record_searches([Search(series.id, shifts, "a-1")])
     stored = queries.history(store, series.id).shifts
     assert [(shift.revision.commit, shift.algorithm) for shift in stored] == [
         (commit(1), "a-1"),
         (commit(3), "a-1"),
     ]
     assert [one.id for one, _ in queries.overview(store, "p").better] == [series.id]
-    store.replace_shifts(series.id, [], algorithm="a-2")
+    store.record_searches([Search(series.id, [], "a-2")])
     assert queries.history(store, series.id).shifts == ()
 
 

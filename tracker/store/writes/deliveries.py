@@ -9,13 +9,22 @@ from sqlalchemy import ColumnElement, or_, select, update
 
 from tracker.store import tables as t
 from tracker.store.transaction import Transaction
-from tracker.store.writes.triage import add_event
+from tracker.store.writes.alerts import add_event
 
 _d = t.delivery.c
 
 
-def plan(tx: Transaction, wanted: Iterable[tuple[int, str, str]], now: datetime) -> None:
-    """Insert deliveries (alert, sink, stage) that are not there; take up those that were dropped."""
+def plan_deliveries(
+    tx: Transaction,
+    wanted: Iterable[tuple[int, str, str]],
+    *,
+    dropped: Iterable[int] = (),
+    now: datetime,
+) -> None:
+    """Plan deliveries (alert, sink, stage) that are not there yet; give up `dropped` ones.
+
+    One that was dropped and is wanted again is taken up; one that a process holds is not dropped.
+    """
     ordered = sorted(wanted)
     rows = [
         {"alert_id": alert_id, "sink": sink, "stage": stage, "state": "waiting", "attempts": 0,
@@ -31,11 +40,7 @@ def plan(tx: Transaction, wanted: Iterable[tuple[int, str, str]], now: datetime)
             )
             .values(state="waiting", next_at=now, finished_at=None)
         )
-
-
-def drop(tx: Transaction, delivery_ids: Iterable[int], now: datetime) -> None:
-    """Give up what nobody holds; the alert has gone on."""
-    for delivery_id in sorted(delivery_ids):
+    for delivery_id in dropped:
         tx.conn.execute(
             update(t.delivery)
             .where(_d.id == delivery_id, _d.state == "waiting", _is_free(now))
@@ -43,8 +48,8 @@ def drop(tx: Transaction, delivery_ids: Iterable[int], now: datetime) -> None:
         )
 
 
-def claim(tx: Transaction, delivery_id: int, now: datetime, lease: timedelta) -> bool:
-    """Hold a delivery that is due; return whether it is now this process' to send."""
+def claim_delivery(tx: Transaction, delivery_id: int, *, now: datetime, lease: timedelta) -> bool:
+    """Hold a delivery that is due for `lease`; return whether no other process holds it."""
     changed = tx.conn.execute(
         update(t.delivery)
         .where(_d.id == delivery_id, _d.state == "waiting", _d.next_at <= now, _is_free(now))
@@ -53,7 +58,10 @@ def claim(tx: Transaction, delivery_id: int, now: datetime, lease: timedelta) ->
     return changed.rowcount == 1
 
 
-def finish(tx: Transaction, delivery_id: int, reference: str | None, now: datetime) -> None:
+def finish_delivery(
+    tx: Transaction, delivery_id: int, *, reference: str | None, now: datetime
+) -> None:
+    """Say that it arrived, on the alert as well."""
     row = tx.conn.execute(select(_d.alert_id, _d.sink, _d.stage).where(_d.id == delivery_id)).one()
     tx.conn.execute(
         update(t.delivery)
@@ -66,8 +74,10 @@ def finish(tx: Transaction, delivery_id: int, reference: str | None, now: dateti
     add_event(tx, row.alert_id, "delivered", f"{what}delivered to {row.sink}", None, now)
 
 
-def fail(tx: Transaction, delivery_id: int, error: str, next_at: datetime, now: datetime) -> None:
-    """Let it go until `next_at`; the history gets a line where the reason is a new one."""
+def fail_delivery(
+    tx: Transaction, delivery_id: int, error: str, *, next_at: datetime, now: datetime
+) -> None:
+    """Let it go until `next_at`; the alert's history gets a line where the reason is a new one."""
     row = tx.conn.execute(select(_d.alert_id, _d.sink, _d.error).where(_d.id == delivery_id)).one()
     tx.conn.execute(
         update(t.delivery)

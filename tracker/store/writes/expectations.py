@@ -13,7 +13,7 @@ from tracker.store.writes import reference
 
 
 def record_expectation(tx: Transaction, project: str, expectation: Expectation) -> None:
-    """Insert it in the place of the one of the same metric and commit."""
+    """Keep an intended change; it replaces one of the same metric and commit."""
     e = t.expectation.c
     project_id = reference.ensure_project(tx, project)
     key = f"{expectation.commit or '*'} {expectation.metric}"

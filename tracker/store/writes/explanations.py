@@ -11,7 +11,7 @@ from tracker.store.writes import reference
 
 
 def record_explanation(tx: Transaction, project: str, explanation: ExplanationInfo) -> None:
-    """Insert it in the place of the one of the same machine and commits."""
+    """Keep an explanation; it replaces the one of the same machine and commits."""
     e = t.explanation.c
     key = {
         "project_id": reference.ensure_project(tx, project),

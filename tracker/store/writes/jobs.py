@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import select, update
 
-from tracker.domain import JobKind, JobState
+from tracker.domain import JobKind
 from tracker.errors import UsageError
 from tracker.store import tables as t
 from tracker.store.base import to_json
@@ -24,14 +24,21 @@ _j = t.job.c
 def request_job(
     tx: Transaction,
     project: str,
+    kind: JobKind,
+    *,
     machine: str,
     commit: str,
-    kind: JobKind,
     arguments: Mapping[str, Any],
     by: str,
     now: datetime,
 ) -> tuple[int, bool]:
-    """Queue work, unless the same is queued or running; return (id, is new)."""
+    """Queue work for the service of a machine; return (id, is new).
+
+    The same work, while it waits or runs, is not queued again.
+
+    Raises:
+        UsageError: No such machine or commit.
+    """
     project_id = reference.ensure_project(tx, project)
     revision_id = reference.find_revision(tx, project_id, commit)
     if revision_id is None:
@@ -44,8 +51,7 @@ def request_job(
         raise UsageError(f"project {project!r} has no machine {machine!r}")
     asked = to_json([project, machine, commit, kind, dict(arguments)])
     key = hashlib.sha256(asked.encode()).hexdigest()
-    active = select(_j.id).where(_j.active_key == key)
-    known = tx.conn.execute(active).scalar()
+    known = tx.conn.execute(select(_j.id).where(_j.active_key == key)).scalar()
     if known is not None:
         return int(known), False
     row = {
@@ -60,37 +66,40 @@ def request_job(
         "asked_at": now,
         "attempts": 0,
     }
-    tx.insert_missing(t.job, [row])
-    # Another writer may have asked for the same at the same moment: one of the two rows stands.
-    stored = tx.conn.execute(select(_j.id, _j.asked_by, _j.asked_at).where(_j.active_key == key))
-    job = stored.one()
-    return int(job.id), bool((job.asked_by, job.asked_at) == (row["asked_by"], now))
+    return tx.insert(t.job, row), True
 
 
 def take_job(
-    tx: Transaction, project: str, machine: str, service: str, now: datetime
+    tx: Transaction, project: str, machine: str, *, service: str, now: datetime
 ) -> int | None:
     """Mark the oldest queued job of a machine as running and return its id; None: there is none."""
-    queued = (
+    oldest = (
         select(_j.id)
         .join(t.project, t.project.c.id == _j.project_id)
         .join(t.machine, t.machine.c.id == _j.machine_id)
         .where(t.project.c.name == project, t.machine.c.name == machine, _j.state == "queued")
         .order_by(_j.id)
+        .limit(1)
     )
-    for (job_id,) in tx.conn.execute(queued).all():
-        taken = tx.conn.execute(
-            update(t.job)
-            .where(_j.id == job_id, _j.state == "queued")  # unless another service was faster
-            .values(state="running", taken_by=service, started_at=now, attempts=_j.attempts + 1)
-        )
-        if taken.rowcount == 1:
-            return int(job_id)
-    return None
+    job_id = tx.conn.execute(oldest).scalar()
+    if job_id is None:
+        return None
+    tx.conn.execute(
+        update(t.job)
+        .where(_j.id == job_id)
+        .values(state="running", taken_by=service, started_at=now, attempts=_j.attempts + 1)
+    )
+    return int(job_id)
 
 
 def finish_job(
-    tx: Transaction, job_id: int, state: JobState, result: str, gate_id: str | None, now: datetime
+    tx: Transaction,
+    job_id: int,
+    state: Literal["done", "failed"],
+    result: str,
+    *,
+    gate_id: str | None = None,
+    now: datetime,
 ) -> None:
     """Keep the end of a running job; one that has ended already stays as it is."""
     tx.conn.execute(
@@ -100,7 +109,7 @@ def finish_job(
     )
 
 
-def requeue_jobs(tx: Transaction, service: str, now: datetime) -> int:
+def requeue_jobs(tx: Transaction, service: str, *, now: datetime) -> int:
     """Queue again what a service that was cut off had taken; return how many.
 
     A job that was started `MAX_ATTEMPTS` times has failed: it may be what ends the service.

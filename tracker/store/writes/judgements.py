@@ -1,4 +1,4 @@
-"""Writes conclusions from results: level shifts, gates with verdicts, alerts."""
+"""Writes conclusions from results: level shifts, gates with verdicts, calibrations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, update
 
 from tracker.domain import (
     CalibrationBlock,
@@ -24,7 +24,7 @@ from tracker.store.writes import reference
 
 
 def record_searches(tx: Transaction, searches: Sequence[Search]) -> None:
-    """Replace the level shifts of each series that was searched, and what they follow from."""
+    """Replace the stored level shifts of each series searched, and what they follow from."""
     ids = [search.series_id for search in searches]
     for derived in (t.change_point, t.detection):
         for start in range(0, len(ids), CHUNK):
@@ -68,11 +68,19 @@ def _shift_rows(search: Search) -> list[dict[str, Any]]:
 def begin_gate(
     tx: Transaction,
     project: str,
+    *,
     base: str,
     head: str,
     machine: str,
     policy: Mapping[str, Any],
 ) -> str:
+    """Open a gate between two recorded revisions (full hashes) and return its id.
+
+    Not idempotent: every call opens another gate.
+
+    Raises:
+        UsageError: A commit is not recorded; see `record_revisions`.
+    """
     project_id = reference.ensure_project(tx, project)
     revisions = {}
     for commit in (base, head):
@@ -103,10 +111,24 @@ def finish_gate(
     exit_code: int,
     verdicts: Iterable[VerdictInfo],
     pairs: int,
-    outcome: Outcome | None,
-    course: Mapping[str, Any] | None,
+    *,
+    outcome: Outcome | None = None,
+    course: Mapping[str, Any] | None = None,
 ) -> None:
-    """Close the gate with its verdicts; a second call replaces those of the first."""
+    """Close a gate with its verdicts; a second call replaces the first.
+
+    Args:
+        tx: Where to write.
+        gate_id: From `begin_gate`.
+        exit_code: As the command line exits.
+        verdicts: One a judged metric.
+        pairs: Valid pairs.
+        outcome: In one word; None derives it from the other columns when read.
+        course: What the pairs do not tell, as JSON values.
+
+    Raises:
+        UsageError: No such gate.
+    """
     changed = tx.conn.execute(
         update(t.gate)
         .where(t.gate.c.id == gate_id)
@@ -127,7 +149,7 @@ def finish_gate(
 
 
 def record_calibration(tx: Transaction, project: str, block: CalibrationBlock) -> None:
-    """Insert the block, or renew the counts of the one with its machine and start."""
+    """Keep a block of A/A gates; a second call with its machine and start replaces the counts."""
     project_id = reference.ensure_project(tx, project)
     row = {
         "project_id": project_id,
@@ -148,49 +170,3 @@ def record_calibration(tx: Transaction, project: str, block: CalibrationBlock) -
         )
         .values(gates=block.gates, false_blocks=block.false_blocks, policy=dict(block.policy))
     )
-
-
-def open_alert(
-    tx: Transaction,
-    project: str,
-    key: str,
-    title: str,
-    detail: str,
-    revision_commit: str | None,
-    machine: str | None,
-    num_series: int,
-    worst_effect: float | None,
-) -> tuple[int, bool]:
-    project_id = reference.ensure_project(tx, project)
-    of_key = select(t.alert.c.id).where(t.alert.c.project_id == project_id, t.alert.c.key == key)
-    known = tx.conn.execute(of_key).scalar()
-    if known is not None:
-        return int(known), False
-    revision_id = None
-    if revision_commit is not None:
-        revision_id = reference.find_revision(tx, project_id, revision_commit)
-        if revision_id is None:
-            raise UsageError(
-                f"commit {revision_commit!r} is not in project {project!r}; record it first"
-            )
-    now = datetime.now(UTC)
-    row = {
-        "project_id": project_id,
-        "key": key,
-        "state": "open",
-        "title": title,
-        "detail": detail,
-        "revision_id": revision_id,
-        "machine_id": None
-        if machine is None
-        else reference.ensure_machine(tx, project_id, MachineInfo(machine)),
-        "num_series": num_series,
-        "worst_effect": worst_effect,
-        "created_at": now,
-        "updated_at": now,
-    }
-    if not tx.is_postgresql:
-        return tx.insert(t.alert, row), True
-    tx.insert_missing(t.alert, [row])
-    stored = tx.conn.execute(of_key.add_columns(t.alert.c.created_at)).one()
-    return int(stored.id), bool(stored.created_at == now)

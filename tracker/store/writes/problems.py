@@ -16,6 +16,7 @@ from tracker.store.writes import reference
 
 
 def record_problems(tx: Transaction, project: str, problems: Iterable[Problem]) -> None:
+    """Keep problems; one that is kept already stays as it is."""
     project_id = reference.ensure_project(tx, project)
     now = datetime.now(UTC)
     rows = [
@@ -33,7 +34,7 @@ def record_problems(tx: Transaction, project: str, problems: Iterable[Problem]) 
 
 
 def forget_problems(
-    tx: Transaction, project: str, places: Iterable[str], keep: Iterable[Problem]
+    tx: Transaction, project: str, places: Iterable[str], *, keep: Iterable[Problem] = ()
 ) -> None:
     """Delete the problems stored for files at or below `places`, but those in `keep`."""
     project_id = reference.ensure_project(tx, project)
@@ -47,7 +48,7 @@ def forget_problems(
         row.id
         for row in listed
         if row.digest not in kept_digests
-        and any(Path(row.path).is_relative_to(one) for one in read)
+        and any(Path(row.path).is_relative_to(place) for place in read)
     ]
     for start in range(0, len(gone), CHUNK):
         tx.conn.execute(delete(t.ingest_problem).where(stored.id.in_(gone[start : start + CHUNK])))

@@ -15,14 +15,14 @@ _q = t.quarantine.c
 
 
 def record_quarantine(tx: Transaction, gpu: QuarantinedGpu) -> None:
-    """Insert a GPU that is not in quarantine already."""
+    """Keep a GPU's launches from counting, in every project; one already kept stays as it is."""
     same = select(_q.id).where(_q.gpu == gpu.gpu, _q.released_at.is_(None))
     if tx.conn.execute(same).first() is None:
         tx.conn.execute(insert(t.quarantine).values(**asdict(gpu)))
 
 
 def release_gpu(tx: Transaction, gpu: str, because: str) -> bool:
-    """End a GPU's quarantine; return whether it was in one."""
+    """Let a GPU's launches count again; return whether it was in quarantine."""
     statement = (
         update(t.quarantine)
         .where(_q.gpu == gpu, _q.released_at.is_(None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,17 +21,21 @@ def ensure_project(tx: Transaction, name: str) -> int:
     return ids[(name,)]
 
 
-def record_project(tx: Transaction, name: str, commit_url: str | None) -> int:
+def record_project(tx: Transaction, name: str, *, commit_url: str | None = None) -> None:
+    """Make sure the project exists; a `commit_url` (with `{commit}`) replaces the one before."""
     project_id = ensure_project(tx, name)
     if commit_url is not None:
         tx.conn.execute(
             update(t.project).where(t.project.c.id == project_id).values(commit_url=commit_url)
         )
-    return project_id
 
 
-def record_metric_rules(tx: Transaction, project: str, rules: Sequence[MetricRule]) -> None:
-    project_id, text = ensure_project(tx, project), rules_to_text(rules)
+def record_metric_rules(tx: Transaction, project: str, rules: Iterable[MetricRule]) -> None:
+    """Keep what the project's pacekeeper.toml says of its metrics; replaces what stood.
+
+    Series are read with these rules from then on, those measured before included.
+    """
+    project_id, text = ensure_project(tx, project), rules_to_text(list(rules))
     tx.conn.execute(
         update(t.project)
         .where(t.project.c.id == project_id, t.project.c.metric_rules.is_distinct_from(text))
@@ -45,12 +49,11 @@ def ensure_machine(tx: Transaction, project_id: int, machine: MachineInfo) -> in
     return ids[(project_id, machine.name)]
 
 
-def record_machine(tx: Transaction, project: str, machine: MachineInfo) -> int:
-    """Insert the machine, or fill in and renew the fields that `machine` knows."""
+def record_machine(tx: Transaction, project: str, machine: MachineInfo) -> None:
+    """Make sure the machine exists; fields that are known replace those stored."""
     machine_id = ensure_machine(tx, ensure_project(tx, project), machine)
     known = {name: value for name, value in asdict(machine).items() if value is not None}
     tx.conn.execute(update(t.machine).where(t.machine.c.id == machine_id).values(**known))
-    return machine_id
 
 
 def benchmark_row(project_id: int, info: BenchmarkInfo) -> dict[str, Any]:
@@ -88,7 +91,7 @@ def ensure_benchmarks(
 
 
 def record_benchmarks(tx: Transaction, project: str, infos: Iterable[BenchmarkInfo]) -> None:
-    """Insert benchmarks, or renew what is said of the same name and version."""
+    """Insert benchmarks, or renew unit, direction and kind of the same name and version."""
     project_id = ensure_project(tx, project)
     rows = [benchmark_row(project_id, info) for info in infos]
     if not rows:
@@ -111,7 +114,7 @@ _FROM_GIT = ("parents", "subject", "branch", "author")
 
 
 def record_revisions(tx: Transaction, project: str, records: Iterable[RevisionRecord]) -> None:
-    """Insert revisions, or fill in what git knows of those that stand already.
+    """Insert revisions, or fill in the parents, subject and branch of known ones.
 
     The commit time of a revision that stands already is kept: it came from the commit too.
     """

@@ -180,6 +180,14 @@ class _Rows:
 
 
 def record_runs(tx: Transaction, project: str, runs: Sequence[NewRun]) -> list[Recorded]:
+    """Write result files with everything they refer to; the project is created if need be.
+
+    A file whose bytes were recorded before adds nothing. Otherwise it becomes a run, and each of
+    its measurements is added unless one with its series, revision and start time stands already.
+
+    Raises:
+        UsageError: A gate does not exist.
+    """
     project_id = reference.ensure_project(tx, project)
     digests = list(dict.fromkeys(run.file.digest for run in runs))
     run_ids: dict[str, int] = {}

@@ -13,12 +13,17 @@ from tracker.store import tables as t
 from tracker.store.transaction import Transaction
 
 
-def record_token(tx: Transaction, token: TokenInfo, digest: str) -> None:
+def record_token(tx: Transaction, token: TokenInfo, *, digest: str) -> None:
+    """Keep a new token; `digest` is the SHA-256 of its secret, in hex."""
     tx.insert(t.api_token, asdict(token) | {"scopes": list(token.scopes), "digest": digest})
 
 
-def revoke_token(tx: Transaction, prefix: str, now: datetime) -> None:
-    """Set the time of the revocation; an earlier one is kept."""
+def revoke_token(tx: Transaction, prefix: str, *, now: datetime) -> None:
+    """Revoke a token for good; the time of an earlier revocation is kept.
+
+    Raises:
+        UsageError: No such token.
+    """
     c = t.api_token.c
     changed = tx.conn.execute(
         update(t.api_token)

@@ -1,20 +1,21 @@
-"""What people decide about alerts, each decision with a line in a history that only grows."""
+"""Alerts, and what people decide about them: each decision is a line in a history that only grows."""
 
 from __future__ import annotations
 
 import secrets
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from sqlalchemy import insert, select, update
 
-from tracker.domain import AlertState, metric_name
+from tracker.domain import AlertState, MachineInfo, metric_name
 from tracker.errors import UsageError, did_you_mean
 from tracker.store import tables as t
 from tracker.store.neighbours import find_neighbour
 from tracker.store.transaction import Transaction
+from tracker.store.writes import reference
 from tracker.triage import (
     PART,
     Act,
@@ -34,16 +35,79 @@ from tracker.triage import (
 _a = t.alert.c
 
 
-def triage(tx: Transaction, alert_ids: Sequence[int], act: Act, by: str, now: datetime) -> None:
-    """Do one thing to each of the alerts; where one refuses, none is changed."""
+def open_alert(
+    tx: Transaction,
+    project: str,
+    *,
+    key: str,
+    title: str,
+    detail: str,
+    revision_commit: str | None = None,
+    machine: str | None = None,
+    num_series: int = 0,
+    worst_effect: float | None = None,
+) -> tuple[int, bool]:
+    """Open an alert, unless one was ever opened under `key`; return (id, is new).
+
+    Raises:
+        UsageError: `revision_commit` is not recorded.
+    """
+    project_id = reference.ensure_project(tx, project)
+    of_key = select(_a.id).where(_a.project_id == project_id, _a.key == key)
+    known = tx.conn.execute(of_key).scalar()
+    if known is not None:
+        return int(known), False
+    revision_id = None
+    if revision_commit is not None:
+        revision_id = reference.find_revision(tx, project_id, revision_commit)
+        if revision_id is None:
+            raise UsageError(
+                f"commit {revision_commit!r} is not in project {project!r}; record it first"
+            )
+    now = datetime.now(UTC)
+    row = {
+        "project_id": project_id,
+        "key": key,
+        "state": "open",
+        "title": title,
+        "detail": detail,
+        "revision_id": revision_id,
+        "machine_id": None
+        if machine is None
+        else reference.ensure_machine(tx, project_id, MachineInfo(machine)),
+        "num_series": num_series,
+        "worst_effect": worst_effect,
+        "created_at": now,
+        "updated_at": now,
+    }
+    return tx.insert(t.alert, row), True
+
+
+def triage(tx: Transaction, alert_ids: Sequence[int], act: Act, *, by: str, now: datetime) -> None:
+    """Do one thing to each alert and keep who did it and when; all or none.
+
+    Args:
+        tx: Where to write.
+        alert_ids: Which alerts.
+        act: A value of `tracker.triage`.
+        by: Who does it: a name or an e-mail address.
+        now: When.
+
+    Raises:
+        UsageError: No such alert, or one that this cannot be done to.
+    """
     by = check_text("the name of who does this", by, most=320)
-    for alert_id in sorted(set(alert_ids)):  # locked in the same order by all
-        _act(tx, _locked(tx, alert_id), act, by, now)
+    for alert_id in sorted(set(alert_ids)):
+        _act(tx, _row(tx, alert_id), act, by, now)
 
 
-def expire(tx: Transaction, alert_id: int, now: datetime) -> bool:
-    """Reopen an alert whose acceptance has ended; return whether it had."""
-    alert = _locked(tx, alert_id)
+def expire_alert(tx: Transaction, alert_id: int, *, now: datetime) -> bool:
+    """Reopen an alert whose acceptance has ended; return whether it had.
+
+    Raises:
+        UsageError: No such alert.
+    """
+    alert = _row(tx, alert_id)
     if alert.state != "expected" or state_of(alert, now) != "open":
         return False
     add_event(tx, alert_id, "expired", f"open: accepted until {_day(alert.until)}", None, now)
@@ -51,24 +115,35 @@ def expire(tx: Transaction, alert_id: int, now: datetime) -> bool:
     return True
 
 
-def note(
+def note_alert(
     tx: Transaction,
     alert_id: int,
     action: str,
     text: str,
+    *,
     now: datetime,
     move: Move | None = None,
 ) -> None:
-    """Add a line that the tracker itself writes, with a move to another state if any."""
-    alert = _locked(tx, alert_id)
+    """Add what the tracker itself has to say to an alert's history, with a move if any.
+
+    Raises:
+        UsageError: No such alert, or the move is impossible from its state.
+    """
+    alert = _row(tx, alert_id)
     state = alert.state if move is None else next_state(state_of(alert, now), move)
     _change(tx, alert, now, state=state)
     add_event(tx, alert_id, action, text if move is None else f"{state}: {text}", None, now)
 
 
-def say_fixed_by(tx: Transaction, alert_id: int, commit: str, by: str, now: datetime) -> None:
-    """Keep which commit is said to fix it; the state changes when a paired run agrees."""
-    alert = _locked(tx, alert_id)
+def say_fixed_by(tx: Transaction, alert_id: int, commit: str, *, by: str, now: datetime) -> None:
+    """Keep which commit is said to fix an alert, by its full hash.
+
+    Its state changes when a paired run agrees.
+
+    Raises:
+        UsageError: No such alert, or it is closed.
+    """
+    alert = _row(tx, alert_id)
     _require_own(alert)
     next_state(state_of(alert, now), "fix")
     _change(tx, alert, now, fixed_by=commit)
@@ -137,7 +212,7 @@ def _set_state(tx: Transaction, alert: Any, act: SetState, now: datetime) -> str
 
 
 def _merge(tx: Transaction, alert: Any, act: Merge, by: str, now: datetime) -> None:
-    into = _locked(tx, act.into)
+    into = _row(tx, act.into)
     if into.id == alert.id:
         raise UsageError(f"alert {alert.id} cannot be merged into itself")
     if into.project_id != alert.project_id:
@@ -204,17 +279,17 @@ def _move_commit(tx: Transaction, alert: Any, act: MoveCommit, by: str, now: dat
     place = alert.placed_id or alert.revision_id
     if place is None:
         raise UsageError(f"alert {alert.id} is about no commit")
-    found = find_neighbour(tx.conn, place, later=act.direction == "later")
-    if found is None:
+    neighbour = find_neighbour(tx.conn, place, later=act.direction == "later")
+    if neighbour is None:
         raise UsageError(
             f"the store knows no commit {act.direction} than that of alert {alert.id}; "
             "`tracker run` and `tracker ingest` in the checkout record them"
         )
     r = t.revision.c
-    rows = tx.conn.execute(select(r.id, r.commit_hash).where(r.id.in_([place, found])))
+    rows = tx.conn.execute(select(r.id, r.commit_hash).where(r.id.in_([place, neighbour])))
     names = {row.id: row.commit_hash for row in rows}
-    _change(tx, alert, now, placed_id=None if found == alert.revision_id else found)
-    text = f"moved {act.direction}, from {names[place][:12]} to {names[found][:12]}"
+    _change(tx, alert, now, placed_id=None if neighbour == alert.revision_id else neighbour)
+    text = f"moved {act.direction}, from {names[place][:12]} to {names[neighbour][:12]}"
     add_event(tx, alert.id, "move", text, by, now)
 
 
@@ -229,7 +304,7 @@ def _metrics(tx: Transaction, alert: Any) -> dict[str, float | None]:
         .join(t.param_point, p.id == s.param_point_id)
         .where(c.revision_id == alert.revision_id, s.machine_id == alert.machine_id)
     ).all()
-    found = {metric_name(name, tuple(params)): effect for name, params, effect in rows}
+    effects = {metric_name(name, tuple(params)): effect for name, params, effect in rows}
     others = tx.conn.execute(
         select(_a.metrics).where(
             _a.project_id == alert.project_id,
@@ -239,9 +314,9 @@ def _metrics(tx: Transaction, alert: Any) -> dict[str, float | None]:
         )
     ).scalars()
     if alert.metrics is not None:
-        return {metric: found.get(metric) for metric in alert.metrics}
+        return {metric: effects.get(metric) for metric in alert.metrics}
     taken = {metric for listed in others for metric in listed or ()}
-    return {metric: effect for metric, effect in found.items() if metric not in taken}
+    return {metric: effect for metric, effect in effects.items() if metric not in taken}
 
 
 def _require_own(alert: Any) -> None:
@@ -251,9 +326,9 @@ def _require_own(alert: Any) -> None:
         )
 
 
-def _locked(tx: Transaction, alert_id: int) -> Any:
+def _row(tx: Transaction, alert_id: int) -> Any:
     """The row of an alert, which no other transaction changes before this one ends."""
-    row = tx.conn.execute(select(t.alert).where(_a.id == alert_id).with_for_update()).first()
+    row = tx.conn.execute(select(t.alert).where(_a.id == alert_id)).first()
     if row is None:
         raise UsageError(f"no alert {alert_id} in the store; see: tracker alerts list")
     return row
