@@ -27,11 +27,11 @@ def read_launches(directory: Path) -> tuple[list[Launch], list[Problem]]:
     except OSError as error:
         return [], [Problem(str(directory), f"cannot be read: {error.strerror or error}")]
     for file in files:
-        found = read_launch(file)
-        if isinstance(found, Launch):
-            launches.append(found)
+        launch = read_launch(file)
+        if isinstance(launch, Launch):
+            launches.append(launch)
         else:
-            problems.append(found)
+            problems.append(launch)
     return launches, problems
 
 
@@ -148,7 +148,7 @@ def fingerprint_of(facts: Mapping[str, Any]) -> Fingerprint:
         elif key in _TEXTS:
             known[key] = str(value)
         elif key == "extra" and isinstance(value, dict):
-            extra |= {str(name): str(one) for name, one in value.items()}
+            extra |= {str(name): str(item) for name, item in value.items()}
         elif isinstance(value, str | int | float):
             extra[str(key)] = str(value)
     return Fingerprint(**known, extra=tuple(sorted(extra.items())))

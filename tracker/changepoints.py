@@ -53,22 +53,22 @@ def analyze(
         MeasurementError: The store has no series.
     """
     chosen = _choose(store, project, machine, search)
-    looked: list[SeriesShifts] = []
-    for done, found in enumerate(_shifts_of(store, chosen, processes), start=1):
-        looked.append(found)
+    all_shifts: list[SeriesShifts] = []
+    for done, shifts in enumerate(_shifts_of(store, chosen, processes), start=1):
+        all_shifts.append(shifts)
         if progress is not None:
             progress(done, len(chosen))
     return Analysis(
         findings=all_confirmed(
-            store, group_by_commit(change for found in looked for change in found.changes)
+            store, group_by_commit(change for shifts in all_shifts for change in shifts.changes)
         ),
-        num_series=len(looked),
-        num_without_values=sum(found.num_points == 0 for found in looked),
-        num_points=sum(found.num_points for found in looked),
-        num_missing=sum(found.num_missing for found in looked),
-        num_segments=sum(found.num_segments for found in looked),
-        num_shifts=sum(len(found.changes) for found in looked),
-        moves=group_by_commit(change for found in looked for change in found.moves),
+        num_series=len(all_shifts),
+        num_without_values=sum(shifts.num_points == 0 for shifts in all_shifts),
+        num_points=sum(shifts.num_points for shifts in all_shifts),
+        num_missing=sum(shifts.num_missing for shifts in all_shifts),
+        num_segments=sum(shifts.num_segments for shifts in all_shifts),
+        num_shifts=sum(len(shifts.changes) for shifts in all_shifts),
+        moves=group_by_commit(change for shifts in all_shifts for change in shifts.moves),
     )
 
 
@@ -98,12 +98,12 @@ def _shifts_of(
                 num_segments=stands.num_segments,
             )
         else:
-            found = next(changed)
-            searches.append(_as_stored(found, bases[series.id]))
+            shifts = next(changed)
+            searches.append(_as_stored(shifts, bases[series.id]))
             if len(searches) == _BLOCK:
                 store.record_searches(searches)
                 searches = []
-            yield found
+            yield shifts
     if searches:
         store.record_searches(searches)
 
@@ -118,8 +118,8 @@ def _searched(store: Store, chosen: Sequence[SeriesInfo], processes: int) -> Ite
     # Forked, so that nothing is imported again; a fork shares no connection with its parent.
     ignore_interrupt = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     with ProcessPoolExecutor(processes, get_context("fork"), ignore_interrupt) as pool:
-        for found in pool.map(partial(_search_block, store.engine_url), blocks):
-            yield from found
+        for block_shifts in pool.map(partial(_search_block, store.engine_url), blocks):
+            yield from block_shifts
 
 
 def _search_block(url: str, block: Sequence[SeriesInfo]) -> list[SeriesShifts]:
@@ -133,9 +133,9 @@ def _basis(series: SeriesInfo, stamp: str) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def _as_stored(found: SeriesShifts, basis: str) -> Search:
-    detection = Detection(basis, found.num_points, found.num_missing, found.num_segments)
-    return Search(found.series.id, found.shifts, algorithm_of(found.series), detection)
+def _as_stored(shifts: SeriesShifts, basis: str) -> Search:
+    detection = Detection(basis, shifts.num_points, shifts.num_missing, shifts.num_segments)
+    return Search(shifts.series.id, shifts.shifts, algorithm_of(shifts.series), detection)
 
 
 def _choose(

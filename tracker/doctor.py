@@ -89,9 +89,9 @@ def examine_software(
         else:
             yield Finding(name, "fail", "not installed", f"{python} -m pip install {name}")
     for name in ("torch", "triton"):
-        found = versions.get(name)
-        if found:
-            yield Finding(name, "ok", found)
+        version = versions.get(name)
+        if version:
+            yield Finding(name, "ok", version)
         else:
             yield Finding(
                 name, "warn", "not installed", "needed by the suites of the inference core only"

@@ -49,9 +49,9 @@ def evidence(
         UsageError: No such project or commit.
     """
     revision = queries.resolve_revision(store, project, commit)
-    found = [item.finding for item in triaged_at(store, project, revision.commit)]
+    findings = [item.finding for item in triaged_at(store, project, revision.commit)]
     gates = queries.list_gates(store, project, head=revision.commit, limit=None)
-    before = [finding.before for finding in found if finding.before is not None]
+    before = [finding.before for finding in findings if finding.before is not None]
     oldest = min(before, key=lambda known: known.committed_at, default=None)
     suspects = (
         queries.commits_between(store, project, oldest.commit, revision.commit, limit=_MAX_SUSPECTS)
@@ -64,7 +64,7 @@ def evidence(
         "format": FORMAT,
         "project": project,
         "revision": revision_document(revision, info.commit_url),
-        "findings": [_with_intervals(finding, gates) for finding in found],
+        "findings": [_with_intervals(finding, gates) for finding in findings],
         "suspects": [revision_document(suspect, info.commit_url) for suspect in suspects],
         "gates": [gate_document(gate) for gate in gates],
         "explanations": [
@@ -85,10 +85,12 @@ def alert_evidence(
     store: Store, alert: AlertInfo, *, dashboard_url: str | None = None
 ) -> dict[str, object]:
     """Return an alert's fields, with the evidence of its commit under `evidence` (null: no commit)."""
-    found = None
+    commit_evidence = None
     if alert.revision is not None:
-        found = evidence(store, alert.project, alert.revision.commit, dashboard_url=dashboard_url)
-    return {**alert_document(alert), "evidence": found}
+        commit_evidence = evidence(
+            store, alert.project, alert.revision.commit, dashboard_url=dashboard_url
+        )
+    return {**alert_document(alert), "evidence": commit_evidence}
 
 
 def gate_document(gate: GateInfo) -> dict[str, object]:

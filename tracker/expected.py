@@ -59,7 +59,7 @@ def parse_message(commit: str, message: str) -> tuple[list[Expectation], list[st
         commit: Full hash.
         message: The whole message; a line that begins with a space continues the one before.
     """
-    found: list[Expectation] = []
+    stated: list[Expectation] = []
     warnings: list[str] = []
     for line in re.sub(r"\n[ \t]+(?=\S)", " ", message).splitlines():
         trailer = _TRAILER.fullmatch(line)
@@ -73,8 +73,8 @@ def parse_message(commit: str, message: str) -> tuple[list[Expectation], list[st
         except UsageError as error:
             warnings.append(f"commit {commit[:8]}: {line.strip()!r} is not understood: {error}")
             continue
-        found.append(Expectation(form["metric"], change, form["because"].strip(), commit))
-    return found, warnings
+        stated.append(Expectation(form["metric"], change, form["because"].strip(), commit))
+    return stated, warnings
 
 
 def applicable(
@@ -82,20 +82,24 @@ def applicable(
 ) -> list[Expectation]:
     """Return those that hold for a gate over `commits`: not expired, and brought by one of them."""
     return [
-        one
-        for one in expectations
-        if (one.until is None or now <= one.until) and (one.commit is None or one.commit in commits)
+        expectation
+        for expectation in expectations
+        if (expectation.until is None or now <= expectation.until)
+        and (expectation.commit is None or expectation.commit in commits)
     ]
 
 
 def expectation_of(metric: str, expectations: Iterable[Expectation]) -> Expectation | None:
     """Return what is expected of a metric; the changes of several expectations multiply."""
-    ours = [one for one in expectations if one.metric in _names(metric)]
+    ours = [expectation for expectation in expectations if expectation.metric in _names(metric)]
     if len(ours) < 2:
         return ours[0] if ours else None
-    change = math.prod(1 + one.change for one in ours) - 1
+    change = math.prod(1 + expectation.change for expectation in ours) - 1
     return replace(
-        ours[-1], metric=metric, change=change, because="; ".join(one.because for one in ours)
+        ours[-1],
+        metric=metric,
+        change=change,
+        because="; ".join(expectation.because for expectation in ours),
     )
 
 

@@ -42,15 +42,16 @@ def to_asv(store: Store, project: str, folder: Path) -> int:
     points: dict[str, dict[int, tuple[str, ...]]] = {}
     num_files = 0
     for _, group in groupby(
-        stored_results(store, project), key=lambda one: (one.machine, one.commit, one.env_name)
+        stored_results(store, project),
+        key=lambda result: (result.machine, result.commit, result.env_name),
     ):
         results = list(group)
         first = results[-1]
         machines[first.machine.name] = first.machine
-        for one in results:
-            infos[one.suite.name] = one.suite
-            points.setdefault(one.suite.name, {})[one.measurement.param_index] = (
-                one.measurement.params
+        for result in results:
+            infos[result.suite.name] = result.suite
+            points.setdefault(result.suite.name, {})[result.measurement.param_index] = (
+                result.measurement.params
             )
         write_result_file(folder, _file(first, results))
         num_files += 1
@@ -112,15 +113,15 @@ def to_parquet(store: Store, projects: Iterable[str], file: Path) -> int:
 
 def _rows(store: Store, projects: Iterable[str]) -> Iterator[dict[str, Any]]:
     for project in projects:
-        for one in stored_results(store, project):
-            m, info = one.measurement, one.benchmark
+        for result in stored_results(store, project):
+            m, info = result.measurement, result.benchmark
             yield {
-                "project": one.project,
-                "machine": one.machine.name,
-                "environment": one.env_name,
-                "commit": one.commit,
-                "committed_at": one.committed_at.isoformat(),
-                "source": one.source,
+                "project": result.project,
+                "machine": result.machine.name,
+                "environment": result.env_name,
+                "commit": result.commit,
+                "committed_at": result.committed_at.isoformat(),
+                "source": result.source,
                 "benchmark": m.benchmark,
                 "version": m.version,
                 "params": list(m.params),
@@ -157,5 +158,5 @@ def _file(first: StoredResult, results: list[StoredResult]) -> ResultFile:
         requirements=first.requirements,
         env_vars=first.env_vars,
         machine_fields={key: value for key, value in fields.items() if value is not None},
-        measurements=tuple(one.measurement for one in results),
+        measurements=tuple(result.measurement for result in results),
     )

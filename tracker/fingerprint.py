@@ -126,10 +126,10 @@ def package_versions(python: str | None = None) -> dict[str, str | None]:
                 check=True,
                 timeout=60,
             )
-            found: dict[str, str | None] = json.loads(done.stdout)
+            versions: dict[str, str | None] = json.loads(done.stdout)
         except (OSError, subprocess.SubprocessError, ValueError):
             return {}
-        return found
+        return versions
     here: dict[str, str | None] = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -103,19 +103,22 @@ def ingest_directory(
         raise UsageError(f"{path}: no such directory")
     if not path.is_dir():
         raise UsageError(f"{path}: not a directory; give the results directory")
-    found = find_project(path)
-    name = project or found.name
-    problems = [] if found.problem is None else [found.problem]
-    if not found.results_dir.is_dir():
-        problems.append(Problem(str(found.results_dir), "no results directory there"))
-        return IngestReport(name, str(found.results_dir), 0, 0, 0, tuple(problems))
+    asv_project = find_project(path)
+    name = project or asv_project.name
+    problems = [] if asv_project.problem is None else [asv_project.problem]
+    if not asv_project.results_dir.is_dir():
+        problems.append(Problem(str(asv_project.results_dir), "no results directory there"))
+        return IngestReport(name, str(asv_project.results_dir), 0, 0, 0, tuple(problems))
 
     given = given or Given()
-    files, problems_found = list_result_files(found.results_dir)
+    files, problems_found = list_result_files(asv_project.results_dir)
     memory = Memory(given, seen_files(store, name))
     looks = [memory.look(file) for file in files]
     new = [look for look in looks if look.before is None]
-    descriptions = [found.results_dir / FILE_NAME, *list_machine_files(found.results_dir)]
+    descriptions = [
+        asv_project.results_dir / FILE_NAME,
+        *list_machine_files(asv_project.results_dir),
+    ]
     changed = [
         look
         for file in descriptions
@@ -124,15 +127,15 @@ def ingest_directory(
     machines: list[MachineInfo] = []
     benchmarks = Benchmarks()
     if new or changed:
-        machines, bad_machines = read_machines(found.results_dir)
-        benchmarks = read_benchmarks(found.results_dir)
+        machines, bad_machines = read_machines(asv_project.results_dir)
+        benchmarks = read_benchmarks(asv_project.results_dir)
         problems_found += [*bad_machines, *benchmarks.problems]
     # The same directory could not be read twice over: once for files, once for machines.
     problems += dict.fromkeys(problems_found)
     if not files:  # a mistyped path must not leave a project behind
-        return IngestReport(name, str(found.results_dir), 0, 0, 0, tuple(problems))
+        return IngestReport(name, str(asv_project.results_dir), 0, 0, 0, tuple(problems))
 
-    store.record_project(name, commit_url=found.commit_url)
+    store.record_project(name, commit_url=asv_project.commit_url)
     if given.machine is None:
         for machine in machines:
             store.record_machine(name, machine)
@@ -154,9 +157,9 @@ def ingest_directory(
     batch.write()
     _ask_git(store, name, repository)
     store.record_problems(name, problems)
-    places = [str(found.results_dir), str(path.resolve() / "asv.conf.json")]
+    places = [str(asv_project.results_dir), str(path.resolve() / "asv.conf.json")]
     store.forget_problems(name, places, keep=problems)
-    return done.report(name, found.results_dir)
+    return done.report(name, asv_project.results_dir)
 
 
 def ingest_file(

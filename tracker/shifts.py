@@ -58,12 +58,12 @@ class SeriesShifts:
     @property
     def changes(self) -> tuple[Change, ...]:
         """The shifts that the code brought."""
-        return tuple(Change(self.series, one) for one in self.shifts if one.cause == "code")
+        return tuple(Change(self.series, shift) for shift in self.shifts if shift.cause == "code")
 
     @property
     def moves(self) -> tuple[Change, ...]:
         """The levels that changed where the environment did, with its cause: no regressions."""
-        return tuple(Change(self.series, one) for one in self.shifts if one.cause != "code")
+        return tuple(Change(self.series, shift) for shift in self.shifts if shift.cause != "code")
 
 
 def algorithm_of(series: SeriesInfo) -> str:
@@ -77,13 +77,13 @@ def exact_steps(values: Sequence[float], step: float) -> list[int]:
     A level is left by the first value more than `step` (its unit) away from the value the level
     began with, so that many changes below `step` are seen once they add up to more than it.
     """
-    found: list[int] = []
+    starts: list[int] = []
     level = 0
     for index, value in enumerate(values):
         if abs(value - values[level]) > step:
-            found.append(index)
+            starts.append(index)
             level = index
-    return found
+    return starts
 
 
 def find_shifts(history: SeriesHistory, *, detect: Detector | None = None) -> SeriesShifts:
@@ -217,7 +217,7 @@ def _drifts(
 ) -> Iterator[LevelShift]:
     """The drift of the newest level of the newest segment: at the first commit after its start."""
     place = {point.revision.commit: at for at, point in enumerate(segment)}
-    starts = [place[one.revision.commit] for one in shifts if one.revision.commit in place]
+    starts = [place[shift.revision.commit] for shift in shifts if shift.revision.commit in place]
     values = [value for point in segment if (value := _value(point)) is not None]
     drift = find_drift(values, sorted(starts))
     if drift is not None:

@@ -86,10 +86,10 @@ def allowed_address(host: str, port: int, *, allow_private: bool) -> str:
         TransientError: The name cannot be resolved.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise TransientError(f"no connection: {error.strerror or 'name not found'}") from None
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = [str(entry[4][0]) for entry in entries]
     if not allow_private and not all(_is_public(address) for address in addresses):
         raise DeliveryError(
             "the host has a private address; [alerts] allow_private = true allows it"
@@ -98,9 +98,9 @@ def allowed_address(host: str, port: int, *, allow_private: bool) -> str:
 
 
 def _is_public(address: str) -> bool:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_global and not found.is_multicast
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_global and not parsed.is_multicast
 
 
 def _post(

@@ -34,14 +34,14 @@ def silences(
     if not config.silence_hours:
         return []
     limit = timedelta(hours=config.silence_hours)
-    found = []
+    silent = []
     for use in machines:
         if use.last_measured is None:
             continue
         age = now - use.last_measured
         if limit <= age <= limit + timedelta(days=config.max_age_days):
             since = use.last_measured.astimezone(UTC)
-            found.append(
+            silent.append(
                 Silence(
                     key=f"{project}/{use.machine.name}{_MARK}{since:%Y-%m-%dT%H:%M:%SZ}",
                     title=f"{use.machine.name} has measured nothing for {_span(age)}",
@@ -49,7 +49,7 @@ def silences(
                     machine=use.machine.name,
                 )
             )
-    return found
+    return silent
 
 
 def is_silence(alert: AlertInfo) -> bool:

@@ -82,11 +82,11 @@ def make_server(store: Store, *, dashboard_url: str | None = None) -> MCPServer:
     @tool
     def series(project: str, search: str | None = None, limit: int = 50) -> list[Document]:
         """List series (metric, parameters, machine) whose name holds the words of `search`."""
-        found = queries.list_series(store, project, search=search, limit=max(0, limit))
+        series = queries.list_series(store, project, search=search, limit=max(0, limit))
         return [
             {"id": s.id, "metric": s.metric, "unit": s.unit, "better": s.better, "machine": s.machine,
              "last_value": s.last_value, "num_points": s.num_points}
-            for s in found
+            for s in series
         ]  # fmt: skip
 
     @tool

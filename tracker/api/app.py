@@ -286,16 +286,16 @@ def alerts(
         list[Literal["open", "acked", "expected", "resolved"]] | None, Query(max_length=4)
     ] = None,
 ) -> list[Document]:
-    found = queries.list_alerts(store, project, states=state or ("open", "acked"))
-    return [alert_document(alert) for alert in found]
+    alerts = queries.list_alerts(store, project, states=state or ("open", "acked"))
+    return [alert_document(alert) for alert in alerts]
 
 
 @_reading.get("/api/v1/alert", summary="One alert, as `tracker alerts show --json`.")
 def alert(store: StoreOf, dashboard: Dashboard, project: Name, id: RowId) -> Document:  # noqa: A002
-    found = queries.get_alert(store, id)
-    if found.project != project:
+    alert = queries.get_alert(store, id)
+    if alert.project != project:
         raise UsageError(f"no alert {id} in project {project!r}")
-    return alert_evidence(store, found, dashboard_url=dashboard)
+    return alert_evidence(store, alert, dashboard_url=dashboard)
 
 
 # --- pushing -----------------------------------------------------------------------------------

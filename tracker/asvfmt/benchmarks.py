@@ -49,16 +49,16 @@ def read_benchmarks(results_dir: Path) -> Benchmarks:
     path = results_dir / FILE_NAME
     if not path.exists():
         return Benchmarks()
-    found = read_object(path)
-    if isinstance(found, Problem):
-        return Benchmarks(problems=(found,))
-    version = found.data.get("version")
+    content = read_object(path)
+    if isinstance(content, Problem):
+        return Benchmarks(problems=(content,))
+    version = content.data.get("version")
     problems: list[Problem] = []
     if version != API_VERSION:
         reason = f"API version {version!r}, not {API_VERSION}; units come from benchmark names"
         return Benchmarks(problems=(Problem(str(path), reason),))
     infos = {}
-    for name, entry in found.data.items():
+    for name, entry in content.data.items():
         if name == "version":
             continue
         if not isinstance(entry, dict) or not is_storable(name):
@@ -130,7 +130,7 @@ def _read_entry(
         unit=_text(entry.get("unit")) or default.unit,
         better=better,
         kind=kind,
-        param_names=tuple(str(one) for one in names) if isinstance(names, list) else (),
+        param_names=tuple(str(name) for name in names) if isinstance(names, list) else (),
         step=step,
     )
 

@@ -52,11 +52,11 @@ def read_machines(path: Path) -> tuple[list[MachineInfo], list[Problem]]:
     machines = []
     problems: list[Problem] = []
     for file in list_machine_files(path):
-        found = read_object(file)
-        if isinstance(found, Problem):
-            problems.append(found)
+        content = read_object(file)
+        if isinstance(content, Problem):
+            problems.append(content)
             continue
-        data = found.data
+        data = content.data
         known = {
             key: str(data[key])
             for key in ("arch", "cpu", "num_cpu", "os", "ram")

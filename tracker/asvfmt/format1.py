@@ -33,8 +33,8 @@ def rows_of_format1(data: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, An
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = data.get(key)
-    return found if isinstance(found, dict) else {}
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _column(raw: Any) -> Any:
@@ -50,13 +50,15 @@ def _elapsed(started: Any, ended: Any) -> float | None:
 
 def _stats_columns(stats: list[Any]) -> dict[str, list[Any]]:
     def column(key: str) -> list[Any]:
-        return [one.get(key) if isinstance(one, dict) else None for one in stats]
+        return [item.get(key) if isinstance(item, dict) else None for item in stats]
 
     intervals = column("ci_99")
-    whole = [one if isinstance(one, list) and len(one) == 2 else (None, None) for one in intervals]
+    whole = [
+        item if isinstance(item, list) and len(item) == 2 else (None, None) for item in intervals
+    ]
     return {
-        "stats_ci_99_a": [one[0] for one in whole],
-        "stats_ci_99_b": [one[1] for one in whole],
+        "stats_ci_99_a": [item[0] for item in whole],
+        "stats_ci_99_b": [item[1] for item in whole],
         "stats_q_25": column("q_25"),
         "stats_q_75": column("q_75"),
         "stats_number": column("number"),

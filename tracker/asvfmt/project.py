@@ -51,14 +51,16 @@ def find_project(path: Path) -> ProjectConfig:
     path = path.resolve()
     config: dict[str, Any] = {}
     problem = None
-    found = None
+    config_path = None
     for place in (path, *path.parents[:2]):
-        found = next((place / one for one in CONFIG_FILES if (place / one).is_file()), None)
-        if found is not None:
-            config, problem = _read_config(found)
+        config_path = next(
+            (place / name for name in CONFIG_FILES if (place / name).is_file()), None
+        )
+        if config_path is not None:
+            config, problem = _read_config(config_path)
             break
     results = path
-    if found is not None and found.parent == path:
+    if config_path is not None and config_path.parent == path:
         given = config.get("results_dir")
         results = path / (given if isinstance(given, str) and given else DEFAULT_RESULTS)
     elif not _is_results(path) and _is_results(path / DEFAULT_RESULTS):
@@ -71,8 +73,8 @@ def find_project(path: Path) -> ProjectConfig:
         results_dir=results,
         commit_url=_commit_url(config),
         problem=problem,
-        home=None if found is None else found.parent,
-        repository=None if found is None else _repository(found.parent, config),
+        home=None if config_path is None else config_path.parent,
+        repository=None if config_path is None else _repository(config_path.parent, config),
     )
 
 

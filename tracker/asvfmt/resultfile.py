@@ -42,17 +42,17 @@ def read_result_file(path: Path) -> ResultFile | Problem:
 
     Benchmarks that cannot be read stand in the answer's `problems`.
     """
-    found = read_object(path)
-    if isinstance(found, Problem):
-        return found
+    content = read_object(path)
+    if isinstance(content, Problem):
+        return content
     try:
-        return _read(path, found)
+        return _read(path, content)
     except BadValueError as error:
         return Problem(str(path), str(error))
 
 
-def _read(path: Path, found: JsonObject) -> ResultFile:
-    data = found.data
+def _read(path: Path, content: JsonObject) -> ResultFile:
+    data = content.data
     format_version = data.get("version", 1)
     if isinstance(format_version, bool) or format_version not in (1, 2):
         raise BadValueError(f"format version {format_version!r} is unknown (1 and 2 are read)")
@@ -75,11 +75,11 @@ def _read(path: Path, found: JsonObject) -> ResultFile:
     problems: list[Problem] = []
     file = str(path)
     for name, row in _rows(file, data, int(format_version), problems):
-        _read_benchmark(file, name, row, found.odd_text, measurements, problems)
+        _read_benchmark(file, name, row, content.odd_text, measurements, problems)
     fields = {key: value for key, value in params.items() if key in MACHINE_FIELDS}
     return ResultFile(
         path=file,
-        digest=found.digest,
+        digest=content.digest,
         format_version=int(format_version),
         machine=params.get("machine") or path.parent.name,
         commit=commit,
@@ -215,12 +215,12 @@ def _points(raw: Any) -> list[tuple[str, ...]]:
     """Return the parameter points of a row, in the order of its cells."""
     if not raw:
         return [()]
-    if not isinstance(raw, list) or not all(isinstance(one, list) for one in raw):
+    if not isinstance(raw, list) or not all(isinstance(item, list) for item in raw):
         raise BadValueError("'params' is not a list of lists")
-    num_points = math.prod(len(one) for one in raw)
+    num_points = math.prod(len(item) for item in raw)
     if num_points > 1_000_000:
         raise BadValueError(f"{num_points} parameter points: more than any suite has")
-    return [tuple(str(one) for one in point) for point in itertools.product(*raw)]
+    return [tuple(str(item) for item in point) for point in itertools.product(*raw)]
 
 
 def _cells(raw: Any, column: str, num_points: int) -> Sequence[Any] | None:
@@ -250,5 +250,5 @@ def _row_is_storable(name: str, row: Row) -> bool:
     _, params, version, *_ = row
     texts = [name, str(version)]
     if isinstance(params, list):
-        texts += [str(one) for values in params if isinstance(values, list) for one in values]
+        texts += [str(item) for values in params if isinstance(values, list) for item in values]
     return all(is_storable(text) for text in texts)

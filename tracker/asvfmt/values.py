@@ -95,10 +95,10 @@ def read_samples(raw: Any) -> tuple[float, ...] | None:
     if not isinstance(raw, list):
         raise BadValueError(f"the samples are a {_name(raw)}, not a list")
     samples = []
-    for one in raw:
-        number = read_number(one, "a sample")
+    for item in raw:
+        number = read_number(item, "a sample")
         if number is None:
-            raise BadValueError(f"a sample is {one}, not a finite number")
+            raise BadValueError(f"a sample is {item}, not a finite number")
         samples.append(number)
     return tuple(samples) or None
 

@@ -85,8 +85,8 @@ def script() -> Path:
     """
     spec = find_spec("dashboard")
     places = list(spec.submodule_search_locations or []) if spec else []
-    found = [Path(place) / "server.py" for place in places]
-    for path in found:
+    scripts = [Path(place) / "server.py" for place in places]
+    for path in scripts:
         if path.is_file():
             return path
     raise PacekeeperError("the dashboard is not installed; install it with: pip install pacekeeper")
@@ -113,7 +113,7 @@ def _check_store(url: str, project: str | None) -> None:
     if url in ("sqlite://", "sqlite:///:memory:"):
         raise UsageError(f"{url}: a store in memory cannot be shown; give a file or a server")
     with Store.open(url, read_only=True) as store:
-        names = [one.name for one in queries.list_projects(store)]
+        names = [info.name for info in queries.list_projects(store)]
     if project is not None and project not in names:
         raise UsageError(f"no project {project!r} in the store; {did_you_mean(project, names)}")
 

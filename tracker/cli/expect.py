@@ -110,16 +110,16 @@ def _list(settings: Settings, project: str | None) -> None:
 
     now = datetime.now(UTC)
     with Store.open(settings.db, read_only=True) as store:
-        for one in queries.list_expectations(store, stored_project(store, project)):
-            if one.until is None or now <= one.until:
-                click.echo(_line(one))
+        for expectation in queries.list_expectations(store, stored_project(store, project)):
+            if expectation.until is None or now <= expectation.until:
+                click.echo(_line(expectation))
 
 
-def _line(one: Expectation) -> str:
+def _line(expectation: Expectation) -> str:
 
-    where = f"with commit {one.commit[:8]}" if one.commit else "with any commit"
-    end = f" until {one.until:%Y-%m-%d %H:%M} UTC" if one.until else ""
-    return f"{one.metric} {percent(one.change)} {where}{end}, because {one.because}"
+    where = f"with commit {expectation.commit[:8]}" if expectation.commit else "with any commit"
+    end = f" until {expectation.until:%Y-%m-%d %H:%M} UTC" if expectation.until else ""
+    return f"{expectation.metric} {percent(expectation.change)} {where}{end}, because {expectation.because}"
 
 
 def _end(until: str | None, days: int | None, commit: str | None) -> datetime | None:

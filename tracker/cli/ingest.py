@@ -158,8 +158,8 @@ def _ingest_directory(store: Store, path: Path, project: str | None, given: Give
     from tracker.gate.policy_file import load_policy
     from tracker.ingest import ingest_directory
 
-    found = find_project(path)
-    policy = None if found.home is None else load_policy(start=found.home)
+    asv_project = find_project(path)
+    policy = None if asv_project.home is None else load_policy(start=asv_project.home)
     if project is None and policy is not None:
         project = policy.name
     with _bar(path) as progress:
@@ -168,7 +168,9 @@ def _ingest_directory(store: Store, path: Path, project: str | None, given: Give
             path,
             project=project,
             given=given,
-            repository=None if found.repository is None else _repository(found.repository),
+            repository=None
+            if asv_project.repository is None
+            else _repository(asv_project.repository),
             progress=progress,
         )
     if policy is not None and report.files:

@@ -59,8 +59,8 @@ def policy_here() -> tuple[str, Policy] | None:
     policy = load_policy(start=home)
     if policy.name is not None:
         return policy.name, policy
-    found = find_project(home)
-    return (found.name if found.home == home.resolve() else home.name), policy
+    project = find_project(home)
+    return (project.name if project.home == home.resolve() else home.name), policy
 
 
 def record_rules_here(store: Store) -> None:

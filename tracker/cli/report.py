@@ -37,5 +37,5 @@ def week(
     end = now if until is None else until.replace(hour=23, minute=59, second=59, tzinfo=UTC)
     with Store.open(settings.db, read_only=True) as store:
         name = stored_project(store, project)
-        found = queries.week(store, name, until=end, days=days, machine=machine)
-    click.echo(render_week(found), nl=False)
+        summary = queries.week(store, name, until=end, days=days, machine=machine)
+    click.echo(render_week(summary), nl=False)

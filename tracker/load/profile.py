@@ -84,18 +84,18 @@ def own_clock(schedstat: Path = Path("/proc/thread-self/schedstat")) -> Clock:
         return now
     last = now()
     taken = 0
-    told = 0
+    shown = 0
 
     def read() -> int:
-        nonlocal last, waited, taken, told
+        nonlocal last, waited, taken, shown
         moment = now()
         if moment - last > _GAP:
             account = int(os.pread(file, 64, 0).split()[1])
             taken += account - waited
             waited = account
         last = moment
-        told = max(told, moment - taken)
-        return told
+        shown = max(shown, moment - taken)
+        return shown
 
     return read
 

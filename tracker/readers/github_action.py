@@ -73,7 +73,7 @@ def _load_history(text: str) -> Any:
 
 def _load_custom(text: str) -> Any:
     document = json.loads(text)
-    if not isinstance(document, list) or not all(isinstance(one, dict) for one in document):
+    if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
         raise NotReadable("not a list of {name, unit, value}")
     return document
 

@@ -58,22 +58,22 @@ def _parse(document: Any) -> Iterator[ToolRun]:
 
 def _values(metrics: Mapping[str, Any]) -> Iterator[Value]:
     for key, (name, unit) in _TIMES.items():
-        found = (metrics.get(key) or {}).get("successful")
-        if found is None:
+        metric = (metrics.get(key) or {}).get("successful")
+        if metric is None:
             continue
-        empty = not found["count"]
-        statistics = {"mean": found["mean"]}
+        empty = not metric["count"]
+        statistics = {"mean": metric["mean"]}
         statistics |= {
-            ours: found["percentiles"][theirs]
+            ours: metric["percentiles"][theirs]
             for theirs, ours in _PERCENTILES.items()
-            if theirs in found["percentiles"]
+            if theirs in metric["percentiles"]
         }
         for statistic, raw in statistics.items():
             yield seconds(f"{name}_{statistic}", None if empty else raw, unit)
     for key, (name, unit) in _RATES.items():
-        found = (metrics.get(key) or {}).get("successful")
-        if found is not None:
-            yield rate(name, found["mean"], unit)
+        metric = (metrics.get(key) or {}).get("successful")
+        if metric is not None:
+            yield rate(name, metric["mean"], unit)
     totals = metrics["request_totals"]
     if total := number(totals["total"], "the number of requests"):
         failed = total - number(totals["successful"], "the number of successful requests")

@@ -19,7 +19,7 @@ def _parse(document: Any) -> Iterator[ToolRun]:
         command, times = str(result["command"]), result["times"]
         codes = result.get("exit_codes") or [0] * len(times)
         succeeded = tuple(
-            number(one, "a time") for one, code in zip(times, codes, strict=True) if code == 0
+            number(time, "a time") for time, code in zip(times, codes, strict=True) if code == 0
         )
         if len(succeeded) < len(times):
             failed = len(times) - len(succeeded)

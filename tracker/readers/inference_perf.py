@@ -20,9 +20,9 @@ _RATES = {
 }
 
 
-def statistics(name: str, found: Mapping[str, Any], unit: str = "s") -> Iterator[Value]:
+def statistics(name: str, values: Mapping[str, Any], unit: str = "s") -> Iterator[Value]:
     """Yield mean, median and upper percentiles of a time; `p99.9` and `p99p9` are one."""
-    for key, raw in found.items():
+    for key, raw in values.items():
         if not _STATISTIC.fullmatch(key) or raw is None:
             continue
         statistic = "p50" if key == "median" else re.sub(r"(?<=\d)p", ".", key)
@@ -34,9 +34,9 @@ def _parse(document: Any) -> Iterator[ToolRun]:
     load, successes, failures = (document[key] for key in ("load_summary", "successes", "failures"))
     values: list[Value] = []
     if number(successes["count"], "the number of successes"):
-        for name, found in (successes.get("latency") or {}).items():
-            if isinstance(found, Mapping):
-                values += statistics(name, found)
+        for name, latency in (successes.get("latency") or {}).items():
+            if isinstance(latency, Mapping):
+                values += statistics(name, latency)
     throughput = successes.get("throughput") or {}
     values += [
         rate(key, throughput[key], unit) for key, unit in _RATES.items() if key in throughput

@@ -27,10 +27,10 @@ def _parse(document: Any) -> Iterator[ToolRun]:
     total = number(requests.get("total", 0), "the number of requests")
     failures = number(requests.get("failures") or 0, "the number of failures")
     if total > failures or not total:
-        for name, found in (aggregate.get("latency") or {}).items():
-            values += statistics(name, found, str(found["units"]))
-    for name, found in (aggregate.get("throughput") or {}).items():
-        values.append(rate(name, found["mean"], str(found["units"])))
+        for name, statistic in (aggregate.get("latency") or {}).items():
+            values += statistics(name, statistic, str(statistic["units"]))
+    for name, statistic in (aggregate.get("throughput") or {}).items():
+        values.append(rate(name, statistic["mean"], str(statistic["units"])))
     if total:
         values.append(Value("error_rate", failures / total, "1", "lower"))
     scenario = document.get("scenario") or {}
@@ -61,11 +61,11 @@ def _params(scenario: Mapping[str, Any], load: Mapping[str, Any]) -> Iterator[tu
 
 
 def _accelerators(scenario: Mapping[str, Any]) -> dict[str, str]:
-    found = [
+    accelerators = [
         (part.get("standardized") or {}).get("accelerator") or {}
         for part in scenario.get("stack") or []
     ]
-    named = [f"{one['model']} x {one.get('count')}" for one in found if one.get("model")]
+    named = [f"{item['model']} x {item.get('count')}" for item in accelerators if item.get("model")]
     return {"accelerator": ", ".join(named)} if named else {}
 
 

@@ -42,7 +42,7 @@ def _parse(document: Any) -> Iterator[ToolRun]:
 
 
 def _value(metadata: Mapping[str, Any], runs: Any) -> Value:
-    values = tuple(number(one, "a value") for run in runs for one in run.get("values") or ())
+    values = tuple(number(value, "a value") for run in runs for value in run.get("values") or ())
     name, unit = metadata["name"], metadata.get("unit", "second")
     middle = median(values) if values else None
     if unit == "second":

@@ -51,7 +51,7 @@ def _value(benchmark: Any) -> Value:
         stats["median"],
         params=tuple(params.items()),
         # A list that was cut, or left out, is no sample of all rounds.
-        samples=tuple(number(one, "a sample") for one in data)
+        samples=tuple(number(sample, "a sample") for sample in data)
         if len(data) == stats["rounds"]
         else None,
         q25=stats.get("q1"),

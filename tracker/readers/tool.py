@@ -125,8 +125,8 @@ class ToolReader:
         except NotReadable as error:
             return Reading(problems=(Problem(str(path), f"{self.name}: {error}"),))
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            told = f"no {error}" if isinstance(error, KeyError) else str(error)
-            reason = f"not a file of {self.name} as this version reads it: {told}"
+            message = f"no {error}" if isinstance(error, KeyError) else str(error)
+            reason = f"not a file of {self.name} as this version reads it: {message}"
             return Reading(problems=(Problem(str(path), reason),))
         files: list[ResultFile] = []
         infos: dict[str, BenchmarkInfo] = {}
@@ -275,7 +275,9 @@ def seconds(
 
     return replace(
         scaled,
-        samples=None if scaled.samples is None else tuple(one * factor for one in scaled.samples),
+        samples=None
+        if scaled.samples is None
+        else tuple(sample * factor for sample in scaled.samples),
         ci_low=base(scaled.ci_low),
         ci_high=base(scaled.ci_high),
         q25=base(scaled.q25),

@@ -111,7 +111,7 @@ def _statistics(result: Mapping[str, Any]) -> Iterator[Value]:
     latencies, errors = result.get("latencies"), result.get("errors")
     if "e2el_p50" not in seen and isinstance(latencies, list) and not errors:
         # Written for every run, and 0 for a request that failed.
-        succeeded = [number(one, "a latency") for one in latencies if one]
+        succeeded = [number(latency, "a latency") for latency in latencies if latency]
         for statistic in (50, 99):
             value = float(np.percentile(succeeded, statistic)) if succeeded else None
             yield seconds(f"e2el_p{statistic}", value)
@@ -130,7 +130,7 @@ def _throughput(document: Any) -> Iterator[ToolRun]:
 
 
 def _latency(document: Any) -> Iterator[ToolRun]:
-    samples = tuple(number(one, "a latency") for one in document["latencies"])
+    samples = tuple(number(latency, "a latency") for latency in document["latencies"])
     percentiles = document["percentiles"]
     values = [seconds("batch_latency_mean", document["avg_latency"], samples=samples)]
     values += [seconds(f"batch_latency_p{key}", raw) for key, raw in percentiles.items()]

@@ -45,8 +45,8 @@ class _Bench:
     policy: Policy
 
     def commit(self, ref: str) -> Commit:
-        (found,) = self.repository.describe([self.repository.resolve(ref)])
-        return found
+        (commit,) = self.repository.describe([self.repository.resolve(ref)])
+        return commit
 
     def pairs(self, base: Commit, head: Commit) -> Report:
         return gate_commits(

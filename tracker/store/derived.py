@@ -81,7 +81,7 @@ def _set_last_values(tx: Transaction) -> None:
             update(t.series)
             .where(s.id == bindparam("row_id"))
             .values(last_value=bindparam("last")),
-            [{"row_id": key, "last": median(found)} for key, found in sorted(values.items())],
+            [{"row_id": key, "last": median(attempts)} for key, attempts in sorted(values.items())],
         )
 
 

@@ -48,9 +48,9 @@ class Transaction:
         wanted: dict[Key, Mapping[str, Any]] = {}
         for row in rows:
             key = tuple(map(row.__getitem__, columns))
-            found = known.get(key) or fresh.get(key)
-            if found is not None:
-                ids[key] = found
+            row_id = known.get(key) or fresh.get(key)
+            if row_id is not None:
+                ids[key] = row_id
             else:
                 wanted.setdefault(key, row)
         if wanted:
@@ -128,7 +128,7 @@ class Transaction:
 
     def _find(self, table: Table, columns: Sequence[str], keys: Sequence[Key]) -> dict[Key, int]:
         key_columns = [table.c[column] for column in columns]
-        found: dict[Key, int] = {}
+        ids: dict[Key, int] = {}
         for start in range(0, len(keys), CHUNK):
             chunk = keys[start : start + CHUNK]
             if len(key_columns) == 1:
@@ -136,5 +136,5 @@ class Transaction:
             else:
                 condition = tuple_(*key_columns).in_(chunk)
             for row in self.conn.execute(select(table.c.id, *key_columns).where(condition)):
-                found[tuple(row[1:])] = row[0]
-        return found
+                ids[tuple(row[1:])] = row[0]
+        return ids

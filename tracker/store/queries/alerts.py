@@ -87,8 +87,8 @@ def neighbour(store: Store, project: str, commit: str, *, later: bool) -> Revisi
     """
     with store.reading() as conn:
         here = find_revision(conn, find_project(conn, project), commit)
-        found = find_neighbour(conn, here.id, later=later)
-        return None if found is None else load_revisions(conn, [found])[found]
+        neighbour_id = find_neighbour(conn, here.id, later=later)
+        return None if neighbour_id is None else load_revisions(conn, [neighbour_id])[neighbour_id]
 
 
 def load_alerts(

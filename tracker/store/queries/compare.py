@@ -57,7 +57,7 @@ def compare(
     table = []
     for series, results in rows:
         sides = [
-            [_attempt(one) for one in results if one.revision_id == side]
+            [_attempt(result) for result in results if result.revision_id == side]
             for side in (base_id, head_id)
         ]
         table.append(

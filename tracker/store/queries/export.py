@@ -29,7 +29,7 @@ def export_rows(store: Store, project: str | None = None) -> Iterator[ExportRow]
         else:
             project_ids = [find_project(conn, project)]
     for project_id in project_ids:
-        for _, row in sorted(_latest(store, project_id).values(), key=lambda one: _order(one[1])):
+        for _, row in sorted(_latest(store, project_id).values(), key=lambda item: _order(item[1])):
             yield row
 
 

@@ -42,14 +42,14 @@ def gate_pairs(store: Store, gate_id: str) -> GatePairs:
                 select_series().where(t.series.c.id.in_(ids[start : start + 500]))
             )
         ]
-    names = {one.id: one.metric for one in series}
+    names = {info.id: info.metric for info in series}
 
     def values(arms: dict[Arm, tuple[int, dict[int, float]]], arm: Arm) -> dict[str, float]:
         return {names[series_id]: value for series_id, value in arms[arm][1].items()}
 
-    series.sort(key=lambda one: (one.benchmark, places[one.id]))
+    series.sort(key=lambda info: (info.benchmark, places[info.id]))
     return GatePairs(
-        {one.metric: one for one in series},
+        {info.metric: info for info in series},
         tuple(
             MeasuredPair(number, values(arms, "base"), values(arms, "head"), next(iter(arms)))
             for number, arms in sorted(launches.items())

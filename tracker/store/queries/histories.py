@@ -91,12 +91,12 @@ def _results(
         .where(r.series_id.in_(ids))
         .order_by(r.series_id, r.revision_id, r.attempt_key)
     )
-    found: dict[int, dict[int, list[Any]]] = {series_id: {} for series_id in ids}
+    rows_at: dict[int, dict[int, list[Any]]] = {series_id: {} for series_id in ids}
     for row in conn.execute(statement).all():
         position = place.get(row[1])
         if position is not None and row[4] in runs:  # else recorded after the revisions were read
-            found[row[0]].setdefault(position, []).append(row)
-    return found
+            rows_at[row[0]].setdefault(position, []).append(row)
+    return rows_at
 
 
 def _point(
@@ -127,9 +127,9 @@ def _shifts(
     c = t.change_point.c
     better = {series.id: series.better for series in block}
     statement = select_shifts().where(c.series_id.in_(list(better)), c.cause == "code")
-    found: dict[int, list[LevelShift]] = defaultdict(list)
+    shifts: dict[int, list[LevelShift]] = defaultdict(list)
     for row in conn.execute(statement):
-        found[row.series_id].append(shift_of(row, better[row.series_id]))
-    for listed in found.values():
+        shifts[row.series_id].append(shift_of(row, better[row.series_id]))
+    for listed in shifts.values():
         listed.sort(key=lambda shift: place[shift.revision.id])
-    return found
+    return shifts

@@ -60,10 +60,10 @@ def get_job(store: Store, job_id: int) -> JobInfo:
         UsageError: No such job.
     """
     with store.reading() as conn:
-        found = _jobs(conn, _select().where(_j.id == job_id))
-    if not found:
+        jobs = _jobs(conn, _select().where(_j.id == job_id))
+    if not jobs:
         raise UsageError(f"no job {job_id} in the store")
-    return found[0]
+    return jobs[0]
 
 
 def _select() -> Select[Any]:

@@ -63,9 +63,9 @@ def find_revision(conn: Connection, project_id: int, ref: str) -> RevisionInfo:
     if not wanted:
         raise UsageError("an empty commit hash names nothing")
     exact = select(*COLUMNS).where(_r.project_id == project_id, _r.commit_hash == wanted)
-    found = conn.execute(exact).first()
-    if found is not None:
-        return revision_of(found)
+    row = conn.execute(exact).first()
+    if row is not None:
+        return revision_of(row)
     # A range rather than LIKE: the unique index answers it. "g" sorts after every hex digit.
     begins = select(*COLUMNS).where(
         _r.project_id == project_id, _r.commit_hash >= wanted, _r.commit_hash < wanted + "g"
@@ -103,11 +103,11 @@ def joined_revision(row: Any, alias: str) -> RevisionInfo | None:
 
 def load_revisions(conn: Connection, ids: Iterable[int]) -> dict[int, RevisionInfo]:
     wanted = sorted(set(ids))
-    found: dict[int, RevisionInfo] = {}
+    revisions: dict[int, RevisionInfo] = {}
     for start in range(0, len(wanted), 500):
         statement = select(*COLUMNS).where(_r.id.in_(wanted[start : start + 500]))
-        found |= {row.id: revision_of(row) for row in conn.execute(statement)}
-    return found
+        revisions |= {row.id: revision_of(row) for row in conn.execute(statement)}
+    return revisions
 
 
 def load_order(conn: Connection, project_id: int) -> list[RevisionInfo]:

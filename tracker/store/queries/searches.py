@@ -71,10 +71,10 @@ def _shifts(
     conn: Connection, project_id: int, ordered: Sequence[RevisionInfo]
 ) -> dict[int, list[LevelShift]]:
     place = {revision.id: position for position, revision in enumerate(ordered)}
-    found: dict[int, list[LevelShift]] = defaultdict(list)
+    shifts: dict[int, list[LevelShift]] = defaultdict(list)
     statement = with_shifts(select_series()).where(t.series.c.project_id == project_id)
     for row in conn.execute(statement):
-        found[row.series_id].append(shift_of(row, series_of(row).better))
-    for listed in found.values():
+        shifts[row.series_id].append(shift_of(row, series_of(row).better))
+    for listed in shifts.values():
         listed.sort(key=lambda shift: place[shift.revision.id])
-    return found
+    return shifts

@@ -50,4 +50,4 @@ def version_stamp(store: Store) -> str:
         func.max(t.project.c.metric_rules),
     )
     with translated(url), store.reading() as conn:
-        return "/".join(str(conn.execute(select(one)).scalar()) for one in questions)
+        return "/".join(str(conn.execute(select(question)).scalar()) for question in questions)

@@ -67,11 +67,11 @@ def searched_series(store: Store, project: str) -> SearchedSeries:
             .outerjoin(t.detection, t.detection.c.series_id == s.id)
             .where(s.project_id == project_id)
         ).one()
-        found = conn.execute(
+        counts = conn.execute(
             select(c.algorithm, func.count())
             .join(t.series, s.id == c.series_id)
             .where(s.project_id == project_id)
             .group_by(c.algorithm)
             .order_by(c.algorithm)
         ).all()
-    return SearchedSeries(num_series, num_searched, tuple((row[0], row[1]) for row in found))
+    return SearchedSeries(num_series, num_searched, tuple((row[0], row[1]) for row in counts))
