@@ -3,11 +3,14 @@
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
 
 from tracker.cli import cli
+from tracker.domain import AlertState, Kind, Outcome, ResultStatus
+from tracker.load.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -58,6 +61,24 @@ def test_the_readme_names_both_commands():
     text = (ROOT / "README.md").read_text()
     assert "make track" in text
     assert "make test" in text
+
+
+def test_every_published_metric_is_defined():
+    defined, stem = set(), ""
+    for cells in re.findall(
+        r"^\| ((?:`\w+` ?)+)\|", (ROOT / "docs" / "metrics.md").read_text(), re.M
+    ):
+        for name in re.findall(r"`(\w+)`", cells):
+            if not name.startswith("_"):
+                stem = name.rpartition("_")[0]
+            defined.add(stem + name if name.startswith("_") else name)
+    assert CATALOGUE.keys() <= defined
+
+
+def test_every_term_of_a_public_value_is_in_the_glossary():
+    glossary = (ROOT / "docs" / "glossary.md").read_text().lower()
+    terms = [*get_args(Outcome), *get_args(Kind), *get_args(AlertState), *get_args(ResultStatus)]
+    assert [term for term in terms if term not in glossary] == []
 
 
 def test_every_threat_names_a_test_that_exists():
