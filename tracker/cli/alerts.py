@@ -6,7 +6,7 @@ import getpass
 import json
 import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import click
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tracker.alerts.payload import alert_document
 from tracker.cli import Settings
+from tracker.cli.timespan import end_of_day
 from tracker.domain import AlertInfo
 from tracker.errors import UsageError
 from tracker.report.alerts import alert_lines, alert_text
@@ -144,7 +145,8 @@ def expect(
     by: str | None,
 ) -> None:
     """Mark alerts as accepted changes, for ever or until a day, after which they are open again."""
-    _act(settings, alert_ids, SetState("expect", note, _end_of(until)), by)
+    last = None if until is None else end_of_day("--until", until)
+    _act(settings, alert_ids, SetState("expect", note, last), by)
 
 
 @command.command("assign")
@@ -261,15 +263,6 @@ def who(by: str | None) -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         raise UsageError("this process has no user name; give --by NAME") from None
-
-
-def _end_of(day: str | None) -> datetime | None:
-    if day is None:
-        return None
-    try:
-        return datetime.combine(date.fromisoformat(day), time.max, UTC).replace(microsecond=0)
-    except ValueError:
-        raise UsageError(f"--until {day!r} is no date; write 2026-03-31") from None
 
 
 def _print(text: Text) -> None:

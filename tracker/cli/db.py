@@ -14,6 +14,7 @@ import click
 
 from tracker.cli import Settings
 from tracker.cli.project import stored_project
+from tracker.cli.timespan import moment
 from tracker.errors import StoreError, UsageError
 from tracker.report.numbers import count_of
 
@@ -89,13 +90,13 @@ def prune_command(settings: Settings, keep_days: int | None, before: str | None,
     from tracker.store import Store
     from tracker.store.prune import count_prunable, prune
 
-    moment = _moment(keep_days, before)
+    oldest = _oldest_kept(keep_days, before)
     with Store.open(settings.db, read_only=not yes) as store:
-        gone = prune(store, moment) if yes else count_prunable(store, moment)
+        gone = prune(store, oldest) if yes else count_prunable(store, oldest)
     verb = "deleted" if yes else "would delete"
     hint = "" if yes else " (repeat with --yes)"
     click.echo(
-        f"before {moment:%Y-%m-%d %H:%M} UTC: {verb} the samples of {gone.samples} results "
+        f"before {oldest:%Y-%m-%d %H:%M} UTC: {verb} the samples of {gone.samples} results "
         f"and {gone.artifacts} artifacts{hint}"
     )
 
@@ -223,7 +224,7 @@ def _text_out(out: Path | None) -> Iterator[TextIO]:
         yield stream
 
 
-def _moment(keep_days: int | None, before: str | None) -> datetime:
+def _oldest_kept(keep_days: int | None, before: str | None) -> datetime:
     if (keep_days is None) == (before is None):
         raise UsageError("give one of --keep-days N and --before DATE")
     if keep_days is not None:
@@ -231,8 +232,4 @@ def _moment(keep_days: int | None, before: str | None) -> datetime:
             return datetime.now(UTC) - timedelta(days=keep_days)
         except OverflowError:
             raise UsageError(f"--keep-days {keep_days}: before the calendar begins") from None
-    try:
-        moment = datetime.fromisoformat(before or "")
-    except ValueError:
-        raise UsageError(f"--before {before!r}: not a date such as 2026-01-31") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment("--before", before or "")

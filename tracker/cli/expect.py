@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from tracker.cli import Settings
+from tracker.cli.timespan import end_of_day
 from tracker.domain import Expectation
 from tracker.errors import UsageError
 from tracker.report.numbers import percent, some_of
@@ -126,10 +127,7 @@ def _end(until: str | None, days: int | None, commit: str | None) -> datetime | 
     if until is not None and days is not None:
         raise UsageError("give --until or --for, not both")
     if until is not None:
-        try:
-            last = datetime.combine(date.fromisoformat(until), time.max, UTC).replace(microsecond=0)
-        except ValueError:
-            raise UsageError(f"--until {until!r} is no date; write 2026-03-31") from None
+        last = end_of_day("--until", until)
         if last < datetime.now(UTC):
             raise UsageError(f"--until {until}: that day is over")
         return last

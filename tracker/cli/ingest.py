@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tracker.cli import Settings
+from tracker.cli.timespan import moment
 from tracker.errors import MeasurementError, UsageError
 from tracker.report.numbers import count_of
 
@@ -94,8 +93,8 @@ def command(
         reader_named(form)  # before anything is written
     given = Given(
         commit=commit,
-        committed_at=_moment(committed_at, "--committed-at"),
-        measured_at=_moment(measured_at, "--measured-at"),
+        committed_at=None if committed_at is None else moment("--committed-at", committed_at),
+        measured_at=None if measured_at is None else moment("--measured-at", measured_at),
         machine=machine,
         environment=environment,
         tool_version=tool_version,
@@ -155,6 +154,7 @@ def _destination(settings: Settings, service: str | None) -> Iterator[Store]:
 def _ingest_directory(store: Store, path: Path, project: str | None, given: Given) -> IngestReport:
     """Read a directory under the name that `run` and `gate` use in its checkout."""
     from tracker.asvfmt import find_project
+    from tracker.cli.progress import counted
     from tracker.gate.policy_file import load_policy
     from tracker.ingest import ingest_directory
 
@@ -162,7 +162,7 @@ def _ingest_directory(store: Store, path: Path, project: str | None, given: Give
     policy = None if asv_project.home is None else load_policy(start=asv_project.home)
     if project is None and policy is not None:
         project = policy.name
-    with _bar(path) as progress:
+    with counted(str(path)) as progress:
         report = ingest_directory(
             store,
             path,
@@ -204,38 +204,6 @@ def _repository(place: Path) -> Repository | None:
         return Repository.find(place)
     except UsageError:
         return None
-
-
-def _moment(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{option} {text!r}: not a time such as 2026-01-31T12:00Z") from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-@contextmanager
-def _bar(path: Path) -> Iterator[Callable[[int, int], None] | None]:
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task(f"{path}", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _as_json(reports: Sequence[IngestReport]) -> dict[str, object]:

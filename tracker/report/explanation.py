@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from tracker.explain.explanation import Explained, Explanation, Row, StepChange, to_document
+from tracker.report.columns import aligned
 from tracker.report.numbers import count_of, percent, scale_for, scaled, some_of
 
 __all__ = [
@@ -120,7 +121,7 @@ def _suite_lines(suite: Explained) -> list[str]:
     lines += ["", *_rows(suite)] if suite.rows else []
     if suite.ops:
         ops = [(op.where, op.what, *_cells(op)[2:6]) for op in suite.ops]
-        lines += ["", *_table([("op or kernel", *_HEADER[1:6]), *ops])]
+        lines += ["", *aligned([("op or kernel", *_HEADER[1:6]), *ops])]
     elif suite.ops_note:
         lines += ["", f"no ops or kernels: {suite.ops_note}"]
     if suite.kernel_counters:
@@ -135,7 +136,7 @@ def _suite_lines(suite: Explained) -> list[str]:
         lines.append(f"{count_of(suite.within_noise, 'other place')} within the noise")
     steps = [_step_cells(f"a {kind.name} step", kind) for kind in suite.kinds]
     phases = [_step_cells(phase.name, phase) for phase in suite.phases]
-    lines += ["", *_table([("", "base", "head", "change"), *steps, *phases])]
+    lines += ["", *aligned([("", "base", "head", "change"), *steps, *phases])]
     lines += [
         f"trace of {arm}: {path}" for arm, path in zip(("base", "head"), suite.traces, strict=False)
     ]
@@ -145,7 +146,7 @@ def _suite_lines(suite: Explained) -> list[str]:
 def _rows(suite: Explained) -> list[str]:
     if not suite.rows:
         return []
-    lines = _table([_HEADER, *map(_cells, suite.rows)])
+    lines = aligned([_HEADER, *map(_cells, suite.rows)])
     codes = [row.code for row in suite.rows]
     return lines + [f"  {number}. {code}" for number, code in enumerate(codes, 1) if code]
 
@@ -202,11 +203,3 @@ def _ends(change: StepChange) -> str:
         return ""
     divisor, unit = scale_for("s", change.low, change.high)
     return f" [{scaled(change.low, divisor)}, {scaled(change.high, divisor)}] {unit}"
-
-
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from tracker.report.numbers import interval, percent, scale_for, scaled
 
@@ -49,10 +49,4 @@ def tail_lines(tails: tuple[Tail, ...]) -> list[str]:
 
 def tail_document(tails: tuple[Tail, ...]) -> list[dict[str, object]]:
     """Return the section for JSON: seconds and ratios, null where not known."""
-    return [
-        {
-            "scenario": t.scenario, "what": t.what, "base": t.base, "head": t.head,
-            "effect": t.effect, "low": t.low, "high": t.high, "reason": t.reason,
-        }
-        for t in tails
-    ]  # fmt: skip
+    return [asdict(tail) for tail in tails]

@@ -21,7 +21,6 @@ def check_store(store: Store) -> list[str]:
     """
     with store.reading() as conn:
         findings = _database(conn)
-        findings += _dangling(conn)
         findings += _counters(conn)
         findings += _shifts(conn)
     return findings
@@ -36,29 +35,6 @@ def _database(conn: Connection) -> list[str]:
             findings.append(f"damaged file: {said}")
     broken = conn.execute(text("PRAGMA foreign_key_check")).fetchmany(MAX_FINDINGS)
     findings += [f"{row[0]} row {row[1]} points at no row of {row[2]}" for row in broken]
-    return findings
-
-
-def _dangling(conn: Connection) -> list[str]:
-    findings = []
-    for child, column, parent in (
-        (t.result, "series_id", t.series),
-        (t.result, "revision_id", t.revision),
-        (t.result, "run_id", t.run),
-        (t.sample, "result_id", t.result),
-        (t.change_point, "series_id", t.series),
-        (t.change_point, "revision_id", t.revision),
-        (t.verdict, "gate_id", t.gate),
-    ):
-        link = child.c[column]
-        num = conn.execute(
-            select(func.count())
-            .select_from(child)
-            .outerjoin(parent, parent.c.id == link)
-            .where(parent.c.id.is_(None))
-        ).scalar_one()
-        if num:
-            findings.append(f"{num} rows of {child.name} have a {column} that is not there")
     return findings
 
 

@@ -11,7 +11,7 @@
 Ids are those of the store that wrote it. An empty store keeps them, so that it exports the same
 bytes; into any other a dump merges, with ids mapped by the natural keys, and a second time adds
 nothing. What a search for level shifts went by is left out: the next search looks at every series.
-Left out are also queued jobs and accounts: the work and the rights of one installation.
+Left out are also queued jobs, accounts and tokens: the work and the rights of one installation.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy import Table, UniqueConstraint, func, insert, select, text
 
 from tracker.errors import StoreError, UsageError
 from tracker.store import tables as t
@@ -40,92 +39,35 @@ BATCH = 500
 _Ids = dict[str, dict[int, int]]  # table -> id in the dump -> id in this store
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How rows of a table are recognised, and which columns point where."""
+# What belongs to one installation.
+_LEFT_OUT = {t.detection, t.job, t.account, t.seen_file, t.api_token, t.api_push}
 
-    table: Table
-    key: tuple[str, ...]  # () where the id itself is the same everywhere
-    links: Mapping[str, str]  # column -> table
+
+class _Kind:
+    """How rows of a table are recognised, and which columns point where.
+
+    Attributes:
+        key: Columns that are unique together; () where the id itself is the same everywhere.
+        links: Column to the table whose rows it points at, where ids differ between stores.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.key = _natural_key(table)
+        self.links = {
+            link.parent.name: link.column.table.name
+            for link in table.foreign_keys
+            if _natural_key(link.column.table)
+        }
+
+
+def _natural_key(table: Table) -> tuple[str, ...]:
+    unique = (c for c in table.constraints if isinstance(c, UniqueConstraint))
+    return next((tuple(column.name for column in c.columns) for c in unique), ())
 
 
 # In the order of dependence: a row's links stand before it.
-_KINDS = (
-    _Kind(t.project, ("name",), {}),
-    _Kind(t.machine, ("project_id", "name"), {"project_id": "project"}),
-    _Kind(t.fingerprint, ("digest",), {}),
-    _Kind(t.revision, ("project_id", "commit_hash"), {"project_id": "project"}),
-    _Kind(t.benchmark, ("project_id", "name", "version"), {"project_id": "project"}),
-    _Kind(t.param_point, ("digest",), {}),
-    _Kind(
-        t.series,
-        ("benchmark_id", "param_point_id", "machine_id", "environment"),
-        {
-            "project_id": "project",
-            "benchmark_id": "benchmark",
-            "param_point_id": "param_point",
-            "machine_id": "machine",
-        },
-    ),
-    _Kind(
-        t.gate,
-        (),
-        {
-            "project_id": "project",
-            "machine_id": "machine",
-            "base_id": "revision",
-            "head_id": "revision",
-        },
-    ),
-    _Kind(
-        t.run,
-        ("project_id", "digest"),
-        {
-            "project_id": "project",
-            "machine_id": "machine",
-            "revision_id": "revision",
-            "fingerprint_id": "fingerprint",
-        },
-    ),
-    _Kind(
-        t.result,
-        ("series_id", "revision_id", "attempt_key"),
-        {"series_id": "series", "revision_id": "revision", "run_id": "run"},
-    ),
-    _Kind(t.sample, (), {"result_id": "result"}),
-    _Kind(t.artifact, ("project_id", "digest"), {"project_id": "project", "run_id": "run"}),
-    _Kind(
-        t.change_point,
-        ("series_id", "revision_id"),
-        {"series_id": "series", "revision_id": "revision", "previous_id": "revision"},
-    ),
-    _Kind(t.verdict, ("gate_id", "metric"), {}),
-    _Kind(
-        t.alert,
-        ("project_id", "key"),
-        {
-            "project_id": "project",
-            "machine_id": "machine",
-            "revision_id": "revision",
-            "placed_id": "revision",
-        },
-    ),
-    _Kind(t.alert_event, (), {"alert_id": "alert"}),
-    _Kind(t.delivery, ("alert_id", "sink", "stage"), {"alert_id": "alert"}),
-    _Kind(
-        t.calibration,
-        ("project_id", "machine_id", "started_at"),
-        {"project_id": "project", "machine_id": "machine"},
-    ),
-    _Kind(t.expectation, ("project_id", "key"), {"project_id": "project"}),
-    _Kind(
-        t.explanation,
-        ("project_id", "machine", "base_hash", "head_hash"),
-        {"project_id": "project"},
-    ),
-    _Kind(t.quarantine, ("gpu", "since"), {}),
-    _Kind(t.ingest_problem, ("project_id", "digest"), {"project_id": "project"}),
-)
+_KINDS = [_Kind(table) for table in t.metadata.sorted_tables if table not in _LEFT_OUT]
 _BY_NAME = {kind.table.name: kind for kind in _KINDS}
 # Columns of earlier schemas, whose values older dumps hold.
 _DROPPED = {"change_point": frozenset({"worse"})}
