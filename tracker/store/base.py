@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import DateTime, Dialect, LargeBinary, MetaData, Text
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
+
+_VARIABLES = 600  # of one statement; SQLite has a limit
+
+T = TypeVar("T")
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -89,3 +94,15 @@ def to_doubles(values: tuple[float, ...]) -> bytes:
 def to_json(value: Any) -> str:
     """Return `value` as compact JSON with sorted keys, so that equal values are equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def chunks(items: Sequence[T], *, variables: int = 1) -> Iterator[Sequence[T]]:
+    """Yield the items in their order, as many at a time as one statement takes.
+
+    Args:
+        items: What a statement asks for.
+        variables: That it needs for each item.
+    """
+    size = _VARIABLES // variables
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

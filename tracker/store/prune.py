@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, delete, func, select
 
 from tracker.store import tables as t
+from tracker.store.base import chunks
 from tracker.store.store import Store
-from tracker.store.transaction import CHUNK, Transaction
+from tracker.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ def _prune(tx: Transaction, before: datetime) -> Pruned:
         select(a.id, a.header, t.run.c.recorded_at).join(t.run, t.run.c.id == a.run_id)
     )
     old = [row.id for row in rows if _launched_at(row.header, row.recorded_at) < before]
-    for start in range(0, len(old), CHUNK):
-        tx.conn.execute(delete(t.artifact).where(a.id.in_(old[start : start + CHUNK])))
+    for chunk in chunks(old):
+        tx.conn.execute(delete(t.artifact).where(a.id.in_(chunk)))
     return Pruned(samples, len(old))
 
 

@@ -11,10 +11,10 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError
 
+from tracker.store.base import chunks
+
 Key = tuple[Any, ...]  # the natural key of a row, in the order of `columns`
 Cache = dict[str, dict[Key, int]]  # table -> natural key -> id
-
-CHUNK = 200  # rows a lookup statement asks for; keeps below SQLite's limit of variables
 
 
 @dataclass
@@ -129,8 +129,7 @@ class Transaction:
     def _find(self, table: Table, columns: Sequence[str], keys: Sequence[Key]) -> dict[Key, int]:
         key_columns = [table.c[column] for column in columns]
         ids: dict[Key, int] = {}
-        for start in range(0, len(keys), CHUNK):
-            chunk = keys[start : start + CHUNK]
+        for chunk in chunks(keys, variables=len(columns)):
             if len(key_columns) == 1:
                 condition = key_columns[0].in_([key[0] for key in chunk])
             else:

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, select
 from tracker.domain import Arm, ComparisonRow, PairedValues, SeriesFilter, SeriesInfo
 from tracker.errors import UsageError, did_you_mean
 from tracker.store import tables as t
+from tracker.store.base import chunks
 from tracker.store.queries.points import Attempt, middle, status_of
 from tracker.store.queries.projects import find_machine, find_project
 from tracker.store.queries.revisions import find_revision
-from tracker.store.queries.series import select_series, series_of, series_order
+from tracker.store.queries.series import load_several, series_order
 from tracker.store.store import Store
 
 _r = t.result.c
@@ -122,14 +123,8 @@ def _results_at(
         head_id = find_revision(conn, project_id, head).id
         machine_id = None if machine is None else find_machine(conn, project_id, machine)
         results = _results(conn, {base_id, head_id}, machine_id)
-        measured = sorted(results)
-        series_list = []
-        for start in range(0, len(measured), 500):
-            chunk = measured[start : start + 500]
-            statement = select_series().where(t.series.c.id.in_(chunk))
-            series_list += [series_of(row) for row in conn.execute(statement)]
-    series_list.sort(key=series_order)
-    return [(series, results[series.id]) for series in series_list], base_id, head_id
+        measured = sorted(load_several(conn, sorted(results)), key=series_order)
+    return [(series, results[series.id]) for series in measured], base_id, head_id
 
 
 def _results(
@@ -167,13 +162,13 @@ def _repeated_launches(
 ) -> dict[int, list[tuple[float, ...]]]:
     """Return, by series, the values of each revision that one environment measured repeatedly."""
     groups: dict[tuple[int, int, int | None], list[float]] = defaultdict(list)
-    for start in range(0, len(series_ids), 500):
+    for chunk in chunks(series_ids):
         statement = (
             select(_r.series_id, _r.revision_id, t.run.c.fingerprint_id, _r.value)
             .join(t.series, t.series.c.id == _r.series_id)
             .join(t.run, t.run.c.id == _r.run_id)
             .where(
-                _r.series_id.in_(series_ids[start : start + 500]),
+                _r.series_id.in_(chunk),
                 # Most histories hold one launch a commit, and are not read for this.
                 t.series.c.num_results > t.series.c.num_points,
                 _r.value.is_not(None),

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from tracker.domain import Arm, GatePairs, MeasuredPair
 from tracker.store import tables as t
-from tracker.store.queries.series import select_series, series_of
+from tracker.store.queries.series import load_several
 from tracker.store.store import Store
 
 
@@ -34,14 +34,7 @@ def gate_pairs(store: Store, gate_id: str) -> GatePairs:
             if value is not None:
                 arms[arm][1][series_id] = value
                 places[series_id] = place
-        ids = sorted(places)
-        series = [
-            series_of(row)
-            for start in range(0, len(ids), 500)
-            for row in conn.execute(
-                select_series().where(t.series.c.id.in_(ids[start : start + 500]))
-            )
-        ]
+        series = load_several(conn, sorted(places))
     names = {info.id: info.metric for info in series}
 
     def values(arms: dict[Arm, tuple[int, dict[int, float]]], arm: Arm) -> dict[str, float]:

@@ -13,6 +13,7 @@ from sqlalchemy.sql.selectable import NamedFromClause
 from tracker.domain import RevisionInfo
 from tracker.errors import UsageError
 from tracker.store import tables as t
+from tracker.store.base import chunks
 from tracker.store.queries.projects import find_machine, find_project
 from tracker.store.store import Store
 
@@ -102,12 +103,11 @@ def joined_revision(row: Any, alias: str) -> RevisionInfo | None:
 
 
 def load_revisions(conn: Connection, ids: Iterable[int]) -> dict[int, RevisionInfo]:
-    wanted = sorted(set(ids))
-    revisions: dict[int, RevisionInfo] = {}
-    for start in range(0, len(wanted), 500):
-        statement = select(*COLUMNS).where(_r.id.in_(wanted[start : start + 500]))
-        revisions |= {row.id: revision_of(row) for row in conn.execute(statement)}
-    return revisions
+    return {
+        row.id: revision_of(row)
+        for chunk in chunks(sorted(set(ids)))
+        for row in conn.execute(select(*COLUMNS).where(_r.id.in_(chunk)))
+    }
 
 
 def load_order(conn: Connection, project_id: int) -> list[RevisionInfo]:
@@ -136,10 +136,10 @@ def load_parents_between(
     absent = {parent for listed in known.values() for parent in listed} - present
     while absent:
         wanted, absent = sorted(absent), set()
-        for start in range(0, len(wanted), 500):
+        for chunk in chunks(wanted):
             statement = select(_r.commit_hash, _r.parents).where(
                 _r.project_id == project_id,
-                _r.commit_hash.in_(wanted[start : start + 500]),
+                _r.commit_hash.in_(chunk),
                 _r.committed_at >= since,
             )
             for commit, listed in conn.execute(statement):

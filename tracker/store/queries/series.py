@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
@@ -10,6 +11,7 @@ from tracker.domain import SeriesInfo
 from tracker.errors import UsageError
 from tracker.metrics import described, rules_from_text
 from tracker.store import tables as t
+from tracker.store.base import chunks
 from tracker.store.queries.projects import find_machine, find_project
 from tracker.store.store import Store
 
@@ -75,6 +77,14 @@ def load_series(conn: Connection, series_id: int) -> SeriesInfo:
     if row is None:
         raise UsageError(f"no series {series_id} in the store")
     return series_of(row)
+
+
+def load_several(conn: Connection, series_ids: Sequence[int]) -> list[SeriesInfo]:
+    return [
+        series_of(row)
+        for chunk in chunks(series_ids)
+        for row in conn.execute(select_series().where(_s.id.in_(chunk)))
+    ]
 
 
 def select_series(*more: Any) -> Select[Any]:

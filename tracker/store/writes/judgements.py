@@ -19,7 +19,8 @@ from tracker.domain import (
 )
 from tracker.errors import UsageError
 from tracker.store import tables as t
-from tracker.store.transaction import CHUNK, Transaction
+from tracker.store.base import chunks
+from tracker.store.transaction import Transaction
 from tracker.store.writes import reference
 
 
@@ -27,8 +28,7 @@ def record_searches(tx: Transaction, searches: Sequence[Search]) -> None:
     """Replace the stored level shifts of each series searched, and what they follow from."""
     ids = [search.series_id for search in searches]
     for derived in (t.change_point, t.detection):
-        for start in range(0, len(ids), CHUNK):
-            chunk = ids[start : start + CHUNK]
+        for chunk in chunks(ids):
             tx.conn.execute(delete(derived).where(derived.c.series_id.in_(chunk)))
     rows = [row for search in searches for row in _shift_rows(search)]
     if rows:

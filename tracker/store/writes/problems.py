@@ -10,8 +10,9 @@ from sqlalchemy import delete, select
 
 from tracker.domain import Problem
 from tracker.store import tables as t
+from tracker.store.base import chunks
 from tracker.store.identity import problem_digest
-from tracker.store.transaction import CHUNK, Transaction
+from tracker.store.transaction import Transaction
 from tracker.store.writes import reference
 
 
@@ -50,5 +51,5 @@ def forget_problems(
         if row.digest not in kept_digests
         and any(Path(row.path).is_relative_to(place) for place in read)
     ]
-    for start in range(0, len(gone), CHUNK):
-        tx.conn.execute(delete(t.ingest_problem).where(stored.id.in_(gone[start : start + CHUNK])))
+    for chunk in chunks(gone):
+        tx.conn.execute(delete(t.ingest_problem).where(stored.id.in_(chunk)))

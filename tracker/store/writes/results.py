@@ -31,9 +31,9 @@ from tracker.domain import (
 )
 from tracker.errors import StoreError, UsageError
 from tracker.store import tables as t
-from tracker.store.base import UtcDateTime, stored_moment, to_doubles
+from tracker.store.base import UtcDateTime, chunks, stored_moment, to_doubles
 from tracker.store.identity import attempt_key, environment_of, milliseconds, params_digest
-from tracker.store.transaction import CHUNK, Transaction
+from tracker.store.transaction import Transaction
 from tracker.store.writes import reference
 
 # Built once: putting a statement together costs more than SQLite takes to run it.
@@ -107,8 +107,8 @@ class _Rows:
         """Read the attempts that the store holds of these series at a revision."""
         attempts = self._attempts[revision_id]
         ordered = sorted(set(series_ids) - attempts.keys())
-        for start in range(0, len(ordered), CHUNK):
-            asked = {"revision": revision_id, "series": ordered[start : start + CHUNK]}
+        for chunk in chunks(ordered):
+            asked = {"revision": revision_id, "series": chunk}
             for series_id, key, value in self._tx.conn.execute(_ATTEMPTS_AT, asked):
                 attempts.setdefault(series_id, {})[key] = value
 
@@ -191,8 +191,8 @@ def record_runs(tx: Transaction, project: str, runs: Sequence[NewRun]) -> list[R
     project_id = reference.ensure_project(tx, project)
     digests = list(dict.fromkeys(run.file.digest for run in runs))
     run_ids: dict[str, int] = {}
-    for start in range(0, len(digests), CHUNK):
-        asked = {"project": project_id, "digests": digests[start : start + CHUNK]}
+    for chunk in chunks(digests):
+        asked = {"project": project_id, "digests": chunk}
         run_ids |= {row.digest: row.id for row in tx.conn.execute(_RUNS_OF_FILES, asked)}
     new: dict[str, NewRun] = {}
     for run in runs:
@@ -265,8 +265,8 @@ def _record_new(tx: Transaction, project_id: int, runs: Sequence[NewRun]) -> dic
 def _measured(tx: Transaction, revision_ids: Sequence[int]) -> set[tuple[int, int]]:
     """Return the (revision, machine) pairs that have a run: only these can have results."""
     pairs: set[tuple[int, int]] = set()
-    for start in range(0, len(revision_ids), CHUNK):
-        asked = {"revisions": revision_ids[start : start + CHUNK]}
+    for chunk in chunks(revision_ids):
+        asked = {"revisions": chunk}
         pairs.update((row[0], row[1]) for row in tx.conn.execute(_RUNS_AT, asked))
     return pairs
 
@@ -281,9 +281,8 @@ def record_seen(tx: Transaction, project: str, seen: Mapping[str, SeenFile]) -> 
     """Remember files by their keys, in place of the rows that they say they had."""
     project_id = reference.ensure_project(tx, project)
     stale = [file.row_id for file in seen.values() if file.row_id is not None]
-    for start in range(0, len(stale), CHUNK):
-        rows = t.seen_file.c.id.in_(stale[start : start + CHUNK])
-        tx.conn.execute(delete(t.seen_file).where(rows))
+    for chunk in chunks(stale):
+        tx.conn.execute(delete(t.seen_file).where(t.seen_file.c.id.in_(chunk)))
     columns = ("project_id", "digest", "size", "mtime_ns", "num_results", "content")
     as_stored = attrgetter(*columns[2:])
     tx.insert_tuples(
