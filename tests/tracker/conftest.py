@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.tracker.measure.toy import ToyProject
 from tests.tracker.postgres import Cluster, NoServerError
 from tests.tracker.rest_api import FakeApi, rest_api
+from tracker.store import Store
 
 REPO = Path(__file__).parents[2]
 
@@ -32,9 +34,38 @@ def postgres_url(postgres_cluster: Cluster) -> str:
     return postgres_cluster.new_database()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(scope="session")
+def postgres_store(postgres_cluster: Cluster) -> str:
+    """The URL of a PostgreSQL database with the tables of a store, to be copied."""
+    url = postgres_cluster.new_database()
+    Store.open(url).close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the tables of a store, to be copied."""
+    file = tmp_path_factory.mktemp("store") / "empty.db"
+    Store.open(f"sqlite:///{file}").close()
+    return file
+
+
+_backends = pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+
+
+@_backends
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store, once on each backend."""
+    if request.param == "sqlite":
+        file = shutil.copy(request.getfixturevalue("sqlite_store"), tmp_path / "store.db")
+        return f"sqlite:///{file}"
+    cluster: Cluster = request.getfixturevalue("postgres_cluster")
+    return cluster.new_database(copy_of=request.getfixturevalue("postgres_store"))
+
+
+@_backends
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without tables, once on each backend."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     url: str = request.getfixturevalue("postgres_url")

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 
 class NoServerError(Exception):
@@ -96,14 +97,15 @@ class Cluster:
         for left in (lock, *self.root.glob(".s.PGSQL.*")):
             left.unlink()
 
-    def new_database(self) -> str:
-        """Create an empty database and return its URL."""
+    def new_database(self, *, copy_of: str | None = None) -> str:
+        """Create an empty database, or a copy of one that nobody is connected to; return its URL."""
         import psycopg
 
         name = f"t{uuid.uuid4().hex[:12]}"
+        template = "template1" if copy_of is None else urlsplit(copy_of).path.strip("/")
         where = f"host={self.root} user=tester dbname=postgres"
         with psycopg.connect(where, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return f"postgresql://tester@/{name}?host={self.root}"
 
     def _run(self, program: str, *arguments: str | Path) -> None:

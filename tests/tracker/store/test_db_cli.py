@@ -257,13 +257,13 @@ def test_rows_are_printed_as_whole_numbers_floats_and_words(tmp_path: Path) -> N
         assert isinstance(fails(db, "db", "export", *wrong), UsageError)
 
 
-def test_upgrade_creates_and_says_so(store_url: str) -> None:
-    assert f"none -> {HEAD}" in tracker(store_url, "db", "upgrade").output
-    assert "nothing to do" in tracker(store_url, "db", "upgrade").output
-    with Store.open(store_url) as store:
+def test_upgrade_creates_and_says_so(database_url: str) -> None:
+    assert f"none -> {HEAD}" in tracker(database_url, "db", "upgrade").output
+    assert "nothing to do" in tracker(database_url, "db", "upgrade").output
+    with Store.open(database_url) as store:
         store.write(lambda tx: tx.conn.execute(text("UPDATE alembic_version SET version_num='9'")))
-    assert isinstance(fails(store_url, "db", "upgrade"), SchemaError)
-    assert isinstance(fails(store_url, "db", "check"), SchemaError)
+    assert isinstance(fails(database_url, "db", "upgrade"), SchemaError)
+    assert isinstance(fails(database_url, "db", "check"), SchemaError)
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ from tracker.store import Store, queries, schema, tables
 from tracker.store.engine import parse_url
 
 
-def test_the_migrated_schema_is_the_models_schema(store_url: str) -> None:
-    assert schema.upgrade(parse_url(store_url)) == (None, schema.HEAD)
-    engine = create_engine(parse_url(store_url))
+def test_the_migrated_schema_is_the_models_schema(database_url: str) -> None:
+    assert schema.upgrade(parse_url(database_url)) == (None, schema.HEAD)
+    engine = create_engine(parse_url(database_url))
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, tables.metadata) == []
@@ -54,19 +54,19 @@ def test_the_revisions_known_without_alembic_are_those_of_the_scripts() -> None:
     assert tuple(reversed(listed)) == schema.REVISIONS
 
 
-def test_upgrading_twice_changes_nothing(store_url: str) -> None:
-    schema.upgrade(parse_url(store_url))
-    assert schema.upgrade(parse_url(store_url)) == (schema.HEAD, schema.HEAD)
+def test_upgrading_twice_changes_nothing(database_url: str) -> None:
+    schema.upgrade(parse_url(database_url))
+    assert schema.upgrade(parse_url(database_url)) == (schema.HEAD, schema.HEAD)
 
 
 @pytest.mark.parametrize("older", schema.REVISIONS[:-1])
 def test_a_store_of_every_older_schema_is_upgraded_with_its_rows(
-    store_url: str, older: str
+    database_url: str, older: str
 ) -> None:
-    schema.upgrade(parse_url(store_url), target=older)
+    schema.upgrade(parse_url(database_url), target=older)
     with pytest.raises(SchemaError, match="db upgrade"):
-        Store.open(store_url)
-    engine = create_engine(parse_url(store_url))
+        Store.open(database_url)
+    engine = create_engine(parse_url(database_url))
     before = MetaData()
     before.reflect(engine)
     with engine.begin() as connection:
@@ -77,7 +77,7 @@ def test_a_store_of_every_older_schema_is_upgraded_with_its_rows(
         }
         for name, row in rows.items():
             connection.execute(before.tables[name].insert().values(**row))
-    assert schema.upgrade(parse_url(store_url)) == (older, schema.HEAD)
+    assert schema.upgrade(parse_url(database_url)) == (older, schema.HEAD)
     after = MetaData()
     after.reflect(engine)
     with engine.begin() as connection:
@@ -87,7 +87,7 @@ def test_a_store_of_every_older_schema_is_upgraded_with_its_rows(
             assert {key: in_utc(cell) for key, cell in kept.items()}.items() <= row.items(), name
             assert row.keys() - kept.keys() <= ({"worse"} if name == "change_point" else set())
     engine.dispose()
-    with Store.open(store_url) as store:
+    with Store.open(database_url) as store:
         assert [project.name for project in queries.list_projects(store)] == ["[]"]
 
 
@@ -120,15 +120,15 @@ INSERT INTO change_point (series_id, revision_id, before, after, effect, worse, 
 """
 
 
-def test_level_shifts_outlive_the_columns_that_they_were_given(store_url: str) -> None:
-    schema.upgrade(parse_url(store_url), target="0002")
-    engine = create_engine(parse_url(store_url))
+def test_level_shifts_outlive_the_columns_that_they_were_given(database_url: str) -> None:
+    schema.upgrade(parse_url(database_url), target="0002")
+    engine = create_engine(parse_url(database_url))
     with engine.begin() as connection:
         for statement in filter(str.strip, SHIFT_OF_0002.split(";")):
             connection.execute(text(statement))
     engine.dispose()
-    schema.upgrade(parse_url(store_url))
-    with Store.open(store_url) as store:
+    schema.upgrade(parse_url(database_url))
+    with Store.open(database_url) as store:
         searched = queries.last_searches(store, "p")[1]
     (shift,) = searched.shifts
     assert searched.detection is None
@@ -154,7 +154,7 @@ def upgrade():
 
 @pytest.mark.parametrize("stored_before", [False, True])
 def test_a_failing_migration_leaves_nothing_behind(
-    store_url: str, tmp_path: Path, stored_before: bool
+    database_url: str, tmp_path: Path, stored_before: bool
 ) -> None:
     scripts = tmp_path / "scripts"
     (scripts / "versions").mkdir(parents=True)
@@ -162,7 +162,7 @@ def test_a_failing_migration_leaves_nothing_behind(
     for script in (schema.SCRIPTS / "versions").glob("[0-9]*.py"):
         (scripts / "versions" / script.name).write_text(script.read_text())
     (scripts / "versions" / "9999_broken.py").write_text(BROKEN.format(head=schema.HEAD))
-    url = parse_url(store_url)
+    url = parse_url(database_url)
     if stored_before:
         schema.upgrade(url)
     with pytest.raises(StoreError, match="never_there"):
@@ -180,22 +180,24 @@ def stamp(url: str, revision: str) -> None:
     engine.dispose()
 
 
-def test_a_newer_schema_is_refused(store_url: str) -> None:
-    Store.open(store_url).close()
-    stamp(store_url, "9999")
+def test_a_newer_schema_is_refused(database_url: str) -> None:
+    Store.open(database_url).close()
+    stamp(database_url, "9999")
     for read_only in (False, True):
         with pytest.raises(SchemaError, match="9999 is unknown"):
-            Store.open(store_url, read_only=read_only)
+            Store.open(database_url, read_only=read_only)
     with pytest.raises(SchemaError, match="9999 is unknown"):
-        schema.upgrade(parse_url(store_url))
+        schema.upgrade(parse_url(database_url))
 
 
-def test_an_older_schema_names_the_upgrade(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    Store.open(store_url).close()
-    stamp(store_url, "0000")
+def test_an_older_schema_names_the_upgrade(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store.open(database_url).close()
+    stamp(database_url, "0000")
     monkeypatch.setattr(schema, "REVISIONS", ("0000", *schema.REVISIONS))
     with pytest.raises(SchemaError, match=r"tracker --db .* db upgrade"):
-        Store.open(store_url)
+        Store.open(database_url)
 
 
 def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -212,8 +214,8 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path) 
     connection.close()
 
 
-def test_processes_that_create_the_same_store_at_once_all_succeed(store_url: str) -> None:
-    code = f"from tracker.store import Store; Store.open({store_url!r}).close()"
+def test_processes_that_create_the_same_store_at_once_all_succeed(database_url: str) -> None:
+    code = f"from tracker.store import Store; Store.open({database_url!r}).close()"
     running = [
         subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
         for _ in range(3)
