@@ -315,7 +315,7 @@ def _fingerprint(file: ResultFile) -> Fingerprint | None:
         python = None
     extra = file.requirements | file.env_vars
     if python is None and file.env_name:
-        # All that tells one existing interpreter from another; their series is the same.
+        # All that distinguishes existing interpreters; their series is the same.
         extra = extra | {"environment": file.env_name}
     fingerprint = Fingerprint(
         python=python,

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 EXACT_ALGORITHM = "exact-step-1"
-RULES = 3  # raise it when this file tells segments, moves or levels otherwise
+RULES = 3  # raise it when the rules of this file for segments, moves or levels change
 
 _MOVE_POINTS = 40  # on either side of a change of the environment
 _MOVE_SLACK = 1

@@ -49,7 +49,7 @@ class RequestRecord:
         error: What went wrong; None if nothing did.
         error_kind: Its kind, where it is not the wrong length; see ``http.failure``.
         first_answer: When the first token came that is answer and not reasoning; None where the two
-            are not told apart.
+            are not distinguished.
         lag: What the client itself adds to the time to first token: sent too late, read too late.
             None for an engine in this process.
         read_delays: For how long each read of the reply may have waited for the client.

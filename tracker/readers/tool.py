@@ -72,7 +72,7 @@ class ToolRun:
     """One run of a tool, as a file records it. None: the file does not say.
 
     Attributes:
-        source: The part of the document that tells this run from others.
+        source: The part of the document that identifies this run.
         params: Set for all values of the run.
         facts: What else of the environment may move a number.
         machine_fields: As asv's machine.json: cpu, num_cpu, os.
@@ -307,7 +307,7 @@ def number(raw: object, what: str) -> float:
 def moment(raw: object) -> datetime | None:
     """Return a moment from ISO text or seconds since 1970; None for anything else.
 
-    A time without a zone is taken as UTC: it tells runs apart and orders them, no more.
+    A time without a zone is taken as UTC: it only distinguishes and orders runs.
     """
     try:
         if isinstance(raw, int | float) and not isinstance(raw, bool):

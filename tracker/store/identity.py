@@ -27,7 +27,7 @@ def params_digest(params: tuple[str, ...]) -> str:
 
 
 def attempt_key(measurement: Measurement) -> int:
-    """Return what tells attempts at one revision apart: the start in ms since 1970.
+    """Return what identifies an attempt at one revision: the start in ms since 1970.
 
     Where no start is known, a negative number made of status and value: the same content is
     the same attempt.

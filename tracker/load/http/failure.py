@@ -1,4 +1,4 @@
-"""What can go wrong with one request over HTTP: counted by kind, told in a sentence."""
+"""What can go wrong with one request over HTTP: counted by kind, described in a sentence."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class ServerInfo:
 
     Attributes:
         kind: ``"vllm"``, ``"sglang"``, ``"llama.cpp"``, ``"pacekeeper"`` or ``"unknown"``.
-        version: As the server tells it; None if it does not.
+        version: As the server states it; None if it does not.
         model: The model to ask for.
         settings: What the server says of its own arguments; empty where it says nothing.
         vocab_size: Of the model, where the server says it.

@@ -271,7 +271,7 @@ def _split(tx: Transaction, alert: Any, act: Split, by: str, now: datetime) -> N
     _change(tx, alert, now, metrics=left, num_series=len(rest))
     add_event(tx, alert.id, "split", f"{count} split off into alert {part_id}", by, now)
     add_event(tx, part_id, "split", f"split off from alert {alert.id}", by, now)
-    # Whoever was told of the whole has been told of the part.
+    # Whoever got a message about the whole alert needs none about the part.
     add_event(tx, part_id, "delivered", f"delivered to the readers of alert {alert.id}", None, now)
 
 
