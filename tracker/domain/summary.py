@@ -102,7 +102,7 @@ class ExportRow:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The first page: what is worse, since when, how fresh, how often the gate cried wolf."""
+    """The first page: what is worse, since when, how fresh, how often the gate raised a false alarm."""
 
     project: ProjectInfo
     worse: tuple[tuple[SeriesInfo, LevelShift], ...]  # still worse than before, worst first

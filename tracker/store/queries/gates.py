@@ -1,4 +1,4 @@
-"""Gates with their verdicts, and how often A/A gates cried wolf."""
+"""Gates with their verdicts, and how often A/A gates called a regression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first page: what is worse, since when, how fresh, how often the gate cried wolf."""
+"""The first page: what is worse, since when, how fresh, how often the gate raised a false alarm."""
 
 from __future__ import annotations
 
