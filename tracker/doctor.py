@@ -89,9 +89,9 @@ def examine_software(
         else:
             yield Finding(name, "fail", "not installed", f"{python} -m pip install {name}")
     for name in ("torch", "triton"):
-        version = versions.get(name)
-        if version:
-            yield Finding(name, "ok", version)
+        installed = versions.get(name)
+        if installed:
+            yield Finding(name, "ok", installed)
         else:
             yield Finding(
                 name, "warn", "not installed", "needed by the suites of the inference core only"

@@ -60,7 +60,7 @@ def _writing(
     """Return `act` as a method of the store that runs it in a writing transaction."""
 
     @wraps(act)
-    def method(self: Store, *args: P.args, **kwargs: P.kwargs) -> T:
+    def method(self: Store, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.write(lambda tx: act(tx, *args, **kwargs))
 
     return method
