@@ -129,7 +129,7 @@ def _suite_lines(suite: Explained) -> list[str]:
             (c.kernel, c.name, *("not read" if v is None else f"{v:.1%}" for v in (c.base, c.head)))
             for c in suite.kernel_counters
         ]
-        lines += ["", *_table([("kernel", "counter", "base", "head"), *shares])]
+        lines += ["", *aligned([("kernel", "counter", "base", "head"), *shares])]
     if suite.counters:
         lines += ["", "counted otherwise: " + _counters(suite)]
     if suite.within_noise and suite.rows:
