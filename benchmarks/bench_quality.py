@@ -25,6 +25,38 @@ class QualitySmol:
         return measure_quality(self)
 
 
+@quality_suite(SMOLLM2, version="1", max_num_seqs=8, quantization="int8")
+class QualitySmolInt8:
+    """SmolLM2-135M in int8, against what it says in float32."""
+
+    def setup_cache(self):
+        return measure_quality(self)
+
+
+@quality_suite(SMOLLM2, version="1", max_num_seqs=8, quantization="int4")
+class QualitySmolInt4:
+    """SmolLM2-135M in int4, against what it says in float32."""
+
+    def setup_cache(self):
+        return measure_quality(self)
+
+
+@quality_suite(SMOLLM2, version="1", max_num_seqs=8, quantization="nf4")
+class QualitySmolNf4:
+    """SmolLM2-135M in NF4, against what it says in float32."""
+
+    def setup_cache(self):
+        return measure_quality(self)
+
+
+@quality_suite(SMOLLM2, version="1", max_num_seqs=8, kv_dtype="int8")
+class QualitySmolKvInt8:
+    """SmolLM2-135M with keys and values in int8, against what it says in float32."""
+
+    def setup_cache(self):
+        return measure_quality(self)
+
+
 @quality_suite(QWEN3_8B, version="1")
 class QualityQwen8:
     """Qwen3-8B's shape on a GPU; nothing is recorded of its dummy weights, so perplexity alone."""

@@ -95,6 +95,9 @@ PRICES = (
     Price("quantization='int8'", {}, (16,) * 8, 32, on={"quantization": "int8"}),
     Price("quantization='int4'", {}, (16,), 32, on={"quantization": "int4"}),
     Price("quantization='int4'", {}, (16,) * 8, 32, on={"quantization": "int4"}),
+    Price("quantization='nf4'", {}, (16,), 32, on={"quantization": "nf4"}),
+    Price("quantization='nf4'", {}, (16,) * 8, 32, on={"quantization": "nf4"}),
+    Price("kv_dtype='int8'", {}, (600,) * 8, 16, on={"kv_dtype": "int8"}),
     Price(
         "enable_cpu_layout",
         {"enable_cpu_layout": False, "backend": "numpy"},

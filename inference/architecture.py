@@ -175,10 +175,6 @@ def _refuse_unknown_arithmetic(raw: Mapping[str, Any], name: str) -> None:
         raise CheckpointError(f"{name}: hidden_act {raw['hidden_act']!r} is not supported (silu)")
     if raw.get("mlp_bias"):
         raise CheckpointError(f"{name}: mlp_bias is not supported")
-    if raw.get("quantization_config"):
-        raise CheckpointError(
-            f"{name}: quantized checkpoints are not supported; give the unquantized one"
-        )
 
 
 _ROPE_NEEDS = {

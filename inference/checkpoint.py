@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from inference.architecture import ModelConfig, token_id_tuple
+from inference.compression.scheme import read_scheme, widened
 from inference.config import EngineConfig
 from inference.errors import CheckpointError
 from inference.files import read_json
@@ -18,6 +19,7 @@ from inference.gguf_file import gguf_config, gguf_tensors
 from inference.ops import OpSet
 from inference.ops.cpu.compilation import Library
 from inference.ops.cpu.compilation import load as load_library
+from inference.ops.grid import Grid
 from inference.packing import pack
 from inference.presets import PRESETS, preset
 from inference.tokenizer import Tokenizer, load_tokenizer
@@ -122,7 +124,8 @@ def load_model(
         dtype: Weights are converted to it.
         device: Weights are placed there.
         seed: Of a preset's dummy weights.
-        quantization: Bits of the matrices; None keeps ``dtype``.
+        quantization: Bits of the matrices; None keeps ``dtype``. A quantized checkpoint is widened to
+            ``dtype`` as it is read; of one in 4 bits ``"int4"`` then holds the values that it had.
         cpu_layout: Hold the matrices as a CPU multiplies fastest by them.
         library: The compiled products, for which the matrices are packed then; None without.
         part: Of the weights, to be loaded alone; None: all.
@@ -142,6 +145,7 @@ def load_model(
     shapes = config if part is None else part.shapes(config)
     weights = allocate(shapes, dtype=dtype, device=device, long_rows=long_rows)
     tokenizer: Tokenizer | None = None
+    grids: dict[str, Grid] = {}
     tensors: Iterable[tuple[str, Tensor]] | None
     if is_gguf:
         tensors = gguf_tensors(path)
@@ -149,7 +153,9 @@ def load_model(
     elif str(source) in PRESETS:
         tensors = None if part is None else dummy_tensors(config, like=weights.norm, seed=seed)
     else:
-        tensors = safetensors(path)
+        scheme, tensors = read_scheme(path), safetensors(path)
+        if scheme is not None:
+            tensors = widened(tensors, scheme, grids)
         tokenizer = load_tokenizer(path)
     if tensors is None:
         fill_dummy(weights, seed=seed)
@@ -157,7 +163,10 @@ def load_model(
         load(weights, shapes, tensors if part is None else part.slices(config, tensors))
     if part is not None:
         weights = part.cut_vocabulary(weights)
-    packed = pack(weights, quantization=quantization, cpu_layout=cpu_layout, library=library)
+        grids.clear()  # of whole matrices
+    packed = pack(
+        weights, quantization=quantization, cpu_layout=cpu_layout, library=library, grids=grids
+    )
     return config, packed if part is None else part.joined(packed), tokenizer
 
 

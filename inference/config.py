@@ -22,7 +22,8 @@ _T = TypeVar("_T")
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 BACKENDS = ("auto", "reference", "triton", "numpy", "compiled")
-QUANTIZATIONS = ("int8", "int4", "fp8")
+KV_DTYPES = ("int8", "fp8")
+QUANTIZATIONS = ("int8", "int4", "nf4", "fp8")
 BATCHING = ("continuous", "bucketed", "padded")
 
 
@@ -87,7 +88,7 @@ class EngineConfig:
 
     Args:
         device: ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``.
-        dtype: Weights, activations and KV cache; ``"auto"`` is float32 on a CPU, bfloat16 on CUDA.
+        dtype: Weights, activations and, without ``kv_dtype``, KV cache; ``"auto"`` is float32 on a CPU, bfloat16 on CUDA.
         backend: ``"auto"`` (Triton on CUDA; on a CPU with one thread compiled ops, or NumPy where
             there is no compiler; else torch), ``"reference"`` (torch), ``"triton"``, ``"numpy"`` or
             ``"compiled"``: NumPy, and functions that a C++ compiler makes for this CPU at first use.
@@ -128,8 +129,11 @@ class EngineConfig:
         draft_quantization: ``quantization`` of the draft model.
         max_draft_tokens: Guesses a request and step at most.
         quantization: Bits of the layers' and the vocabulary's matrices: ``"int8"`` (a scale per
-            output), ``"int4"`` (one per group of a row; CPU only) or ``"fp8"`` (e4m3; meant for
-            CUDA). None keeps ``dtype``. Activations and the embedding keep ``dtype`` always.
+            output), ``"int4"`` (one per group of a row; CPU only), ``"nf4"`` (16 quantiles of the normal
+            distribution, a scale per block of a row) or ``"fp8"`` (e4m3; meant for CUDA). None keeps
+            ``dtype``. Activations and the embedding keep ``dtype`` always.
+        kv_dtype: Of the KV cache: ``"int8"`` or ``"fp8"`` (e4m3), with a scale for each head and token;
+            None keeps that of the activations.
         tensor_parallel: Devices that share each layer, one process each; heads, key/value heads and
             feed-forward channels must divide by it. Above 1 steps neither overlap nor run as graphs.
         pipeline_parallel: Devices that have some of the layers each, one process each; the layers must divide
@@ -173,6 +177,7 @@ class EngineConfig:
     draft_quantization: str | None = None
     max_draft_tokens: int = 4
     quantization: str | None = None
+    kv_dtype: str | None = None
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
     replicas: int = 1
@@ -215,6 +220,8 @@ class EngineConfig:
         for key in ("quantization", "draft_quantization"):
             if getattr(self, key) is not None:
                 _one_of(name, key, getattr(self, key), QUANTIZATIONS)
+        if self.kv_dtype is not None:
+            _one_of(name, "kv_dtype", self.kv_dtype, KV_DTYPES)
         _one_of(name, "batching", self.batching, BATCHING)
         lengths = _tuple(name, "bucket_edges", self.bucket_edges, of="prompt lengths")
         edges = tuple(_whole(name, "bucket_edges", length, least=1) for length in lengths)

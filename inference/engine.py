@@ -86,7 +86,7 @@ class LLM:
             CostModel(
                 self.model,
                 weight_itemsize=runner.dtype.itemsize,
-                kv_itemsize=runner.kv_dtype.itemsize,
+                kv_itemsize=runner.kv_row_bytes / self.model.head_dim,
                 weight_bytes=(
                     weights.body_bytes_read * self.config.num_ranks,
                     weights.head_bytes_read * self.config.tensor_parallel,

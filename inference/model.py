@@ -32,7 +32,9 @@ __all__ = ["Decoder", "KVCache"]
 
 
 class KVCache:
-    """Keys and values of all layers, ``[layers, 2, blocks, block_size, kv_heads, head_dim]``.
+    """Keys and values of all layers, ``[layers, 2, blocks, block_size, kv_heads, row]``.
+
+    A row is ``head_dim`` wide, or in 8 bits with a scale (``ops.kv_rows``).
 
     Attributes:
         data: All of it.

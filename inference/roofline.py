@@ -41,7 +41,7 @@ class CostModel:
     Args:
         model: Shapes.
         weight_itemsize: Bytes of one weight.
-        kv_itemsize: Bytes of one cached element.
+        kv_itemsize: Bytes of one cached element, its share of a scale included.
         weight_bytes: Of the layers' matrices and of the vocabulary's, where they are packed; None
             takes ``weight_itemsize`` of each weight.
     """
@@ -51,7 +51,7 @@ class CostModel:
         model: ModelConfig,
         *,
         weight_itemsize: int,
-        kv_itemsize: int,
+        kv_itemsize: float,
         weight_bytes: tuple[int, int] | None = None,
     ) -> None:
         heads = (model.num_heads + 2 * model.num_kv_heads) * model.head_dim
@@ -67,7 +67,7 @@ class CostModel:
             self._body_weights * weight_itemsize,
             self._head_weights * weight_itemsize,
         )
-        self._kv_bytes = 2 * model.num_kv_heads * model.head_dim * kv_itemsize
+        self._kv_bytes = 2 * round(model.num_kv_heads * model.head_dim * kv_itemsize)
 
     def step(self, starts: Sequence[int], lengths: Sequence[int], *, num_sampled: int) -> StepCost:
         """Return the least cost of a step.

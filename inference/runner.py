@@ -15,14 +15,16 @@ from inference.adjust import adjust, logprobs
 from inference.architecture import ModelConfig
 from inference.batch import Batch, BatchBuilder
 from inference.config import EngineConfig
-from inference.errors import BackendUnavailable, CacheTooSmall
+from inference.errors import BackendUnavailable, CacheTooSmall, ConfigError
 from inference.graphs import DecodeGraphs, can_capture, cuda_capture, padded, padded_sizes
 from inference.host_tier import BlockCopy
 from inference.model import Decoder, KVCache
 from inference.ops import OpSet
 from inference.ops.cpu.compilation import load
 from inference.ops.cpu_matrices import is_available
+from inference.ops.kv_rows import SCALE_BYTES, row_width
 from inference.ops.registry import ON_ARRAYS
+from inference.ops.scaled_matrix import few_bits
 from inference.request import Request, TokenLogprobs
 from inference.scheduler import Step
 from inference.staging import Sizes
@@ -35,6 +37,7 @@ __all__ = [
     "backend_of",
     "device_of",
     "dtype_of",
+    "kv_dtype_of",
     "make_cache",
 ]
 
@@ -113,19 +116,20 @@ class ModelRunner:
         self.weights = weights
         self.device = weights.embedding.device
         self.dtype = weights.embedding.dtype
-        self.kv_dtype = torch.float32 if ops.on_arrays else self.dtype
+        self.kv_dtype = kv_dtype_of(config, ops, self.dtype)
         self.ops = ops
         self.decoder = Decoder(
             model, weights, ops, max_position=max_model_len, mlp_chunk=config.mlp_chunk_size
         )
-        block_bytes = (
-            2
-            * model.num_layers
-            * config.block_size
-            * model.num_kv_heads
-            * model.head_dim
-            * self.kv_dtype.itemsize
-        )
+        kv_row = row_width(model.head_dim, self.kv_dtype)
+        if kv_row != model.head_dim and model.head_dim % SCALE_BYTES:
+            raise ConfigError(
+                f"kv_dtype={config.kv_dtype!r} does not fit heads of {model.head_dim} channels; they "
+                f"go by {SCALE_BYTES}"
+            )
+        self.kv_row_bytes = kv_row * self.kv_dtype.itemsize
+        rows = 2 * model.num_layers * config.block_size * model.num_kv_heads
+        block_bytes = rows * self.kv_row_bytes
         self.num_blocks = self._count_blocks(block_bytes, max_model_len)
         self._eos = model.eos_token_ids
         self._own_counters = arrival_counters(ops)
@@ -160,9 +164,7 @@ class ModelRunner:
             model, self.num_blocks, config.block_size, dtype=self.kv_dtype, device=self.device, ops=ops
         )  # fmt: skip
         self.num_host_blocks = _count_host_blocks(config, block_bytes)
-        self._host_cache: Tensor | None = (
-            None  # [blocks, layers, 2, block_size, kv_heads, head_dim]
-        )
+        self._host_cache: Tensor | None = None  # [blocks, layers, 2, block_size, kv_heads, row]
         if self.num_host_blocks:
             layers, two, _, *each = self.cache.data.shape
             self._host_cache = torch.empty(
@@ -302,7 +304,8 @@ def make_cache(
     ops: OpSet,
 ) -> KVCache:
     """Return an empty cache of the model's shapes."""
-    shape = (model.num_layers, 2, num_blocks, block_size, model.num_kv_heads, model.head_dim)
+    row = row_width(model.head_dim, dtype)
+    shape = (model.num_layers, 2, num_blocks, block_size, model.num_kv_heads, row)
     # Zeros, not empty: on a CPU the pages are mapped only when first written either way.
     return KVCache(torch.zeros(shape, dtype=dtype, device=device), on_arrays=ops.on_arrays)
 
@@ -349,6 +352,13 @@ def dtype_of(config: EngineConfig, device: torch.device) -> torch.dtype:
     return dtype
 
 
+def kv_dtype_of(config: EngineConfig, ops: OpSet, dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype of the KV cache."""
+    if config.kv_dtype is not None:
+        return few_bits[config.kv_dtype]
+    return torch.float32 if ops.on_arrays else dtype
+
+
 def backend_of(
     config: EngineConfig, device: torch.device, dtype: torch.dtype
 ) -> tuple[str, str | None]:
@@ -359,6 +369,12 @@ def backend_of(
     """
     packed = config.quantization is not None or (config.enable_cpu_layout and is_available())
     suits = device.type == "cpu" and (dtype is torch.float32 or packed)
+    if config.kv_dtype == "fp8":  # NumPy knows no float8
+        if config.backend in ON_ARRAYS:
+            raise BackendUnavailable(
+                f"backend={config.backend!r} has no kv_dtype='fp8'; use 'int8' or backend='auto'"
+            )
+        suits = False
     if config.backend in ON_ARRAYS and not suits:
         raise BackendUnavailable(
             f"backend={config.backend!r} runs on a CPU, on matrices in float32 or packed "

@@ -22,6 +22,7 @@ from inference.files import read_json, refuse_pointer
 from inference.ops.matrix import Weight, is_matrix
 
 __all__ = [
+    "MATRICES",
     "LayerWeights",
     "ModelWeights",
     "allocate",
@@ -29,10 +30,19 @@ __all__ = [
     "fill_dummy",
     "has_own_head",
     "load",
+    "matrix_rows",
+    "named_views",
     "safetensors",
 ]
 
 _EMBEDDING, _HEAD = "model.embed_tokens.weight", "lm_head.weight"
+# A layer's matrices, and the modules of Hugging Face checkpoints whose weights they are, from the first row.
+MATRICES = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "out": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
 DUMMY_STD = 0.02  # N(0, 0.02): zeros would draw less power and hide throttling
 
 
@@ -184,7 +194,7 @@ def dummy_tensors(config: ModelConfig, *, like: Tensor, seed: int) -> Iterator[t
     """Yield what `fill_dummy` draws for the whole model by name, in the dtype and on the device of ``like``."""
     weights = allocate(config, dtype=like.dtype, device=like.device)
     fill_dummy(weights, seed=seed)
-    yield from _targets(weights, config).items()
+    yield from named_views(weights, config).items()
 
 
 def load(weights: ModelWeights, config: ModelConfig, tensors: Iterable[tuple[str, Tensor]]) -> None:
@@ -199,13 +209,15 @@ def load(weights: ModelWeights, config: ModelConfig, tensors: Iterable[tuple[str
         CheckpointError: A weight is missing, of the wrong shape, or unknown: an unknown one means
             that the model computes something this decoder does not.
     """
-    targets = _targets(weights, config)
+    targets = named_views(weights, config)
     missing = set(targets)
     for name, tensor in tensors:
         target = targets.get(name)
         if target is None:
             if name.endswith("rotary_emb.inv_freq") or (config.tie_embeddings and name == _HEAD):
                 continue  # recomputed here, and the embedding under another name
+            if name.endswith(".bias") and not tensor.any():
+                continue  # some quantizers write one for every matrix
             raise CheckpointError(
                 f"{config.name}: weight {name!r} has no place in a {config.family} decoder "
                 "as config.json describes it"
@@ -244,7 +256,10 @@ def has_own_head(directory: Path) -> bool:
     places: dict[str, Path] = {}
     for path in _shards(directory):
         with _opened(path) as file:
-            places |= {n: path for n in file.keys() if n in (_EMBEDDING, _HEAD)}  # noqa: SIM118
+            names = [n for n in file.keys() if n == _EMBEDDING or n.startswith("lm_head.")]  # noqa: SIM118
+            places |= dict.fromkeys(names, path)
+    if len(places) > 2:
+        return True  # it is quantized, and the embedding never is
     if places.keys() < {_EMBEDDING, _HEAD}:
         return False
     with _opened(places[_EMBEDDING]) as one, _opened(places[_HEAD]) as other:
@@ -284,11 +299,21 @@ def _shards(directory: Path) -> list[Path]:
     return files
 
 
-def _targets(weights: ModelWeights, config: ModelConfig) -> dict[str, Tensor]:
-    """Map each Hugging Face name to the (view of the) tensor it fills."""
+def matrix_rows(config: ModelConfig) -> dict[str, list[int]]:
+    """Return how many rows of each of ``MATRICES`` each of its modules has."""
     q_rows = config.num_heads * config.head_dim
     kv_rows = config.num_kv_heads * config.head_dim
-    rows = [q_rows, kv_rows, kv_rows]
+    return {
+        "qkv": [q_rows, kv_rows, kv_rows],
+        "out": [config.hidden_size],
+        "gate_up": [config.intermediate_size] * 2,
+        "down": [config.hidden_size],
+    }
+
+
+def named_views(weights: ModelWeights, config: ModelConfig) -> dict[str, Tensor]:
+    """Map each Hugging Face name to the (view of the) tensor that holds it; no matrix is packed."""
+    rows = matrix_rows(config)
     targets: dict[str, Tensor | None] = {
         _EMBEDDING: weights.embedding,
         "model.norm.weight": weights.norm,
@@ -299,17 +324,16 @@ def _targets(weights: ModelWeights, config: ModelConfig) -> dict[str, Tensor]:
         at = f"model.layers.{i}."
         targets[at + "input_layernorm.weight"] = layer.input_norm
         targets[at + "post_attention_layernorm.weight"] = layer.post_norm
-        for name, view in zip("qkv", torch.split(layer.qkv, rows), strict=True):
-            targets[f"{at}self_attn.{name}_proj.weight"] = view
+        for matrix, modules in MATRICES.items():
+            for module, view in zip(
+                modules, getattr(layer, matrix).split(rows[matrix]), strict=True
+            ):
+                targets[f"{at}{module}.weight"] = view
         if layer.qkv_bias is not None:
-            for name, view in zip("qkv", torch.split(layer.qkv_bias, rows), strict=True):
-                targets[f"{at}self_attn.{name}_proj.bias"] = view
+            biases = layer.qkv_bias.split(rows["qkv"])
+            for module, view in zip(MATRICES["qkv"], biases, strict=True):
+                targets[f"{at}{module}.bias"] = view
         targets[at + "self_attn.q_norm.weight"] = layer.q_norm
         targets[at + "self_attn.k_norm.weight"] = layer.k_norm
-        targets[at + "self_attn.o_proj.weight"] = layer.out
         targets[at + "self_attn.o_proj.bias"] = layer.out_bias
-        gate, up = layer.gate_up.chunk(2)
-        targets[at + "mlp.gate_proj.weight"] = gate
-        targets[at + "mlp.up_proj.weight"] = up
-        targets[at + "mlp.down_proj.weight"] = layer.down
     return {name: tensor for name, tensor in targets.items() if tensor is not None}

@@ -104,7 +104,11 @@ def _places(model: Model, engine: dict[str, Any]) -> tuple[list[int], list[float
     package = import_engine().module
     require_device(model)
     pin_threads()
-    llm = package.LLM(name, package.EngineConfig(device=model.device, max_model_len=256, **engine))
+    try:
+        config = package.EngineConfig(device=model.device, max_model_len=256, **engine)
+    except package.ConfigError as error:
+        raise UnavailableError(f"this commit lacks a setting: {error}") from None
+    llm = package.LLM(name, config)
     try:
         vocab = int(llm.describe()["vocab_size"])
         text = _tokens(model)

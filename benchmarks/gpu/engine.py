@@ -23,8 +23,11 @@ MEASURES = {
 }
 
 
-# Weights held in fewer bits, of the models that memory bounds.
-QUANTIZED = ("qwen3-8b:int8", "qwen3-8b:int4", "qwen3-8b:fp8", "qwen3-32b:int8")
+# Weights, or keys and values, held in fewer bits, of the models that memory bounds.
+QUANTIZED = (
+    *("qwen3-8b:int8", "qwen3-8b:int4", "qwen3-8b:nf4", "qwen3-8b:fp8", "qwen3-32b:int8"),
+    *("qwen3-8b:kv_int8", "qwen3-8b:kv_fp8"),
+)
 
 
 def cases(device: str) -> list[str]:

@@ -72,7 +72,8 @@ def make_engine(model: str, device: str, **settings: Any) -> Any:
     """Return an engine with dummy weights.
 
     Args:
-        model: A preset, or one with the format its weights are held in: ``"qwen3-8b:int8"``.
+        model: A preset, or one with the format its weights are held in, ``"qwen3-8b:int8"``, or that of
+            its KV cache, ``"qwen3-8b:kv_int8"``.
         device: Where it runs.
         settings: More of ``EngineConfig``.
 
@@ -85,7 +86,8 @@ def make_engine(model: str, device: str, **settings: Any) -> Any:
 
     model, _, quantized = model.partition(":")
     if quantized:
-        settings["quantization"] = quantized
+        kv_dtype = quantized.removeprefix("kv_")
+        settings["quantization" if kv_dtype == quantized else "kv_dtype"] = kv_dtype
     if device == "cuda":
         free = torch.cuda.mem_get_info()[0]
         if free < LEAST_FREE.get(model, 0):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from inference.ops.kv_rows import decode
 from inference.ops.registry import Op
 
 __all__ = ["PAGED_ATTENTION", "AttentionPlan", "attend_chunk", "paged_attention"]
@@ -137,7 +138,8 @@ def paged_attention(
 
     Args:
         q: ``[T, heads, head_dim]``.
-        k_cache: ``[blocks, block_size, kv_heads, head_dim]``, the step's own keys included.
+        k_cache: ``[blocks, block_size, kv_heads, row]``, the step's own keys included. A row is
+            ``head_dim`` wide, or in 8 bits with a scale (``kv_rows``).
         v_cache: As ``k_cache``.
         plan: The rows of the step.
         scale: Usually ``head_dim ** -0.5``.
@@ -157,8 +159,7 @@ def paged_attention(
     """
     _, heads, dim = q.shape
     kv_heads = k_cache.shape[-2]
-    keys = k_cache.view(-1, kv_heads, dim)
-    values = v_cache.view(-1, kv_heads, dim)
+    keys, values = (cache.view(-1, *cache.shape[2:]) for cache in (k_cache, v_cache))
     grouped = q.view(-1, kv_heads, heads // kv_heads, dim)
     attended = []
     for start, end in plan.single_groups:
@@ -166,8 +167,8 @@ def paged_attention(
         # One query per row leaves the query axis free for the heads of a group.
         rows = F.scaled_dot_product_attention(
             grouped[start:end],  # [rows, kv_heads, n, D]
-            _at(keys, slots).transpose(1, 2),  # [rows, kv_heads, context, D]
-            _at(values, slots).transpose(1, 2),
+            _at(keys, slots, q.dtype).transpose(1, 2),  # [rows, kv_heads, context, D]
+            _at(values, slots, q.dtype).transpose(1, 2),
             attn_mask=mask,
             scale=scale,
         )
@@ -175,9 +176,8 @@ def paged_attention(
     for row in range(plan.num_single, len(plan.host_context_lens)):
         slots, mask = plan.gather(row, row + 1, window)
         first, last = plan.host_query_starts[row : row + 2]
-        chunk = attend_chunk(
-            grouped[first:last], _at(keys, slots)[0], _at(values, slots)[0], mask, scale=scale
-        )
+        k, v = (_at(cache, slots, q.dtype)[0] for cache in (keys, values))
+        chunk = attend_chunk(grouped[first:last], k, v, mask, scale=scale)
         attended.append(chunk.view(-1, heads, dim))
     if not attended:
         return torch.empty_like(q)
@@ -213,12 +213,16 @@ def attend_chunk(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, scale:
     return attended
 
 
-def _at(cache: Tensor, slots: Tensor | slice) -> Tensor:
-    """Return the cache's ``[rows, context, kv_heads, D]`` at ``slots``."""
+def _at(cache: Tensor, slots: Tensor | slice, dtype: torch.dtype) -> Tensor:
+    """Return the cache's ``[rows, context, kv_heads, D]`` at ``slots``, of the dtype."""
+    in_8_bits = cache.dtype.itemsize == 1
+    rows = cache.view(torch.int8) if in_8_bits else cache  # not every device copies float8
     if isinstance(slots, slice):
-        return cache[slots].unsqueeze(0)
-    # Half the time of cache[slots], which does not see that whole rows are copied.
-    return cache.index_select(0, slots.flatten()).view(*slots.shape, *cache.shape[1:])
+        rows = rows[slots].unsqueeze(0)
+    else:
+        # Half the time of rows[slots], which does not see that whole rows are copied.
+        rows = rows.index_select(0, slots.flatten()).view(*slots.shape, *rows.shape[1:])
+    return decode(rows.view(cache.dtype), dtype) if in_8_bits else rows
 
 
 PAGED_ATTENTION = Op(

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from inference.errors import ConfigError
+from inference.ops.grid import GROUPS, Grid
 
 __all__ = ["HalfMatrix", "Int4Matrix", "Int8Matrix", "is_available"]
 
 _STEPS = 63  # either side of 0: two products of 7 and 8 bits add up in int16 without saturating
 _FINE = 2 * _STEPS  # fine steps in one coarse step, since what is left over is half of one at most
-_GROUPS = (32, 64, 128)  # of int4 values that share a scale, the fewest that divide the row first
 
 
 def is_available() -> bool:
@@ -114,13 +114,14 @@ class Int8Matrix:
 
 
 class Int4Matrix:
-    """A matrix in int4 with a scale and a zero point for each group of a row, rounded to nearest.
+    """A matrix in int4, on a grid of 16 values for each group of a row, rounded to nearest.
 
     A quarter of bfloat16's memory; on a CPU with AVX2 alone unpacking takes the time that reading
     less saves.
 
     Args:
         weight: ``[out, in]``.
+        grid: What its values are rounded to, where its groups are of one of these sizes; None fits one.
 
     Raises:
         ConfigError: ``out`` is no multiple of 16, or ``in`` none of 32.
@@ -129,24 +130,23 @@ class Int4Matrix:
         As ``linear`` at half a byte a weight, plus 4 bytes a group.
     """
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, grid: Grid | None = None) -> None:
         out, width = weight.shape
         self.shape = (out, width)
-        self._group = next((group for group in _GROUPS if width % group == 0), 0)
-        if out % 16 or not self._group:
+        if out % 16:
             raise ConfigError(
-                f"quantization='int4': a matrix of {out} x {width} does not fit; rows go by 16 "
-                f"and columns by {_GROUPS[0]}. Use 'int8'"
+                f"quantization='int4': a matrix of {out} x {width} does not fit; rows go by 16. "
+                "Use 'int8'"
             )
-        groups = weight.float().view(out, -1, self._group)
-        low, high = groups.aminmax(dim=-1)
-        scales = high.sub(low).div_(15).clamp_(min=1e-8)
-        values = groups.sub(low[..., None]).div_(scales[..., None]).round_().clamp_(0, 15)
+        if grid is None or grid.group not in GROUPS:
+            grid = Grid.fit(weight)
+        self._group = grid.group
         self._packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(
-            values.to(torch.int32).view(out, width), 1
+            grid.values(weight).to(torch.int32), 1
         )
-        pairs = torch.stack((scales, low + 8 * scales), dim=-1)  # value 8 stands for the second
-        self._pairs = pairs.transpose(0, 1).to(torch.bfloat16).contiguous()  # [groups, out, 2]
+        # Value 8 stands for the second of a pair, [groups, out, 2].
+        pairs = torch.stack((grid.steps, grid.lows + 8 * grid.steps), dim=-1)
+        self._pairs = pairs.transpose(0, 1).to(torch.bfloat16).contiguous()
 
     @property
     def num_bytes(self) -> int:

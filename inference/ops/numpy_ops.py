@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inference.ops.attention import AttentionPlan, attend_chunk
+from inference.ops.kv_rows import SCALE_BYTES
 from inference.ops.matrix import Matrix
 
 __all__ = [
@@ -113,7 +114,7 @@ def rope_store(
     eps: float,
 ) -> Array:
     """As ``inference.ops.rope.rope_store``, but q is a view."""
-    kv_heads, dim = k_cache.shape[-2:]
+    kv_heads, dim = k_cache.shape[-2], 2 * cos.shape[-1]
     packed = qkv.reshape(len(qkv), qkv.shape[1] // dim, dim)
     heads = packed.shape[1] - 2 * kv_heads
     qk, v = packed[:, :-kv_heads], packed[:, -kv_heads:]
@@ -126,8 +127,8 @@ def rope_store(
     turned[:, :, 0] -= crossed[:, :, 1]
     turned[:, :, 1] += crossed[:, :, 0]
     qk = turned.reshape(qk.shape)
-    k_cache.reshape(-1, kv_heads, dim)[slots] = qk[:, heads:]
-    v_cache.reshape(-1, kv_heads, dim)[slots] = v
+    _store(k_cache, slots, qk[:, heads:])
+    _store(v_cache, slots, v)
     return qk[:, :heads]
 
 
@@ -143,7 +144,7 @@ def paged_attention(
     """As ``inference.ops.attention.paged_attention``; longer rows are computed by it."""
     heads, dim = q.shape[1:]
     kv_heads = k_cache.shape[-2]
-    keys, values = k_cache.reshape(-1, kv_heads, dim), v_cache.reshape(-1, kv_heads, dim)
+    keys, values = (cache.reshape(-1, *cache.shape[2:]) for cache in (k_cache, v_cache))
     grouped = q.reshape(len(q), kv_heads, heads // kv_heads, dim)
     attended = np.empty_like(grouped, order="C")
     for start, end in plan.single_groups:
@@ -177,7 +178,7 @@ def attend_chunks(
     """Write the rows of several queries of ``paged_attention`` to ``attended``."""
     heads, dim = q.shape[1:]
     kv_heads = k_cache.shape[-2]
-    keys, values = k_cache.reshape(-1, kv_heads, dim), v_cache.reshape(-1, kv_heads, dim)
+    keys, values = (cache.reshape(-1, *cache.shape[2:]) for cache in (k_cache, v_cache))
     for row in range(plan.num_single, len(plan.host_context_lens)):
         slots, mask = plan.gather(row, row + 1, window)
         first, last = plan.host_query_starts[row : row + 2]
@@ -191,6 +192,25 @@ def attend_chunks(
         attended[first:last] = chunk.view(-1, heads, dim).numpy()
 
 
-def _at(cache: Array, slots: Any) -> Array:
-    """Return the cache's ``[rows, context, kv_heads, D]`` at ``slots``."""
-    return cache[slots][None] if isinstance(slots, slice) else cache.take(slots.numpy(), axis=0)
+def _at(cache: NDArray[Any], slots: Any) -> Array:
+    """Return the cache's ``[rows, context, kv_heads, D]`` at ``slots``, in float32."""
+    rows = cache[slots][None] if isinstance(slots, slice) else cache.take(slots.numpy(), axis=0)
+    if cache.dtype != np.int8:
+        return rows
+    width = rows.shape[-1] - SCALE_BYTES
+    scales = np.ascontiguousarray(rows[..., width:]).view(np.float32)
+    return rows[..., :width] * scales
+
+
+def _store(cache: NDArray[Any], slots: NDArray[np.int64], x: Array) -> None:
+    """As ``kv_rows.store``."""
+    rows = cache.reshape(-1, *cache.shape[2:])
+    if cache.dtype != np.int8:
+        rows[slots] = x
+        return
+    scale = np.maximum.reduce(np.abs(x), axis=-1, keepdims=True) / np.float32(127)
+    np.maximum(scale, np.float32(1e-30), out=scale)
+    in_8_bits = np.empty((*x.shape[:-1], rows.shape[-1]), np.int8)
+    in_8_bits[..., :-SCALE_BYTES] = np.rint(x / scale)
+    in_8_bits[..., -SCALE_BYTES:] = scale.view(np.int8)
+    rows[slots] = in_8_bits

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from inference.architecture import RopeConfig
+from inference.ops.kv_rows import store
 from inference.ops.norm import rms_norm
 from inference.ops.registry import Op
 
@@ -33,7 +34,8 @@ def rope_store(
         cos: Of each token's angles, ``[T, head_dim/2]``, float32.
         sin: As ``cos``.
         slots: Where each token's k and v go: ``block·block_size + offset``, ``[T]``, int64.
-        k_cache: ``[blocks, block_size, kv_heads, head_dim]``, contiguous; **written**.
+        k_cache: ``[blocks, block_size, kv_heads, row]``, contiguous; **written**. A row is
+            ``head_dim`` wide, or in 8 bits with a scale (``kv_rows``).
         v_cache: As ``k_cache``; **written**.
         q_norm: RMSNorm weight over each query head, ``[head_dim]``, or None.
         k_norm: As ``q_norm``, for keys; both or neither.
@@ -49,7 +51,7 @@ def rope_store(
     Source:
         Su et al. 2021, arXiv:2104.09864, in the half-split layout of Llama checkpoints.
     """
-    kv_heads, dim = k_cache.shape[-2:]
+    kv_heads, dim = k_cache.shape[-2], 2 * cos.shape[-1]
     heads = qkv.shape[-1] // dim - 2 * kv_heads
     # Slices by narrow: beside one row a call costs more than what it does, and this is the least.
     packed = qkv.view(-1, heads + 2 * kv_heads, dim)
@@ -58,10 +60,8 @@ def rope_store(
         q, k = qk.narrow(1, 0, heads), qk.narrow(1, heads, kv_heads)
         qk = torch.cat((rms_norm(q, q_norm, eps=eps), rms_norm(k, k_norm, eps=eps)), dim=1)
     qk = _rotate(qk, cos, sin)
-    k_cache.view(-1, kv_heads, dim).index_copy_(0, slots, qk.narrow(1, heads, kv_heads))
-    v_cache.view(-1, kv_heads, dim).index_copy_(
-        0, slots, packed.narrow(1, heads + kv_heads, kv_heads)
-    )
+    store(k_cache, slots, qk.narrow(1, heads, kv_heads))
+    store(v_cache, slots, packed.narrow(1, heads + kv_heads, kv_heads))
     return qk.narrow(1, 0, heads).contiguous()
 
 

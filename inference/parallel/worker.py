@@ -19,7 +19,7 @@ from inference.parallel.group import Group
 from inference.parallel.part import part_of
 from inference.parallel.ranks import LOADED, CacheSizes, Setup, StepInputs
 from inference.parallel.stage import StageDecoder, as_tensor
-from inference.runner import arrival_counters, make_cache
+from inference.runner import arrival_counters, kv_dtype_of, make_cache
 
 __all__: list[str] = []
 
@@ -65,7 +65,7 @@ def _serve(connection: Connection) -> None:
         own,
         sizes.num_blocks,
         setup.config.block_size,
-        dtype=torch.float32 if ops.on_arrays else dtype,
+        dtype=kv_dtype_of(setup.config, ops, dtype),
         device=device,
         ops=ops,
     )

@@ -187,7 +187,7 @@ def test_checkpoints_that_are_not_there(tmp_path: Path) -> None:
         ({"mlp_bias": True}, "mlp_bias"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rope type 'yarn'"),
         ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 1e4}}, "needs 'factor'"),
-        ({"quantization_config": {"bits": 4}}, "quantized"),
+        ({"quantization_config": {"bits": 4}}, "quantization None is not supported"),
         ({"num_hidden_layers": 3}, "no weight model.layers.2.* and 6 more"),
         ({"num_hidden_layers": 1}, "weight 'model.layers.1.*' has no place"),
         ({"intermediate_size": 81}, r"is \[.*80.*\], config.json implies \[.*81.*\]"),

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 from inference import LLM, BackendUnavailable, EngineConfig, SamplingParams
 from inference.ops.cpu import compilation
-from inference.ops.cpu.packed_matrix import PackedFloat, PackedInt4, PackedInt8
+from inference.ops.cpu.packed_matrix import PackedFloat, PackedInt4, PackedInt8, PackedNf4
 
 MAKERS = {
     "float32": (PackedFloat, torch.float32, 1, 1e-6),
     "bfloat16": (PackedFloat, torch.bfloat16, 1, 1e-6),
     "int8": (PackedInt8, torch.float32, 1, 0.015),
     "int4": (PackedInt4, torch.float32, 32, 0.2),
+    "nf4": (PackedNf4, torch.float32, 32, 0.2),
 }
 
 

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from inference import LLM, ConfigError, EngineConfig, SamplingParams
 from inference.ops.cpu.compilation import load
-from inference.ops.cpu.packed_matrix import PackedFloat, PackedInt4, PackedInt8
+from inference.ops.cpu.packed_matrix import PackedFloat, PackedInt4, PackedInt8, PackedNf4
 from inference.ops.cpu_matrices import HalfMatrix, Int4Matrix, Int8Matrix
 from inference.ops.linear import linear
 from inference.ops.matrix import Matrix
+from inference.ops.nf4_matrix import Nf4Matrix
 from inference.ops.scaled_matrix import ScaledMatrix
 
 OUT, WIDTH = 64, 96
@@ -28,6 +29,8 @@ SCHEMES: dict[str, tuple[Callable[[Tensor], Matrix], float]] = {
     "packed-bfloat16": (lambda weight: PackedFloat(load(), weight.bfloat16()), 4e-3),
     "packed-int8": (partial(PackedInt8, load()), 0.012),
     "packed-int4": (partial(PackedInt4, load()), 0.16),
+    "nf4": (Nf4Matrix, 0.2),
+    "packed-nf4": (partial(PackedNf4, load()), 0.2),
     "scaled-int8": (lambda weight: ScaledMatrix(weight, "int8"), 0.012),
     "scaled-fp8": (lambda weight: ScaledMatrix(weight, "fp8"), 0.06),
 }
@@ -87,13 +90,17 @@ def test_zeros_stay_zeros_and_what_is_not_finite_stays_so(scheme: str) -> None:
     assert not product[2].isfinite().any()
 
 
-@pytest.mark.parametrize("shape", [(40, 96), (48, 80)])
-def test_int4_names_a_shape_that_does_not_fit(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("make", "shape"), [(Int4Matrix, (40, 96)), (Int4Matrix, (48, 80)), (Nf4Matrix, (48, 80))]
+)
+def test_4_bits_name_a_shape_that_does_not_fit(
+    make: Callable[[Tensor], Matrix], shape: tuple[int, int]
+) -> None:
     with pytest.raises(ConfigError, match=f"{shape[0]} x {shape[1]} does not fit"):
-        Int4Matrix(randn(*shape))
+        make(randn(*shape))
 
 
-@pytest.mark.parametrize("quantization", ["int8", "fp8", "int4"])
+@pytest.mark.parametrize("quantization", ["int8", "fp8", "int4", "nf4"])
 def test_an_engine_packs_all_but_the_embedding_and_counts_the_bytes_it_reads(
     quantization: str,
 ) -> None:

@@ -32,9 +32,12 @@ _ARGUMENTS = {
     "bfloat16_product": "pllplp",
     "int8_product": "plllpplpp",
     "int4_product": "plllpplpp",
+    "nf4_product": "plllpplp",
     "attend_rows": "plllllpplplpflpp",
+    "attend_rows_int8": "plllllpplplpflpp",
     "add_rms_norm": "pppfllpp",
     "rope_store": "ppppppppfllllpp",
+    "rope_store_int8": "ppppppppfllllpp",
     "silu_mul": "plllp",
 }
 

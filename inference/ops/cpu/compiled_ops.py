@@ -60,13 +60,15 @@ def rope_store(
     eps: float,
 ) -> Array:
     """As ``inference.ops.rope.rope_store``."""
-    kv_heads, dim = k_cache.shape[-2:]
+    kv_heads, dim = k_cache.shape[-2], 2 * cos.shape[-1]
     rows, width = qkv.shape
     heads = width // dim - 2 * kv_heads
-    q, scratch = np.empty((rows, heads, dim), np.float32), np.empty(dim, np.float32)
+    q, scratch = np.empty((rows, heads, dim), np.float32), np.empty(2 * dim, np.float32)
     qkv = np.ascontiguousarray(qkv)
     norms = [None if norm is None else norm.ctypes.data for norm in (q_norm, k_norm)]
-    load().rope_store(
+    library = load()
+    rope_store = library.rope_store_int8 if k_cache.dtype == np.int8 else library.rope_store
+    rope_store(
         *(qkv.ctypes.data, cos.ctypes.data, sin.ctypes.data, slots.ctypes.data),
         *(k_cache.ctypes.data, v_cache.ctypes.data, *norms, eps),
         *(rows, heads, kv_heads, dim, scratch.ctypes.data, q.ctypes.data),
@@ -106,7 +108,9 @@ def paged_attention(
             q = np.ascontiguousarray(q)
         longest = max(plan.host_context_lens[: plan.num_single])
         scores = np.empty(longest, np.float32)
-        load().attend_rows(
+        library = load()
+        attend = library.attend_rows_int8 if k_cache.dtype == np.int8 else library.attend_rows
+        attend(
             *(q.ctypes.data, q.strides[0] // 4, plan.num_single, kv_heads, heads // kv_heads, dim),
             *(k_cache.ctypes.data, v_cache.ctypes.data, plan.block_size),
             *(plan.block_tables.data_ptr(), plan.block_tables.stride(0)),

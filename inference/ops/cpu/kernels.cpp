@@ -31,6 +31,7 @@ constexpr long BLOCK_BYTES = 256 * 1024;  // of x, which stays in the second cac
 
 typedef float Floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t Ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int8_t Bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
 typedef uint32_t Bits __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
@@ -279,6 +280,68 @@ struct Int4Product {
     }
 };
 
+// NF4: eight values of 4 bits for each output, the first in the low bits, [panels][width / 8][PANEL]; the largest
+// magnitude of each block of `block` inputs: [panels][width / block][PANEL].
+constexpr float LEVELS[16] = {
+    -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
+    -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
+    0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
+    0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
+
+// The level of the low 4 bits of each lane.
+INLINE Floats level(Ints values) {
+    if constexpr (LANES == 16) {
+        return __builtin_shuffle(*(const Floats *)LEVELS, values);  // takes no more bits than these
+    } else if constexpr (LANES == 8) {
+        return __builtin_shuffle(*(const Floats *)LEVELS, *(const Floats *)(LEVELS + 16 - LANES), values);
+    } else {
+        Floats levels;
+        for (int lane = 0; lane < LANES; lane++) levels[lane] = LEVELS[values[lane] & 15];
+        return levels;
+    }
+}
+
+struct Nf4Product {
+    const float *x;
+    long width, block;
+    const uint32_t *weight;
+    const float *largest;
+    float *y;
+    long panels;
+
+    static constexpr int most_rows = SUMS / VECTORS / 2;
+
+    long bytes_of_a_row() const { return 4 * width; }
+
+    template <int rows> void tile(long row, long panel) const {
+        const long blocks = width / block, size = width / 8 * PANEL, stride = panels * PANEL;
+        const uint32_t *w = weight + panel * size;
+        const float *scale = largest + panel * blocks * PANEL;
+        Floats sum[rows][VECTORS] = {};
+        for (long b = 0; b < blocks; b++, scale += PANEL) {
+            Floats part[rows][VECTORS] = {};
+            for (long k = b * block; k < (b + 1) * block; k += 8) {
+                UNROLL for (int v = 0; v < VECTORS; v++) {
+                    const uint32_t *at = w + k / 8 * PANEL + v * LANES;
+                    fetch(at + size);
+                    const Bits eight = *(const Bits *)at;
+                    UNROLL for (int i = 0; i < 8; i++) {
+                        const Floats value = level((Ints)(eight >> 4 * i));
+                        UNROLL for (int r = 0; r < rows; r++)
+                            part[r][v] += value * x[(row + r) * width + k + i];
+                    }
+                }
+            }
+            UNROLL for (int r = 0; r < rows; r++)
+                UNROLL for (int v = 0; v < VECTORS; v++)
+                    sum[r][v] += part[r][v] * *(const Floats *)(scale + v * LANES);
+        }
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int v = 0; v < VECTORS; v++)
+                *(Floats *)(y + (row + r) * stride + panel * PANEL + v * LANES) = sum[r][v];
+    }
+};
+
 // ---- all of a product ---------------------------------------------------------------------------
 
 // Computes `count` rows of one panel. The number is a constant inside `tile`, whose sums then stay in
@@ -356,30 +419,61 @@ INLINE Floats exponential(Floats x) {
 
 INLINE float exponential(float x) { return exponential(broadcast(x))[0]; }
 
-// Calls use(position, pointer to its key or value of one head) for positions [from, to) of a sequence.
-template <typename Use>
-INLINE void each_position(const float *cache, const int32_t *table, long block_size, long stride, long from,
+// Rows of the KV cache, the key or value of one head and position: `dim` values, and what else belongs to them.
+struct FloatRows {
+    using Element = float;
+    static long width(long dim) { return dim; }
+    INLINE float scale(const float *, long) { return 1.0f; }
+    INLINE Floats load(const float *at) { return *(const Floats *)at; }
+    INLINE void store(const float *x, long dim, float *row) { memcpy(row, x, dim * sizeof(float)); }
+};
+
+// Int8: the scale, a float, comes after the values (`kv_rows.py`).
+struct Int8Rows {
+    using Element = int8_t;
+    static long width(long dim) { return dim + (long)sizeof(float); }
+    INLINE float scale(const int8_t *row, long dim) {
+        float value;
+        memcpy(&value, row + dim, sizeof value);
+        return value;
+    }
+    INLINE Floats load(const int8_t *at) {
+        return __builtin_convertvector(__builtin_convertvector(*(const Bytes *)at, Ints), Floats);
+    }
+    INLINE void store(const float *x, long dim, int8_t *row) {
+        float value;
+        quantize(x, 1, dim, dim, dim, 127, row, nullptr, &value);
+        memcpy(row + dim, &value, sizeof value);
+    }
+};
+
+// Calls use(position, pointer to its row of one head) for positions [from, to) of a sequence.
+template <typename Element, typename Use>
+INLINE void each_position(const Element *cache, const int32_t *table, long block_size, long stride, long from,
                           long to, Use use) {
     while (from < to) {
         const long block = from / block_size;
         const long end = (block + 1) * block_size < to ? (block + 1) * block_size : to;
-        const float *at = cache + (table[block] * block_size + from % block_size) * stride;
+        const Element *at = cache + (table[block] * block_size + from % block_size) * stride;
         for (; from < end; from++, at += stride) use(from, at);
     }
 }
 
 // One query and head over positions [from, to) of a sequence: softmax(q . k * scale) . v.
-void attend(const float *q, const float *k, const float *v, const int32_t *table, long block_size,
-            long stride, long dim, long from, long to, float scale, float *scores, float *out) {
+template <typename Rows>
+void attend(const float *q, const typename Rows::Element *k, const typename Rows::Element *v,
+            const int32_t *table, long block_size, long stride, long dim, long from, long to, float scale,
+            float *scores, float *out) {
+    using Element = typename Rows::Element;
     constexpr int most = 4;  // registers of the result at once
     float largest = -__builtin_inff();
-    each_position(k, table, block_size, stride, from, to, [&](long position, const float *key) {
+    each_position(k, table, block_size, stride, from, to, [&](long position, const Element *key) {
         Floats sum = {};
         long d = 0;
-        for (; d + LANES <= dim; d += LANES) sum += *(const Floats *)(q + d) * *(const Floats *)(key + d);
+        for (; d + LANES <= dim; d += LANES) sum += *(const Floats *)(q + d) * Rows::load(key + d);
         float score = sum_of(sum);
-        for (; d < dim; d++) score += q[d] * key[d];
-        score *= scale;
+        for (; d < dim; d++) score += q[d] * (float)key[d];
+        score *= scale * Rows::scale(key, dim);
         scores[position - from] = score;
         largest = score > largest ? score : largest;
     });
@@ -397,64 +491,56 @@ void attend(const float *q, const float *k, const float *v, const int32_t *table
     long d = 0;
     for (; d + most * LANES <= dim; d += most * LANES) {
         Floats sum[most] = {};
-        each_position(v, table, block_size, stride, from, to, [&](long position, const float *value) {
-            UNROLL for (int j = 0; j < most; j++)
-                sum[j] += *(const Floats *)(value + d + j * LANES) * scores[position - from];
+        each_position(v, table, block_size, stride, from, to, [&](long position, const Element *value) {
+            const float weight = scores[position - from] * Rows::scale(value, dim);
+            UNROLL for (int j = 0; j < most; j++) sum[j] += Rows::load(value + d + j * LANES) * weight;
         });
         UNROLL for (int j = 0; j < most; j++) *(Floats *)(out + d + j * LANES) = sum[j] * share;
     }
     for (; d < dim; d++) {
         float sum = 0;
-        each_position(v, table, block_size, stride, from, to, [&](long position, const float *value) {
-            sum += value[d] * scores[position - from];
+        each_position(v, table, block_size, stride, from, to, [&](long position, const Element *value) {
+            sum += (float)value[d] * (scores[position - from] * Rows::scale(value, dim));
         });
         out[d] = sum * share;
     }
 }
 
-}  // namespace
-
-extern "C" {
-
 // Of rows with one query each: q of [rows, kv_heads * group, dim] with `q_stride` values a row; k and v of
-// [blocks, block_size, kv_heads, dim]; a row's blocks in `tables`, `table_stride` a row; a query sees
+// [blocks, block_size, kv_heads, row]; a row's blocks in `tables`, `table_stride` a row; a query sees
 // the last `window` of its `lens` positions. `scores` holds the longest context.
-void attend_rows(const float *q, long q_stride, long rows, long kv_heads, long group, long dim,
-                 const float *k, const float *v, long block_size, const int32_t *tables,
-                 long table_stride, const int32_t *lens, float scale, long window, float *scores,
-                 float *out) {
+template <typename Rows>
+void attend_sequences(const float *q, long q_stride, long rows, long kv_heads, long group, long dim,
+                 const typename Rows::Element *k, const typename Rows::Element *v, long block_size,
+                 const int32_t *tables, long table_stride, const int32_t *lens, float scale, long window,
+                 float *scores, float *out) {
+    const long width = Rows::width(dim);
     for (long row = 0; row < rows; row++) {
         const long to = lens[row], from = to > window ? to - window : 0;
         for (long head = 0; head < kv_heads * group; head++) {
-            const long offset = head / group * dim;
-            attend(q + row * q_stride + head * dim, k + offset, v + offset, tables + row * table_stride,
-                   block_size, kv_heads * dim, dim, from, to, scale, scores,
-                   out + (row * kv_heads * group + head) * dim);
+            const long offset = head / group * width;
+            attend<Rows>(q + row * q_stride + head * dim, k + offset, v + offset,
+                         tables + row * table_stride, block_size, kv_heads * width, dim, from, to, scale,
+                         scores, out + (row * kv_heads * group + head) * dim);
         }
-    }
-}
-
-// total = x + residual, normed = total / rms(total) * weight, of [rows, width].
-void add_rms_norm(const float *x, const float *residual, const float *weight, float eps, long rows,
-                  long width, float *normed, float *total) {
-    for (long row = 0; row < rows; row++, x += width, residual += width, normed += width, total += width) {
-        for (long i = 0; i < width; i++) total[i] = x[i] + residual[i];
-        normalize(total, weight, eps, width, normed);
     }
 }
 
 // Normalizes q and k of qkv, [rows, heads + 2 * kv_heads, dim], where there are weights for it, and turns each
 // pair (i, i + dim / 2) by the row's i-th angle. q goes to `q`, [rows, heads, dim]; k and v go to the slot of the
-// row in the caches, [slots, kv_heads, dim].
-void rope_store(const float *qkv, const float *cosines, const float *sines, const int64_t *slots,
-                float *k_cache, float *v_cache, const float *q_norm, const float *k_norm, float eps,
-                long rows, long heads, long kv_heads, long dim, float *scratch, float *q) {
-    const long half = dim / 2;
+// row in the caches, [slots, kv_heads, row]. `scratch` holds 2 * dim.
+template <typename Rows>
+void rotate_and_store(const float *qkv, const float *cosines, const float *sines, const int64_t *slots,
+                typename Rows::Element *k_cache, typename Rows::Element *v_cache, const float *q_norm,
+                const float *k_norm, float eps, long rows, long heads, long kv_heads, long dim,
+                float *scratch, float *q) {
+    const long half = dim / 2, width = Rows::width(dim);
     for (long row = 0; row < rows; row++, cosines += half, sines += half) {
-        float *key = k_cache + slots[row] * kv_heads * dim, *value = v_cache + slots[row] * kv_heads * dim;
+        auto *key = k_cache + slots[row] * kv_heads * width, *value = v_cache + slots[row] * kv_heads * width;
         for (long head = 0; head < heads + kv_heads; head++, qkv += dim) {
-            float *out = head < heads ? q + (row * heads + head) * dim : key + (head - heads) * dim;
-            const float *weight = head < heads ? q_norm : k_norm, *in = qkv;
+            const bool is_q = head < heads;
+            float *out = is_q ? q + (row * heads + head) * dim : scratch + dim;
+            const float *weight = is_q ? q_norm : k_norm, *in = qkv;
             if (weight) {
                 normalize(qkv, weight, eps, dim, scratch);
                 in = scratch;
@@ -463,9 +549,51 @@ void rope_store(const float *qkv, const float *cosines, const float *sines, cons
                 out[i] = in[i] * cosines[i] - in[i + half] * sines[i];
                 out[i + half] = in[i + half] * cosines[i] + in[i] * sines[i];
             }
+            if (!is_q) Rows::store(out, dim, key + (head - heads) * width);
         }
-        memcpy(value, qkv, kv_heads * dim * sizeof(float));
-        qkv += kv_heads * dim;
+        for (long head = 0; head < kv_heads; head++, qkv += dim) Rows::store(qkv, dim, value + head * width);
+    }
+}
+
+}  // namespace
+
+extern "C" {
+
+void attend_rows(const float *q, long q_stride, long rows, long kv_heads, long group, long dim,
+                 const float *k, const float *v, long block_size, const int32_t *tables, long table_stride,
+                 const int32_t *lens, float scale, long window, float *scores, float *out) {
+    attend_sequences<FloatRows>(q, q_stride, rows, kv_heads, group, dim, k, v, block_size, tables, table_stride,
+                           lens, scale, window, scores, out);
+}
+
+void attend_rows_int8(const float *q, long q_stride, long rows, long kv_heads, long group, long dim,
+                      const int8_t *k, const int8_t *v, long block_size, const int32_t *tables,
+                      long table_stride, const int32_t *lens, float scale, long window, float *scores,
+                      float *out) {
+    attend_sequences<Int8Rows>(q, q_stride, rows, kv_heads, group, dim, k, v, block_size, tables, table_stride,
+                          lens, scale, window, scores, out);
+}
+
+void rope_store(const float *qkv, const float *cosines, const float *sines, const int64_t *slots,
+                float *k_cache, float *v_cache, const float *q_norm, const float *k_norm, float eps,
+                long rows, long heads, long kv_heads, long dim, float *scratch, float *q) {
+    rotate_and_store<FloatRows>(qkv, cosines, sines, slots, k_cache, v_cache, q_norm, k_norm, eps, rows, heads,
+                          kv_heads, dim, scratch, q);
+}
+
+void rope_store_int8(const float *qkv, const float *cosines, const float *sines, const int64_t *slots,
+                     int8_t *k_cache, int8_t *v_cache, const float *q_norm, const float *k_norm, float eps,
+                     long rows, long heads, long kv_heads, long dim, float *scratch, float *q) {
+    rotate_and_store<Int8Rows>(qkv, cosines, sines, slots, k_cache, v_cache, q_norm, k_norm, eps, rows, heads,
+                         kv_heads, dim, scratch, q);
+}
+
+// total = x + residual, normed = total / rms(total) * weight, of [rows, width].
+void add_rms_norm(const float *x, const float *residual, const float *weight, float eps, long rows,
+                  long width, float *normed, float *total) {
+    for (long row = 0; row < rows; row++, x += width, residual += width, normed += width, total += width) {
+        for (long i = 0; i < width; i++) total[i] = x[i] + residual[i];
+        normalize(total, weight, eps, width, normed);
     }
 }
 
@@ -517,6 +645,11 @@ void int4_product(const float *x, long rows, long width, long group, const uint8
     for (long i = 0; i < rows * (width / group); i++)
         sums[i] = scales[i] * (float)total(whole + i * group, group);
     multiply(Int4Product{whole, scales, sums, width, group, weight, pairs, y, panels}, rows);
+}
+
+void nf4_product(const float *x, long rows, long width, long block, const uint32_t *weight,
+                 const float *largest, long panels, float *y) {
+    multiply(Nf4Product{x, width, block, weight, largest, y, panels}, rows);
 }
 
 }  // extern "C"

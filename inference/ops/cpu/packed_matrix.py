@@ -12,12 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inference.errors import ConfigError
 from inference.ops.cpu.compilation import Library
+from inference.ops.grid import Grid
+from inference.ops.nf4_matrix import block_of, nf4_values
 
-__all__ = ["PackedFloat", "PackedInt4", "PackedInt8", "PackedMatrix"]
-
-_GROUPS = (32, 64, 128)  # of int4 values that share a scale, the fewest that divide the row first
+__all__ = ["PackedFloat", "PackedInt4", "PackedInt8", "PackedMatrix", "PackedNf4"]
 
 
 class PackedMatrix:
@@ -118,43 +117,35 @@ class PackedInt8(PackedMatrix):
 
 
 class PackedInt4(PackedMatrix):
-    """A matrix in int4 with a step and a lowest value for each group of a row, rounded to nearest.
+    """A matrix in int4, on a grid of 16 values for each group of a row, rounded to nearest.
 
     Activations are rounded to 8 bits in the same groups.
 
     Args:
         library: The compiled products.
         weight: ``[out, in]``.
+        grid: What its values are rounded to, where the groups are of a multiple of 8; None fits one.
 
     Raises:
-        ConfigError: ``in`` is no multiple of 32.
+        ConfigError: ``in`` is no multiple of 32, and there is no grid.
 
     Cost:
         As ``linear`` at half a byte a weight, plus 4 bytes a group.
     """
 
-    def __init__(self, library: Library, weight: Tensor) -> None:
+    def __init__(self, library: Library, weight: Tensor, grid: Grid | None = None) -> None:
         out, width = weight.shape
-        self._group = next((group for group in _GROUPS if width % group == 0), 0)
-        if not self._group:
-            raise ConfigError(
-                f"quantization='int4': a matrix of {out} x {width} does not fit; columns go by "
-                f"{_GROUPS[0]}. Use 'int8'"
-            )
-        groups = weight.float().view(out, -1, self._group)
-        low, high = groups.aminmax(dim=-1)
-        # As held: the values are rounded to the steps that they are multiplied by.
-        low = low.to(torch.bfloat16)
-        steps = high.sub(low.float()).div_(15).clamp_(min=1e-8).to(torch.bfloat16)
-        wide = groups.sub(low.float()[..., None]).div_(steps.float()[..., None])
-        values = wide.round_().clamp_(0, 15).to(torch.uint8).view(out, -1, 2, 4).numpy()
+        if grid is None or grid.group % 8:
+            grid = Grid.fit(weight)
+        self._group = grid.group
+        values = grid.values(weight).view(out, -1, 2, 4).numpy()
         halves = (values[:, :, 0] | values[:, :, 1] << 4).reshape(out, -1)
-        pairs = torch.stack((steps, low), dim=-1).view(torch.int16).numpy()  # [out, groups, 2]
+        pairs = torch.stack((grid.steps, grid.lows), dim=-1).bfloat16()  # [out, groups, 2]
         super().__init__(
             library,
             (out, width),
             _panels(library, halves, of=4),
-            _panels(library, pairs.reshape(out, -1), of=2),
+            _panels(library, pairs.view(torch.int16).numpy().reshape(out, -1), of=2),
         )
 
     def _fill(self, x: NDArray[np.float32], product: NDArray[np.float32]) -> None:
@@ -164,6 +155,40 @@ class PackedInt4(PackedMatrix):
         self._library.int4_product(
             *(x.ctypes.data, rows, width, self._group, values),
             *(pairs, self._panels, work.ctypes.data, product.ctypes.data),
+        )
+
+
+class PackedNf4(PackedMatrix):
+    """A matrix in NF4, multiplied in float32.
+
+    Args:
+        library: The compiled products.
+        weight: ``[out, in]``.
+
+    Raises:
+        ConfigError: ``in`` is no multiple of 32.
+
+    Cost:
+        As ``linear`` at half a byte a weight, plus 4 bytes a block of a row.
+    """
+
+    def __init__(self, library: Library, weight: Tensor) -> None:
+        out, width = weight.shape
+        self._block = block_of(weight)
+        values, largest = nf4_values(weight, self._block)
+        eights = values.view(out, -1, 8).numpy().astype(np.uint32) << np.arange(0, 32, 4)
+        super().__init__(
+            library,
+            (out, width),
+            _panels(library, eights.sum(-1, dtype=np.uint32)),
+            _panels(library, largest.numpy()),
+        )
+
+    def _fill(self, x: NDArray[np.float32], product: NDArray[np.float32]) -> None:
+        values, largest = self._pointers
+        self._library.nf4_product(
+            *(x.ctypes.data, *x.shape, self._block, values),
+            *(largest, self._panels, product.ctypes.data),
         )
 
 

@@ -58,7 +58,8 @@ def paged_attention(
     if tokens == 0:
         return out
     rows = plan.context_lens.shape[0]
-    block_size, kv_heads = k_cache.shape[1:3]
+    block_size, kv_heads, width = k_cache.shape[1:]
+    in_8_bits = k_cache.element_size() == 1
     shape = device_shape(q.device)
     blocks = choose_blocks(
         group=heads // kv_heads,
@@ -93,6 +94,8 @@ def paged_attention(
         partial,
         stats,
         counters,
+        k_cache.view(torch.float32) if in_8_bits else None,
+        v_cache.view(torch.float32) if in_8_bits else None,
         rows,
         plan.block_tables.shape[1],
         splits,
@@ -101,6 +104,7 @@ def paged_attention(
         KV_HEADS=kv_heads,
         GROUP=heads // kv_heads,
         DIM=dim,
+        ROW=width,
         BLOCK_SIZE=block_size,
         BLOCK_Q=blocks.queries,
         BLOCK_M=blocks.rows,
@@ -117,7 +121,7 @@ def paged_attention(
 @triton.jit
 def _paged_attention(
     q_ptr,  # [tokens, KV_HEADS, GROUP, DIM]
-    k_cache_ptr,  # [slots, KV_HEADS, DIM]
+    k_cache_ptr,  # [slots, KV_HEADS, ROW]
     v_cache_ptr,
     query_starts_ptr,  # [rows + 1]
     context_lens_ptr,  # [rows]
@@ -126,6 +130,8 @@ def _paged_attention(
     partial_ptr,  # [q blocks, KV_HEADS, splits, BLOCK_M, DIM]; None where nothing is split
     stats_ptr,  # [q blocks, KV_HEADS, splits, BLOCK_M, 2]: largest score, sum of weights
     counters_ptr,  # [q blocks · KV_HEADS]
+    k_scales_ptr,  # k_cache as float32, where a scale ends each row; None of a cache not in 8 bits
+    v_scales_ptr,
     rows,
     table_width,
     splits,
@@ -134,6 +140,7 @@ def _paged_attention(
     KV_HEADS: tl.constexpr,
     GROUP: tl.constexpr,
     DIM: tl.constexpr,
+    ROW: tl.constexpr,
     BLOCK_SIZE: tl.constexpr,
     BLOCK_Q: tl.constexpr,
     BLOCK_M: tl.constexpr,
@@ -193,7 +200,8 @@ def _paged_attention(
         seen = (n >= begin) & (n < end)
         slot = tl.load(table + n // BLOCK_SIZE, mask=seen, other=0).to(tl.int64)
         slot = slot * BLOCK_SIZE + n % BLOCK_SIZE
-        kv_at = (slot * KV_HEADS + kv_head) * DIM
+        kv_row = slot * KV_HEADS + kv_head
+        kv_at = kv_row * ROW
         # Unseen positions are not read: what lies there may be NaN.
         k = tl.load(
             k_cache_ptr + kv_at[None, :] + d[:, None],
@@ -205,16 +213,28 @@ def _paged_attention(
             mask=seen[:, None] & (d < DIM)[None, :],
             other=0.0,
         )
+        if k_scales_ptr is not None:
+            # By way of float32: the interpreter casts int8 to bfloat16 wrong.
+            k = k.to(tl.float32).to(q.dtype)
+            v = v.to(tl.float32).to(q.dtype)
+            scale_at = kv_row * (ROW // 4) + DIM // 4
+            k_scale = tl.load(k_scales_ptr + scale_at, mask=seen, other=0.0)
+            v_scale = tl.load(v_scales_ptr + scale_at, mask=seen, other=0.0)
         visible = seen[None, :] & (n[None, :] <= position[:, None])
         if window > 0:
             visible = visible & (n[None, :] > position[:, None] - window)
-        scores = tl.where(visible, scale * dot(q, k, WIDEN), float("-inf"))
+        scores = scale * dot(q, k, WIDEN)
+        if k_scales_ptr is not None:
+            scores = scores * k_scale[None, :]
+        scores = tl.where(visible, scores, float("-inf"))
         new_largest = tl.maximum(largest, tl.max(scores, axis=1))
         # A query that has seen nothing yet: -inf less -inf would be NaN.
         shift = tl.where(new_largest == float("-inf"), 0.0, new_largest)
         weights = tl.exp2(scores - shift[:, None])
         fade = tl.exp2(largest - shift)
         total = total * fade + tl.sum(weights, axis=1)
+        if k_scales_ptr is not None:
+            weights = weights * v_scale[None, :]
         acc = acc * fade[:, None] + dot(weights.to(v.dtype), v, WIDEN)
         largest = new_largest
 

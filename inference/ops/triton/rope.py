@@ -40,7 +40,9 @@ def rope_store(
     )
     if (q_norm is None) != (k_norm is None):
         raise ValueError("rope_store: give q_norm and k_norm, or neither")
-    kv_heads, dim = k_cache.shape[-2:]
+    kv_heads, width = k_cache.shape[-2:]
+    dim = 2 * cos.shape[-1]
+    in_8_bits = k_cache.element_size() == 1
     tokens = qkv.shape[0]
     all_heads = qkv.shape[1] // dim
     heads = all_heads - 2 * kv_heads
@@ -56,10 +58,15 @@ def rope_store(
             q_norm,
             k_norm,
             q,
+            k_cache.view(torch.float32) if in_8_bits else None,
+            v_cache.view(torch.float32) if in_8_bits else None,
             eps,
             HEADS=heads,
             KV_HEADS=kv_heads,
             HALF=dim // 2,
+            ROW=width,
+            MOST=127.0 if k_cache.dtype is torch.int8 else 448.0,
+            INTEGERS=k_cache.dtype is torch.int8,
             BLOCK_HEADS=_HEADS_PER_PROGRAM,
             BLOCK_HALF=triton.next_power_of_2(dim // 2),
         )
@@ -72,15 +79,20 @@ def _rope_store(
     cos_ptr,  # [tokens, HALF]
     sin_ptr,
     slots_ptr,  # [tokens]
-    k_cache_ptr,  # [slots, KV_HEADS, 2·HALF]
+    k_cache_ptr,  # [slots, KV_HEADS, ROW]
     v_cache_ptr,
     q_norm_ptr,  # [2·HALF] or None
     k_norm_ptr,  # None with q_norm_ptr
     q_ptr,  # [tokens, HEADS, 2·HALF]
+    k_scales_ptr,  # k_cache as float32, where a scale ends each row; None of a cache not in 8 bits
+    v_scales_ptr,
     eps,
     HEADS: tl.constexpr,
     KV_HEADS: tl.constexpr,
     HALF: tl.constexpr,
+    ROW: tl.constexpr,
+    MOST: tl.constexpr,
+    INTEGERS: tl.constexpr,
     BLOCK_HEADS: tl.constexpr,
     BLOCK_HALF: tl.constexpr,
 ):
@@ -117,12 +129,38 @@ def _rope_store(
     tl.store(write_q, new_left, mask=is_q & channel)
     tl.store(write_q + HALF, new_right, mask=is_q & channel)
     if slot >= 0:  # a padding lane of a CUDA graph has no slot
-        write_k = k_cache_ptr + (slot * KV_HEADS + head - HEADS) * 2 * HALF + at
-        tl.store(write_k, new_left, mask=is_k & channel)
-        tl.store(write_k + HALF, new_right, mask=is_k & channel)
-        write_v = v_cache_ptr + (slot * KV_HEADS + head - HEADS - KV_HEADS) * 2 * HALF + at
-        tl.store(write_v, raw_left, mask=is_v & channel)
-        tl.store(write_v + HALF, raw_right, mask=is_v & channel)
+        k_row = slot * KV_HEADS + head - HEADS
+        v_row = k_row - KV_HEADS
+        if k_scales_ptr is not None:
+            new_left, new_right, k_scale = _in_8_bits(new_left, new_right, MOST, INTEGERS)
+            raw_left, raw_right, v_scale = _in_8_bits(raw_left, raw_right, MOST, INTEGERS)
+            scale_at = HALF // 2  # after 2·HALF bytes, in float32
+            tl.store(k_scales_ptr + k_row * (ROW // 4) + scale_at, k_scale, mask=is_k)
+            tl.store(v_scales_ptr + v_row * (ROW // 4) + scale_at, v_scale, mask=is_v)
+        dtype_of_cache: tl.constexpr = k_cache_ptr.dtype.element_ty
+        write_k = k_cache_ptr + k_row * ROW + at
+        tl.store(write_k, new_left.to(dtype_of_cache), mask=is_k & channel)
+        tl.store(write_k + HALF, new_right.to(dtype_of_cache), mask=is_k & channel)
+        write_v = v_cache_ptr + v_row * ROW + at
+        tl.store(write_v, raw_left.to(dtype_of_cache), mask=is_v & channel)
+        tl.store(write_v + HALF, raw_right.to(dtype_of_cache), mask=is_v & channel)
+
+
+@triton.jit
+def _in_8_bits(left, right, MOST: tl.constexpr, INTEGERS: tl.constexpr):
+    """Return the halves of each row over its scale, and the scale, all float32."""
+    left = left.to(tl.float32)
+    right = right.to(tl.float32)
+    largest = tl.maximum(tl.max(tl.abs(left), axis=1), tl.max(tl.abs(right), axis=1))
+    # The maximum passes over NaN; 0 times each number does not.
+    unknown = tl.sum(left * 0.0, axis=1) + tl.sum(right * 0.0, axis=1)
+    scale = (tl.maximum(largest / MOST, 1e-30) + unknown)[:, None]
+    left = left / scale
+    right = right / scale
+    if INTEGERS:
+        left = tl.floor(left + 0.5)
+        right = tl.floor(right + 0.5)
+    return left, right, scale
 
 
 @triton.jit

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from inference.ops.attention import AttentionPlan
+from inference.ops.kv_rows import encode
 
 __all__ = ["CASES", "Case", "Draw", "make_plan"]
 
@@ -160,9 +161,10 @@ def _paged_attention(
     *,
     block_size: int = 16,
     window: int | None = None,
+    int8: bool = False,
     large: bool = False,
 ) -> Case:
-    """``rows`` are (queries, context), those of a single query first."""
+    """``rows`` are (queries, context), those of a single query first; ``int8`` caches are in 8 bits."""
 
     def make(draw: Draw) -> tuple[tuple[Any, ...], dict[str, Any]]:
         num_heads, kv_heads = heads
@@ -181,13 +183,13 @@ def _paged_attention(
                 slots[(block * block_size + position % block_size).to(draw.device)] = draw.normal(
                     context, kv_heads, dim
                 )
-            caches.append(cache)
+            caches.append(encode(cache, torch.int8) if int8 else cache)
         q = draw.normal(sum(n for n, _ in rows), num_heads, dim)
         args = (q, *caches, make_plan(rows, tables, block_size, device=draw.device))
         return args, {"scale": dim**-0.5, "window": window}
 
     shape = ",".join(f"{n}of{c}" for n, c in rows)
-    name = f"{shape}-{heads[0]}:{heads[1]}x{dim}-b{block_size}-w{window}"
+    name = f"{shape}-{heads[0]}:{heads[1]}x{dim}-b{block_size}-w{window}{'-int8' * int8}"
     return Case(name, make, large)
 
 
@@ -308,6 +310,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         _paged_attention([(1, 3), (2, 6), (7, 7), (20, 70)], (4, 2), 16, block_size=5),
         _paged_attention([(1, 3), (1, 40), (25, 70)], (5, 1), 16, window=7),
         _paged_attention([(30, 30)], (2, 2), 40, window=1),
+        _paged_attention([(1, 3), (1, 100), (9, 20)], (4, 2), 24, block_size=5, int8=True),
         _paged_attention([(1, 5000), (1, 1), (1, 33_000)], (32, 8), 128, large=True),
         _paged_attention([(1, 700), (555, 2000), (300, 300)], (28, 4), 128, large=True),
         _paged_attention([(1000, 1000)], (16, 8), 128, large=True),

@@ -1,0 +1,1 @@
+"""Weights in fewer bits or fewer numbers, made or read before an engine starts; no request passes here."""
