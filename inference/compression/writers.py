@@ -92,25 +92,35 @@ def writer(name: str, widths: set[int], *, group: int | None = None) -> Format:
         )
     if name == "gptq":
         return Format(_gptq_config(group), _encode_gptq, partial(_compensated, group=group), True)
-    weights = {"num_bits": 4, "strategy": "group", "group_size": group, "symmetric": False}
+    weights = {"num_bits": 4, "strategy": "group", "group_size": group, "symmetric": True}
     return Format(_compressed(weights), _encode_int4, partial(_nearest, group=group))
 
 
 class _Uniform:
-    """Rounds to 16 values from the least to the largest weight of a group, 0 among them."""
+    """Rounds to 16 values from the least to the largest weight of a group, 0 among them.
 
-    def __init__(self, group: int) -> None:
+    Args:
+        group: Inputs that share a scale.
+        symmetric: From minus the largest magnitude to it instead.
+    """
+
+    def __init__(self, group: int, *, symmetric: bool = False) -> None:
         self.group = group
+        self._symmetric = symmetric
         self._values: list[Tensor] = []
         self._zeros: list[Tensor] = []
         self._scales: list[Tensor] = []
 
     def fit(self, columns: Tensor, curvature: Tensor) -> None:
         low, high = columns.amin(1).clamp(max=0), columns.amax(1).clamp(min=0)
+        if self._symmetric:
+            high = torch.maximum(-low, high)
+            low = -high
         # Rounded first to what is stored, so that weights are rounded to what they become.
         scale = ((high - low) / 15).clamp(min=2**-24).half()
         self._scales.append(scale)
-        self._zeros.append((-low / scale.float()).round().clamp(0, 15))
+        middle = torch.full_like(low, 8) if self._symmetric else (-low / scale.float()).round()
+        self._zeros.append(middle.clamp(0, 15))
 
     def round(self, column: Tensor, place: int) -> Tensor:
         scale, zero = self._scales[-1].float(), self._zeros[-1]
@@ -126,7 +136,7 @@ class _Uniform:
 
 
 def _nearest(weight: Tensor, product: Tensor | None, *, group: int) -> Values:
-    rounding = _Uniform(group)
+    rounding = _Uniform(group, symmetric=True)
     for i in range(weight.shape[1]):
         if i % group == 0:
             rounding.fit(weight[:, i : i + group], weight)
@@ -163,7 +173,6 @@ def _encode_int4(rounded: Values) -> Parts:
     return {
         "weight_packed": _words(rounded.values, 4),
         "weight_scale": rounded.scales,
-        "weight_zero_point": _words(rounded.zeros.t(), 4).t(),
         "weight_shape": torch.tensor(rounded.values.shape),
     }
 
