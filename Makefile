@@ -54,7 +54,7 @@ smollm: env  ## Fetch and convert SmolLM2-135M (real weights) once into the cach
 peers: env  ## Load vLLM's, llama.cpp's and our server alike; write the table of docs/http.md (5 GB, half an hour).
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.peers $(PEERS_ARGS)
 
-gpu:  ## Measure this machine's GPU offline, PART by PART (facts kernels engine telemetry scenarios suites aa).
+gpu:  ## Measure this machine's GPU offline, PART by PART (facts kernels engine telemetry scenarios explain suites aa).
 	@PYTHON='$(PYTHON)' .ci/gpu
 
 clean:  ## Remove the environment and every local measurement.

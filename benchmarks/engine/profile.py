@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from benchmarks.engine.compiled import compiled_kernels
 from tracker.load.drive import drive
 from tracker.load.profile import (
     CallNode,
@@ -133,6 +134,7 @@ def _capture(target: Any, benchmark: str, scenario: Scenario, directory: Path) -
         "counters": counters,
         "device": scenario.model.device if scenario.model else "cpu",
         "device_problem": problem,
+        "compiled": compiled_kernels(target.source.name),
     }
     return write_trace(
         directory, benchmark, tree=tree, steps=steps, untraced=untraced, timer=timer,

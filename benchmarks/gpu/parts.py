@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from benchmarks.gpu import aa, engine, facts, kernels, scenarios, suites, telemetry
+from benchmarks.gpu import aa, engine, explain, facts, kernels, scenarios, suites, telemetry
 
 __all__ = ["PARTS"]
 
@@ -16,6 +16,7 @@ PARTS: dict[str, ModuleType] = {
     "engine": engine,
     "telemetry": telemetry,
     "scenarios": scenarios,
+    "explain": explain,
     "suites": suites,
     "aa": aa,
 }

@@ -234,14 +234,21 @@ def _place(charge: Charge, effect: Effect, changed: Sequence[ChangedCode]) -> tu
     file, _, function = charge.owner.partition(": ")
     if not function:  # an op: what was compiled stands in the place of a line
         before = effect.at.base.site[1] if effect.at.base is not None else node.site[1]
-        return charge.owner, node.site[1] if before == node.site[
-            1
-        ] else f"{before} → {node.site[1]}"
+        return charge.owner, _changed_facts(before, node.site[1])
     if effect.kind == "slower":
         line = heaviest_line(effect)
         return (f"{file}:{line.number}", line.text) if line else (f"{file}:{node.line}", "")
     line_number, text = node.site
     return f"{file}:{line_number or node.line}", text
+
+
+def _changed_facts(before: str, after: str) -> str:
+    """Return what a compiler made of a kernel; of two versions only what differs."""
+    if before == after:
+        return after
+    sides = [text.split(", ") for text in (before, after)]
+    only = [", ".join(f for f in own if f not in other) for own, other in (sides, sides[::-1])]
+    return " → ".join(text or "the rest" for text in only)
 
 
 def _op(effect: Effect) -> str:

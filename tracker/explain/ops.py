@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from tracker.explain.tree import Node
@@ -18,6 +19,7 @@ __all__ = ["op_counts", "op_roots"]
 _HOST = ("cpu_op", "cuda_runtime", "user_annotation")
 _DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 _COMPILED = ("registers per thread", "shared memory", "grid", "block")
+_TRITON = ("spills", "num_warps", "num_stages", "tuned")
 # Calls of the runtime that a step should not have more of, by what their names contain.
 _RUNTIME = {"Launch": "kernel launches", "Synchronize": "host-device syncs", "Memcpy": "copies"}
 
@@ -48,12 +50,17 @@ class _Op:
         )
 
 
-def op_roots(events: Iterable[Mapping[str, Any]], device: str) -> tuple[Node, ...]:
+def op_roots(
+    events: Iterable[Mapping[str, Any]],
+    device: str,
+    compiled: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> tuple[Node, ...]:
     """Return the kinds of steps with the ops and kernels in them; empty where there are none.
 
     Args:
         events: Of torch's profiler; steps are annotations named "step KIND".
         device: ``"cpu"`` or ``"cuda"``.
+        compiled: By kernel, what else its compiler said: Triton's spills, its autotuner's choice.
     """
     known = list(events)
     roots: dict[str, _Op] = {}
@@ -74,7 +81,10 @@ def op_roots(events: Iterable[Mapping[str, Any]], device: str) -> tuple[Node, ..
         kernel = parent.child(str(event["name"]))
         kernel.calls += 1
         kernel.seconds += event["dur"] / 1e6
-        kernel.text = ", ".join(f"{key} {arguments[key]}" for key in _COMPILED if key in arguments)
+        facts = {key: arguments[key] for key in _COMPILED if key in arguments}
+        made = compiled.get(str(event["name"]), {})
+        facts |= {key: made[key] for key in _TRITON if key in made}
+        kernel.text = ", ".join(f"{key} {value}" for key, value in facts.items())
     return tuple(op.node(0, kind) for kind, op in sorted(roots.items()) if op.children)
 
 

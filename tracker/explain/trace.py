@@ -162,7 +162,7 @@ def _parse(events: Sequence[Mapping[str, Any]], own: Mapping[str, Any], path: st
             for kind, steps in sorted(untraced.items())
         },
         counters={**own["counters"], **op_counts(events)},
-        ops=op_roots(events, own.get("device", "cpu")),
+        ops=op_roots(events, own.get("device", "cpu"), own.get("compiled") or {}),
         ops_problem=own.get("device_problem"),
         device=own.get("device", "cpu"),
     )

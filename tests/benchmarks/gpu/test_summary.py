@@ -29,7 +29,7 @@ def test_the_page_names_device_clocks_values_and_what_is_missing():
     assert "| f.track_copy | 3e+12 | s | lower |" in page
     assert "| e.track_tpot | - | s | lower |" in page
     assert "- engine, decode y: skipped: 80 GB are needed" in page
-    assert "Parts that have not run: kernels, telemetry, scenarios, suites, aa." in page
+    assert "Parts that have not run: kernels, telemetry, scenarios, explain, suites, aa." in page
     assert "cuda" not in page
 
 

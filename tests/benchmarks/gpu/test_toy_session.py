@@ -49,7 +49,7 @@ def test_every_part_leaves_results_that_the_tracker_reads(folder, tmp_path):
     page = (folder / "summary.md").read_text()
     assert "have not run" not in page
     assert "## Not measured" not in page
-    for part in ("facts", "kernels", "engine", "telemetry", "scenarios", "suites", "aa"):
+    for part in ("facts", "kernels", "engine", "telemetry", "scenarios", "explain", "suites", "aa"):
         assert f"\n## {part}\n" in page
 
 

@@ -75,6 +75,29 @@ def test_a_slower_kernel_is_named_with_what_the_compiler_made_of_it(tmp_path):
     assert "op or kernel" in text and "gemm_64x64" in text
 
 
+def test_what_triton_made_of_a_kernel_stands_beside_it(tmp_path):
+    """The autotuner chose another tile, and the kernel spills."""
+    tiles = ("BLOCK: 64, num_warps: 4", "BLOCK: 256, num_warps: 4")
+    arms = []
+    for spills, tuned, micros in ((0, tiles[0], 100.0), (48, tiles[1], 150.0)):
+        facts = {"compiled": {"gemm_64x64": {"registers": 255, "spills": spills, "tuned": tuned}}}
+        ops = [(*GEMM[:3], micros), NORM, MUL]
+        arms.append(
+            [
+                read_trace(
+                    toy_trace(
+                        tmp_path / f"{spills}-{pair}", launch=pair, facts=facts,
+                        device_events=cuda_events(ops, launch=pair + spills),
+                    )
+                )
+                for pair in range(8)
+            ]
+        )  # fmt: skip
+    (row,) = explain(*arms).ops
+    assert row.where == "gemm_64x64"
+    assert row.code == "spills 0, tuned BLOCK: 64 → spills 48, tuned BLOCK: 256"
+
+
 def test_launches_and_syncs_are_counted_exactly(tmp_path):
     result = explained(tmp_path, ([GEMM, NORM, MUL], {}), ([GEMM, NORM, *[MUL] * 8], {"syncs": 1}))
     assert result.counters["kernel launches"] == (3 * STEPS, 10 * STEPS)

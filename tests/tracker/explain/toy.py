@@ -79,6 +79,7 @@ def toy_trace(
     noise: float = 0.05,
     counters: dict[str, int] | None = None,
     device_events: Sequence[dict[str, Any]] = (),
+    facts: dict[str, Any] | None = None,
 ) -> Path:
     """Run the toy under the tracers and return the file.
 
@@ -90,6 +91,7 @@ def toy_trace(
         noise: Relative, of every stretch of time.
         counters: What the engine says it counted.
         device_events: As torch's profiler saw a GPU.
+        facts: More of the trace's own part.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clock = Clock(random.Random(launch), noise)
@@ -132,7 +134,9 @@ def toy_trace(
             counted.setdefault(kind, CallNode()).add(counter.take())
     return write_trace(
         folder, "toy.Suite", tree=tree, steps=traced, untraced=untraced, timer=timer, counted=counted,
-        facts={"phases": PHASES, "counters": counters or {}, "device": "cuda"},
+        facts={
+            "phases": PHASES, "counters": counters or {}, "device": "cuda", **(facts or {}),
+        },
         device_events=device_events,
     )  # fmt: skip
 
