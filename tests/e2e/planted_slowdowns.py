@@ -212,14 +212,6 @@ UNSEEN = (
         PREFILL,
     ),
     Planted(
-        "an addition and a norm apart",
-        "inference/ops/cpu/compiled_ops.py",
-        "    normed, total = np.empty_like(x), np.empty_like(x)\n    load().add_rms_norm(\n",
-        "    if len(x):\n        return numpy_ops.add_rms_norm(x, residual, weight, eps=eps)\n"
-        "    normed, total = np.empty_like(x), np.empty_like(x)\n    load().add_rms_norm(\n",
-        r"compiled_ops\.py:\d+ add_rms_norm",
-    ),
-    Planted(
         "every batch laid out anew",
         "inference/batch.py",
         "            and not any(step.drafts)\n            and last.lens",
