@@ -7,7 +7,7 @@ import tempfile
 import pytest
 
 STRICT = os.environ.get("CI", "").lower() in ("1", "true", "yes")
-MUST_RUN = {"browser", "postgres", "prometheus"}
+MUST_RUN = {"browser", "postgres", "prometheus", "ray", "slurm"}
 
 # Tests measure nothing that counts: they neither wait for a measurement on this machine nor hold it.
 os.environ["PACEKEEPER_MEASURING_LOCK"] = (

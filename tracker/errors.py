@@ -7,6 +7,8 @@
     │   ├── PolicyError        2  pacekeeper.toml or a policy file
     │   └── RepeatedKeyError   2  an idempotency key of another request
     ├── MeasurementError       4  nothing was measured, or what was is not valid
+    │   ├── ExecutorError      4  an executor cannot be reached, or refuses a job
+    │   └── JobLostError       4  the job belongs to another attempt, was cancelled or has ended
     └── StoreError             5  the database cannot be opened, read or written
         └── SchemaError        5  its schema is newer, older or not ours
 
@@ -18,6 +20,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 __all__ = [
+    "ExecutorError",
+    "JobLostError",
     "MeasurementError",
     "PacekeeperError",
     "PolicyError",
@@ -61,6 +65,14 @@ class MeasurementError(PacekeeperError):
     def __init__(self, message: str, *, log: Path | None = None) -> None:
         super().__init__(message)
         self.log = log
+
+
+class ExecutorError(MeasurementError):
+    """An executor (this machine, Ray, Slurm) cannot be reached, or refuses a job."""
+
+
+class JobLostError(MeasurementError):
+    """A job is no longer this process's: it was handed out again, was cancelled, or has ended."""
 
 
 class StoreError(PacekeeperError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,7 @@ __all__ = [
     "finding_of",
     "group_by_commit",
     "sort_findings",
+    "worth_confirming",
 ]
 
 Confirmation = Literal["confirmed", "refuted", "inconclusive"]
@@ -136,6 +137,20 @@ def finding_of(
     """A finding with its changes worst first."""
     ordered = tuple(sorted(changes, key=_rank))
     return Finding(project, machine, revision, ordered, confirmation, gate_id)
+
+
+def worth_confirming(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the regressions that have not recovered and that no paired run has judged, worst first."""
+    return [
+        finding
+        for finding in findings
+        if finding.confirmation is None
+        and finding.before is not None
+        and any(
+            not change.shift.recovered and change.shift.drift_commits is None
+            for change in finding.of("worse")
+        )
+    ]
 
 
 def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 
 from tracker.confirmation import with_confirmation
-from tracker.domain import GateInfo, JobKind, RevisionInfo
+from tracker.domain import PRIORITY_ASKED, GateInfo, JobKind, RevisionInfo
 from tracker.errors import UsageError
 from tracker.findings import Finding
 from tracker.report.numbers import some_of
@@ -27,14 +27,20 @@ def base_of(store: Store, item: Triaged) -> RevisionInfo | None:
 
 
 def request(
-    store: Store, item: Triaged, kind: JobKind, *, by: str, now: datetime
+    store: Store,
+    item: Triaged,
+    kind: JobKind,
+    *,
+    by: str,
+    now: datetime,
+    priority: int = PRIORITY_ASKED,
 ) -> tuple[int, bool]:
     """Queue a paired run or a bisection of a finding; return (id of the job, is new).
 
     Raises:
         UsageError: The store knows no commit to measure against.
     """
-    return _queue(store, item, kind, _arguments(store, item), by, now)
+    return _queue(store, item, kind, _arguments(store, item), by, now, priority)
 
 
 def request_fix(
@@ -88,6 +94,7 @@ def _queue(
     arguments: dict[str, object],
     by: str,
     now: datetime,
+    priority: int = PRIORITY_ASKED,
 ) -> tuple[int, bool]:
     return store.request_job(
         item.finding.project,
@@ -97,6 +104,7 @@ def _queue(
         arguments=arguments,
         by=by,
         now=now,
+        priority=priority,
     )
 
 

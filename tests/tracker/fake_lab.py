@@ -56,6 +56,9 @@ class FakeRunner:
         header = replace(result.launches[0], digest=file.digest)
         return replace(result, file=file, launches=(header,))
 
+    def clean(self) -> None:
+        pass
+
 
 class NoisyNode(FakeRunner):
     """A node whose speed varies by 10 % from launch to launch; its control shows that, if it has one."""

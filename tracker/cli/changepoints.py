@@ -101,7 +101,8 @@ def _processes() -> int:
 
 def _confirmed(settings: Settings, store: Store, analysis: Analysis, most: int) -> Analysis:
     """Measure the worst findings in pairs; return the analysis with what the pairs say."""
-    from tracker.cli.confirming import measure, worth_confirming
+    from tracker.cli.confirming import measure
+    from tracker.findings import worth_confirming
 
     for finding in worth_confirming(analysis.findings)[:most]:
         measure(settings, finding)

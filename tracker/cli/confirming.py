@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 import click
 from rich.console import Console
@@ -16,21 +15,7 @@ from tracker.findings import Finding
 from tracker.gate.measured import gate_commits
 from tracker.gate.progress import PlainProgress
 
-__all__ = ["measure", "worth_confirming"]
-
-
-def worth_confirming(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the regressions that have not recovered and that no paired run has judged, worst first."""
-    return [
-        finding
-        for finding in findings
-        if finding.confirmation is None
-        and finding.before is not None
-        and any(
-            not change.shift.recovered and change.shift.drift_commits is None
-            for change in finding.of("worse")
-        )
-    ]
+__all__ = ["measure"]
 
 
 def measure(settings: Settings, finding: Finding) -> None:

@@ -97,6 +97,7 @@ class NewRun:
 
     Attributes:
         benchmarks: By name; used where a benchmark's version is new.
+        node: The member of the machine class that measured; None: not known.
     """
 
     file: ResultFile
@@ -107,6 +108,7 @@ class NewRun:
     gate_id: str | None = None
     pair: int | None = None
     arm: Arm | None = None
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

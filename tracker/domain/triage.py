@@ -1,4 +1,4 @@
-"""Alerts, the messages about them, and the work that people ask for."""
+"""Alerts, and the messages about them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from tracker.domain.history import RevisionInfo
 
 AlertState = Literal["open", "acked", "expected", "resolved", "fixed"]
 DeliveryState = Literal["waiting", "delivered", "dropped"]
-JobKind = Literal["confirm", "bisect", "verify fix"]
-JobState = Literal["queued", "running", "done", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,32 +101,3 @@ class DeliveryInfo:
     finished_at: datetime | None = None
     reference: str | None = None
     error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JobInfo:
-    """Work that somebody asked the service for: a paired run, a bisection, the check of a fix.
-
-    Attributes:
-        machine: The service of this machine takes it.
-        revision: The commit that it is about.
-        arguments: Of its kind, as plain values.
-        attempts: How often it was started; more than once after the service was cut off.
-        result: What came of it, in words; None before its end.
-        gate_id: The paired run that it made.
-    """
-
-    id: int
-    project: str
-    machine: str
-    kind: JobKind
-    revision: RevisionInfo
-    arguments: dict[str, object]
-    state: JobState
-    asked_by: str
-    asked_at: datetime
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    attempts: int = 0
-    result: str | None = None
-    gate_id: str | None = None

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tracker.alerts.config import AlertsConfig
 from tracker.domain import BenchmarkInfo, Better, Kind
 from tracker.errors import PolicyError
+from tracker.execute.settings import ExecutorSettings
 from tracker.gate.limits import DEFAULT_LIMITS, Limit
 from tracker.measure.settings import MeasureSettings
 from tracker.metrics import MetricRule, combined, described
@@ -74,6 +75,7 @@ class Policy:
     limits: tuple[Limit, ...] = field(default=DEFAULT_LIMITS)
     alerts: AlertsConfig = field(default=AlertsConfig())
     measure: MeasureSettings = field(default=MeasureSettings())
+    executors: tuple[ExecutorSettings, ...] = ()
 
     def metric(self, name: str, benchmark: BenchmarkInfo) -> MetricPolicy:
         """Return how the metric `name` of `benchmark` is judged."""
@@ -127,7 +129,7 @@ class Policy:
     def as_dict(self) -> dict[str, object]:
         """Return what decides verdicts as plain values, for the store and for reports."""
         facts = asdict(self)
-        del facts["alerts"]  # decides no verdict, and may hold a secret
+        del facts["alerts"], facts["executors"]  # decide no verdict, and may hold secrets
         facts["limits"] = {limit.pattern: limit.worst for limit in self.limits}
         facts["metrics"] = {
             rule.pattern: {

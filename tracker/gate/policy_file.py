@@ -38,6 +38,9 @@
     min_effect = 0.01
     max_age_days = 30
 
+    [executors.h100]                  # docs/executors.md: where `tracker schedule` runs its jobs
+    kind = "slurm"
+
     [limits]                          # what a user may experience; base units
     "ttft_p95" = 1.5                  # regular expression = the worst value allowed
 """
@@ -52,6 +55,7 @@ from typing import Any, get_args
 from tracker.alerts.config import alerts_config
 from tracker.domain import Better, Kind
 from tracker.errors import PolicyError, UsageError
+from tracker.execute.settings import executor_settings
 from tracker.gate.limits import DEFAULT_LIMITS, Limit
 from tracker.gate.policy import OnInconclusive, Policy, SameWork
 from tracker.measure.settings import measure_settings
@@ -90,7 +94,7 @@ def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy
     Raises:
         PolicyError: An unknown key (with the nearest known one) or an impossible value.
     """
-    known = ("project", "gate", "limits", "creep", "alerts", "measure")
+    known = ("project", "gate", "limits", "creep", "alerts", "measure", "executors")
     file = Table(content, f"{where}:", known)
     policy = Policy(
         **_project(file.table("project", f"{where}: [project]", ("name", "commit_url", "source"))),
@@ -99,6 +103,7 @@ def parse_policy(content: Mapping[str, Any], where: str = POLICY_FILE) -> Policy
         limits=(*_limits(file.table("limits", f"{where}: [limits]")), *DEFAULT_LIMITS),
         alerts=alerts_config(file.table("alerts", f"{where}: [alerts]")),
         measure=measure_settings(file.table("measure", f"{where}: [measure]")),
+        executors=executor_settings(file.table("executors", f"{where}: [executors]")),
     )
     if not policy.margin < policy.detect:
         raise PolicyError(

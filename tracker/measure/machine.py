@@ -17,7 +17,9 @@ from tracker.domain import MachineInfo
 from tracker.errors import MeasurementError
 from tracker.fingerprint import cpu_model
 
-__all__ = ["describe_machine", "machine_name", "register_machine"]
+__all__ = ["NODE", "describe_machine", "machine_name", "node_name", "register_machine"]
+
+NODE = "PACEKEEPER_NODE"  # set by executors that know the node by another name than its own
 
 # Run by the interpreter that has asv: the same values that `asv machine --yes` would write, which
 # cannot be used itself because it drops every field but the name when the name is not the host's.
@@ -30,6 +32,11 @@ def machine_name() -> str:
     """Return the name asv would use here: the only one it knows, else the host's."""
     known = [name for name in _read(_home_file()) if name != "version"]
     return known[0] if len(known) == 1 else platform.node()
+
+
+def node_name() -> str:
+    """Return the name of this member of its machine class."""
+    return os.environ.get(NODE) or platform.node()
 
 
 def describe_machine(name: str) -> MachineInfo:

@@ -10,6 +10,7 @@ from tracker.domain import Arm, Problem, RevisionRecord, RunSource
 from tracker.fingerprint import collect
 from tracker.measure.git import Commit, Repository, commit_url_template
 from tracker.measure.launch import LaunchFault, LaunchResult
+from tracker.measure.machine import node_name
 from tracker.quarantine import serving_gpus, sick_gpus
 from tracker.store import Store, queries
 
@@ -117,6 +118,7 @@ class Recorder:
             gate_id=gate_id,
             pair=pair,
             arm=arm,
+            node=node_name(),
         )
         if problems := result.problems():
             self.store.record_problems(self.project, problems)

@@ -1,23 +1,25 @@
-"""The service: new commits of a branch, nightly repeats, backfill, A/A gates, pruning.
+"""The service: queues what a project needs measured, and hands it to executors.
 
-Jobs are kept in the store.
-
-* `Options` and `plan`: what is asked for, as jobs.
-* `run_service`: until a signal, or once; `list_jobs`: what is planned.
-* `service_lock`: one service at a time in a checkout.
+* `Options`: what is asked for. `tasks`: what the service does by itself, with the times of `plan`.
+* `Dispatcher`: between the queue in the store and the executors.
+* `Service`: both, step by step; `run_service`: until a signal, or once.
+* `status_of`: what runs, what waits and why. `service_lock`: one service in a checkout.
 """
 
+from tracker.schedule.dispatch import Dispatcher
 from tracker.schedule.lock import service_lock
-from tracker.schedule.plan import Options, parse_interval, parse_time, plan
-from tracker.schedule.service import ListedJob, list_jobs, run_service
+from tracker.schedule.plan import Options, parse_interval, parse_time
+from tracker.schedule.service import Service, run_service
+from tracker.schedule.status import ServiceStatus, status_of
 
 __all__ = [
-    "ListedJob",
+    "Dispatcher",
     "Options",
-    "list_jobs",
+    "Service",
+    "ServiceStatus",
     "parse_interval",
     "parse_time",
-    "plan",
     "run_service",
     "service_lock",
+    "status_of",
 ]

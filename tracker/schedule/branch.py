@@ -1,4 +1,4 @@
-"""The new commits of a branch: git lists the commits, pure functions choose from them."""
+"""The commits of a branch: git lists them, a pure function chooses the new ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from tracker.errors import UsageError
 from tracker.measure.git import Repository
 
-__all__ = ["backfill_of", "fetch_head", "new_of", "recent_commits"]
+__all__ = ["fetch_head", "new_of", "recent_commits"]
 
 
 def fetch_head(repository: Repository, branch: str) -> str:
@@ -60,19 +60,3 @@ def new_of(
     )
     again = [c for c in newest_first[since:] if c in retry and c not in measured]
     return [*reversed(again), *reversed(newest_first[:since])]
-
-
-def backfill_of(newest_first: Sequence[str], measured: Collection[str], limit: int) -> list[str]:
-    """The newest commits without a value that lie below the newest measured one, oldest first.
-
-    The commits above it are new; `new_of` returns those.
-
-    Args:
-        newest_first: The branch.
-        measured: Commits that have values.
-        limit: Maximum number of commits.
-    """
-    places = [place for place, commit in enumerate(newest_first) if commit in measured]
-    below = newest_first[places[0] :] if places else []
-    missing = [commit for commit in below if commit not in measured]
-    return list(reversed(missing[:limit]))

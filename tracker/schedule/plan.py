@@ -1,22 +1,29 @@
-"""The jobs of the service and their times. Pure: options in, planned jobs out."""
+"""What the service was asked to do, and when a task is due. Pure: times in, times out."""
 
 from __future__ import annotations
 
+import platform
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from tracker.errors import UsageError
 
-__all__ = ["Options", "PlannedJob", "parse_interval", "parse_time", "plan"]
+__all__ = [
+    "Daily",
+    "Due",
+    "Every",
+    "Options",
+    "due",
+    "parse_interval",
+    "parse_time",
+]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_HOUR = 3600
-REQUESTED_SECONDS = 15  # between two looks for work that people asked for
+_STEP = timedelta(hours=3)
+GRACE = timedelta(hours=6)  # by which a daily task may be late
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,118 +34,94 @@ class Options:
         db: URL of the store.
         root: Directory of the project's checkout, absolute.
         project: Its name in the store.
-        machine: Name the results carry.
-        branch: Whose commits are measured.
+        branches: Whose commits are measured.
         interval: Seconds between two looks for new commits.
         nightly: (hour, minute) of the repeat launches, local time; None: none.
-        launches: Repeat launches of the branch's head a night.
-        backfill: (hour, minute) at which older commits without a value are measured, local time;
+        launches: Repeat launches of a branch's head a night.
+        backfill: (hour, minute) at which older commits without a value are queued, local time;
             None: never.
-        commits: Commits that one backfill measures at most.
-        calibrate: (hour, minute) of the A/A gates of the branch's head, local time; None: none.
+        commits: Commits that one backfill queues at most.
+        calibrate: (hour, minute) of the A/A gates of the first branch's head, local time; None: none.
         gates: A/A gates a night.
-        prune: (hour, minute) at which old worktrees are removed, local time; None: never.
+        budget: Device minutes a day on each machine class; A/A gates and older commits wait once
+            they are spent. None: no limit.
+        confirm: Whether new regressions are measured in pairs, and then bisected, by themselves.
+        prune: (hour, minute) at which old worktrees and raw data go, local time; None: never.
+        keep_days: Days for which raw samples and artifacts are kept whole; None: for ever.
+        backup: (hour, minute) at which the store is exported, local time; None: never.
+        backup_dir: Where to; None: `.pacekeeper/backups` of the checkout.
     """
 
     db: str
     root: str
     project: str
-    machine: str
-    branch: str = "main"
-    interval: int = 600
+    branches: tuple[str, ...] = ("main",)
+    interval: int = 30
     nightly: tuple[int, int] | None = (2, 0)
     launches: int = 3
     backfill: tuple[int, int] | None = None
     commits: int = 10
     calibrate: tuple[int, int] | None = None
     gates: int = 1
+    budget: int | None = None
+    confirm: bool = True
     prune: tuple[int, int] | None = None
+    keep_days: int | None = None
+    backup: tuple[int, int] | None = None
+    backup_dir: str | None = None
 
     @property
-    def prefix(self) -> str:
-        """Of the ids of this service's jobs; several machines may share one store."""
-        return f"{self.project}/{self.machine}/"
+    def service(self) -> str:
+        """What the service is called in the store: the same after a restart."""
+        return f"{platform.node()}:{self.root}"
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedJob:
-    """A job as it should stand in the job store.
+class Every:
+    """Due at once, and then after so many seconds."""
 
-    Attributes:
-        id: Unique in the store.
-        function: "module:name" of a function that is called with `kwargs`, which are plain.
-        at_once: Whether a new job is due immediately rather than at its trigger's first time.
-        grace: Seconds by which a run may be late and still happen; None: however late.
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """Due at a local time of day; up to `grace` later where the service was not there."""
+
+    hour: int
+    minute: int
+    grace: timedelta = GRACE
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A run that is due: the time that it is for, and whether it comes too late to happen."""
+
+    at: datetime
+    is_missed: bool = False
+
+
+def due(when: Every | Daily, last: datetime | None, now: datetime) -> Due | None:
+    """Return the run of a task that is due now, or None.
+
+    Several runs that were missed are one. Across a change of daylight saving time a daily task
+    runs once a day. A clock that was set back makes no task wait for the time that is gone.
+
+    Args:
+        when: The task's times.
+        last: The time that its last run was for; None: a new task.
+        now: With a timezone.
     """
-
-    id: str
-    function: str
-    kwargs: Mapping[str, str | int]
-    trigger: BaseTrigger
-    at_once: bool
-    grace: int | None
-
-
-def plan(options: Options) -> tuple[PlannedJob, ...]:
-    """The jobs that `options` ask for."""
-    where: dict[str, str | int] = {
-        "db": options.db,
-        "root": options.root,
-        "project": options.project,
-        "machine": options.machine,
-        "branch": options.branch,
-    }
-    jobs = [
-        PlannedJob(
-            id=f"{options.prefix}new-commits",
-            function="tracker.schedule.jobs:new_commits",
-            kwargs=where,
-            trigger=IntervalTrigger(seconds=options.interval),
-            at_once=True,
-            grace=None,
-        )
-    ]
-    asked = {name: value for name, value in where.items() if name != "branch"}
-    jobs.append(
-        PlannedJob(
-            id=f"{options.prefix}requested",
-            function="tracker.schedule.requested:requested",
-            kwargs=asked,
-            trigger=IntervalTrigger(seconds=REQUESTED_SECONDS),
-            at_once=True,
-            grace=None,
-        )
-    )
-    measuring = (
-        ("nightly", options.nightly, {"launches": options.launches}),
-        ("backfill", options.backfill, {"commits": options.commits}),
-        ("calibrate", options.calibrate, {"gates": options.gates}),
-    )
-    for name, time, how in measuring:
-        if time is not None:
-            jobs.append(_daily(options, name, time, {**where, **how}, grace=6 * _HOUR))
-    if options.prune is not None:
-        jobs.append(_daily(options, "prune", options.prune, {"root": options.root}, grace=None))
-    return tuple(jobs)
-
-
-def _daily(
-    options: Options,
-    name: str,
-    time: tuple[int, int],
-    kwargs: Mapping[str, str | int],
-    *,
-    grace: int | None,
-) -> PlannedJob:
-    hour, minute = time
-    return PlannedJob(
-        id=f"{options.prefix}{name}",
-        function=f"tracker.schedule.jobs:{name}",
-        kwargs=kwargs,
-        trigger=CronTrigger(hour=hour, minute=minute),
-        at_once=False,
-        grace=grace,
-    )
+    if isinstance(when, Every):
+        passed = None if last is None else (now - last).total_seconds()
+        return Due(now) if passed is None or passed >= when.seconds or passed < 0 else None
+    trigger = CronTrigger(hour=when.hour, minute=when.minute)
+    at = trigger.get_next_fire_time(None, now - timedelta(days=2))
+    # In steps beyond the hour that a change of daylight saving time repeats.
+    while (later := trigger.get_next_fire_time(None, at.astimezone(UTC) + _STEP)) <= now:
+        at = later
+    if last is None or at <= last:
+        return None
+    return Due(at, is_missed=now - at > when.grace)
 
 
 def parse_interval(text: str) -> int:

@@ -1,197 +1,208 @@
-"""The service: stored jobs, one at a time, until a signal asks it to end.
+"""The service: its tasks and the dispatch of jobs, step by step, until a signal asks it to end.
 
-Jobs run in the main thread, one after the other: measurements never overlap, and an interrupt
-reaches the measurement itself, which ends its children.
+Everything that must outlive the process is in the store: when a task last ran, which jobs wait, and
+which attempt of each runs where. A step asks the clock once and does what is due by then, so that a
+test drives it with a clock of its own.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import select
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import FrameType
 
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
-from apscheduler.executors.debug import DebugExecutor
-from apscheduler.schedulers.blocking import BlockingScheduler
-from apscheduler.triggers.base import BaseTrigger
+from tracker.domain import TaskInfo
+from tracker.errors import PacekeeperError, StoreError
+from tracker.execute.local import LocalExecutor
+from tracker.execute.protocol import Executor
+from tracker.schedule.dispatch import Dispatcher
+from tracker.schedule.plan import Options, due
+from tracker.schedule.tasks import Task, tasks_of
+from tracker.store import Store, queries
 
-from tracker.errors import PacekeeperError
-from tracker.schedule.jobstore import ServiceJobStore
-from tracker.schedule.plan import Options, PlannedJob, plan
-from tracker.schedule.requested import service_name
-from tracker.schedule.stopping import STOP
-from tracker.store import Store
+__all__ = ["HEARTBEAT", "Service", "run_service"]
 
-__all__ = ["ListedJob", "list_jobs", "run_service"]
-
-RETRY_SECONDS = 30.0  # after the job table could not be read or written
+HEARTBEAT = "service"  # the task whose time is that of the last step
+HEARTBEAT_SECONDS = 15
+POLL_SECONDS = 1.0  # between two steps while jobs run
+IDLE_SECONDS = 3.0
+RETRY_SECONDS = 30.0  # after the store could not be reached
 
 _log = logging.getLogger("pacekeeper.schedule")
 
 
-@dataclass(frozen=True, slots=True)
-class ListedJob:
-    """A stored job: its id, what triggers it, when it runs next (UTC; None: never)."""
-
-    id: str
-    trigger: str
-    next_run: datetime | None
-
-
-class _Scheduler(BlockingScheduler):  # type: ignore[misc]
-    """Ends when asked to, and outlives a job table that cannot be reached for a while."""
-
-    planned: tuple[PlannedJob, ...]
-    once: bool
-
-    def _main_loop(self) -> None:
-        _sync(self, self.planned)
-        if self.once:
-            self._process_jobs()
-            return
-        wait: float | None = 0.0
-        while not STOP.is_set():
-            self._event.wait(wait)
-            self._event.clear()
-            if STOP.is_set():
-                break
-            try:
-                wait = self._process_jobs()
-            except Exception:
-                _log.exception("cannot reach the job table; next try in %g s", RETRY_SECONDS)
-                wait = RETRY_SECONDS
-
-
-def run_service(options: Options, *, once: bool = False) -> int:
-    """Bring the stored jobs in line with `options` and run them as they fall due.
-
-    After the first SIGTERM or SIGINT the present measurement finishes and no other starts; the
-    second signal interrupts it. What was measured is in the store either way. A job that fails is
-    reported and the service goes on.
+class Service:
+    """The state of a service between two steps.
 
     Args:
-        options: What to do. A job whose time changed is scheduled anew; all others keep theirs.
-        once: Run each job that is due now, once, and return: for cron, or by hand.
+        options: What to do.
+        executors: One for each machine class.
+    """
+
+    def __init__(self, options: Options, executors: Sequence[Executor]) -> None:
+        self._options = options
+        self._tasks = tasks_of(options, [executor.machine for executor in executors])
+        self.dispatcher = Dispatcher(options, executors)
+        self._task_code = 0
+        self._is_recorded = False
+
+    @property
+    def exit_code(self) -> int:
+        """Of the last task that failed, else 4 where a job failed or an executor is lost, else 0."""
+        return self._task_code or (4 if self.dispatcher.has_failed else 0)
+
+    def step(self, store: Store, now: datetime) -> bool:
+        """Run the tasks that are due, hand out and follow jobs; return whether any job runs.
+
+        Raises:
+            StoreError: The store failed; the next step does what was left.
+        """
+        if not self._is_recorded:
+            store.record_project(self._options.project)
+            self._is_recorded = True
+        last = self._last_runs(store)
+        for task in self._tasks:
+            if not self.dispatcher.is_stopping:
+                self._run_if_due(store, task, last.get(task.name), now)
+        if self.dispatcher.step(store, now) and not self.dispatcher.is_stopping:
+            self._run(store, next(t for t in self._tasks if t.name == "search"), now, now)
+            self.dispatcher.step(store, now)  # what the search has queued
+        beat = last.get(HEARTBEAT)
+        if beat is None or abs((now - beat.due_at).total_seconds()) >= HEARTBEAT_SECONDS:
+            self._record(store, TaskInfo(self._options.service, HEARTBEAT, now, now))
+        return self.dispatcher.num_active(store, queued=False) > 0
+
+    def _last_runs(self, store: Store) -> dict[str, TaskInfo]:
+        listed = queries.list_tasks(store, self._options.project)
+        return {task.name: task for task in listed if task.service == self._options.service}
+
+    def _run_if_due(self, store: Store, task: Task, last: TaskInfo | None, now: datetime) -> None:
+        if last is not None and last.finished_at is None:  # it was cut off
+            self._run(store, task, last.due_at, now)
+            return
+        run = due(task.when, None if last is None else last.due_at, now)
+        if run is not None and run.is_missed:
+            _log.warning("%s of %s was missed by too much; waiting for the next", task.name, run.at)
+            problem = f"missed: the service was not there at {run.at:%Y-%m-%d %H:%M}"
+            self._record(store, TaskInfo(self._options.service, task.name, run.at, now, problem))
+        elif run is not None:
+            self._run(store, task, run.at, now)
+        elif last is None:  # a daily task of a new service waits for its first time
+            self._record(store, TaskInfo(self._options.service, task.name, now, now))
+
+    def _run(self, store: Store, task: Task, at: datetime, now: datetime) -> None:
+        record = TaskInfo(self._options.service, task.name, at)
+        self._record(store, record)
+        try:
+            task.act(store, at, now)
+            problem = None
+        except StoreError:
+            raise  # the row says that the run was cut off, and it is repeated
+        except PacekeeperError as error:
+            problem, self._task_code = str(error), error.exit_code
+            _log.error("%s failed: %s", task.name, error)
+        except Exception as error:
+            problem = f"a fault in Pacekeeper itself: {error!r}"
+            self._task_code = PacekeeperError.exit_code
+            _log.exception("%s failed", task.name)
+        self._record(store, replace(record, finished_at=now, problem=problem))
+
+    def _record(self, store: Store, task: TaskInfo) -> None:
+        store.record_task(self._options.project, task)
+
+
+def run_service(
+    options: Options,
+    executors: Sequence[Executor],
+    *,
+    once: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> int:
+    """Run the service until a signal ends it.
+
+    After the first SIGTERM or SIGINT no job starts, and a job on this machine finishes; jobs on other
+    machines go on, and the next start follows them. The second signal ends what runs on this machine;
+    its job is queued again.
+
+    Args:
+        options: What to do.
+        executors: One for each machine class.
+        once: Run the tasks that are due and the whole queue, and return: for cron, or by hand.
+        now: The clock.
 
     Returns:
-        With `once`, the exit code of the last job that failed; else 0.
+        With `once`, `Service.exit_code`; else 0.
 
     Raises:
-        StoreError: The store cannot be opened.
+        StoreError: The store cannot be opened at the start.
     """
-    STOP.clear()
-    # The store first: its tables must exist before APScheduler adds its own to the database.
-    with Store.open(options.db) as store:
-        again = store.requeue_jobs(
-            service_name(options.root, options.machine), now=datetime.now(UTC)
-        )
-    if again:
-        _log.info("%d jobs that people asked for were cut off and wait again", again)
-    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # failures are reported here
-    codes: list[int] = []
-    scheduler = _Scheduler()
-    scheduler.planned, scheduler.once = plan(options), once
-    scheduler.add_jobstore(ServiceJobStore(options.db, options.prefix))
-    scheduler.add_executor(DebugExecutor())  # runs a job in the calling thread: the main one
-    scheduler.add_listener(lambda event: codes.append(_report(event)), EVENT_JOB_ERROR)
-    scheduler.add_listener(_report_missed, EVENT_JOB_MISSED)
-    try:
-        with _signals(scheduler.wakeup):
-            scheduler.start()
-    finally:
-        if scheduler.running:
-            scheduler.shutdown(wait=True)
-    return codes[-1] if once and codes else 0
+    service = Service(options, executors)
+    local = [e.machine for e in executors if isinstance(e, LocalExecutor)]
+    with Store.open(options.db) as store, _signals() as signals:
+        while True:
+            service.dispatcher.is_stopping = signals.num >= 1
+            wait = IDLE_SECONDS
+            try:
+                if service.step(store, now()):
+                    wait = POLL_SECONDS
+                if once and not service.dispatcher.num_active(store, queued=signals.num == 0):
+                    return service.exit_code
+                if signals.num >= 2:
+                    service.dispatcher.cancel_running(store, local)
+                if signals.num >= 1 and not _runs_here(store, service, local):
+                    return 0
+            except StoreError as error:
+                if once or signals.num >= 2:
+                    raise
+                _log.error("%s; next try in %g s", error, RETRY_SECONDS)
+                wait = RETRY_SECONDS
+            signals.wait(wait)
 
 
-def list_jobs(options: Options) -> list[ListedJob]:
-    """The jobs that this project and machine have in the store, next first; changes nothing.
+def _runs_here(store: Store, service: Service, machines: Sequence[str]) -> bool:
+    return any(job.machine in machines for job in service.dispatcher.active(store))
 
-    Raises:
-        StoreError: There is no store.
+
+class _Signals:
+    """Counts the signals that have asked the process to end; each of them ends a wait.
+
+    A pipe and no lock, because a handler may interrupt the code that would hold the lock.
     """
-    with Store.open(options.db, read_only=True):
-        pass
-    jobstore = ServiceJobStore(options.db, options.prefix, read_only=True)
-    jobstore._scheduler, jobstore._alias = None, "default"  # what starting it would set
-    try:
-        jobs = jobstore.get_all_jobs() if jobstore.exists() else []
-        return [ListedJob(job.id, str(job.trigger), job.next_run_time) for job in jobs]
-    finally:
-        jobstore.shutdown()
 
+    def __init__(self) -> None:
+        self.num = 0
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
-def _sync(scheduler: BlockingScheduler, planned: Sequence[PlannedJob]) -> None:
-    """Make the stored jobs the planned ones, keeping when each runs next unless that changed."""
-    stored = {job.id: job for job in scheduler.get_jobs()}
-    for left_over in stored.keys() - {job.id for job in planned}:
-        scheduler.remove_job(left_over)
-    for job in planned:
-        changes = {
-            "func": job.function,
-            "args": (),
-            "kwargs": dict(job.kwargs),
-            "name": job.id,
-            "coalesce": True,
-            "max_instances": 1,
-            "misfire_grace_time": job.grace,
-        }
-        if job.id not in stored:
-            if job.at_once:
-                changes["next_run_time"] = datetime.now(UTC)
-            scheduler.add_job(trigger=job.trigger, id=job.id, **changes)
-            continue
-        scheduler.modify_job(job.id, **changes)
-        if _when(stored[job.id].trigger) != _when(job.trigger):
-            scheduler.reschedule_job(job.id, trigger=job.trigger)
+    def arrive(self, _number: int, _frame: FrameType | None) -> None:
+        self.num += 1
+        os.write(self._write, b"x")
 
+    def wait(self, seconds: float) -> None:
+        before = self.num
+        if select.select([self._read], [], [], seconds)[0]:
+            os.read(self._read, 1)
+        if before == 0 < self.num:
+            _log.info("stopping after the job on this machine; a second signal breaks it off")
 
-def _when(trigger: BaseTrigger) -> tuple[str, str]:
-    return str(trigger), str(getattr(trigger, "timezone", None))
-
-
-def _report(event: JobExecutionEvent) -> int:
-    """Log why a job failed; return the exit code that stands for it."""
-    name = event.job_id.rpartition("/")[2]
-    if isinstance(event.exception, PacekeeperError):
-        _log.error("%s failed: %s", name, event.exception)
-        return event.exception.exit_code
-    if isinstance(event.exception, KeyboardInterrupt):
-        _log.warning("%s was broken off", name)
-        return 130
-    _log.error("%s failed: %r\n%s", name, event.exception, event.traceback)
-    return PacekeeperError.exit_code
-
-
-def _report_missed(event: JobExecutionEvent) -> None:
-    name = event.job_id.rpartition("/")[2]
-    when = event.scheduled_run_time
-    _log.warning("%s of %s was missed by too much; waiting for the next", name, when)
+    def close(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
 
 
 @contextmanager
-def _signals(wake: Callable[[], None]) -> Iterator[None]:
-    """Turn the first SIGTERM or SIGINT into STOP, the second into KeyboardInterrupt."""
-
-    def tell() -> None:
-        # In a separate thread: the handler may have interrupted code that holds the locks.
-        _log.info("stopping after the measurement under way; a second signal breaks it off")
-        wake()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        if STOP.is_set():
-            raise KeyboardInterrupt
-        STOP.set()
-        threading.Thread(target=tell, daemon=True).start()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+def _signals() -> Iterator[_Signals]:
+    signals = _Signals()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, signals.arrive) for number in numbers}
     try:
-        yield
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signals.close()

@@ -11,7 +11,8 @@
 Ids are those of the store that wrote it. An empty store keeps them, so that it exports the same
 bytes; into any other a dump merges, with ids mapped by the natural keys, and a second time adds
 nothing. What a search for level shifts went by is left out: the next search looks at every series.
-Left out are also queued jobs, accounts and tokens: the work and the rights of one installation.
+Left out are also jobs, the services' tasks, quarantined nodes, accounts and tokens: the work and rights
+of one installation.
 """
 
 from __future__ import annotations

@@ -76,6 +76,23 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(name)
 
 
+def absolute_url(url: str) -> str:
+    """Return the URL of the same store from any working directory, its password included.
+
+    Raises:
+        UsageError: It is no URL of a store, or of one in memory, which no other process can open.
+    """
+    parsed = parse_url(url)
+    if not parsed.drivername.startswith("sqlite"):
+        return url
+    file = sqlite_file(parsed)
+    if file is None:
+        raise UsageError(f"{shown(parsed)}: jobs run in processes of their own; name a file")
+    if (parsed.database or "").startswith("file:"):
+        return url
+    return f"sqlite:///{file.absolute()}"
+
+
 def require_place(url: URL, *, must_exist: bool = False) -> None:
     """Raise unless a store can be at `url`, as far as the file system knows.
 

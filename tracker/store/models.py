@@ -204,6 +204,10 @@ class Run(Base):
     gate_id: Mapped[str | None] = mapped_column(ForeignKey("gate.id"))
     pair: Mapped[int | None]
     arm: Mapped[str | None] = mapped_column(String(8))
+    node: Mapped[str | None] = mapped_column(
+        Text
+    )  # the member of the machine class; None: not known
+    job_key: Mapped[str | None] = mapped_column(Text)  # idempotency key of the job that measured it
 
 
 class Result(Base):
@@ -406,10 +410,11 @@ class Delivery(Base):
 
 
 class Job(Base):
-    """Work that somebody asked the service of a machine for.
+    """Work for a machine class: asked for by a person, or queued by the service.
 
     `active_key` is the digest of what is asked while it waits or runs, so that the same work is
-    not queued twice; NULL afterwards.
+    not queued twice; NULL afterwards. `attempts` is the number of the present attempt: only the
+    process that has this number may write (`tracker.store.writes.jobs.require_claim`).
     """
 
     __tablename__ = "job"
@@ -426,11 +431,47 @@ class Job(Base):
     asked_by: Mapped[str] = mapped_column(Text)
     asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     taken_by: Mapped[str | None] = mapped_column(Text)  # the service
-    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # of the present attempt
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
     result: Mapped[str | None] = mapped_column(Text)
     gate_id: Mapped[str | None] = mapped_column(ForeignKey("gate.id"))
+    priority: Mapped[int] = mapped_column(default=0)  # lowest number first
+    executor: Mapped[str | None] = mapped_column(Text)  # name in pacekeeper.toml
+    handle: Mapped[str | None] = mapped_column(Text)  # what the executor calls it
+    node: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)  # why it waits, or what became of an attempt
+    seconds: Mapped[float] = mapped_column(default=0.0)  # of all ended attempts
+
+
+class ServiceTask(Base):
+    """When a task of a service last ran: its times are computed from it."""
+
+    __tablename__ = "service_task"
+    __table_args__ = (UniqueConstraint("project_id", "service", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    service: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)  # the time that the last run was for
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    problem: Mapped[str | None] = mapped_column(Text)  # of the last run
+
+
+class NodeQuarantine(Base):
+    """A member of a machine class that gets no jobs until somebody releases it."""
+
+    __tablename__ = "node_quarantine"
+    __table_args__ = (UniqueConstraint("machine_id", "node"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    machine_id: Mapped[int] = mapped_column(ForeignKey("machine.id"))
+    node: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    set_by: Mapped[str] = mapped_column(Text)
+    set_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Account(Base):

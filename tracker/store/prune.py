@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, func, select
 
@@ -56,6 +56,46 @@ def _prune(tx: Transaction, before: datetime) -> Pruned:
     for chunk in chunks(old):
         tx.conn.execute(delete(t.artifact).where(a.id.in_(chunk)))
     return Pruned(samples, len(old))
+
+
+def thin(store: Store, now: datetime, *, keep_days: int) -> Pruned:
+    """Thin out samples and artifacts with age; values, intervals, verdicts and history stay.
+
+    The newest `keep_days` days are kept whole. Of older runs, up to ten times that age, the first of
+    each machine, environment and week keeps its samples and artifacts; of still older ones, none.
+
+    Raises:
+        StoreError: The database failed; nothing was deleted.
+    """
+    return store.write(lambda tx: _thin(tx, now, timedelta(days=keep_days)))
+
+
+def _thin(tx: Transaction, now: datetime, keep: timedelta) -> Pruned:
+    r = t.run.c
+    rows = tx.conn.execute(
+        select(r.id, r.machine_id, r.env_name, r.recorded_at)
+        .where(r.recorded_at < now - keep)
+        .order_by(r.recorded_at, r.id)
+    )
+    weeks: set[tuple[int, str, tuple[int, int]]] = set()
+    old: list[int] = []
+    for row in rows:
+        year, week, _ = row.recorded_at.isocalendar()
+        place = (row.machine_id, row.env_name, (year, week))
+        if row.recorded_at >= now - 10 * keep and place not in weeks:
+            weeks.add(place)
+        else:
+            old.append(row.id)
+    samples = artifacts = 0
+    for runs in chunks(old):
+        of_runs = select(t.result.c.id).where(t.result.c.run_id.in_(runs))
+        samples += tx.conn.execute(
+            delete(t.sample).where(t.sample.c.result_id.in_(of_runs))
+        ).rowcount
+        artifacts += tx.conn.execute(
+            delete(t.artifact).where(t.artifact.c.run_id.in_(runs))
+        ).rowcount
+    return Pruned(samples, artifacts)
 
 
 def _old_sample(before: datetime) -> ColumnElement[bool]:

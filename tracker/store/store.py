@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import wraps
 from types import TracebackType
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -17,6 +18,8 @@ from tracker.domain import (
     Arm,
     BenchmarkInfo,
     Fingerprint,
+    JobClaim,
+    JobInfo,
     Launch,
     NewRun,
     Recorded,
@@ -47,6 +50,7 @@ from tracker.store.writes import (
     quarantines,
     reference,
     results,
+    services,
     tokens,
 )
 
@@ -79,6 +83,7 @@ class Store:
         self._engine = engine
         self._read_only = read_only
         self._known: Cache = {}
+        self._job: JobInfo | None = None
 
     @classmethod
     def open(cls, url: str, *, read_only: bool = False, create: bool = True) -> Self:
@@ -160,6 +165,7 @@ class Store:
         """Run `act` in a writing transaction, alone among all writers; return what it returns.
 
         Raises:
+            JobLostError: The store works for a job (`work_for`) that is no longer this process's.
             StoreError: The store was opened read-only, or the database failed.
         """
         if self._read_only:
@@ -168,8 +174,11 @@ class Store:
             translated(self._engine.url),
             self._engine.connect().execution_options(**{BEGIN: "IMMEDIATE"}) as connection,
         ):
-            transaction = Transaction(connection, self._known)
+            job = self._job
+            transaction = Transaction(connection, self._known, None if job is None else job.key)
             with connection.begin():
+                if job is not None:
+                    jobs.require_claim(transaction, job.claim)
                 answer = act(transaction)
         # Only ids of a transaction that was kept may be remembered.
         for table, ids in transaction.fresh.items():
@@ -200,9 +209,12 @@ class Store:
         gate_id: str | None = None,
         pair: int | None = None,
         arm: Arm | None = None,
+        node: str | None = None,
     ) -> Recorded:
         """Write one result file as `record_runs` does; the arguments are those of `NewRun`."""
-        run = NewRun(file, benchmarks, source, fingerprint, tuple(launches), gate_id, pair, arm)
+        run = NewRun(
+            file, benchmarks, source, fingerprint, tuple(launches), gate_id, pair, arm, node
+        )
         (recorded,) = self.record_runs(project, [run])
         return recorded
 
@@ -227,8 +239,40 @@ class Store:
 
     request_job = _writing(jobs.request_job)
     take_job = _writing(jobs.take_job)
-    finish_job = _writing(jobs.finish_job)
-    requeue_jobs = _writing(jobs.requeue_jobs)
+    cancel_job = _writing(jobs.cancel_job)
+    end_cancelled = _writing(jobs.end_cancelled)
+    requeue_job = _writing(jobs.requeue_job)
+    put_back_job = _writing(jobs.put_back_job)
+    note_job = _writing(jobs.note_job)
+    record_task = _writing(services.record_task)
+    quarantine_node = _writing(services.quarantine_node)
+    release_node = _writing(services.release_node)
+
+    def work_for(self, job: JobInfo, *, node: str, now: datetime) -> None:
+        """Begin an attempt of a job. From now on each write first checks that it is still this one's.
+
+        Raises:
+            JobLostError: Another process has begun it, or it was handed out again or cancelled.
+        """
+        self.write(lambda tx: jobs.begin_job(tx, job.claim, node, now))
+        self._job = job
+
+    def finish_job(
+        self,
+        claim: JobClaim,
+        state: Literal["done", "failed"],
+        result: str,
+        *,
+        gate_id: str | None = None,
+        now: datetime,
+    ) -> None:
+        """Keep the end of a running attempt.
+
+        Raises:
+            JobLostError: It is not the attempt that runs.
+        """
+        self.write(lambda tx: jobs.finish_job(tx, claim, state, result, gate_id, now))
+        self._job = None
 
     record_token = _writing(tokens.record_token)
     revoke_token = _writing(tokens.revoke_token)

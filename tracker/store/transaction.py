@@ -25,10 +25,12 @@ class Transaction:
         conn: The connection; the caller began it and will end it.
         known: Ids that earlier, committed transactions found. Read only here.
         fresh: Ids this one found: they may be kept only when it has committed.
+        job_key: Idempotency key of the job that the writing process works on.
     """
 
     conn: Connection
     known: Cache
+    job_key: str | None = None
     fresh: Cache = field(default_factory=dict)
 
     @property

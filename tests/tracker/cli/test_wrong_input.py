@@ -113,6 +113,8 @@ WRONG = [
     ("expect time_x +6% --because y --until 2020-01-01", 2, "that day is over"),
     ("schedule --interval 5x", 2, "'5x' is no interval; write 90s, 10m, 2h or 1d"),
     ("schedule --nightly 25:00", 2, "'25:00' is no time of day; write 02:00, or off"),
+    ("schedule cancel 99", 2, "no job 99 in the store"),
+    ("schedule release gpu-1 n1", 2, "project 'engine' has no machine 'gpu-1'"),
     ("db export", 2, "--rows for what was measured, --out FILE for the whole store"),
     ("db export --rows --project nope", 2, "no project 'nope' in the store; there are: engine"),
     ("db import text.txt", 2, "not a dump of a store"),

@@ -5,8 +5,7 @@ import pytest
 from tests.tracker.schedule.projects import clone, commit, git, make_project
 from tracker.errors import UsageError
 from tracker.measure.git import Repository
-from tracker.schedule.attempts import MAX_ATTEMPTS, Attempts
-from tracker.schedule.branch import backfill_of, fetch_head, new_of, recent_commits
+from tracker.schedule.branch import fetch_head, new_of, recent_commits
 
 
 @pytest.mark.parametrize(
@@ -40,21 +39,6 @@ def test_earlier_failures_are_tried_again(measured, retry, expected):
 
 def test_nothing_is_new_in_no_history():
     assert new_of([], []) == []
-    assert backfill_of([], [], 3) == []
-
-
-@pytest.mark.parametrize(
-    ("measured", "limit", "expected"),
-    [
-        (["d"], 9, ["a", "b", "c"]),  # e is new, not missing
-        (["d"], 2, ["b", "c"]),
-        (["e", "c"], 9, ["a", "b", "d"]),
-        (["a", "b", "c", "d", "e"], 9, []),
-        ([], 9, []),
-    ],
-)
-def test_gaps_below_the_newest_measured_commit_newest_first(measured, limit, expected):
-    assert backfill_of(["e", "d", "c", "b", "a"], measured, limit) == expected
 
 
 def test_a_push_to_the_remote_is_seen_and_the_checkout_stays(tmp_path):
@@ -105,23 +89,3 @@ def test_first_parents_only(tmp_path):
     found = recent_commits(Repository.find(root), merge, limit=10)
     assert found == [merge, main]
     assert side not in found
-
-
-def test_attempts_outlive_the_process_and_end(tmp_path):
-    path = tmp_path / "attempts.json"
-    for count in range(1, MAX_ATTEMPTS + 1):
-        assert not Attempts(path).exhausted("a")
-        assert Attempts(path).failed("a") == count
-        assert Attempts(path).unfinished() == ({"a"} if count < MAX_ATTEMPTS else set())
-    assert Attempts(path).exhausted("a")
-    assert not Attempts(path).exhausted("b")
-    Attempts(path).succeeded("a")
-    assert not Attempts(path).exhausted("a")
-
-
-@pytest.mark.parametrize("content", ["", "[1]", "{", '{"a": "x"}'])
-def test_a_broken_attempts_file_counts_as_empty(tmp_path, content):
-    path = tmp_path / "attempts.json"
-    path.write_text(content)
-    assert not Attempts(path).exhausted("a")
-    assert Attempts(path).failed("a") == 1

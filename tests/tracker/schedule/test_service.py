@@ -1,306 +1,117 @@
-"""The service: jobs kept in the store, run once or until a signal, failures reported."""
+"""The service as a process, with jobs on this machine: signals, crashes, a store that goes away."""
 
-import logging
 import os
 import signal
-import subprocess
-import sys
-import time
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tracker.errors import StoreError, UsageError
-from tracker.schedule import Options, jobs, list_jobs, run_service
-from tracker.schedule.jobstore import ServiceJobStore
-from tracker.store import Store
+from tests.tracker.execute.nodes import NodeProject
+from tests.tracker.schedule.site import Site
+from tracker.errors import StoreError
+from tracker.store import queries
 
 
 @pytest.fixture
-def options(tmp_path):
-    return Options(
-        db=f"sqlite:///{tmp_path}/store.db", root=str(tmp_path), project="engine", machine="gpu-1"
-    )
+def project(tmp_path):
+    made = NodeProject(tmp_path, "")
+    yield made
+    made.stop()
 
 
-@pytest.fixture
-def ran(monkeypatch):
-    """(job, arguments) of every job that ran."""
-    calls = []
-    for name in ("new_commits", "nightly", "prune"):
-
-        def job(_name=name, **kwargs):
-            calls.append((_name, kwargs))
-
-        job.__module__, job.__qualname__, job.__name__ = jobs.__name__, name, name
-        monkeypatch.setattr(jobs, name, job)
-    return calls
-
-
-def make_due(options, name, by=timedelta(seconds=5)):
-    """Set a stored job's next run into the past."""
-    jobstore = ServiceJobStore(options.db, options.prefix)
-    jobstore._scheduler = jobstore._alias = None
-    try:
-        job = jobstore.lookup_job(options.prefix + name)
-        job.next_run_time = datetime.now(UTC) - by
-        jobstore.update_job(job)
-    finally:
-        jobstore.shutdown()
+def test_a_signal_lets_the_job_finish_and_the_second_one_breaks_it_off(project):
+    project.hold.touch()
+    service = project.start()
+    project.until(project.begun)
+    service.send_signal(signal.SIGTERM)
+    project.until(lambda: "stopping after the job" in (project.folder / "service.log").read_text())
+    assert service.poll() is None
+    project.hold.unlink()
+    assert service.wait(30) == 0
+    assert [job.state for job in project.jobs()] == ["done"]
+    project.hold.touch()
+    project.push(1)
+    service = project.start()
+    project.until(lambda: len(project.begun()) == 2)
+    service.send_signal(signal.SIGINT)
+    service.send_signal(signal.SIGTERM)
+    assert service.wait(60) == 0
+    job = project.jobs()[-1]
+    assert (job.state, job.attempts) == ("queued", 1)
+    assert "attempt 1 was cut off" in job.note
+    assert len(project.runs()) == 1
 
 
-def next_runs(options):
-    return {job.id.rpartition("/")[2]: job.next_run for job in list_jobs(options)}
+def test_a_killed_service_leaves_its_job_running_and_the_next_one_follows_it(project):
+    project.hold.touch()
+    service = project.start()
+    project.until(project.begun)
+    job = project.jobs()[0]
+    service.send_signal(signal.SIGKILL)
+    service.wait()
+    again = project.start()
+    project.until(lambda: (project.folder / "service.log").read_text() and again.poll() is None)
+    project.hold.unlink()
+    project.until(lambda: project.jobs()[0].state == "done")
+    assert len(project.begun()) == 1 and project.jobs()[0].attempts == 1
+    assert len(project.runs()) == 1
+    # Killed together with its job, as by a crash of the machine: the job is run again.
+    project.hold.touch()
+    project.push(1)
+    project.until(lambda: len(project.begun()) == 2)
+    job = project.jobs()[1]
+    process = int(job.handle.partition(":")[0])
+    again.send_signal(signal.SIGKILL)
+    again.wait()
+    os.killpg(process, signal.SIGKILL)
+    project.hold.unlink()
+    done = project.tracker("schedule", "--once", "--nightly", "off", "--machine", "desk")
+    assert done.returncode == 0, done.stderr
+    job = project.jobs()[1]
+    assert (job.state, job.attempts, len(project.runs())) == ("done", 2, 2)
+    assert "was cut off" in done.stderr
 
 
-def test_once_runs_what_is_due_and_leaves_the_rest(options, ran):
-    assert run_service(options, once=True) == 0
-    assert [name for name, _ in ran] == ["new_commits"]
-    assert ran[0][1]["branch"] == "main"
-    run_service(options, once=True)
-    assert len(ran) == 1, "ten minutes have not passed"
-    make_due(options, "new-commits")
-    run_service(options, once=True)
-    assert len(ran) == 2
-    make_due(options, "nightly")
-    run_service(options, once=True)
-    assert [name for name, _ in ran] == ["new_commits", "new_commits", "nightly"]
+def test_a_cancelled_job_ends_its_process_and_the_next_one_runs(project):
+    project.hold.touch()
+    project.start()
+    project.until(project.begun)
+    done = project.tracker("schedule", "cancel", "1", "--by", "ann")
+    assert "job 1: cancelling" in done.stdout
+    project.until(lambda: project.jobs()[0].state == "cancelled")
+    project.hold.unlink()
+    commit = project.push(1)
+    project.until(lambda: [job.state for job in project.jobs()] == ["cancelled", "done"])
+    assert [run[0] for run in project.runs()] == [commit]
+    status = project.tracker("schedule", "status", "--machine", "desk")
+    assert status.returncode == 0 and ": running" in status.stdout
 
 
-def test_a_nightly_that_was_missed_by_a_day_waits_for_the_next(options, ran, caplog):
-    run_service(options, once=True)
-    # Its last time that passed: some hour of the last day that is more than six hours ago.
-    hour = (datetime.now().astimezone() - timedelta(hours=8)).hour
-    options = replace(options, nightly=(hour, 0))
-    run_service(options, once=True)
-    make_due(options, "nightly", timedelta(days=2, hours=1))
-    with caplog.at_level(logging.WARNING, "pacekeeper.schedule"):
-        run_service(options, once=True)
-    assert "nightly" not in [name for name, _ in ran]
-    assert "missed by too much" in caplog.text
-    assert next_runs(options)["nightly"] > datetime.now(UTC)
+def test_a_store_that_goes_away_costs_no_job(tmp_path, monkeypatch):
+    site = Site(tmp_path)
+    site.step()
+    real = queries.list_jobs
 
+    def gone(*args, **kwargs):
+        raise StoreError("the database is gone")
 
-def test_looks_missed_while_the_service_was_down_are_one_look(options, ran):
-    run_service(options, once=True)
-    make_due(options, "new-commits", timedelta(days=3))
-    run_service(options, once=True)
-    assert len(ran) == 2
-    assert next_runs(options)["new-commits"] > datetime.now(UTC)
-
-
-def test_restarts_neither_duplicate_nor_postpone(options, ran):
-    run_service(options, once=True)
-    before = next_runs(options)
-    assert set(before) == {"new-commits", "nightly", "requested"}
-    run_service(options, once=True)
-    assert next_runs(options) == before
-
-
-def test_changed_options_change_the_stored_jobs(options, ran):
-    run_service(options, once=True)
-    before = next_runs(options)
-    changed = replace(options, branch="release", interval=7200, launches=9, prune=(4, 0))
-    run_service(changed, once=True)
-    after = next_runs(changed)
-    assert set(after) == {"new-commits", "nightly", "prune", "requested"}
-    assert after["nightly"] == before["nightly"]
-    wait = after["new-commits"] - datetime.now(UTC)
-    assert timedelta(minutes=110) < wait <= timedelta(hours=2)
-    for name in ("new-commits", "nightly"):
-        make_due(changed, name)
-    run_service(changed, once=True)
-    assert {kwargs["branch"] for name, kwargs in ran[1:]} == {"release"}
-    assert [kwargs["launches"] for name, kwargs in ran if name == "nightly"] == [9]
-    run_service(replace(changed, nightly=None, prune=None), once=True)
-    assert set(next_runs(options)) == {"new-commits", "requested"}
-
-
-def test_two_machines_share_a_store_and_not_their_jobs(options, ran):
-    other = replace(options, machine="gpu-10", root="/other")
-    percent = replace(options, machine="gpu%1")
-    for one in (options, other, percent):
-        run_service(one, once=True)
-    assert [kwargs["machine"] for _, kwargs in ran] == ["gpu-1", "gpu-10", "gpu%1"]
-    make_due(other, "new-commits")
-    run_service(options, once=True)
-    assert len(ran) == 3
-    run_service(replace(options, nightly=None), once=True)
-    assert len(list_jobs(options)) == 2
-    assert len(list_jobs(other)) == len(list_jobs(percent)) == 3
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "said"),
-    [
-        (UsageError("no branch 'x'"), 2, "new-commits failed: no branch 'x'"),
-        (StoreError("locked"), 5, "new-commits failed: locked"),
-        (ZeroDivisionError("oh"), 5, "ZeroDivisionError('oh')"),
-    ],
-)
-def test_a_failed_job_is_reported_and_the_others_run(
-    options, ran, monkeypatch, caplog, error, code, said
-):
-    run_service(options, once=True)
-
-    def fails(*, db, root, project, machine, branch):
-        raise error
-
-    fails.__module__, fails.__qualname__, fails.__name__ = jobs.__name__, "new_commits", "x"
-    monkeypatch.setattr(jobs, "new_commits", fails)
-    for name in ("new-commits", "nightly"):
-        make_due(options, name)
-    assert run_service(options, once=True) == code
-    assert [name for name, _ in ran] == ["new_commits", "nightly"]
-    assert said in caplog.text
-    assert next_runs(options)["new-commits"] > datetime.now(UTC)
-
-
-def test_listing_changes_nothing(options, ran, tmp_path):
+    monkeypatch.setattr(queries, "list_jobs", gone)
     with pytest.raises(StoreError):
-        list_jobs(options)
-    with Store.open(options.db):
-        pass
-    assert list_jobs(options) == []
-    run_service(options, once=True)
-    listed = {job.id.rpartition("/")[2]: job.trigger for job in list_jobs(options)}
-    assert listed == {
-        "new-commits": "interval[0:10:00]",
-        "requested": "interval[0:00:15]",
-        "nightly": "cron[hour='2', minute='0']",
-    }
-    assert [name for name, _ in ran] == ["new_commits"]
+        site.step()
+    monkeypatch.setattr(queries, "list_jobs", real)
+    assert len(site.run()) == 1
+    site.store.close()
 
 
-def test_the_store_is_still_a_store_afterwards(options, ran):
-    run_service(options, once=True)
-    with Store.open(options.db, read_only=True):
-        pass
+def test_a_fault_in_a_task_is_said_and_the_others_run(tmp_path, monkeypatch):
+    from tracker.schedule import tasks
 
+    def falls_over(*_, **__):
+        raise ZeroDivisionError("oh")
 
-SERVICE = """
-import logging, sys, time
-from pathlib import Path
-from tracker.schedule import Options, jobs, run_service
-from tracker.schedule.stopping import STOP
-
-log = Path(sys.argv[2])
-
-def new_commits(*, db, root, project, machine, branch):
-    for step in range(100):
-        if STOP.is_set():
-            break
-        with log.open("a") as file:
-            file.write(f"begin {step}\\n")
-        time.sleep(float(sys.argv[3]))
-        with log.open("a") as file:
-            file.write(f"end {step}\\n")
-    if sys.argv[4] == "fail":
-        raise RuntimeError("on purpose")
-
-new_commits.__module__ = jobs.__name__
-jobs.new_commits = new_commits
-logging.basicConfig(level=logging.INFO)
-options = Options(db=sys.argv[1], root=".", project="e", machine="m", interval=1, nightly=None)
-sys.exit(run_service(options))
-"""
-
-
-@pytest.fixture
-def service(tmp_path):
-    """Start a real service process whose look for commits takes `seconds` a commit."""
-    started = []
-
-    def start(seconds, outcome="pass"):
-        script, log = tmp_path / "service.py", tmp_path / "log"
-        script.write_text(SERVICE)
-        args = [f"sqlite:///{tmp_path}/store.db", str(log), str(seconds), outcome]
-        process = subprocess.Popen(
-            [sys.executable, str(script), *args], stderr=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        return process, log
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        process.stderr.close()
-
-
-def wait_for(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.05)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_the_measurement_finish(service, number):
-    process, log = service(0.5)
-    wait_for(lambda: log.exists() and "begin" in log.read_text())
-    process.send_signal(number)
-    assert process.wait(20) == 0
-    lines = log.read_text().splitlines()
-    assert lines[-1].startswith("end")
-    assert len(lines) == 2 * len([line for line in lines if line.startswith("begin")])
-    assert len(lines) <= 6
-    assert "stopping after the measurement under way" in process.stderr.read()
-
-
-def test_a_second_signal_breaks_it_off(service):
-    process, log = service(60)
-    wait_for(lambda: log.exists() and "begin" in log.read_text())
-    process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
-    assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
-    assert log.read_text() == "begin 0\n"
-    assert "was broken off" in process.stderr.read()
-
-
-def test_a_failing_job_is_run_again_at_its_time_and_the_idle_service_ends_at_once(tmp_path):
-    script = tmp_path / "service.py"
-    script.write_text(SERVICE.replace("range(100)", "range(1)"))
-    log = tmp_path / "log"
-    with subprocess.Popen(
-        [sys.executable, str(script), f"sqlite:///{tmp_path}/s.db", str(log), "0", "fail"],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        wait_for(lambda: log.exists() and log.read_text().count("begin") >= 3)
-        began = time.monotonic()
-        os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(20) == 0
-        assert time.monotonic() - began < 10
-        assert process.stderr.read().count("RuntimeError('on purpose')") >= 3
-
-
-@pytest.mark.postgres
-def test_the_jobs_live_in_postgresql_as_well(postgres_url, options, ran):
-    options = replace(options, db=postgres_url)
-    with Store.open(postgres_url):
-        pass
-    assert list_jobs(options) == []
-    run_service(options, once=True)
-    make_due(options, "nightly")
-    run_service(options, once=True)
-    assert [name for name, _ in ran] == ["new_commits", "nightly"]
-    assert len(list_jobs(options)) == 3
-
-
-def test_the_job_table_holds_no_url_and_jobs_are_given_it(options, ran):
-    run_service(options, once=True)
-    assert ran[0][1]["db"] == options.db
-    engine = ServiceJobStore(options.db, options.prefix).engine
-    with engine.connect() as connection:
-        states = (
-            connection.exec_driver_sql("select job_state from apscheduler_jobs").scalars().all()
-        )
-    assert states and not any(options.db.encode() in bytes(state) for state in states)
-    make_due(options, "new-commits")
-    run_service(options, once=True)
-    assert ran[1][1]["db"] == options.db
+    monkeypatch.setattr(tasks, "find_and_alert", falls_over)
+    site = Site(tmp_path)
+    assert len(site.run()) == 1
+    status, text = site.status()
+    assert "a fault in Pacekeeper itself: ZeroDivisionError('oh')" in text
+    assert not status.is_healthy and site.service.exit_code == 5
+    site.store.close()

@@ -26,8 +26,17 @@ from tracker.store.queries.gates import (
 )
 from tracker.store.queries.histories import histories
 from tracker.store.queries.history import history
-from tracker.store.queries.jobs import get_job, list_jobs
+from tracker.store.queries.jobs import (
+    device_seconds,
+    failed_runs,
+    get_job,
+    job_launches,
+    list_jobs,
+    list_tasks,
+    quarantined_nodes,
+)
 from tracker.store.queries.launches import newest_launches
+from tracker.store.queries.members import member_launches, member_values
 from tracker.store.queries.overview import overview
 from tracker.store.queries.problems import ingest_problems
 from tracker.store.queries.projects import list_machines, list_projects
@@ -51,7 +60,9 @@ __all__ = [
     "calibration_records",
     "commits_between",
     "compare",
+    "device_seconds",
     "export_rows",
+    "failed_runs",
     "find_token",
     "gate_environment",
     "gate_launches",
@@ -65,6 +76,7 @@ __all__ = [
     "histories",
     "history",
     "ingest_problems",
+    "job_launches",
     "last_searches",
     "list_accounts",
     "list_alerts",
@@ -76,8 +88,11 @@ __all__ = [
     "list_machines",
     "list_projects",
     "list_series",
+    "list_tasks",
     "list_tokens",
     "machine_uses",
+    "member_launches",
+    "member_values",
     "neighbour",
     "newest_launches",
     "newest_revisions",
@@ -86,6 +101,7 @@ __all__ = [
     "overview",
     "paired_values",
     "quarantined_gpus",
+    "quarantined_nodes",
     "resolve_revision",
     "role_of",
     "searched_series",

@@ -255,6 +255,8 @@ def _record_new(tx: Transaction, project_id: int, runs: Sequence[NewRun]) -> dic
                 "gate_id": run.gate_id,
                 "pair": run.pair,
                 "arm": run.arm,
+                "node": run.node,
+                "job_key": tx.job_key,
             }
         )
     tx.conn.execute(insert(t.run), run_rows)

@@ -1,18 +1,18 @@
-"""The work that people ask for: queued once, taken once, measured, and ended with a result."""
+"""Jobs: queued once, run by one attempt at a time, and ended with a result."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.tracker.fake_lab import STEPS, TTFT, FakeRunner, commits, recorder
 from tracker.alerts import AlertsConfig, notify
 from tracker.changepoints import analyze
-from tracker.errors import MeasurementError, UsageError
+from tracker.errors import JobLostError, UsageError
+from tracker.execute import work as module
+from tracker.execute.work import work_on
 from tracker.requests import request, request_fix
-from tracker.schedule import requested as module
-from tracker.schedule.requested import requested, service_name
-from tracker.schedule.stopping import STOP
+from tracker.schedule.tasks import find_and_alert
 from tracker.store import Store, queries
 from tracker.stored_findings import triaged_at
 from tracker.triage import MoveCommit
@@ -54,8 +54,25 @@ class Lab:
         with Store.open(self.db) as store:
             return request_fix(store, self.item(store), self.hashes[number][:12], by="ann", now=NOW)
 
+    def take(self):
+        """Hand the next job out; return its claim, or None."""
+        with Store.open(self.db) as store:
+            job_id = store.take_job("toy", "lab", service="s", executor="local", now=NOW)
+            return None if job_id is None else queries.get_job(store, job_id).claim
+
+    def requeue(self, claim):
+        with Store.open(self.db) as store:
+            assert store.requeue_job(claim, "the node is gone", now=NOW) == "queued"
+
     def serve(self):
-        requested(db=self.db, root=str(self.root), project="toy", machine="lab")
+        """Run every queued job, then look at the histories; return what failed, by job."""
+        failed = {}
+        while (claim := self.take()) is not None:
+            if (problem := work_on(self.db, str(self.root), claim)) is not None:
+                failed[claim.job_id] = problem
+        with Store.open(self.db) as store:
+            find_and_alert(store, str(self.root), "toy", "lab", now=datetime.now(UTC))
+        return failed
 
     def job(self, job_id):
         with Store.open(self.db, read_only=True) as store:
@@ -68,11 +85,9 @@ class Lab:
 
 @pytest.fixture
 def lab(toy, tmp_path, monkeypatch):
-    STOP.clear()
     made = Lab(toy, tmp_path)
     monkeypatch.setattr(module, "make_runner", lambda *_, **__: made.runner)
-    yield made
-    STOP.clear()
+    return made
 
 
 def test_a_finding_is_confirmed_by_a_paired_run_of_what_moved(lab):
@@ -132,8 +147,7 @@ def test_only_a_pair_that_shows_no_regression_makes_an_alert_fixed(lab):
 )
 def test_a_commit_before_the_regression_cannot_be_its_fix(lab, number, complaint):
     job_id, _ = lab.ask_fix(number)
-    with pytest.raises(MeasurementError, match=complaint):
-        lab.serve()
+    assert complaint in lab.serve()[job_id]
     assert lab.job(job_id).state == "failed"
     assert complaint in lab.job(job_id).result
     assert lab.alert().state == "open"
@@ -157,7 +171,7 @@ def test_a_moved_finding_is_measured_against_the_commit_before_its_new_place(lab
     assert lab.job(job_id).arguments["head"] == lab.hashes[CULPRIT + 1]
 
 
-def test_a_job_that_fails_is_told_and_the_next_one_runs(lab, monkeypatch):
+def test_a_job_that_fails_keeps_the_reason_and_the_next_one_runs(lab, monkeypatch):
     broken, _ = lab.ask("bisect")
     good, _ = lab.ask("confirm")
 
@@ -165,60 +179,122 @@ def test_a_job_that_fails_is_told_and_the_next_one_runs(lab, monkeypatch):
         raise ZeroDivisionError("oh")
 
     monkeypatch.setattr(module, "bisect", falls_over)
-    with pytest.raises(MeasurementError, match="a fault in Pacekeeper itself"):
-        lab.serve()
+    assert "a fault in Pacekeeper itself" in lab.serve()[broken]
     assert (lab.job(broken).state, lab.job(good).state) == ("failed", "done")
     assert "ZeroDivisionError" in lab.job(broken).result
 
 
-def test_a_service_that_is_cut_off_goes_on_with_its_job_and_gives_up_in_the_end(lab, monkeypatch):
-    job_id, _ = lab.ask("confirm")
-    whole = lab.runner.launch
-    name = service_name(str(lab.root), "lab")
-
-    def cut_off(*_, **__):
-        raise KeyboardInterrupt
-
-    for attempt in (1, 2, 3):
-        monkeypatch.setattr(lab.runner, "launch", cut_off)
-        with pytest.raises(KeyboardInterrupt):
-            lab.serve()
-        assert (lab.job(job_id).state, lab.job(job_id).attempts) == ("running", attempt)
-        monkeypatch.setattr(lab.runner, "launch", whole)
-        lab.serve()  # another service of the checkout leaves it alone
-        assert lab.job(job_id).state == "running"
-        with Store.open(lab.db) as store:
-            store.requeue_jobs("another service", now=NOW)
-            assert queries.get_job(store, job_id).state == "running"
-            assert store.requeue_jobs(name, now=NOW) == (1 if attempt < 3 else 0)
-    assert (lab.job(job_id).state, lab.job(job_id).attempts) == ("failed", 3)
-    assert "cut off" in lab.job(job_id).result
+def queue_run(lab, launches=3):
+    with Store.open(lab.db) as store:
+        return store.request_job(
+            "toy", "run", machine="lab", commit=lab.hashes[CULPRIT],
+            arguments={"launches": launches}, by="ann", now=NOW,
+        )[0]  # fmt: skip
 
 
-def test_a_stop_leaves_the_queue_for_the_next_start(lab):
-    job_id, _ = lab.ask("confirm")
-    STOP.set()
+def stored_runs(lab, job):
+    with Store.open(lab.db, read_only=True) as store:
+        return queries.job_launches(store, job)
+
+
+def test_an_attempt_that_was_cut_off_counts_and_is_not_measured_again(lab):
+    job_id = queue_run(lab)
+    whole, launched = lab.runner.launch, []
+
+    def dies_at_the_third(*args, **kwargs):
+        if len(launched) == 2:
+            raise KeyboardInterrupt
+        launched.append(1)
+        return whole(*args, **kwargs)
+
+    lab.runner.launch = dies_at_the_third
+    first = lab.take()
+    with pytest.raises(KeyboardInterrupt):
+        work_on(lab.db, str(lab.root), first)
+    assert stored_runs(lab, lab.job(job_id)) == 2
+    lab.runner.launch = whole
+    lab.requeue(first)
     lab.serve()
-    assert lab.job(job_id).state == "queued"
+    job = lab.job(job_id)
+    assert (job.state, job.attempts, job.result) == ("done", 2, "launches stored: 3")
+    assert stored_runs(lab, job) == 3
 
 
-def test_services_at_once_take_each_job_once(store_url):
+def test_a_node_that_was_given_up_writes_nothing_more(lab):
+    """The store hands the job out again while the first attempt measures, and takes no more of it."""
+    job_id = queue_run(lab)
+    whole, first = lab.runner.launch, lab.take()
+
+    def given_up(*args, **kwargs):
+        if lab.job(job_id).attempts == 1 and lab.job(job_id).state == "running":
+            lab.requeue(first)
+            lab.serve()
+        return whole(*args, **kwargs)
+
+    lab.runner.launch = given_up
+    with pytest.raises(JobLostError, match=f"attempt 1 of job {job_id} is not the one"):
+        work_on(lab.db, str(lab.root), first)
+    job = lab.job(job_id)
+    assert (job.state, job.attempts, stored_runs(lab, job)) == ("done", 2, 3)
+
+
+def test_one_process_begins_an_attempt_and_none_a_cancelled_or_ended_one(lab):
+    job_id = queue_run(lab, launches=1)
+    claim = lab.take()
+    with Store.open(lab.db) as store:
+        store.work_for(lab.job(job_id), node="n1", now=NOW)
+    with pytest.raises(JobLostError):  # a second process of the same attempt
+        work_on(lab.db, str(lab.root), claim)
+    with Store.open(lab.db) as store:
+        assert store.cancel_job(job_id, by="ann", now=NOW) == "cancelling"
+        store.end_cancelled(job_id, now=NOW)
+    with pytest.raises(JobLostError):
+        work_on(lab.db, str(lab.root), claim)
+    assert lab.job(job_id).state == "cancelled" and lab.runner.launches == []
+    with Store.open(lab.db) as store, pytest.raises(UsageError, match="has ended: it is cancelled"):
+        store.cancel_job(job_id, by="ann", now=NOW)
+
+
+def test_a_job_that_ends_its_node_each_time_fails(lab):
+    job_id = queue_run(lab)
+    for attempt in (1, 2, 3):
+        claim = lab.take()
+        assert claim.attempt == attempt
+        with Store.open(lab.db) as store:
+            store.work_for(lab.job(job_id), node="n1", now=NOW)
+            state = store.requeue_job(claim, "node n1 is gone", now=NOW + timedelta(minutes=1))
+        assert state == ("queued" if attempt < 3 else "failed")
+    job = lab.job(job_id)
+    assert "cut off in each of 3 attempts, at last: node n1 is gone" in job.result
+    assert job.seconds == pytest.approx(180, abs=0.1)
+
+
+def test_services_at_once_take_each_job_once_the_most_urgent_first(store_url):
     from tests.tracker.changepoints.histories import revision
     from tests.tracker.changepoints.stores import STEPS as EXACT
     from tests.tracker.changepoints.stores import record_history
 
     with Store.open(store_url) as store:
         record_history(store, {EXACT: [1] * 9})
-        for number in range(8):
-            store.request_job(
-                "engine", "confirm", machine="gpu-1", commit=revision(number).commit,
-                arguments={"n": number}, by="ann", now=NOW,
+
+        def ask(number, machine="gpu-1", **options):
+            return store.request_job(
+                "engine", "confirm", machine=machine, commit=revision(number).commit,
+                arguments={"n": number}, by="ann", now=NOW, **options,
             )  # fmt: skip
+
+        late, _ = ask(8, priority=50)
+        asked = [ask(number)[0] for number in range(8)]
         taken: list[int] = []
 
         def serve(name):
             with Store.open(store_url) as mine:
-                while (job := mine.take_job("engine", "gpu-1", service=name, now=NOW)) is not None:
+                while True:
+                    job = mine.take_job(
+                        "engine", "gpu-1", service=name, executor="local", now=NOW, below=50
+                    )
+                    if job is None:
+                        return
                     taken.append(job)
 
         threads = [threading.Thread(target=serve, args=(f"s{n}",)) for n in range(4)]
@@ -226,10 +302,12 @@ def test_services_at_once_take_each_job_once(store_url):
             thread.start()
         for thread in threads:
             thread.join()
-        assert sorted(taken) == sorted(job.id for job in queries.list_jobs(store, "engine"))
-        assert store.take_job("engine", "gpu-2", service="s", now=NOW) is None
+        assert sorted(taken) == asked, "the late one is not below 50"
+        assert ask(8, priority=10) == (late, False), "asked for again, by somebody more urgent"
+        take = {"service": "s", "executor": "local", "now": NOW}
+        assert store.take_job("engine", "gpu-1", below=50, **take) == late
+        assert store.take_job("engine", "gpu-2", **take) is None
         with pytest.raises(UsageError, match="no machine 'nosuch'"):
-            store.request_job(
-                "engine", "confirm", machine="nosuch", commit=revision(0).commit, arguments={},
-                by="ann", now=NOW,
-            )  # fmt: skip
+            ask(0, machine="nosuch")
+        assert ask(0, machine="new", add_machine=True)[1]
+        assert not ask(0, machine="new", once=True)[1]
