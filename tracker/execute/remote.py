@@ -21,9 +21,9 @@ def order_on_node(order: Order, settings: ExecutorSettings) -> Order:
         settings: Of the executor.
     """
     command = order.command
-    if settings.tracker is not None:
+    if settings.command is not None:
         arguments = list(command)[list(command).index("tracker") + 1 :]
-        command = [*shlex.split(settings.tracker), *arguments]
+        command = [*shlex.split(settings.command), *arguments]
     environment = dict(order.environment)
     if not settings.pass_store:
         environment.pop(STORE, None)

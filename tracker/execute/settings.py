@@ -16,7 +16,7 @@
     options = ["--account=perf"]       # further options of sbatch
     jobs = 2                           # at a time
     directory = "/srv/engine"          # the checkout on the nodes; default: as here
-    tracker = "/opt/pacekeeper/bin/tracker"   # default: this interpreter with -m tracker
+    command = "/opt/pacekeeper/bin/tracker"   # default: this interpreter with -m tracker
     pass_store = false                 # the nodes have PACEKEEPER_DB in their own environment
 
     [executors.a100]
@@ -41,7 +41,7 @@ __all__ = ["ExecutorKind", "ExecutorSettings", "executor_settings"]
 
 ExecutorKind = Literal["local", "slurm", "ray"]
 
-_REMOTE = ("jobs", "directory", "tracker", "pass_store")
+_REMOTE = ("jobs", "directory", "command", "pass_store")
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "local": (),
     "slurm": (*_REMOTE, "partition", "constraint", "gpus", "time_limit", "options"),
@@ -61,7 +61,7 @@ class ExecutorSettings:
     machine: str | None = None
     jobs: int = 1
     directory: str | None = None
-    tracker: str | None = None
+    command: str | None = None
     pass_store: bool = True
     partition: str | None = None
     constraint: str | None = None
@@ -105,7 +105,7 @@ def _settings(name: str, table: Table) -> ExecutorSettings:
     for key in (
         "machine",
         "directory",
-        "tracker",
+        "command",
         "partition",
         "constraint",
         "address",

@@ -47,6 +47,7 @@ class RayCluster:
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", __name__, ",".join(nodes)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            start_new_session=True,  # Ray's reaper kills its process group
             env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"},
         )  # fmt: skip
         self.address = self._answer()

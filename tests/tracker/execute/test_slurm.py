@@ -95,7 +95,7 @@ ORDER = Order(
 def test_the_order_as_sbatch_gets_it(commands):
     settings = ExecutorSettings(
         "pool", "slurm", "h100", partition="gpu", constraint="h100", gpus=8, time_limit=240,
-        options=("--account=perf",), directory="/srv/engine", tracker="/opt/bin/tracker -v",
+        options=("--account=perf",), directory="/srv/engine", command="/opt/bin/tracker -v",
     )  # fmt: skip
     commands.answer = lambda command: (0, "41;test\n" if command[0] == "sbatch" else "", "")
     assert slurm.SlurmExecutor(settings).submit(ORDER) == "41"

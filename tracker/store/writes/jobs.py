@@ -249,7 +249,7 @@ def put_back_job(tx: Transaction, claim: JobClaim, reason: str) -> None:
     tx.conn.execute(update(t.job).where(mine).values(**values))
 
 
-def note_job(tx: Transaction, claim: JobClaim, **values: str | None) -> None:
+def note_job(tx: Transaction, /, claim: JobClaim, **values: str | None) -> None:
     """Keep what the executor says of an attempt: its handle, its node, why it waits."""
     assert values.keys() <= {"handle", "node", "note"}
     mine = (_j.id == claim.job_id) & (_j.attempts == claim.attempt)

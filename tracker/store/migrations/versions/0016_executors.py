@@ -22,7 +22,7 @@ def upgrade() -> None:
     for name in ("executor", "handle", "node", "note"):
         op.add_column("job", sa.Column(name, sa.Text(), nullable=True))
     op.add_column(
-        "job", sa.Column("seconds", sa.Float(), nullable=False, server_default=sa.text("0"))
+        "job", sa.Column("seconds", sa.Double(), nullable=False, server_default=sa.text("0"))
     )
     op.create_table(
         "service_task",
