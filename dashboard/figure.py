@@ -38,7 +38,7 @@ def show(chart: Any, *, key: str, name: str, rows: pd.DataFrame, **options: Any)
     with st.container(gap=None):
         drawn = st.altair_chart(chart, key=key, **options)
         with (
-            st.container(horizontal=True, horizontal_alignment="right"),
+            st.container(horizontal=True, horizontal_alignment="right", key=f"files-{key}"),
             st.popover("Files", icon=":material/download:", type="tertiary"),
         ):
             for kind, (content, mime) in files.items():

@@ -154,13 +154,12 @@ def ago(then: datetime | None, now: datetime) -> str:
     seconds = (now - then).total_seconds()
     if seconds < 90:
         return "just now"
-    for size, name in (
+    units = (
         (31_557_600, "year"),
         (2_629_800, "month"),
         (86_400, "day"),
         (3_600, "hour"),
-    ):
-        count = int(seconds // size)
-        if count >= 1:
-            return f"{count} {name}{'s' if count > 1 else ''} ago"
-    return f"{int(seconds // 60)} minutes ago"
+        (60, "minute"),
+    )
+    size, name = next(unit for unit in units if seconds >= unit[0])
+    return f"{counted(int(seconds // size), name)} ago"

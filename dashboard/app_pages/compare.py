@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
 from dashboard import charts, data, figure, scope, tables, url_state
@@ -18,7 +19,7 @@ from dashboard.distributions import (
 )
 from dashboard.markup import Tile, tiles_html
 from dashboard.palette import palette_for
-from tracker.domain import ComparisonRow, LaunchInfo, RequestTimes
+from tracker.domain import LaunchInfo, RequestTimes
 
 TWO, MANY = "two commits", "several places"
 LIMIT = 1000  # series of a project among which places are looked for
@@ -56,8 +57,9 @@ def _result(here: scope.Scope, base: str, head: str) -> None:
             icon=":material/compare_arrows:",
         )
         if rows:
-            _table(rows, "results at one of the two")
+            _table(tables.compare_frame(rows), "Results at one of the two")
         return
+    frame = tables.compare_frame(rows)
     beyond = [r for r in both if r.noise == "beyond"]
     senses = [tables.verdict_of(r.effect, r.series.better) for r in beyond]
     noise = [r.noise for r in both]
@@ -92,9 +94,9 @@ def _result(here: scope.Scope, base: str, head: str) -> None:
     if chart is not None:
         st.subheader("Largest changes, worst first", anchor=False)
         name = f"changes-{base[:10]}-{head[:10]}"
-        figure.show(chart, key="changes", name=name, rows=tables.compare_frame(both))
+        figure.show(chart, key="changes", name=name, rows=frame)
     _requests(here, base, head)
-    _table(rows, "all series")
+    _table(frame, "All series")
 
 
 def _requests(here: scope.Scope, base: str, head: str) -> None:
@@ -218,9 +220,8 @@ def _arm(place: Place, commit: str | None) -> Arm:
     return Arm(f"{place.name} · {commit[:10]}", place, known)
 
 
-def _table(rows: list[ComparisonRow], title: str) -> None:
-    st.subheader(title.capitalize(), anchor=False)
-    frame = tables.compare_frame(rows)
+def _table(frame: pd.DataFrame, title: str) -> None:
+    st.subheader(title, anchor=False)
     st.dataframe(frame.drop(columns=["percent"]), hide_index=True, key="compared")
 
 

@@ -247,7 +247,8 @@ def _moved(
     nothing: str,
 ) -> None:
     num_series = sum(len(item.finding.changes) for item in items)
-    counts = f"{counted(len(items), 'commit')}, {num_series} series"
+    num_commits = len({item.finding.revision.commit for item in items})
+    counts = f"{counted(num_commits, 'commit')}, {num_series} series"
     st.subheader(f"{title} · {counts}" if items else title, anchor=False)
     if not items:
         st.info(nothing, icon=":material/check:")

@@ -33,7 +33,7 @@ def budget_chart(frame: pd.DataFrame, palette: Palette) -> alt.LayerChart:
         y=y,
         color=alt.Color("metric:N")
         .scale(domain=metrics, range=colours)
-        .legend(orient="top", title=None, labelLimit=260),
+        .legend(orient="top", title=None, labelLimit=260, symbolType="stroke", symbolStrokeWidth=2),
     )
     spent = pd.DataFrame([{"from": low, "to": 0.0}])
     return finish(

@@ -11,6 +11,9 @@ from dashboard.palette import Palette
 __all__ = ["position_chart", "tail_chart"]
 
 
+_SHARES = [1, 0.5, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6]  # with a tick
+
+
 def tail_chart(frame: pd.DataFrame, palette: Palette, *, title: str) -> alt.LayerChart:
     """How large a share is slower than each value; the share is logarithmic, so that tails show.
 
@@ -24,7 +27,7 @@ def tail_chart(frame: pd.DataFrame, palette: Palette, *, title: str) -> alt.Laye
     y = (
         alt.Y("slower:Q")
         .scale(type="log", domain=[frame["slower"].min(), 1.0], nice=False)
-        .axis(tickCount=5, labelExpr="format(100 * datum.value, '~r') + ' %'")
+        .axis(values=_SHARES, labelExpr="format(100 * datum.value, '~r') + ' %'")
         .title("slower than this")
     )
     lines = (

@@ -43,7 +43,7 @@ def frontier_chart(
     colour = (
         alt.Color("commit:N")
         .scale(domain=commits, range=[palette.neutral, palette.value][-len(commits) :])
-        .legend(orient="top", title=None, labelLimit=320)
+        .legend(orient="top", title=None, labelLimit=320, symbolType="stroke", symbolStrokeWidth=2)
     )
     tooltip = [
         alt.Tooltip("commit:N"),

@@ -543,7 +543,14 @@ def overlay_chart(
         y=y,
         color=alt.Color("series:N")
         .scale(domain=names, range=colours)
-        .legend(orient="top", columns=1, title=None, labelLimit=700),
+        .legend(
+            orient="top",
+            columns=1,
+            title=None,
+            labelLimit=700,
+            symbolType="stroke",
+            symbolStrokeWidth=2,
+        ),
     )
     lines = base.mark_line(strokeWidth=1.6, opacity=0.8, invalid=_BREAK).encode(
         strokeDash=alt.StrokeDash("series:N").scale(domain=names).legend(None)

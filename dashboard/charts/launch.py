@@ -142,7 +142,7 @@ def roofline_chart(
         .title("rate (FLOP/s)")
     )
     tooltip = ["name:N", "MFU:N", "MBU:N", "seconds:N", "intensity:Q", "rate:Q"]
-    named = _apart(frame, math.log(high / low), math.log(2 * ceiling["flops"] / floor))
+    names = _names(frame, math.log(high / low), math.log(2 * ceiling["flops"] / floor))
     groups = ["prefill", "decode", "kernel"]
     notes = pd.DataFrame(
         [
@@ -176,30 +176,38 @@ def roofline_chart(
             .legend(None),
             tooltip=tooltip,
         ),
-        alt.Chart(named)
-        .mark_text(align="left", dx=10, dy=4, fontSize=12, color=palette.text)
-        .encode(x=x, y=y, text="name:N", tooltip=tooltip),
+        *(
+            alt.Chart(names[names["side"] == side])
+            .mark_text(align=align, dx=dx, dy=4, fontSize=12, color=palette.text)
+            .encode(x=x, y=y, text="name:N", tooltip=tooltip)
+            for side, align, dx in (("right", "left", 10), ("left", "right", -10))
+        ),
     ]
     return finish(alt.layer(*layers).properties(height=320), palette)
 
 
-def _apart(frame: pd.DataFrame, width: float, height: float) -> pd.DataFrame:
-    """The rows whose names stand apart: of names that would touch, the first; a tooltip has the rest.
+def _names(frame: pd.DataFrame, width: float, height: float) -> pd.DataFrame:
+    """The rows whose name has room beside its mark, with the "side"; a tooltip has the others'.
 
     Args:
         frame: With "intensity", "rate" and "name".
         width, height: Of the plot, in units of the logarithm.
     """
-    placed: list[tuple[float, float, float]] = []
-    named = []
+    taken: list[tuple[float, float, float]] = []  # from, to, at which height
+    sides = []
     for row in frame.itertuples():
         x, y = math.log(row.intensity), math.log(row.rate)
-        reach = width * 0.012 * (len(row.name) + 3)
-        if all(x + reach < left or x > right or abs(y - at) > height * 0.06
-               for left, right, at in placed):  # fmt: skip
-            placed.append((x, x + reach, y))
-            named.append(row.Index)
-    return frame.loc[named]
+        reach = width * 0.008 * (len(row.name) + 3)
+        spans = {"right": (x, x + reach), "left": (x - reach, x)}
+        free = [
+            side
+            for side, (start, stop) in spans.items()
+            if all(stop < a or start > b or abs(y - at) > height * 0.06 for a, b, at in taken)
+        ]
+        sides.append(free[0] if free else None)
+        if free:
+            taken.append((*spans[free[0]], y))
+    return frame.assign(side=sides)
 
 
 def _time(window: Window, *, labels: bool, field: str = "time") -> alt.X:

@@ -33,7 +33,7 @@ ROUNDS = 7
 
 
 def fill(path: Path, num_commits: int, num_series: int) -> None:
-    """Write a store of num_commits x num_series results; every tenth series steps by 10 % once."""
+    """Write a store of num_commits x num_series results; every tenth series steps by 10 %, at one commit."""
     suites = num_series // len(METRICS)
     infos, levels, steps = {}, {}, {}
     chance = random.Random(0)
@@ -42,7 +42,7 @@ def fill(path: Path, num_commits: int, num_series: int) -> None:
             full = f"bench_s{suite}.Chat.track_{name}"
             infos[full] = BenchmarkInfo(full, "1", "track", unit, better, kind)
             levels[full] = level
-            steps[full] = chance.randrange(num_commits) if chance.random() < 0.1 else num_commits
+            steps[full] = num_commits * 3 // 4 if len(steps) % 10 == 1 else num_commits
     hashes = [random.Random(place).randbytes(20).hex() for place in range(num_commits)]
     with Store.open(f"sqlite:///{path}") as store:
         store.record_revisions(

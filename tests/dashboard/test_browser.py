@@ -273,41 +273,17 @@ def test_every_chart_is_a_picture_a_table_and_a_specification(filled, visit):
         assert files_of(visit(path, project="sim", **params), 0)["png"].startswith(b"\x89PNG")
 
 
-# Finds the middle of a dot: a pixel of the values' colour with nothing else around it.
-DOT = """canvas => {
-    const {width, height} = canvas, ratio = width / canvas.getBoundingClientRect().width;
-    const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
-    const isDot = (x, y) => {
-        const at = 4 * (y * width + x);
-        return Math.abs(pixels[at] - 47) < 14 && Math.abs(pixels[at + 1] - 95) < 14
-            && Math.abs(pixels[at + 2] - 208) < 14 && pixels[at + 3] > 230;
-    };
-    for (let x = Math.round(width / 2); x < width - 4; x++)
-        for (let y = 4; y < height - 4; y++) {
-            let inside = true;
-            for (let dx = -2; dx <= 2 && inside; dx++)
-                for (let dy = -2; dy <= 2 && inside; dy++) inside = isDot(x + dx, y + dy);
-            if (inside) return {x: x / ratio, y: y / ratio};
-        }
-    return null;
-}"""
-
-
 def test_a_click_on_a_point_shows_its_runs(filled, visit):
     page = visit("series", project="sim", series=the_worst(filled, "sim").id)
-    canvas = page.locator("[data-testid=stVegaLiteChart] canvas").first
-    canvas.wait_for()
-    page.wait_for_timeout(500)  # the chart fades in
-    dot = canvas.evaluate(DOT)
-    assert dot is not None, "no dot of a value is drawn"
-    canvas.click(position=dot)
-    page.wait_for_url("**at=*")
+    commit = suite.commit(suite.REPEATED[1])[:10]
+    marks = page.locator("[data-testid=stVegaLiteChart] svg")
+    marks.locator(f"path[aria-label*='commit: {commit}'][aria-label*='attempts']").last.click()
+    page.wait_for_url(f"**at={commit}*")
     page.get_by_role("button", name="Close").wait_for()
     drawn(page)
+    assert page.get_by_text(commit, exact=True).first.is_visible()
+    assert page.get_by_text("torch 2.12.0").is_visible()
     healthy(page)
-    commits = [suite.commit(place)[:10] for place in range(suite.NUM_COMMITS)]
-    assert query(page)["at"] in commits[suite.NUM_COMMITS // 3 :]
-    assert page.get_by_text(query(page)["at"], exact=True).first.is_visible()
 
 
 def test_the_report_of_a_gate_is_downloaded_as_one_page(filled, visit):
