@@ -222,7 +222,9 @@ def _arm(place: Place, commit: str | None) -> Arm:
 
 def _table(frame: pd.DataFrame, title: str) -> None:
     st.subheader(title, anchor=False)
-    st.dataframe(frame.drop(columns=["percent"]), hide_index=True, key="compared")
+    is_certain = frame["noise"].str.startswith("beyond")
+    shown = frame.drop(columns=["percent"]).assign(verdict=frame["verdict"].where(is_certain, "–"))
+    st.dataframe(shown, hide_index=True, key="compared")
 
 
 draw()

@@ -54,7 +54,9 @@ def draw() -> None:
         name="worse",
         title="Worse",
         nothing="Nothing is worse than before. The level shifts are those that "
-        "`tracker changepoints` found when it last ran.",
+        "`tracker changepoints` found when it last ran."
+        if searched.num_searched
+        else "",
     )
     _several(worse)
     _other_alerts(here, state, [*worse, *better], now)
@@ -65,7 +67,7 @@ def draw() -> None:
         now,
         name="better",
         title="Better",
-        nothing="No series got better and stayed so.",
+        nothing="No series got better and stayed so." if searched.num_searched else "",
     )
     _gates(here, state.gates)
     _problems(state)
@@ -246,6 +248,8 @@ def _moved(
     title: str,
     nothing: str,
 ) -> None:
+    if not items and not nothing:
+        return  # nobody has looked
     num_series = sum(len(item.finding.changes) for item in items)
     num_commits = len({item.finding.revision.commit for item in items})
     counts = f"{counted(num_commits, 'commit')}, {num_series} series"

@@ -142,7 +142,8 @@ def roofline_chart(
         .title("rate (FLOP/s)")
     )
     tooltip = ["name:N", "MFU:N", "MBU:N", "seconds:N", "intensity:Q", "rate:Q"]
-    names = _names(frame, math.log(high / low), math.log(2 * ceiling["flops"] / floor))
+    edges = (math.log(low), math.log(high))
+    names = _names(frame, edges, math.log(2 * ceiling["flops"] / floor))
     groups = ["prefill", "decode", "kernel"]
     notes = pd.DataFrame(
         [
@@ -186,23 +187,25 @@ def roofline_chart(
     return finish(alt.layer(*layers).properties(height=320), palette)
 
 
-def _names(frame: pd.DataFrame, width: float, height: float) -> pd.DataFrame:
+def _names(frame: pd.DataFrame, edges: tuple[float, float], height: float) -> pd.DataFrame:
     """The rows whose name has room beside its mark, with the "side"; a tooltip has the others'.
 
     Args:
         frame: With "intensity", "rate" and "name".
-        width, height: Of the plot, in units of the logarithm.
+        edges: Of the plot to the left and right, in units of the logarithm; likewise its `height`.
     """
     taken: list[tuple[float, float, float]] = []  # from, to, at which height
     sides = []
     for row in frame.itertuples():
         x, y = math.log(row.intensity), math.log(row.rate)
-        reach = width * 0.008 * (len(row.name) + 3)
+        reach = (edges[1] - edges[0]) * 0.008 * (len(row.name) + 3)
         spans = {"right": (x, x + reach), "left": (x - reach, x)}
         free = [
             side
             for side, (start, stop) in spans.items()
-            if all(stop < a or start > b or abs(y - at) > height * 0.06 for a, b, at in taken)
+            if edges[0] < start
+            and stop < edges[1]
+            and all(stop < a or start > b or abs(y - at) > height * 0.06 for a, b, at in taken)
         ]
         sides.append(free[0] if free else None)
         if free:

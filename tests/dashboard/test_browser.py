@@ -236,13 +236,11 @@ def test_the_keyboard_reaches_every_control(visit):
         page.evaluate("() => window.reached.add(document.activeElement)")
         page.keyboard.press("Tab")
     missed = page.evaluate(
-        "() => window.wanted.filter(e => !window.reached.has(e) && e.isConnected)"
-        ".map(e => e.outerHTML.slice(0, 160))"
+        # Of a row of exclusive choices the keyboard reaches one; arrows move between them.
+        "() => window.wanted.filter(e => !window.reached.has(e) && e.isConnected && e.role !== 'radio')"
+        ".map(e => e.outerHTML.slice(0, 300))"
     )
-    # Of a row of exclusive choices the keyboard reaches one; arrows move between them.
-    assert [
-        html for html in missed if 'role="radio"' not in html and 'type="radio"' not in html
-    ] == []
+    assert missed == []
     assert page.get_by_role("textbox", name="Search").evaluate("e => window.reached.has(e)")
 
 
@@ -282,7 +280,7 @@ def test_a_click_on_a_point_shows_its_runs(filled, visit):
     page.get_by_role("button", name="Close").wait_for()
     drawn(page)
     assert page.get_by_text(commit, exact=True).first.is_visible()
-    assert page.get_by_text("torch 2.12.0").is_visible()
+    assert page.get_by_text("torch 2.12.0").first.is_visible()
     healthy(page)
 
 

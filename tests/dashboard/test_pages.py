@@ -70,6 +70,14 @@ def test_the_false_alarm_rate_is_a_bound_once_it_was_measured(filled, open_page,
     assert "not measured yet" not in said
 
 
+def test_what_was_not_searched_is_not_called_unchanged(open_page, tmp_path):
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    store_launch(url, tmp_path / "artifacts")
+    said = texts(open_page(url, project="sim"))
+    assert "were not searched for level shifts yet" in said
+    assert "Nothing is worse" not in said and "got better" not in said
+
+
 def test_markup_in_a_name_is_text(filled, open_page):
     said = texts(open_page(filled.url, project="sim"))
     assert r"\*worse\*" in said
