@@ -9,6 +9,7 @@ from tests.tracker.execute.fakes import FakeExecutor
 from tests.tracker.schedule.projects import git
 from tests.tracker.schedule.site import START, Site
 from tracker.domain import PRIORITY_CONFIRM
+from tracker.execute.protocol import Status
 from tracker.schedule.tasks import MAX_FAILURES
 from tracker.store import Store, queries
 
@@ -72,6 +73,23 @@ def test_a_broken_commit_holds_up_nothing_and_is_given_up(site):
         site.run(seconds=3600)
     assert site.commits(state="failed") == [broken] * MAX_FAILURES
     assert site.commits(state="done").count(good) == 1
+
+
+def test_a_commit_whose_job_was_cancelled_is_left_alone_until_somebody_asks(site):
+    site.run()
+    commit = site.push()
+    site.step(31)
+    (job,) = site.jobs(state="submitted")
+    site.store.cancel_job(job.id, by="ann", now=site.now)
+    site.executors[0].states[job.handle] = Status("ended")
+    for _ in range(5):
+        site.step(3600)
+    assert [job.state for job in site.jobs()] == ["done", "cancelled"]
+    site.store.request_job(
+        "engine", "run", machine="lab", commit=commit, arguments={"launches": 1}, by="ann",
+        now=site.now,
+    )  # fmt: skip
+    assert site.run() == [commit]
 
 
 def test_nightly_and_calibration_are_queued_once_a_night_over_restarts_and_crashes(site):

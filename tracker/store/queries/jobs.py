@@ -14,6 +14,8 @@ from tracker.store.queries.projects import find_project
 from tracker.store.queries.revisions import load_revisions
 from tracker.store.store import Store
 
+LEFT_ALONE = 1_000_000  # failures of a commit whose job was cancelled: nobody tries that often
+
 _j = t.job.c
 _COLUMNS = (
     *(_j.id, _j.kind, _j.revision_id, _j.arguments, _j.state, _j.asked_by, _j.asked_at),
@@ -71,7 +73,8 @@ def get_job(store: Store, job_id: int) -> JobInfo:
 def failed_runs(store: Store, project: str, machine: str) -> dict[str, tuple[int, datetime | None]]:
     """Return how often jobs that measure a commit failed, and when last, by its full hash.
 
-    A commit that was measured since has none: failures before its last success do not count.
+    A commit that was measured since has none: failures before its last success do not count. One
+    whose job somebody cancelled has `LEFT_ALONE` of them.
     """
     r, m = t.revision.c, t.machine.c
     with store.reading() as conn:
@@ -83,7 +86,7 @@ def failed_runs(store: Store, project: str, machine: str) -> dict[str, tuple[int
                 _j.project_id == find_project(conn, project),
                 m.name == machine,
                 _j.kind == "run",
-                _j.state.in_(("done", "failed")),
+                _j.state.in_(("done", "failed", "cancelled")),
             )
             .order_by(_j.id)
         ).all()
@@ -92,7 +95,8 @@ def failed_runs(store: Store, project: str, machine: str) -> dict[str, tuple[int
         if state == "done":
             failures.pop(commit, None)
         else:
-            failures[commit] = (failures.get(commit, (0, None))[0] + 1, finished_at)
+            count = LEFT_ALONE if state == "cancelled" else 1
+            failures[commit] = (failures.get(commit, (0, None))[0] + count, finished_at)
     return failures
 
 
