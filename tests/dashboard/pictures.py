@@ -50,7 +50,7 @@ def take(folder: Path) -> None:
             ("scenario", f"series?series={series}&view=whole+scenario", "light", 1280, 1300),
             ("compare", f"compare?base={base}&head={head}&machine=synthetic-80gb", "light", 1280, 1900),
             ("frontier", "frontier?latency=ttft_p50", "light", 1280, 1000),
-            ("utilization", "utilization?machine=synthetic-80gb", "dark", 1280, 1750),
+            ("utilization", "utilization?machine=synthetic-80gb", "dark", 1280, 2080),
             ("gate", f"gates?gate={worst.id}", "light", 1280, 1020),
             ("trust", "trust", "light", 1280, 1300),
             ("narrow", f"series?series={series}", "light", 400, 1350),
