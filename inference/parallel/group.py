@@ -110,7 +110,7 @@ class Group:
         self.collectives += 1
         if not on_cuda:
             began = time.perf_counter()
-            collective().wait()
+            collective().wait(TIMEOUT)
             self._seconds += time.perf_counter() - began
             return
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))

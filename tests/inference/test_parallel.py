@@ -105,8 +105,8 @@ def test_a_rank_that_dies_ends_the_engine_with_its_name() -> None:
 
 
 def test_a_rank_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inference.parallel.group.TIMEOUT", timedelta(seconds=2))
     llm = LLM("tiny", EngineConfig(tensor_parallel=2, num_threads=1))
+    monkeypatch.setattr("inference.parallel.group.TIMEOUT", timedelta(seconds=1))
     process = llm._runner._ranks._processes[0]
     os.kill(process.pid, signal.SIGSTOP)
     with pytest.raises(RankFailed):
