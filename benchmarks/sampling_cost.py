@@ -50,7 +50,7 @@ class _StandIn:
     def energy(self) -> None:
         return None
 
-    processes = model = driver = clocks_policy = close = energy
+    processes = model = driver = clocks_policy = sm_clock_limit = close = energy
 
 
 def cost(scenario: Scenario, pairs: int) -> list[float]:
