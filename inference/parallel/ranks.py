@@ -170,10 +170,13 @@ class Ranks:
             self._send_to(rank, inputs)
 
     def failed(self, error: Exception) -> RankFailed:
-        """End every rank and return why: the first that ended by itself, else ``error``."""
+        """End every rank and return why: what a rank said, else the first that ended, else ``error``."""
         if self.failure is None:
-            what = self._first_ended() or f"{type(error).__name__}: {error}"
-            self.failure = RankFailed(what)
+            if isinstance(error, RankFailed):
+                self.failure = error
+            else:
+                what = self._first_ended() or f"{type(error).__name__}: {error}"
+                self.failure = RankFailed(what)
             self.close(patience=0.0)
         return self.failure
 

@@ -28,8 +28,12 @@ def conversations(llm: LLM) -> tuple[list[list[int]], dict[str, int]]:
     return outputs, llm.counters()
 
 
-def test_evicted_blocks_come_back_from_the_host_instead_of_being_computed() -> None:
-    crowded: dict[str, Any] = {"block_size": 4, "num_blocks": 10, "num_threads": 1}
+@pytest.mark.parametrize("kv_dtype", [None, "int8"])
+def test_evicted_blocks_come_back_from_the_host_instead_of_being_computed(
+    kv_dtype: str | None,
+) -> None:
+    common: dict[str, Any] = {"block_size": 4, "num_threads": 1, "kv_dtype": kv_dtype}
+    crowded = {"num_blocks": 10, **common}
     expected, without = conversations(LLM("tiny", EngineConfig(**crowded)))
     tokens, counts = conversations(
         LLM("tiny", EngineConfig(host_cache_bytes=64 * BLOCK_BYTES, **crowded))
@@ -38,7 +42,7 @@ def test_evicted_blocks_come_back_from_the_host_instead_of_being_computed() -> N
     assert counts["blocks_restored"] > 0
     assert counts["prefill_tokens"] < without["prefill_tokens"] - 4 * 8
     assert without["blocks_stored"] == without["blocks_restored"] == 0
-    roomy, whole = conversations(LLM("tiny", EngineConfig(block_size=4, num_threads=1)))
+    roomy, whole = conversations(LLM("tiny", EngineConfig(**common)))
     assert roomy == expected
     assert counts["prefill_tokens"] == whole["prefill_tokens"]  # as if the cache held everything
 
