@@ -475,3 +475,22 @@ def test_a_metric_whose_values_end_is_given_up():
         gate.add({"a": (1.0, 1.0 + number % 2 / 3) if number < 3 else None})
     assert not gate.pending()
     assert gate.verdicts()["a"].reason == "no value in the last 6 pairs (3 before)"
+
+
+def test_a_rate_that_is_zero_in_half_of_the_launches_shows_a_collapse_and_no_less():
+    """Two per cent of a value that comes and goes are judged: what is no collapse is undecided."""
+
+    def statuses(zeros_of_head):
+        for seed in range(6):
+            draw = np.random.default_rng(seed)
+            gate = PairedGate({"goodput": "higher"})
+            while gate.pending():
+                arms = (
+                    (draw.random() >= zeros) * draw.normal(10, 0.1)
+                    for zeros in (0.5, zeros_of_head)
+                )
+                gate.add({"goodput": tuple(arms)})
+            yield gate.verdicts()["goodput"].status
+
+    assert list(statuses(0.5)).count("inconclusive") >= 5
+    assert list(statuses(1.0)).count("regression") >= 5
