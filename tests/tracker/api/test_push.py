@@ -106,8 +106,9 @@ def served(url: str, cwd: Path) -> Iterator[str]:
             process.stdout.close()
 
 
+@pytest.mark.postgres  # what a service stands on; the tests below push to SQLite
 def test_a_push_from_a_runner_leaves_the_rows_of_a_local_ingest(
-    store_url: str, tmp_path: Path
+    postgres_url: str, tmp_path: Path
 ) -> None:
     home = project(tmp_path)
     local = f"sqlite:///{tmp_path}/local.db"
@@ -118,11 +119,11 @@ def test_a_push_from_a_runner_leaves_the_rows_of_a_local_ingest(
         done = tracker("--db", local, "ingest", *words, "--json", cwd=home)
         assert done.returncode == 0, done.stderr
     made = tracker(
-        "--db", store_url, "token", "create", "runner", "--project", "toy",
+        "--db", postgres_url, "token", "create", "runner", "--project", "toy",
         "--scope", "ingest", "--scope", "settings", cwd=tmp_path,
     )  # fmt: skip
     token = made.stdout.strip()
-    with served(store_url, tmp_path) as address:
+    with served(postgres_url, tmp_path) as address:
 
         def push(*words: object) -> subprocess.CompletedProcess[str]:
             return tracker(
@@ -145,7 +146,7 @@ def test_a_push_from_a_runner_leaves_the_rows_of_a_local_ingest(
         assert token[13:] not in wrong.stderr + elsewhere.stderr
     missing = tracker("ingest", home, "--to", address, cwd=home)
     assert (missing.returncode, "set PACEKEEPER_TOKEN" in missing.stderr) == (2, True)
-    with Store.open(local) as one, Store.open(store_url) as other:
+    with Store.open(local) as one, Store.open(postgres_url) as other:
         assert rows_of(one, tmp_path) == rows_of(other, tmp_path)
 
 

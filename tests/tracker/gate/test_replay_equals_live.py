@@ -105,6 +105,8 @@ class EventfulRunner(FakeRunner):
                 if self._draw.random() < fact[status][arm]:
                     m = replace(m, status=status, value=None)
             kept.append(m)
+        if not kept:  # as every runner does: nothing of the launch would be stored
+            raise MeasurementError("no benchmark ran")
         return replace(result, file=replace(result.file, measurements=tuple(kept)))
 
 
