@@ -35,10 +35,6 @@ class Match:
         assert node is not None, "a match has at least one side"
         return node
 
-    @property
-    def is_renamed(self) -> bool:
-        return self.base is not None and self.head is not None and self.base.name != self.head.name
-
     def walk(self) -> Iterator[Match]:
         """Yield it and everything below it."""
         yield self
