@@ -194,12 +194,14 @@ def _names(frame: pd.DataFrame, edges: tuple[float, float], height: float) -> pd
         frame: With "intensity", "rate" and "name".
         edges: Of the plot to the left and right, in units of the logarithm; likewise its `height`.
     """
-    taken: list[tuple[float, float, float]] = []  # from, to, at which height
+    width = edges[1] - edges[0]
+    mark = 0.006 * width
+    places = [(math.log(row.intensity), math.log(row.rate)) for row in frame.itertuples()]
+    taken = [(x - mark, x + mark, y) for x, y in places]  # from, to, at which height
     sides = []
-    for row in frame.itertuples():
-        x, y = math.log(row.intensity), math.log(row.rate)
-        reach = (edges[1] - edges[0]) * 0.008 * (len(row.name) + 3)
-        spans = {"right": (x, x + reach), "left": (x - reach, x)}
+    for name, (x, y) in zip(frame["name"], places, strict=True):
+        reach = width * 0.008 * (len(name) + 3)
+        spans = {"right": (x + 2 * mark, x + reach), "left": (x - reach, x - 2 * mark)}
         free = [
             side
             for side, (start, stop) in spans.items()
