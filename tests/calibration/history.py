@@ -49,6 +49,8 @@ _LONG = (
     ("seed 1, odd", 1, slice(1, None, 2)),
     ("seed 1", 1, slice(None)),
     ("seed 2", 2, slice(None)),
+    ("seed 3", 3, slice(None)),
+    ("seed 4", 4, slice(None)),
 )
 _POOLS = {
     "sap_human_quiet": "database builds",

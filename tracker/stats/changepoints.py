@@ -12,7 +12,7 @@ from tracker.stats.sustained import MIN_LEVEL, splits
 
 __all__ = ["ALGORITHM", "ShiftDetector", "detect_change_points"]
 
-ALGORITHM = "proposed-confirmed-levels-4"
+ALGORITHM = "proposed-confirmed-levels-5"
 
 # Levels that have been held for a while are looked for at every such point, not at each: looks
 # that repeat themselves would add up their false alarms, and cost a scan each.

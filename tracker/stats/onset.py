@@ -15,7 +15,9 @@ from tracker.stats.relevance import relevance
 __all__ = ["onset"]
 
 _MIN_BASE = 5
-_FEWEST, _MOST = 4, 40  # points of a level that has just begun
+_MOST = 40  # points of a level that has just begun; as many older ones know their extremes
+_FEWEST_BY_CHANCE = 4  # fewer points are a level only as a record
+_RECORD = 1.5  # how much further out a record lies than anything before it
 _UNTAINTED = 16  # newest points that the noise is not taken from, where there are others
 # -log10 of the chance that the newest points all lie so far out in a series without a shift:
 _ALONE = 5.0  # enough by itself
@@ -41,11 +43,15 @@ def onset(values: Floats) -> int | None:
     decides by itself. One of 10^-2 to lie so far out on either side decides where the new points agree
     with each other and stand clear of the noise: outliers are of all sizes and signs.
 
+    Two or three points are too few for a chance. They are a level where they agree, stand clear of
+    the noise and are a record: half as far out again as every earlier stretch of one point fewer, on
+    either side, in 40 older points or more. A quiet series tells so at once, one with outliers waits.
+
     Either way the new level must be 1.5 standard deviations from the 25 points before it (a slow
     variation is not), last longer than any earlier stretch beyond half of its step, and matter
     (`tracker.stats.relevance`). Both exponents grow with the age of the level beyond 150 points, by
     as much again for each doubling, so that a series asked after every commit does not raise more
-    false alarms as it ages.
+    false alarms as it ages; a record gets rarer with age by itself.
 
     Args:
         values: ``[n]``, finite, of one level but for the newest points; fewer than 9 say nothing.
@@ -63,7 +69,7 @@ def onset(values: Floats) -> int | None:
         histories: docs/experiments.md.
     """
     n = len(values)
-    if n < _MIN_BASE + _FEWEST:
+    if n < _MIN_BASE + _FEWEST_BY_CHANCE:
         return None
     noise = _noise(values)
     deviations = values - noise.level
@@ -73,6 +79,8 @@ def onset(values: Floats) -> int | None:
     rising = _strongest(newest_first.tolist(), ordered.tolist(), sizes, noise)
     falling = _strongest((-newest_first).tolist(), (-ordered[::-1]).tolist(), sizes, noise)
     _, points = max(rising, falling)
+    if not points:
+        points = next((few for few in (3, 2) if _is_record(deviations, few, noise.spread)), 0)
     if not points:
         return None
     # Ranks cannot tell the last of the old level from the first of the new one; nearness can.
@@ -130,7 +138,7 @@ def _strongest(
     level: list[float] = []  # the deviations of the newest points, ascending
     for points, deviation in enumerate(newest[: n - _MIN_BASE], start=1):
         insort(level, deviation)
-        if points < _FEWEST:
+        if points < _FEWEST_BY_CHANCE:
             continue
         if level[1] <= 0:
             break
@@ -175,4 +183,19 @@ def _agree(level: list[float], spread: float) -> bool:
     return (
         level[0] >= (1 + 4 / points) * spread
         and level[-1] - level[0] <= (2 + 1.25 * math.log2(points)) * spread
+    )
+
+
+def _is_record(deviations: Floats, points: int, spread: float) -> bool:
+    """Whether the newest agree and lie far beyond every earlier stretch of one point fewer.
+
+    They lie on one side; earlier stretches count on either. Two points surpass all outliers, three
+    all pairs of outliers.
+    """
+    newest = np.sort(deviations[-points:] * math.copysign(1.0, deviations[-1])).tolist()
+    older, bound = deviations[:-points], newest[0] / _RECORD
+    return (
+        len(older) >= _MOST
+        and _agree(newest, spread)
+        and max(_longest_run(older >= bound), _longest_run(older <= -bound)) < points - 1
     )

@@ -18,14 +18,15 @@ __all__ = ["MIN_LEVEL", "clip_outliers", "splits"]
 MIN_LEVEL = 8  # points; a machine is disturbed for fewer now and then
 
 _BLOCK = 8  # points that are proposed at a time, for speed only
-# Proposals: what one more change must explain, in squared noise deviations.
-_PRICE = 30.0
-_MEDIAN_POINTS = 9  # of the running median that outliers are clipped around
+# Confirmation: the evidence for a change, in standard deviations.
+_THRESHOLD = 4.1
+
+# Proposals: what one more change must explain, in squared noise deviations; less is not confirmed.
+_PRICE = _THRESHOLD**2
+_MEDIAN_POINTS = MIN_LEVEL + 1  # of the running median that outliers are clipped around
 _CLIP = 3.0
 _SCALE_POINTS = 101  # that the local noise is taken from
 
-# Confirmation.
-_THRESHOLD = 4.1
 _DECILES = np.arange(1, 10) / 10
 _DECILE_PENALTY = 0.3  # the nine deciles are nine more chances to be wrong
 _VALUES_PENALTY = 1.0
@@ -33,12 +34,12 @@ _VALUES_PENALTY = 1.0
 _PENALTIES = np.array([0.0, *[_DECILE_PENALTY] * len(_DECILES), _VALUES_PENALTY])
 _IS_DECILE = _PENALTIES == _DECILE_PENALTY
 # Less evidence counts, by a penalty on the logarithm of the ratio, where a level is shorter than 40
-# points, and where two are longer than 150 together: the longer, the more places to split them.
+# points, and where two are longer than 160 together: the longer, the more places to split them.
 _SHORT_LEVEL = 40
-_LONG_LEVELS = 150
+_LONG_LEVELS = 4 * _SHORT_LEVEL
 _LENGTH_PENALTY = 2.5
 _SAME_DIRECTION = 2.0
-_NEAREST = 25  # points on either side of a change, which must show it by themselves
+_NEAREST = _SHORT_LEVEL  # points on either side of a change, which must show it by themselves
 _NEAREST_STEP = 0.8  # standard deviations within the levels
 _LONG_STEP = 0.2  # more, by the logarithm of the excess length: a long history wanders further
 
@@ -53,7 +54,7 @@ def splits(values: Floats) -> list[int]:
     by the local noise. Then each change is judged by the two levels beside it; the
     weakest that fails is dropped, its levels join, and its neighbours are judged anew. In what is left,
     each level is split where the ranks see most (noise with several modes hides from a mean), and
-    all are judged again.
+    all are judged again. A change that is left is *placed* where its two levels are most likely.
 
     A change is confirmed when all of these hold:
 
@@ -61,7 +62,7 @@ def splits(values: Floats) -> list[int]:
       (normal scores; for each decile, whether a value exceeds it) and in the clipped values,
       divided by the noise's memory (AR(1), or the wander of partial sums if that is more), less
       penalties for short levels and for long ones;
-    * the 25 points on either side show it too, with 0.8 deviations, more in long levels: what
+    * the 40 points on either side show it too, with 0.8 deviations, more in long levels: what
       wanders slowly does not;
     * both levels have 8 points, and the shift matters (`tracker.stats.relevance`).
 
@@ -92,7 +93,8 @@ def splits(values: Floats) -> list[int]:
             and judge(start, start + split, stop) >= 1
         ]
         if not fresh:
-            return confirmed
+            edges = [0, *confirmed, len(values)]
+            return [_placed(values, judge, *edges[k : k + 3]) for k in range(len(confirmed))]
         confirmed = judge.confirmed(sorted({*confirmed, *fresh}))
 
 
@@ -234,6 +236,23 @@ def _contrasts(scores: Floats, split: int) -> _Contrasts:
     within = np.sqrt(1 - np.minimum(contrast**2 / n, 1 - 1e-9))
     plain = contrast / np.sqrt(_memory(scores, split))
     return _Contrasts(plain, plain / within, within)
+
+
+def _placed(values: Floats, judge: _Judge, start: int, split: int, stop: int) -> int:
+    """Return where a confirmed `split` is most likely, unless it is stronger where it was proposed.
+
+    The levels are taken as they are, the noise as Student's t with 3 degrees of freedom, so
+    that no outlier decides. Noise of several modes is not like that, and the ranks have seen it.
+    """
+    old, new = float(np.median(values[start:split])), float(np.median(values[split:stop]))
+    level = values[start:stop]
+    from_old, from_new = level - old, level - new
+    residuals = np.concatenate((from_old[: split - start], from_new[split - start :]))
+    scale = max(1.4826 * float(np.median(np.abs(residuals))), 1e-6 * abs(new - old))
+    nearer_to_new = np.log1p((from_old / scale) ** 2 / 3) - np.log1p((from_new / scale) ** 2 / 3)
+    since = np.cumsum(nearer_to_new[::-1])[::-1]
+    likely = start + MIN_LEVEL + int(since[MIN_LEVEL : len(level) - MIN_LEVEL + 1].argmax())
+    return likely if judge(start, likely, stop) >= judge(start, split, stop) else split
 
 
 def _most_visible(values: Floats) -> int | None:

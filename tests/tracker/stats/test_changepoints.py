@@ -78,7 +78,7 @@ def test_a_step_of_noise_with_several_modes_is_found():
     assert hits >= 16
 
 
-def test_a_large_step_is_reported_after_four_points():
+def test_a_large_step_is_reported_after_two_points():
     rng = np.random.default_rng(7)
     delays = []
     for _ in range(20):
@@ -91,8 +91,8 @@ def test_a_large_step_is_reported_after_four_points():
                 if any(abs(c - 90) <= 1 for c in found_up_to(series, 90 + k))
             )
         )
-    assert np.median(delays) <= 4
-    assert max(delays) <= 6
+    assert np.median(delays) == 2
+    assert max(delays) <= 4
 
 
 def found_up_to(series, length):
@@ -114,9 +114,11 @@ def test_two_outliers_that_disagree_are_no_level():
     assert detect_change_points(series) == []
 
 
-def test_a_noiseless_step_is_found_once_it_has_held_for_four_points():
+def test_a_noiseless_step_is_found_once_it_has_held_for_four_points_or_two_after_forty():
     assert detect_change_points([1.0] * 20 + [2.0] * 4) == [20]
     assert detect_change_points([1.0] * 20 + [2.0] * 3) == []
+    assert detect_change_points([1.0] * 40 + [2.0] * 2) == [40]
+    assert detect_change_points([1.0] * 40 + [2.0]) == []
 
 
 @pytest.mark.parametrize("series", [[], [1.0], [1.0, 2.0], [1.0] * 7, [5.0] * 100, [0.0] * 1000])

@@ -1,4 +1,4 @@
-"""A level that has just begun: by the chance of order statistics, or by a clean onset."""
+"""A level that has just begun: by the chance of order statistics, or as a record."""
 
 import math
 from itertools import combinations
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from tracker.stats.onset import _exponent, _exponent_but_one, onset
+from tracker.stats.onset import _exponent, _exponent_but_one, _is_record, onset
 
 BASE = np.random.default_rng(4).normal(size=80)
 
@@ -17,9 +17,37 @@ def begun(*tail, base=BASE):
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_four_points_that_agree_far_out_are_a_level(sign):
-    assert onset(sign * np.concatenate((BASE, [8.0, 8.4, 8.1, 8.6]))) == 80
-    assert onset(sign * np.concatenate((BASE, [8.0, 8.4, 8.1]))) is None
+def test_two_points_are_a_level_beyond_all_outliers_on_either_side(sign):
+    assert onset(sign * np.concatenate((BASE, [8.0, 8.4]))) == 80
+    spiky = BASE.copy()
+    spiky[30] = -6.0  # two thirds of the step on the other side
+    assert onset(sign * np.concatenate((spiky, [8.0, 8.4]))) is None
+    assert onset(sign * np.concatenate((spiky, [8.0, 8.4, 8.1]))) == 80
+
+
+def slow_record(deviations, points):
+    """By its definition: no window of one point fewer went two thirds as far out, on either side."""
+    newest, older = deviations[-points:], deviations[: len(deviations) - points]
+    least = min(newest * np.sign(newest[-1]))
+    windows = [older[k : k + points - 1] for k in range(len(older) - points + 2)]
+    return len(older) >= 40 and not any(
+        min(side * value for value in window) >= least / 1.5
+        for window in windows
+        for side in (1, -1)
+    )
+
+
+@pytest.mark.parametrize("points", [2, 3])
+def test_a_record_surpasses_every_earlier_stretch_of_one_point_fewer(points):
+    rng = np.random.default_rng(points)
+    answers = []
+    for size in [38, 40, 60] * 60:
+        deviations = rng.normal(size=size + points)
+        new = rng.choice([-1, 1]) * rng.uniform(3, 8)
+        deviations[-points:] = new + rng.uniform(-0.1, 0.1, points)
+        answers.append(slow_record(deviations, points))
+        assert _is_record(deviations, points, 1.0) == answers[-1]
+    assert 10 < sum(answers) < 170
 
 
 @pytest.mark.parametrize(
@@ -96,3 +124,5 @@ def test_equal_values_have_no_onset(n, level):
 def test_a_noiseless_step_needs_a_few_older_points():
     assert onset(np.array([1.0] * 4 + [2.0] * 4)) is None
     assert onset(np.array([1.0] * 12 + [2.0] * 4)) == 12
+    assert onset(np.array([1.0] * 39 + [2.0] * 2)) is None
+    assert onset(np.array([1.0] * 40 + [2.0] * 2)) == 40

@@ -46,18 +46,18 @@ def slow_strength(values, clipped, split):
             evidences.append((abs(contrast) - sustained._DECILE_PENALTY, row))
     evidence, row = max(evidences, key=lambda pair: pair[0])
     sign = np.sign(slow_contrast(row, split))
-    step = sign * (row[split:][:25].mean() - row[:split][-25:].mean()) / within(row, split)
+    step = sign * (row[split:][:40].mean() - row[:split][-40:].mean()) / within(row, split)
     evidence = max(evidence, slow_student(clipped, split) - sustained._VALUES_PENALTY)
-    evidence -= 2.5 * (max(0, math.log(40 / shorter)) + max(0, math.log(n / 150)))
-    near = clipped[max(0, split - 25) : split + 25]
-    at = min(split, 25)
+    evidence -= 2.5 * (max(0, math.log(40 / shorter)) + max(0, math.log(n / 160)))
+    near = clipped[max(0, split - 40) : split + 40]
+    at = min(split, 40)
     nearby = (
         slow_student(near, at)
         - 2 * sustained._VALUES_PENALTY
-        - 2.5 * math.log(40 / min(shorter, 25))
+        - 2.5 * math.log(40 / min(shorter, 40))
     )
     evidence = max(evidence, nearby)
-    return min(evidence / 4.1, step / (0.8 + 0.2 * max(0, math.log(n / 150))))
+    return min(evidence / 4.1, step / (0.8 + 0.2 * max(0, math.log(n / 160))))
 
 
 def slow_contrast(row, split):
@@ -91,7 +91,7 @@ def test_the_proposal_is_the_best_of_all_segmentations(seed):
     rng = np.random.default_rng(seed)
     values = rng.normal(size=40) + 4 * (np.arange(40) // (5 + seed) % 2)
     scale = rng.uniform(0.5, 2, 40)
-    expected = slow_proposal(values, scale, sustained._PRICE)
+    expected = slow_proposal(values, scale, 4.1**2)
     assert sustained._proposed(values, scale) == expected
 
 
@@ -105,6 +105,29 @@ def test_a_change_is_as_strong_as_its_criteria_say(seed):
     clipped, _ = sustained.clip_outliers(values)
     strength = sustained._strength(values, clipped, split)
     assert strength == pytest.approx(slow_strength(values, clipped, split), abs=1e-6)
+
+
+def slow_place(values, split):
+    """The split of all with the largest likelihood: two levels, Student's t with 3 degrees."""
+    old, new = np.median(values[:split]), np.median(values[split:])
+    residuals = np.concatenate((values[:split] - old, values[split:] - new))
+    scale = 1.4826 * np.median(np.abs(residuals))
+    levels = [np.where(np.arange(len(values)) < t, old, new) for t in range(len(values) + 1)]
+    likelihood = [scipy_stats.t.logpdf((values - level) / scale, 3).sum() for level in levels]
+    return 8 + int(np.argmax(likelihood[8 : len(values) - 7]))
+
+
+def test_a_change_is_placed_where_it_is_most_likely_unless_it_was_stronger():
+    moved = 0
+    for seed in range(20):
+        values = np.random.default_rng(seed).standard_t(3, 80)
+        values[40:] += 2
+        judge = sustained._Judge(values, sustained.clip_outliers(values)[0])
+        likely = slow_place(values, 36)
+        is_better = judge(0, likely, 80) >= judge(0, 36, 80)
+        assert sustained._placed(values, judge, 0, 36, 80) == (likely if is_better else 36)
+        moved += is_better and likely != 36
+    assert 10 <= moved < 20
 
 
 @pytest.mark.parametrize("step", [3, 10])
