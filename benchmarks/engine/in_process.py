@@ -247,6 +247,7 @@ def _startup(import_time: float | None, construct_time: float, first: float | No
 
 def _communication_share(engine: Any, seconds: dict[str, float] | None) -> float | None:
     """Return the share of the steps' time in collectives; None on one device, or if the engine does not say."""
-    if not seconds or not hasattr(engine, "communication_seconds"):  # an older commit
+    in_steps = sum(seconds.values()) if seconds else 0.0  # 0 where every request was refused
+    if not in_steps or not hasattr(engine, "communication_seconds"):  # an older commit
         return None
-    return engine.communication_seconds() / sum(seconds.values()) or None
+    return engine.communication_seconds() / in_steps or None
