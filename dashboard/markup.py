@@ -122,8 +122,8 @@ STYLE = """
 [data-testid="stCaptionContainer"] { opacity: 0.85; }
 /* and so do the colours of its highlighted code. */
 [data-testid="stCode"] .token { color: inherit !important; }
-/* The files of a chart need no line of their own height. */
-[class*="st-key-files-"] { margin-top: -0.75rem; }
+/* The files of a chart need no line of their own height; they lie on the lower edge of the chart. */
+[class*="st-key-files-"] { margin-top: -0.75rem; position: relative; z-index: 1; }
 [class*="st-key-files-"] button { min-height: 1.5rem; padding-top: 0; padding-bottom: 0; }
 </style>
 """
