@@ -15,7 +15,6 @@ from benchmarks import bench_counters, bench_decode
 from benchmarks.engine.profile import capture
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.records import GpuMeasurement
-from tracker.explain.trace import read_trace
 from tracker.load.errors import UnavailableError
 from tracker.load.scenario import Scenario
 
@@ -142,6 +141,9 @@ def _counted(counter: str, scenario: Scenario, settings: dict[str, object]) -> f
         TraceError: It could not be traced; says why.
         UnavailableError: torch's profiler does not work here, or this commit does not count it.
     """
+    # asv imports every module here to find benchmarks, and this is no part of the load harness.
+    from tracker.explain.trace import read_trace
+
     planted = dataclasses.replace(scenario, engine={**scenario.engine, **settings})
     with tempfile.TemporaryDirectory() as folder:
         trace = read_trace(capture("gpu_explain", planted, Path(folder)))

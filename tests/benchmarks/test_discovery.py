@@ -33,11 +33,13 @@ update_sys_path(sys.argv[1])
 found = [b for b in disc_benchmarks(sys.argv[1]) if b is not None]
 seconds = time.perf_counter() - began
 heavy = [m for m in ("torch", "inference", "numpy", "transformers", "pynvml", "aiohttp") if m in set(sys.modules) - before]
+harness = tuple(f"tracker.{name}" for name in ("load", "domain", "errors", "fingerprint"))
+beside = [m for m in sys.modules if m.startswith("tracker.") and not m.startswith(harness)]
 keep = ("name", "version", "unit", "better", "kind", "type", "timeout", "setup_cache_key",
         "setup_cache_timeout", "pretty_name")
 plain = [{k: getattr(b, k, None) for k in keep} for b in found]
 checks = [b.check(sys.argv[1]) for b in found]
-print(json.dumps({"found": plain, "heavy": heavy, "seconds": seconds, "ok": all(checks)}))
+print(json.dumps({"found": plain, "heavy": heavy, "beside": beside, "seconds": seconds, "ok": all(checks)}))
 """
 
 
@@ -55,6 +57,11 @@ def discovered():
 
 def test_discovery_loads_nothing_heavy(discovered):
     assert discovered["heavy"] == []
+
+
+def test_discovery_loads_no_part_of_the_tracker_but_the_load_harness(discovered):
+    # Whatever else is imported is another commit's code to the launches of this repository.
+    assert discovered["beside"] == []
 
 
 def test_asv_accepts_every_signature(discovered):
