@@ -4,7 +4,7 @@
 
     python -m benchmarks.sampling_cost --pairs 20
 
-On a CPU the sampler reads stand-ins of eight GPUs, each of whose readings takes as many calls of a C library
+On a CPU the sampler reads stand-ins of GPUs (`--gpus`, eight by default), each of whose readings takes as many calls of a C library
 as NVML's do, so that the thread's share of the interpreter is real. Prints the throughput lost, with a 95 % interval over
 the pairs; needs a quiet machine. Exit codes: 0 the interval lies below 1 %, 1 it does not, 2 usage.
 """
@@ -27,7 +27,6 @@ from tracker.load.run import run_scenario
 from tracker.load.scenario import Scenario
 from tracker.load.telemetry import Readable
 
-STAND_INS = 8
 CALL = 30  # microseconds of one call of NVML
 CALLS = 7  # of a reading
 LIMIT = 0.01
@@ -53,12 +52,12 @@ class _StandIn:
     processes = model = driver = clocks_policy = sm_clock_limit = close = energy
 
 
-def cost(scenario: Scenario, pairs: int) -> list[float]:
+def cost(scenario: Scenario, pairs: int, *, gpus: int = 8) -> list[float]:
     """Return the share of the throughput that each pair lost with the sampler on."""
     lost = []
     for number in range(pairs):
         order = (True, False) if number % 2 else (False, True)
-        rate = {sampled: _throughput(scenario, sampled) for sampled in order}
+        rate = {sampled: _throughput(scenario, gpus if sampled else 0) for sampled in order}
         lost.append(1.0 - rate[True] / rate[False])
     return lost
 
@@ -71,11 +70,11 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return fmean(values) - half, fmean(values) + half
 
 
-def _throughput(scenario: Scenario, sampled: bool) -> float:
+def _throughput(scenario: Scenario, gpus: int) -> float:
     def open_target(asked: Scenario) -> Any:
         target = InProcess(asked)
-        gpus: list[Readable] = list(target.gpus) or [_StandIn(i) for i in range(STAND_INS)]
-        target.gpus = gpus if sampled else []
+        read: list[Readable] = list(target.gpus) or [_StandIn(i) for i in range(gpus)]
+        target.gpus = read if gpus else []
         return target
 
     value = run_scenario("sampling_cost", scenario, open_target).metrics["throughput"]
@@ -88,14 +87,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling_cost", description=__doc__)
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--gpus", type=int, default=8, help="stand-ins on a CPU")
     parser.add_argument("--requests", type=int, help="of the load; default: the suite's")
     options = parser.parse_args(arguments)
     if options.pairs < 2:
         parser.error("give at least 2 pairs")
+    if options.gpus < 1:
+        parser.error("give at least 1 GPU")
     scenario = (bench_decode.TinyB8 if options.device == "cpu" else bench_decode.Qwen06B1).work
     if options.requests:
         scenario = replace(scenario, workload=replace(scenario.workload, requests=options.requests))
-    lost = cost(scenario, options.pairs)
+    lost = cost(scenario, options.pairs, gpus=options.gpus)
     low, high = interval(lost)
     sys.stdout.write(
         f"sampling costs {fmean(lost):.2%} of the throughput (95 % interval {low:.2%} to {high:.2%}, "
