@@ -13,10 +13,10 @@ from tracker.gate.policy import Policy
 from tracker.gate.replay import replay
 from tracker.gate.tails import with_tails
 from tracker.metrics import MetricRule
-from tracker.report import render
+from tracker.report import Report, render
 from tracker.store import Store, queries
 
-__all__ = ["gate_page"]
+__all__ = ["gate_page", "with_stored_context"]
 
 _TABLES = frozenset({"alerts", "limits", "measure", "metrics"})
 
@@ -31,12 +31,7 @@ def gate_page(store: Store, gate_id: str) -> str:
     """
     gate = queries.get_gate(store, gate_id)
     report = replay(store, gate, _policy_of(gate.policy))
-    report = with_environment(with_tails(report, store), store)
-    if report.outcome == "regression":
-        explanation = stored_explanation(
-            store, report.project, report.base, report.head, report.machine
-        )
-        report = replace(report, explanation=explanation)
+    report = with_stored_context(report, store)
     if gate.outcome is not None and gate.outcome != report.outcome:
         note = (
             f"the gate ended as {gate.outcome}; judged again from the stored pairs it is "
@@ -44,6 +39,17 @@ def gate_page(store: Store, gate_id: str) -> str:
         )
         report = replace(report, warnings=(note, *report.warnings))
     return render(report, "html")
+
+
+def with_stored_context(report: Report, store: Store) -> Report:
+    """Return a replayed report with what the store knows beside its pairs: tails, environment, explanation."""
+    report = with_environment(with_tails(report, store), store)
+    if report.outcome != "regression":
+        return report
+    explanation = stored_explanation(
+        store, report.project, report.base, report.head, report.machine
+    )
+    return replace(report, explanation=explanation)
 
 
 def _policy_of(stored: Mapping[str, Any]) -> Policy:

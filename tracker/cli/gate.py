@@ -192,11 +192,9 @@ def _alert(
 
 def _judge_stored(db: str, options: GateOptions, base: str, head: str) -> Report:
     from tracker.cli.project import stored_project, stored_ref
-    from tracker.explain.after_gate import stored_explanation
-    from tracker.gate.environment import with_environment
     from tracker.gate.replay import gate_stored
-    from tracker.gate.tails import with_tails
     from tracker.store import Store
+    from tracker.stored_report import with_stored_context
 
     policy, name = _policy_of_store(options)
     with Store.open(db, read_only=True) as store:
@@ -204,13 +202,7 @@ def _judge_stored(db: str, options: GateOptions, base: str, head: str) -> Report
             store, stored_project(store, name), stored_ref(base), stored_ref(head), policy,
             machine=options.lab.machine, gate_id=options.gate_id,
         )  # fmt: skip
-        report = with_environment(with_tails(report, store), store)
-        if report.outcome != "regression":
-            return report
-        explanation = stored_explanation(
-            store, report.project, report.base, report.head, report.machine
-        )
-        return replace(report, explanation=explanation)
+        return with_stored_context(report, store)
 
 
 def _back_test(db: str, options: GateOptions, outputs: Outputs) -> int:
