@@ -10,9 +10,25 @@ from torch import Tensor
 
 from inference.errors import ConfigError
 
-__all__ = ["GROUPS", "Grid"]
+__all__ = ["GROUPS", "Grid", "group_of"]
 
 GROUPS = (32, 64, 128)  # of values that share a step, the fewest that divide the row first
+
+
+def group_of(weight: Tensor, sizes: Sequence[int], quantization: str) -> int:
+    """Return the first of ``sizes`` that divides the rows of a matrix ``[out, in]``.
+
+    Raises:
+        ConfigError: None does.
+    """
+    out, width = weight.shape
+    for size in sizes:
+        if width % size == 0:
+            return size
+    raise ConfigError(
+        f"quantization={quantization!r}: a matrix of {out} x {width} does not fit; columns go by "
+        f"{min(sizes)}. Use 'int8'"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +52,8 @@ class Grid:
         Raises:
             ConfigError: The rows are no multiple of 32.
         """
-        out, width = weight.shape
-        group = next((group for group in GROUPS if width % group == 0), 0)
-        if not group:
-            raise ConfigError(
-                f"quantization='int4': a matrix of {out} x {width} does not fit; columns go by "
-                f"{GROUPS[0]}. Use 'int8'"
-            )
-        low, high = weight.float().view(out, -1, group).aminmax(dim=-1)
+        group = group_of(weight, GROUPS, "int4")
+        low, high = weight.float().view(len(weight), -1, group).aminmax(dim=-1)
         # The weights are then rounded to the values that they are multiplied by.
         low = low.bfloat16().float()
         steps = high.sub(low).div_(15).clamp_(min=1e-8).bfloat16().float()

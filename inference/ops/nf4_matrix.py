@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from inference.errors import ConfigError
+from inference.ops.grid import group_of
 
 __all__ = ["LEVELS", "Nf4Matrix", "block_of", "nf4_values"]
 
@@ -29,14 +29,7 @@ def block_of(weight: Tensor) -> int:
     Raises:
         ConfigError: The rows are no multiple of 32.
     """
-    out, width = weight.shape
-    block = next((block for block in _BLOCKS if width % block == 0), 0)
-    if not block:
-        raise ConfigError(
-            f"quantization='nf4': a matrix of {out} x {width} does not fit; columns go by "
-            f"{_BLOCKS[-1]}. Use 'int8'"
-        )
-    return block
+    return group_of(weight, _BLOCKS, "nf4")
 
 
 def nf4_values(weight: Tensor, block: int) -> tuple[Tensor, Tensor]:
